@@ -1,0 +1,33 @@
+// Shapes as types.
+#pragma once
+
+#include "graft/core/dims.hpp"
+
+namespace graft {
+
+/// The shape of a tensor as a type; each extent is known, `dyn` or `dim<"name">`.
+template <extent... Extents>
+struct shape {
+  static constexpr bool ranked = true;
+  static constexpr std::size_t rank = sizeof...(Extents);
+  /// Returns the extents as a list.
+  static constexpr dims list() { return dims{Extents...}; }
+};
+
+/// The shape of a tensor whose rank is known only at run time.
+struct any_shape {
+  static constexpr bool ranked = false;
+  static constexpr dims list() { return {}; }
+};
+
+template <class T>
+inline constexpr bool is_shape = false;
+template <extent... Extents>
+inline constexpr bool is_shape<shape<Extents...>> = true;
+template <>
+inline constexpr bool is_shape<any_shape> = true;
+
+template <class T>
+concept shape_type = is_shape<T>;
+
+}  // namespace graft

@@ -1,0 +1,19 @@
+// Where in the user's program an op was declared.
+#pragma once
+
+#include <cstdint>
+
+namespace graft {
+
+/// A place in the user's source. Take it as a default argument: `source_line here = source_line::now()`.
+struct source_line {
+  const char* file = "";
+  std::uint32_t line = 0;
+
+  static constexpr source_line now(const char* file = __builtin_FILE(),
+                                   unsigned line = __builtin_LINE()) {
+    return {file, line};
+  }
+};
+
+}  // namespace graft

@@ -1,0 +1,243 @@
+// Networks without points: a >> b, sequence, residual, parallel, repeat.
+#pragma once
+
+#include "graft/dsl/activation.hpp"
+#include "graft/dsl/structure.hpp"
+#include "graft/ops/arithmetic.hpp"
+
+namespace graft {
+
+namespace detail {
+
+// Calls a part of a network: layers learn the user's line, other callables are just called; a tuple is spread where
+// the callable takes its parts.
+template <class F, class X>
+constexpr auto call_part(const F& f, const X& x, source_line here) {
+  if constexpr (layer<F>) {
+    return f(x, here);
+  } else if constexpr (std::is_invocable_v<const F&, const X&>) {
+    return f(x);
+  } else {
+    return std::apply(f, x);
+  }
+}
+
+template <class X>
+constexpr const auto& first_handle(const X& x) {
+  if constexpr (tensor_like<X>) {
+    return x;
+  } else {
+    return first_handle(std::get<0>(x));
+  }
+}
+
+template <shape_type A, shape_type B>
+constexpr bool shapes_surely_differ() {
+  if constexpr (A::ranked && B::ranked) {
+    const dims a = A::list(), b = B::list();
+    if (a.size() != b.size()) return true;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      if (surely_differ(a[i], b[i])) return true;
+    }
+  }
+  return false;
+}
+
+// What may stand beside a layer in `>>` without being one: a lambda from handles to handles.
+template <class T>
+concept builder_object = std::is_class_v<T> && !tensor_like<T>;
+
+}  // namespace detail
+
+/// One network after another; made by `first >> second`.
+template <class First, class Second>
+struct then : layer_base {
+  First first;
+  Second second;
+
+  constexpr then(const First& f, const Second& s) : first(f), second(s) {}
+
+  template <class X>
+  constexpr auto operator()(const X& x, source_line here = source_line::now()) const {
+    if constexpr (layer<First> && layer<Second>) {
+      return second(first(x, here), here);  // the usual case, kept short: networks have hundreds of these
+    } else {
+      return detail::call_part(second, detail::call_part(first, x, here), here);
+    }
+  }
+  /// For a first part that takes several handles.
+  template <tensor_like A, tensor_like B, tensor_like... More>
+  constexpr auto operator()(const A& a, const B& b, const More&... more) const {
+    return detail::call_part(second, first(a, b, more...), {});
+  }
+};
+
+/// Composes: `constexpr auto net = dense<128> >> relu >> dense<10>;`, to be called as `net(x)`.
+///
+/// Either side may be a lambda from handles to handles, or the name of an activation.
+template <class A, class B>
+  requires((layer<A> || layer<B>) && detail::builder_object<A> && detail::builder_object<B>)
+constexpr then<A, B> operator>>(const A& a, const B& b) {
+  return {a, b};
+}
+template <layer A>
+constexpr then<A, activation> operator>>(const A& a, activation (&f)(layer_tag)) {
+  return {a, f({})};
+}
+template <layer B>
+constexpr then<activation, B> operator>>(activation (&f)(layer_tag), const B& b) {
+  return {f({}), b};
+}
+
+/// A network in a scope of its own; made by `sequence<"name">(...)` and `named<"name">(f)`.
+template <text Name, class F>
+struct scoped_layer : layer_base {
+  F network;
+  constexpr explicit scoped_layer(const F& f) : network(f) {}
+
+  template <class X>
+  constexpr auto operator()(const X& x, source_line here = source_line::now()) const {
+    const auto& some = detail::first_handle(x);
+    detail::layer_frame frame(detail::target_of(some), Name.view());
+    auto result = detail::call_part(network, x, here);
+    frame.keep();
+    return result;
+  }
+};
+
+namespace detail {
+
+template <class F>
+constexpr F chain(const F& f) {
+  return f;
+}
+template <class A, class B, class... More>
+constexpr auto chain(const A& a, const B& b, const More&... more) {
+  return chain(then<A, B>(a, b), more...);
+}
+
+}  // namespace detail
+
+/// The parts one after another: `sequence(dense<64>, relu(), dense<10>)` is `dense<64> >> relu >> dense<10>`.
+///
+/// As arguments, activations are written as calls: `relu()`.
+template <class... Parts>
+  requires(sizeof...(Parts) > 0)
+constexpr auto sequence(const Parts&... parts) {
+  return detail::chain(parts...);
+}
+/// The same in a scope: `sequence<"encoder">(...)`.
+template <text Name, class... Parts>
+  requires(sizeof...(Parts) > 0)
+constexpr auto sequence(const Parts&... parts) {
+  using network = decltype(detail::chain(parts...));
+  return scoped_layer<Name, network>(detail::chain(parts...));
+}
+
+/// What residual adds to the network's result when it is not told: the operand itself.
+struct no_shortcut {};
+
+/// A network whose operand is added to its result; made by residual().
+template <class F, class Shortcut, text Name>
+struct residual_layer : layer_base {
+  static constexpr auto label = detail::layer_label<"residual", Name>();
+  F network;
+  Shortcut shortcut;
+  constexpr residual_layer(const F& f, const Shortcut& s) : network(f), shortcut(s) {}
+
+  template <tensor_like X>
+  constexpr auto operator()(const X& x, source_line here = source_line::now()) const {
+    detail::layer_frame frame(detail::target_of(x), detail::layer_scope_name<"residual", Name>());
+    const auto inner = detail::call_part(network, x, here);
+    if constexpr (std::is_same_v<Shortcut, no_shortcut>) {
+      auto result = sum(inner, x, here);
+      frame.keep();
+      return result;
+    } else {
+      auto result = sum(inner, detail::call_part(shortcut, x, here), here);
+      frame.keep();
+      return result;
+    }
+  }
+
+ private:
+  template <class Y, class S>
+  static constexpr auto sum(const Y& y, const S& s, source_line here) {
+    using target_type = typename Y::target_type;
+    if constexpr (Y::type != dtype::any && S::type != dtype::any && Y::type != S::type) {
+      detail::refuse_type<label, S::type, Y::type>();
+      return tensor<target_type, dtype::any, any_shape>{};
+    } else if constexpr (detail::shapes_surely_differ<typename Y::shape_type, typename S::shape_type>()) {
+      detail::refuse_shape<label, typename S::shape_type, typename Y::shape_type>();
+      return tensor<target_type, dtype::any, any_shape>{};
+    } else {
+      const value_type have = detail::type_of(y), wanted = detail::type_of(s);
+      if (rules::surely_differ(have, wanted)) {
+        detail::layer_refuses(label.view(),
+                              {.clause = "the network must keep the shape of its operand",
+                               .needs = wanted, .got = have,
+                               .hint = "give residual a shortcut as second argument"});
+      }
+      return add(y, s, {}, here);
+    }
+  }
+};
+
+/// f(x) + x, or f(x) + shortcut(x): `residual(dense<64> >> relu)`, `residual<"block">(f, dense<64>)`.
+///
+/// The two must have one shape: nothing is broadcast.
+template <text Name = "", class F, class Shortcut = no_shortcut>
+constexpr residual_layer<F, Shortcut, Name> residual(const F& network, const Shortcut& shortcut = {}) {
+  return {network, shortcut};
+}
+
+/// Networks side by side on one operand; made by parallel().
+template <text Name, class... Branches>
+struct parallel_layer : layer_base {
+  boost::hana::tuple<Branches...> branches;
+  constexpr explicit parallel_layer(const Branches&... b) : branches(b...) {}
+
+  /// @return a tuple of what the branches return
+  template <class X>
+  constexpr auto operator()(const X& x, source_line here = source_line::now()) const {
+    detail::layer_frame frame(detail::target_of(detail::first_handle(x)),
+                              detail::layer_scope_name<"parallel", Name>());
+    auto result = boost::hana::unpack(branches, [&](const auto&... branch) {
+      return std::tuple<decltype(detail::call_part(branch, x, here))...>{
+          detail::call_part(branch, x, here)...};  // braces: from left to right
+    });
+    frame.keep();
+    return result;
+  }
+};
+
+/// Several networks on one operand: `parallel(dense<8>, dense<8> >> tanh) >> concat<1>()`.
+template <text Name = "", class... Branches>
+  requires(sizeof...(Branches) > 0)
+constexpr parallel_layer<Name, Branches...> parallel(const Branches&... branches) {
+  return parallel_layer<Name, Branches...>(branches...);
+}
+
+/// The same network again and again, each time with variables of its own; made by repeat().
+template <std::size_t Count, class F>
+struct repeat_layer : layer_base {
+  F network;
+  constexpr explicit repeat_layer(const F& f) : network(f) {}
+
+  template <class X>
+  constexpr X operator()(const X& x, source_line here = source_line::now()) const {
+    X y = x;
+    for (std::size_t i = 0; i < Count; ++i) y = detail::call_part(network, y, here);
+    return y;
+  }
+};
+
+/// A network applied Count times, each time with new variables: `repeat<8>(residual(dense<64> >> relu))`.
+///
+/// The network must return what it takes. Compiles in the time of one.
+template <std::size_t Count, class F>
+constexpr repeat_layer<Count, F> repeat(const F& network) {
+  return repeat_layer<Count, F>(network);
+}
+
+}  // namespace graft

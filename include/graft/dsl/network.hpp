@@ -1,0 +1,106 @@
+// A network as a compile-time value: a builder run in constant evaluation.
+#pragma once
+
+#include "graft/dsl/recorder.hpp"
+#include "graft/dsl/structure.hpp"
+
+namespace graft {
+
+/// One input of a network: `in<float, shape<dyn, 4>>`, or with a name, `in<float, shape<dyn, 4>, "x">`.
+template <element T, shape_type Shape, text Name = "">
+struct in {
+  using shape_type = Shape;
+  static constexpr dtype type = dtype_of<T>;
+  static constexpr std::string_view name = Name.view();
+};
+
+template <class T>
+inline constexpr bool is_network_input = false;
+template <class T, class Shape, text Name>
+inline constexpr bool is_network_input<in<T, Shape, Name>> = true;
+
+namespace detail {
+
+// Runs a builder on a recorder and returns its result; inputs are added from left to right.
+template <auto Builder, class... Inputs>
+constexpr auto record(Recorder& recorder) {
+  const std::tuple inputs{recorder.input<Inputs::type, typename Inputs::shape_type>(Inputs::name)...};
+  auto result = std::apply(Builder, inputs);
+  for_each_handle(result, [&](const auto& handle) { recorder.output(handle.ref()); });
+  return result;
+}
+
+template <auto Builder, mode Mode, class... Inputs>
+constexpr table_sizes recorded_sizes() {
+  Recorder recorder(Mode);
+  record<Builder, Inputs...>(recorder);
+  return recorder.sizes();
+}
+
+template <auto Builder, mode Mode, class... Inputs>
+constexpr auto recorded_table() {
+  // Constant evaluation hands out fixed sizes only, so it runs twice: to measure, and to keep.
+  constexpr table_sizes sizes = recorded_sizes<Builder, Mode, Inputs...>();
+  Recorder recorder(Mode);
+  record<Builder, Inputs...>(recorder);
+  return recorder.template freeze<sizes>();
+}
+
+}  // namespace detail
+
+/// A network that the compiler knows: an empty value whose table is a constant of its type. Made by net().
+template <auto Builder, mode Mode, class... Inputs>
+class network {
+ public:
+  /// What the builder returns: a handle, a tuple or a struct of handles of a Recorder.
+  using result_type = decltype(detail::record<Builder, Inputs...>(std::declval<Recorder&>()));
+  using input_types = std::tuple<Inputs...>;
+
+  /// Ops, operands, shapes, names and variables.
+  [[nodiscard]] static constexpr const auto& table() { return table_; }
+
+  [[nodiscard]] static constexpr std::size_t op_count() { return table_.op_count(); }
+  /// Elements of all trainable variables.
+  [[nodiscard]] static constexpr extent parameter_count() { return table_.parameter_count(); }
+  [[nodiscard]] static constexpr std::size_t variable_count() { return table_.variable_count(); }
+  /// "dense_1/kernel", by order of creation.
+  [[nodiscard]] static constexpr std::string_view variable_name(std::size_t i) {
+    return table_.variable_path(i);
+  }
+  [[nodiscard]] static constexpr dims variable_shape(std::size_t i) { return table_.variable_shape(i); }
+  [[nodiscard]] static constexpr std::size_t input_count() { return sizeof...(Inputs); }
+  [[nodiscard]] static constexpr std::size_t output_count() { return table_.outputs.size(); }
+  [[nodiscard]] static constexpr dims output_shape(std::size_t i = 0) {
+    return table_.shape_of(table_.outputs[i]);
+  }
+  [[nodiscard]] static constexpr dtype output_type(std::size_t i = 0) {
+    return table_.values[table_.outputs[i]].type;
+  }
+
+ private:
+  static constexpr auto table_ = detail::recorded_table<Builder, Mode, Inputs...>();
+};
+
+/// Runs a builder at compile time: `constexpr auto n = net<[](auto x) { return mlp(x); }, in<float, shape<dyn, 4>>>();`.
+///
+/// @tparam Builder a lambda without captures, or any other callable that may be a template argument
+/// @tparam Inputs in<T, shape<...>> for each of its parameters
+/// @return an empty value: ask it in static_assert, lower() it, or run it by static_network
+template <auto Builder, class... Inputs>
+  requires(sizeof...(Inputs) > 0 && (is_network_input<Inputs> && ...))
+constexpr network<Builder, mode::training, Inputs...> net() {
+  return {};
+}
+/// The same, built in inference mode.
+template <auto Builder, class... Inputs>
+  requires(sizeof...(Inputs) > 0 && (is_network_input<Inputs> && ...))
+constexpr network<Builder, mode::inference, Inputs...> inference_net() {
+  return {};
+}
+
+template <class T>
+inline constexpr bool is_network = false;
+template <auto Builder, mode Mode, class... Inputs>
+inline constexpr bool is_network<network<Builder, Mode, Inputs...>> = true;
+
+}  // namespace graft

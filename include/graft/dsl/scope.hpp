@@ -1,0 +1,67 @@
+// Scopes and modes while building: entered by an object, left by its destructor.
+#pragma once
+
+#include "graft/schema/target.hpp"
+
+namespace graft {
+
+/// Names what is built while it lives: `auto s = scope(g, "encoder");`.
+///
+/// Scopes nest; the name is made unique among those of the enclosing one. Takes a target (a Graph) or any
+/// handle of it, so builders that only see tensors can open scopes.
+template <class Target>
+  requires(!tensor_like<Target>)
+class scope {
+ public:
+  /// @throws name_error if the name is empty or holds a '/'
+  constexpr scope(Target& target, std::string_view name) : target_(&target) {
+    target_traits<Target>::enter_scope(target, name);
+  }
+  template <dtype Type, shape_type Shape>
+  constexpr scope(const tensor<Target, Type, Shape>& t, std::string_view name)
+      : scope(target_traits<Target>::target_of(t.ref()), name) {}
+  scope(const scope&) = delete;
+  scope& operator=(const scope&) = delete;
+  constexpr ~scope() { target_traits<Target>::leave_scope(*target_); }
+
+ private:
+  Target* target_;
+};
+
+template <class Target>
+  requires(!tensor_like<Target>)
+scope(Target&, std::string_view) -> scope<Target>;
+template <class Target, dtype Type, class Shape>
+scope(const tensor<Target, Type, Shape>&, std::string_view) -> scope<Target>;
+
+/// Builds in a mode while it lives; made by with_mode().
+template <class Target>
+class mode_guard {
+ public:
+  constexpr mode_guard(Target& target, mode m)
+      : target_(&target), before_(target_traits<Target>::mode_of(target)) {
+    target_traits<Target>::set_mode(target, m);
+  }
+  mode_guard(const mode_guard&) = delete;
+  mode_guard& operator=(const mode_guard&) = delete;
+  constexpr ~mode_guard() { target_traits<Target>::set_mode(*target_, before_); }
+
+ private:
+  Target* target_;
+  mode before_;
+};
+
+/// Layers such as dropout and batch norm are built in that mode until the result is destroyed:
+/// `auto m = with_mode(g, mode::inference);`.
+/// @param where a target or any handle of it
+template <class Where>
+[[nodiscard]] constexpr auto with_mode(Where& where, mode m) {
+  if constexpr (tensor_like<Where>) {
+    using target = typename Where::target_type;
+    return mode_guard<target>(target_traits<target>::target_of(where.ref()), m);
+  } else {
+    return mode_guard<Where>(where, m);
+  }
+}
+
+}  // namespace graft

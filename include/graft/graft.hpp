@@ -1,0 +1,36 @@
+// Graft: declare networks, cut out regions, graft copies elsewhere.
+//
+// Includes what most programs need. Not included, because they cost compile time and few need them:
+// graft/graph/boost.hpp (Boost.Graph on graphs) and graft/static.hpp (networks as straight-line code).
+#pragma once
+
+#include "graft/core/version.hpp"
+#include "graft/dsl/conv_layers.hpp"
+#include "graft/dsl/dense.hpp"
+#include "graft/dsl/network.hpp"
+#include "graft/dsl/normalize_layers.hpp"
+#include "graft/dsl/shape_layers.hpp"
+#include "graft/graph/graph.hpp"
+#include "graft/io/safetensors.hpp"
+#include "graft/lower/lower.hpp"
+#include "graft/ops/conv.hpp"
+#include "graft/ops/elementwise.hpp"
+#include "graft/ops/gather.hpp"
+#include "graft/ops/initializers.hpp"
+#include "graft/ops/matmul.hpp"
+#include "graft/ops/pool.hpp"
+#include "graft/ops/reduce.hpp"
+#include "graft/ops/shape_ops.hpp"
+#include "graft/ops/slicing.hpp"
+#include "graft/ops/softmax.hpp"
+#include "graft/ops/sources.hpp"
+#include "graft/report/progress.hpp"
+#include "graft/report/summary.hpp"
+#include "graft/report/surgery_drawing.hpp"
+#include "graft/runtime/session.hpp"
+#include "graft/surgery/clone.hpp"
+#include "graft/surgery/region.hpp"
+#include "graft/train/batches.hpp"
+#include "graft/train/gradients.hpp"
+#include "graft/train/losses.hpp"
+#include "graft/train/optimizer.hpp"

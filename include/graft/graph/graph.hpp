@@ -1,0 +1,244 @@
+// The graph: ops, tensors, variables, scopes, collections; built by appending, edited in transactions.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "graft/graph/handle.hpp"
+#include "graft/graph/store.hpp"
+#include "graft/tensor/array.hpp"
+
+namespace graft {
+
+class Graph;
+
+/// What the graph knows of a variable.
+struct variable_info {
+  variable_id id;
+  value_type type;
+  variable_role role = variable_role::parameter;
+  bool trainable = true;
+  tensor_id read;     ///< output of the op that reads it
+  tensor_id initial;  ///< the tensor whose value it starts with
+  std::vector<op_id> own_updates;  ///< assigns declared by the layer that made the variable
+  variable_id origin;  ///< the variable it was cloned from, if any
+  std::uint64_t stream_key = 0;  ///< hash of the path at creation; keys random streams
+};
+
+/// A member of a collection.
+struct member {
+  enum class kind : std::uint8_t { variable, tensor, op } what = kind::variable;
+  variable_id variable;
+  tensor_id tensor;  ///< for kind op, only tensor.op counts
+  bool operator==(const member&) const = default;
+};
+
+/// A directed multigraph of ops. An edge leads from the op that makes a tensor to an op that takes it; operands keep
+/// their order and may repeat.
+///
+/// Graphs are built by appending (which never invalidates a handle) and edited in transactions. Every
+/// function that throws leaves the graph as it was. Ops are stored in the order they were added; in a
+/// graph that was only appended to, that order is topological.
+///
+/// A const Graph may be read from several threads; changing it needs exclusive access.
+class Graph {
+ public:
+  Graph();
+  ~Graph();
+  Graph(Graph&& other) noexcept;  ///< handles follow the graph
+  Graph& operator=(Graph&& other) noexcept;
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  // --- Building ---------------------------------------------------------------------------------
+
+  /// Adds one op.
+  /// @param operands tensors of this graph, or of a graph this one is a body of (they become captures)
+  /// @param name last component of the op's name; empty: made from the operator's. Made unique in its scope.
+  /// @throws shape_error, dtype_error, argument_error with the operator's sentence; handle_error
+  op_id add(const operator_schema& schema, std::span<const tensor_id> operands,
+            const attribute_list& attributes = {}, std::string_view name = {}, source_line line = {});
+
+  /// Adds a constant with a value.
+  tensor_id add_constant(Array value, std::string_view name = {}, source_line line = {});
+
+  /// Adds a variable whose initial value is made by an operator without operands.
+  variable_id add_variable(const variable_spec& spec, source_line line = {});
+  /// Adds a variable whose initial value is a tensor of this graph (which may read other variables).
+  variable_id add_variable(std::string_view name, tensor_id initial, variable_role role, bool trainable,
+                           source_line line = {});
+  /// Declares an assign op as belonging to a variable, so that clones take it along.
+  void own_update(variable_id variable, op_id assign);
+  /// Makes an op run after another although it takes nothing from it. An edge that is there already is kept once.
+  /// @throws graph_error if that would be a cycle
+  void add_control_edge(op_id before, op_id after);
+
+  // --- Scopes, names, modes ----------------------------------------------------------------------
+
+  [[nodiscard]] scope_id current_scope() const;
+  scope_id enter_scope(std::string_view name);  ///< makes a new child scope; the name is made unique
+  scope_id reenter_scope(scope_id scope);       ///< goes into an existing scope
+  void leave_scope();
+  [[nodiscard]] std::string scope_path(scope_id scope) const;  ///< "encoder/dense_1"; root: ""
+  [[nodiscard]] scope_id parent_scope(scope_id scope) const;
+  [[nodiscard]] std::size_t scope_count() const;
+  /// Finds a scope by path, by components.
+  [[nodiscard]] std::optional<scope_id> find_scope(std::string_view path) const;
+  [[nodiscard]] bool scope_within(scope_id inner, scope_id outer) const;
+  [[nodiscard]] mode current_mode() const;
+  void set_mode(mode m);
+
+  // --- Ops ---------------------------------------------------------------------------------------
+
+  [[nodiscard]] std::size_t op_count() const;
+  /// Number of ids ever given: ids are below it.
+  [[nodiscard]] std::uint32_t op_id_bound() const;
+  /// The op at a place in storage order, 0 <= index < op_count().
+  [[nodiscard]] op_id op_at(std::size_t index) const;
+  [[nodiscard]] bool contains(op_id op) const;
+  /// Place of an op in storage order.
+  [[nodiscard]] std::size_t index_of(op_id op) const;
+  /// Changes when an edit touches the op: its operands, types, attributes, control edges or name. 0 as added.
+  [[nodiscard]] std::uint64_t edit_stamp(op_id op) const;
+  [[nodiscard]] const operator_schema& schema_of(op_id op) const;
+  [[nodiscard]] const attribute_list& attributes_of(op_id op) const;
+  [[nodiscard]] std::uint32_t operand_count(op_id op) const;
+  [[nodiscard]] tensor_id operand(op_id op, std::uint32_t i) const;
+  [[nodiscard]] small_vector<tensor_id, 4> operands(op_id op) const;
+  [[nodiscard]] std::uint32_t output_count(op_id op) const;
+  [[nodiscard]] std::vector<op_id> control_predecessors(op_id op) const;
+  [[nodiscard]] std::vector<op_id> control_successors(op_id op) const;
+  [[nodiscard]] scope_id scope_of(op_id op) const;
+  [[nodiscard]] std::string name_of(op_id op) const;  ///< last component: "matmul_1"
+  [[nodiscard]] std::string path_of(op_id op) const;  ///< with scopes: "encoder/dense_1/matmul"
+  [[nodiscard]] source_line line_of(op_id op) const;
+  /// The op of a path. O(ops) on the first call after a change, then O(1).
+  [[nodiscard]] std::optional<op_id> find_op(std::string_view path) const;
+
+  // --- Tensors -----------------------------------------------------------------------------------
+
+  [[nodiscard]] value_type type_of(tensor_id t) const;
+  [[nodiscard]] std::string path_of(tensor_id t) const;  ///< op path, ":1" appended for outputs after the first
+  struct use {
+    op_id user;
+    std::uint32_t slot;
+  };
+  /// The uses of a tensor, in the order they were added.
+  [[nodiscard]] std::vector<use> uses(tensor_id t) const;
+  /// Calls f(use, output) for each data use of any output of an op, in order, without allocating.
+  template <class F>
+  void for_each_use(op_id op, F&& f) const;
+
+  [[nodiscard]] any_tensor handle(tensor_id t) const;
+  /// The id behind a handle. @throws handle_error if it is of another graph or stale
+  [[nodiscard]] tensor_id id(const graph_reference& r) const;
+  [[nodiscard]] tensor_id id(const any_tensor& t) const { return id(t.ref()); }
+
+  // --- Variables, values, collections --------------------------------------------------------------
+
+  [[nodiscard]] std::size_t variable_count() const;
+  [[nodiscard]] bool contains(variable_id v) const;
+  [[nodiscard]] const variable_info& variable_of(variable_id v) const;
+  [[nodiscard]] std::string path_of(variable_id v) const;
+  [[nodiscard]] std::vector<variable_id> variables() const;  ///< all, in order of creation
+  /// The variable that a tensor reads, if its op is a variable read.
+  [[nodiscard]] std::optional<variable_id> variable_read_by(tensor_id t) const;
+  [[nodiscard]] std::optional<variable_id> find_variable(std::string_view path) const;
+  void set_trainable(variable_id v, bool trainable);
+
+  [[nodiscard]] VariableStore& store() {
+    if (store_ == nullptr) refuse_moved();
+    return *store_;
+  }
+  [[nodiscard]] const VariableStore& store() const {
+    if (store_ == nullptr) refuse_moved();
+    return *store_;
+  }
+
+  void add_to_collection(std::string_view name, const member& m);  ///< once each; order kept
+  [[nodiscard]] std::vector<member> collection(std::string_view name) const;
+  [[nodiscard]] std::vector<std::string> collections() const;
+
+  [[nodiscard]] const Array& constant(std::int64_t index) const;  ///< value of attribute_kind::constant
+  /// A nested graph, owned by ops that carry an attribute of attribute_kind::body.
+  [[nodiscard]] const Graph& body(std::int64_t index) const;
+  std::int64_t add_body(std::unique_ptr<Graph> body);
+  [[nodiscard]] std::size_t body_count() const;
+
+  // --- Edits ---------------------------------------------------------------------------------------
+  // Each stamps the ops it touches, so that regions and plans notice.
+
+  /// Makes an operand another tensor. The types of the op and of all that depend on it are worked out anew.
+  /// @throws shape_error, dtype_error where an op cannot take the new types; graph_error for a cycle
+  void set_operand(op_id user, std::uint32_t slot, tensor_id value);
+  /// Replaces the attributes of an op; types are worked out anew.
+  void set_attributes(op_id op, const attribute_list& attributes);
+  /// @throws graph_error if there is no such edge
+  void remove_control_edge(op_id before, op_id after);
+  /// Gives an op another name in its scope, made unique there.
+  void rename(op_id op, std::string_view name);
+  /// Removes ops, all or none. A variable goes with the op that reads it. Other ids stay as they are.
+  ///
+  /// Members of collections and own updates that are removed leave their lists. Complexity: O(graph), so
+  /// remove many at once.
+  /// @throws graph_error if something that stays uses what would go
+  void erase_ops(std::span<const op_id> ops);
+
+  // --- Transactions, checks ------------------------------------------------------------------------
+
+  /// Undoes all changes of the graph since its construction unless commit() was called. Values of variables
+  /// that were there before are not part of it.
+  ///
+  /// Transactions nest like the blocks they live in: what an inner one committed is undone with the outer.
+  class transaction {
+   public:
+    explicit transaction(Graph& g);
+    ~transaction();
+    transaction(const transaction&) = delete;
+    transaction& operator=(const transaction&) = delete;
+    /// Keeps the changes; an enclosing transaction may still undo them.
+    void commit() noexcept;
+
+   private:
+    graph_slot* of_;
+    std::size_t mark_;
+  };
+
+  /// Changes whenever the graph does.
+  [[nodiscard]] std::uint64_t version() const;
+  /// Checks every invariant: operands exist and precede or form no cycle, use lists equal operands,
+  /// types equal the shape rules', names unique, variables complete, collections without dangling members.
+  /// @throws graph_error that names the first broken one
+  void validate() const;
+  /// A hash of structure, names, attributes, collections, variables and stored values.
+  [[nodiscard]] std::uint64_t digest() const;
+
+  /// Storage, for the algorithms of this library.
+  struct tables;
+  /// @throws handle_error for a graph that was moved from
+  [[nodiscard]] tables& data() {
+    if (tables_ == nullptr) refuse_moved();
+    return *tables_;
+  }
+  [[nodiscard]] const tables& data() const {
+    if (tables_ == nullptr) refuse_moved();
+    return *tables_;
+  }
+  [[nodiscard]] graph_slot* slot() const { return slot_; }
+
+ private:
+  [[noreturn]] static void refuse_moved();
+
+  graph_slot* slot_ = nullptr;
+  std::unique_ptr<tables> tables_;
+  std::shared_ptr<VariableStore> store_;
+};
+
+}  // namespace graft
+
+#include "graft/graph/tables.hpp"

@@ -1,0 +1,73 @@
+// Handles of graph tensors: what they refer to, and how a stale one is noticed.
+#pragma once
+
+#include <atomic>
+#include <type_traits>
+
+#include "graft/graph/ids.hpp"
+#include "graft/schema/target.hpp"
+
+namespace graft {
+
+class Graph;
+
+/// The fixed place through which handles find their graph. Slots are reused under a new generation and
+/// never freed, so a handle may outlive its graph and still be asked, from any thread.
+struct graph_slot {
+  std::atomic<Graph*> graph{nullptr};
+  std::atomic<std::uint32_t> generation{0};
+};
+
+/// Names one output of one op of one graph.
+struct graph_reference {
+  graph_slot* slot = nullptr;
+  std::uint32_t generation = 0;
+  tensor_id id;
+  constexpr bool operator==(const graph_reference&) const = default;
+};
+
+template <>
+struct target_traits<Graph> {
+  using reference = graph_reference;
+  using references = small_vector<reference, 1>;
+  /// @throws handle_error if the handle is empty, or its graph or op is gone
+  static Graph& target_of(const reference& r);
+  static value_type type_of(const reference& r);
+  static references add(Graph& g, const operator_schema& schema, std::span<const reference> operands,
+                        const attribute_list& attributes, std::string_view name, source_line line);
+  static reference add_variable(Graph& g, const variable_spec& spec, source_line line);
+  static void enter_scope(Graph& g, std::string_view name);
+  static void leave_scope(Graph& g);
+  static mode mode_of(Graph& g);
+  static void set_mode(Graph& g, mode m);
+  static void own_update(Graph& g, const reference& variable_read, const reference& update);
+};
+
+/// A graph tensor whose element type and shape only the graph knows. Every typed handle converts to it.
+using any_tensor = tensor<Graph, dtype::any, any_shape>;
+
+/// A variable of a graph as a typed handle; converts to the tensor that reads it.
+template <dtype Type, shape_type Shape>
+class variable : public tensor<Graph, Type, Shape> {
+ public:
+  using tensor<Graph, Type, Shape>::tensor;
+  constexpr explicit variable(const tensor<Graph, Type, Shape>& read)
+      : tensor<Graph, Type, Shape>(read) {}
+};
+
+/// Views a handle with what the graph knows of it, checked once: `as<float, shape<dyn, 10>>(t)`.
+/// @throws dtype_error or shape_error if the graph's tensor does not fit
+template <element T, shape_type Shape>
+tensor<Graph, dtype_of<T>, Shape> as(const any_tensor& t);
+
+namespace detail {
+void check_as(const any_tensor& t, const value_type& wanted);
+}
+
+template <element T, shape_type Shape>
+tensor<Graph, dtype_of<T>, Shape> as(const any_tensor& t) {
+  detail::check_as(t, value_type_of<dtype_of<T>, Shape>());
+  return tensor<Graph, dtype_of<T>, Shape>(t.ref());
+}
+
+}  // namespace graft

@@ -1,0 +1,117 @@
+// Definitions of operators: what the library knows of an operator beyond its schema, and the registry of all.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "graft/core/function_ref.hpp"
+#include "graft/graph/graph.hpp"
+
+namespace graft {
+
+// --- Gradients --------------------------------------------------------------------------------------
+
+/// What a gradient rule sees. It builds ops in the graph through handles and the public operators.
+struct gradient_args {
+  Graph& graph;
+  op_id op;
+  std::span<const any_tensor> operands;
+  std::span<const any_tensor> outputs;
+  /// Gradient of each output; empty where none arrives.
+  std::span<const std::optional<any_tensor>> output_gradients;
+  const attribute_list& attributes;
+  /// True where the gradient of operand i is wanted.
+  std::span<const bool> wanted;
+};
+/// One gradient an operand; empty where there is none or it is not wanted.
+using operand_gradients = small_vector<std::optional<any_tensor>, 3>;
+using gradient_rule = operand_gradients (*)(const gradient_args&);
+
+// --- Kernels ----------------------------------------------------------------------------------------
+
+/// A tensor as a kernel is bound to it: everything known but the address. Row-major, contiguous.
+struct tensor_info {
+  dtype type = dtype::any;
+  dims shape;
+  std::int64_t size = 0;
+};
+
+/// Runs f(chunk) for chunk in [0, chunks) on the run's threads. Chunk boundaries must not depend on the
+/// number of threads: results are the same bits for every count.
+class parallel_runner {
+ public:
+  virtual ~parallel_runner() = default;
+  virtual void run(std::int64_t chunks, function_ref<void(std::int64_t)> f) = 0;
+  [[nodiscard]] virtual int threads() const = 0;
+};
+
+struct bind_args {
+  std::span<const tensor_info> inputs;
+  std::span<const tensor_info> outputs;
+  const attribute_list& attributes;
+  const Graph& graph;
+  std::string_view where;  ///< path of the op, for messages
+};
+
+struct kernel_call {
+  const void* const* in;  ///< one address an operand; nullptr for operands of which only the shape is read
+  void* const* out;       ///< one an output; nullptr where nobody reads it
+  std::byte* scratch;     ///< scratch_bytes of it, aligned to 64
+  parallel_runner& parallel;
+  std::uint64_t seed;     ///< of the session, for random operators
+};
+
+/// A kernel ready to run at fixed shapes. Thread-safe: what changes is in the call.
+struct bound_kernel {
+  std::function<void(const kernel_call&)> run;
+  std::size_t scratch_bytes = 0;
+  /// Outputs that may be written over an operand of equal size: {output, operand}.
+  small_vector<std::pair<std::uint8_t, std::uint8_t>, 2> in_place;
+  /// For operators with the trait `elementwise`: computes n consecutive elements of the broadcast result;
+  /// scalar[i] tells that in[i] points at one element used for all. The planner fuses with it.
+  std::function<void(const void* const* in, const bool* scalar, void* out, std::int64_t n)> tile;
+};
+using kernel_binding = bound_kernel (*)(const bind_args&);
+
+// --- Samples, from which the tests of every operator are made -------------------------------------------
+
+struct operator_sample {
+  std::vector<Array> operands;  ///< float operands are float64; other types are made by casting
+  attribute_list attributes;
+  bool differentiable = true;   ///< false: at a kink, or integer operands only
+  bool twice = true;            ///< smooth enough for a second-order check
+};
+struct operator_error_sample {
+  std::vector<value_type> operands;
+  attribute_list attributes;
+  std::string message;          ///< a part of the sentence that must come
+};
+
+/// Computes the operator the plain way, on float64 for floating operands: the oracle of tests.
+using reference_rule = std::vector<Array> (*)(std::span<const Array> operands, const attribute_list&);
+
+// --- Definition and registry --------------------------------------------------------------------------
+
+/// Everything about one operator outside its schema.
+struct operator_definition {
+  const operator_schema* schema = nullptr;
+  const char* onnx = "";               ///< ONNX operator of the same meaning, "" if there is none
+  gradient_rule gradient = nullptr;    ///< nullptr: no gradient flows through
+  kernel_binding bind = nullptr;
+  reference_rule reference = nullptr;
+  std::vector<operator_sample> (*samples)() = nullptr;
+  std::vector<operator_error_sample> (*error_samples)() = nullptr;
+};
+
+/// Adds an operator of the user's own. Thread-safe.
+/// @throws name_error if an operator of that name is there already
+void register_operator(const operator_definition& definition);
+/// Returns the definition of a schema's name, or nullptr.
+const operator_definition* find_operator(std::string_view name);
+/// Returns all definitions, ordered by name.
+std::vector<const operator_definition*> all_operators();
+
+}  // namespace graft

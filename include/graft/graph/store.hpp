@@ -1,0 +1,71 @@
+// Where the values of variables live.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <vector>
+
+#include "graft/graph/ids.hpp"
+#include "graft/schema/value_type.hpp"
+#include "graft/tensor/array.hpp"
+
+namespace graft {
+
+/// The value of one variable. Graphs whose variables are shared hold the same cell.
+struct variable_cell {
+  Array value;
+  bool initialized = false;
+};
+
+/// Maps the variables of one graph to their cells.
+///
+/// Runs read cells under a shared lock and commit updates under an exclusive one, so concurrent runs
+/// see all of another's updates or none.
+class VariableStore {
+ public:
+  [[nodiscard]] bool initialized(variable_id v) const;
+  /// The value; shares storage with the store until either is written.
+  /// @throws uninitialized_error
+  [[nodiscard]] Array get(variable_id v) const;
+  /// @throws shape_error, dtype_error where the value does not fit the variable's type at creation
+  void set(variable_id v, Array value);
+  void reset(variable_id v);  ///< makes it uninitialized
+
+  [[nodiscard]] const std::shared_ptr<variable_cell>& cell(variable_id v) const;
+  void add(std::shared_ptr<variable_cell> cell, const value_type& type);
+  void truncate(std::size_t count);
+  /// Puts another cell in a variable's place, none for a variable that is gone; returns the one before.
+  std::shared_ptr<variable_cell> exchange(variable_id v, std::shared_ptr<variable_cell> cell) noexcept;
+  [[nodiscard]] std::size_t size() const { return cells_.size(); }
+  /// Guards the values of all cells of this store and of those it shares its lock with.
+  [[nodiscard]] std::shared_mutex& mutex() const { return root_lock().mutex; }
+  /// Held, before mutex(), from the first read to the commit of a run that updates variables: such runs follow one
+  /// another, while those that only read go beside them.
+  [[nodiscard]] std::mutex& update_mutex() const { return root_lock().updates; }
+  /// Makes two stores use one lock; needed before one holds a cell of the other. Not while either is in use.
+  void share_lock_with(VariableStore& other);
+  /// Counts changes of which cells are initialized or shared; values written by runs do not count.
+  [[nodiscard]] std::uint64_t version() const { return version_; }
+  void touch() { ++version_; }
+
+ private:
+  std::vector<std::shared_ptr<variable_cell>> cells_;
+  std::vector<value_type> types_;
+  // Stores that share cells form a tree; the lock is that of its root.
+  struct lock_node {
+    mutable std::shared_mutex mutex;
+    mutable std::mutex updates;
+    std::shared_ptr<lock_node> next;
+  };
+  [[nodiscard]] const lock_node& root_lock() const {
+    const lock_node* node = lock_.get();
+    while (node->next != nullptr) node = node->next.get();
+    return *node;
+  }
+  std::shared_ptr<lock_node> lock_ = std::make_shared<lock_node>();
+  std::atomic<std::uint64_t> version_{0};
+};
+
+}  // namespace graft

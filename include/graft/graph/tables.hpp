@@ -1,0 +1,257 @@
+// How a graph is stored. Included by graph.hpp; for the algorithms of this library, which walk dense indices
+// instead of ids. Everything here may change.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "graft/graph/graph.hpp"
+#include "graft/graph/pool.hpp"
+
+namespace graft {
+
+namespace detail {
+
+struct graph_lookup;  // lazily built indices by name
+
+// Strings by number. Strings stay where they are until the graph is gone; numbers are never reused.
+class string_pool {
+ public:
+  string_pool();
+  ~string_pool();
+  string_pool(const string_pool&) = delete;
+  string_pool& operator=(const string_pool&) = delete;
+
+  std::uint32_t intern(std::string_view text);
+  /// The number of a text, or no_id.
+  [[nodiscard]] std::uint32_t find(std::string_view text) const;
+  [[nodiscard]] std::string_view operator[](std::uint32_t i) const { return strings_[i]; }
+  [[nodiscard]] std::size_t size() const { return strings_.size(); }
+
+ private:
+  [[nodiscard]] std::size_t place_of(std::string_view text, std::uint64_t hash) const;
+  void grow();
+
+  std::vector<std::string_view> strings_;
+  std::vector<std::uint32_t> hashes_;  // of each string
+  std::vector<std::uint32_t> table_;   // number + 1; size is a power of two
+  std::vector<std::unique_ptr<char[]>> blocks_;
+  std::size_t room_ = 0;
+  char* next_ = nullptr;
+};
+
+// Which ordinals of names are taken: for a key (scope and base name) all below `next`, and those in
+// `apart` (taken by an explicit name such as "conv_7" while lower ones are free).
+class name_counters {
+ public:
+  using key = std::uint64_t;
+  struct entry {
+    key what = 0;
+    std::uint32_t next = 0;
+    bool used = false;
+    bool has_apart = false;
+  };
+
+  /// The entry of a key, made if missing. May throw; the reference lives until the next call.
+  entry& at(key k);
+  [[nodiscard]] const entry* find(key k) const;
+  /// Undoes a take: `next` as it was, and the ordinal that was taken apart, if any.
+  void undo(key k, std::uint32_t next, std::uint32_t taken_apart) noexcept;
+  [[nodiscard]] bool taken(key k, std::uint32_t ordinal) const;
+  /// Where taking a name would lead: the ordinal asked for if it is free, else the first free one.
+  [[nodiscard]] std::uint32_t choose(const entry& e, std::uint32_t ordinal) const;
+  /// Marks an ordinal as taken.
+  void take(entry& e, std::uint32_t ordinal);
+  std::set<std::pair<key, std::uint32_t>> apart;
+
+ private:
+  [[nodiscard]] std::size_t place_of(key k) const;
+  std::vector<entry> table_;
+  std::size_t used_ = 0;
+};
+
+}  // namespace detail
+
+/// Dense indices ("index") count live ops in storage order; ids are what users hold.
+struct Graph::tables {
+  static constexpr std::uint32_t none = 0xffffffffu;
+
+  struct op_record {
+    const operator_schema* schema;
+    std::uint32_t first_operand, operand_count;  // in edges
+    std::uint32_t first_output, output_count;    // in outputs
+    std::uint32_t attributes;                    // in attribute_lists; 0 is the empty list
+    std::uint32_t scope;
+    std::uint32_t name, ordinal;        // base in strings, ordinal 0 is left out: "add", "add_1"
+    std::uint32_t first_use, last_use;  // in edges: uses of all outputs, in the order they were added
+    std::uint32_t control_in, control_out;  // in controls, latest first
+    std::uint32_t file, line;               // file in files
+    std::uint64_t stamp;                    // version of the latest edit; 0: as added
+  };
+  /// An operand and a use at once. The operands of an op are consecutive.
+  struct edge {
+    std::uint32_t producer, output;
+    std::uint32_t user;
+    std::uint32_t next_use, prev_use;  // among the uses of `producer`
+  };
+  struct output_record {
+    std::uint32_t extents, rank;  // in extents
+    dtype type;
+    value_kind kind;
+    bool ranked;
+  };
+  struct control_edge {
+    std::uint32_t before, after;
+    std::uint32_t next_out;  // among those of equal `before`
+    std::uint32_t next_in;   // among those of equal `after`
+  };
+  struct scope_record {
+    std::uint32_t parent;
+    std::uint32_t name, ordinal;
+    std::uint32_t serial;  // never reused, keys the counters
+    std::uint32_t batch;   // names of the ops of this bulk copy are not counted yet; none: counted
+    bool used;             // ops have taken names here; may stay true when they are undone
+  };
+  /// A bulk copy whose names are counted only when somebody adds an op to one of its scopes.
+  struct copy_batch {
+    std::uint32_t first_op, last_op;
+    bool counted;
+  };
+  struct named_collection {
+    std::uint32_t name;
+    std::vector<member> members;
+    std::set<std::array<std::uint32_t, 3>> known;
+
+    static std::array<std::uint32_t, 3> key_of(const member& m);
+    /// @returns false if it is there already; on an exception nothing is added
+    bool add(const member& m);
+    void remove_last() noexcept;
+  };
+  struct file_name {
+    const char* text;
+  };
+  struct capture {
+    tensor_id outer, inner;
+  };
+
+  tables();
+  ~tables();
+  tables(const tables&) = delete;
+  tables& operator=(const tables&) = delete;
+
+  // --- Ops: pools -----------------------------------------------------------------------------------
+  detail::pool<op_record> ops;
+  detail::pool<edge> edges;
+  detail::pool<output_record> outputs;
+  detail::pool<extent> extents;
+  detail::pool<control_edge> controls;
+  detail::pool<scope_record> scopes;
+  detail::pool<copy_batch> batches;
+  detail::pool<file_name> files;
+  std::deque<attribute_list> attribute_lists;  // immutable once added, shared by copies
+  detail::pool<std::uint8_t> attribute_marks;  // 1: refers to variables, constants or bodies
+  detail::string_pool strings;
+  detail::name_counters names;
+
+  // Ids are equal to indices until something is removed; from then on both maps are filled.
+  detail::pool<std::uint32_t> id_of_index;
+  detail::pool<std::uint32_t> index_of_id;
+  std::uint32_t next_id = 0;
+  bool ids_are_indices = true;
+  bool ordered = true;  // every operand and control edge comes from a lower index
+
+  // By id; one that was removed has no valid id. Deques, because references to elements are given out.
+  std::deque<variable_info> variables;
+  std::map<std::string, variable_id, std::less<>> shared_keys;
+  std::vector<named_collection> collections;
+  std::deque<Array> constants;
+  std::vector<std::shared_ptr<const Graph>> bodies;
+  std::vector<capture> captures;        // of a body: outer tensor, inner placeholder
+  graph_slot* parent = nullptr;         // of a body
+  std::uint32_t parent_generation = 0;
+
+  std::vector<std::uint32_t> scope_stack;
+  mode current = mode::training;
+  std::uint32_t next_serial = 0;
+  std::uint64_t version = 1;
+
+  // --- Undo -------------------------------------------------------------------------------------------
+  struct mark {
+    std::uint32_t ops, edges, outputs, extents, controls, scopes, batches, files;
+    std::size_t attribute_lists, variables, collections, constants, bodies, captures;
+    std::size_t edits, counters;
+    std::uint32_t next_id;
+    bool ordered;
+    std::vector<std::uint32_t> scope_stack;
+    mode current;
+  };
+  struct edit_entry {  // undone in reverse; appended edges above these sizes are unlinked first
+    std::uint32_t edges, controls;
+    std::function<void(tables&)> undo;
+  };
+  struct counter_entry {
+    detail::name_counters::key key;
+    std::uint32_t next;
+    std::uint32_t apart;  // none, or the ordinal to remove from `apart`
+  };
+  std::vector<mark> marks;
+  std::vector<edit_entry> edits;
+  detail::pool<counter_entry> counter_log;
+
+  std::unique_ptr<detail::graph_lookup> lookup;
+  VariableStore* store = nullptr;
+
+  // --- Reading ------------------------------------------------------------------------------------------
+  [[nodiscard]] bool contains(op_id op) const {
+    if (ids_are_indices) return op.value < ops.size();
+    return op.value < index_of_id.size() && index_of_id[op.value] != none;
+  }
+  /// @throws handle_error
+  [[nodiscard]] std::uint32_t index(op_id op) const {
+    if (!contains(op)) refuse(op);
+    return ids_are_indices ? op.value : index_of_id[op.value];
+  }
+  /// @throws handle_error
+  [[nodiscard]] std::uint32_t index(tensor_id t) const {
+    const std::uint32_t i = index(t.op);
+    if (t.output >= ops[i].output_count) refuse(t);
+    return i;
+  }
+  [[nodiscard]] op_id id(std::uint32_t i) const {
+    return op_id{ids_are_indices ? i : id_of_index[i]};
+  }
+  [[nodiscard]] const output_record& output(std::uint32_t op, std::uint32_t i) const {
+    return outputs[ops[op].first_output + i];
+  }
+  [[nodiscard]] std::span<const extent> extents_of(const output_record& o) const {
+    return {extents.begin() + o.extents, o.rank};
+  }
+  [[nodiscard]] value_type type_of(std::uint32_t op, std::uint32_t i) const {
+    const output_record& o = output(op, i);
+    return {o.type, o.kind, o.ranked, dims(extents_of(o))};
+  }
+  [[nodiscard]] std::span<const edge> operands_of(std::uint32_t op) const {
+    return {edges.begin() + ops[op].first_operand, ops[op].operand_count};
+  }
+
+  [[noreturn]] void refuse(op_id op) const;
+  [[noreturn]] void refuse(tensor_id t) const;
+};
+
+template <class F>
+void Graph::for_each_use(op_id op, F&& f) const {
+  const tables& t = data();
+  for (std::uint32_t e = t.ops[t.index(op)].first_use; e != tables::none;) {
+    const tables::edge& at = t.edges[e];
+    const std::uint32_t next = at.next_use;
+    f(use{t.id(at.user), e - t.ops[at.user].first_operand}, at.output);
+    e = next;
+  }
+}
+
+}  // namespace graft

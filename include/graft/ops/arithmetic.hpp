@@ -1,0 +1,217 @@
+// Arithmetic on two tensors with broadcasting, and the operators + - * / on handles and C++
+// numbers.
+#pragma once
+
+#include "graft/schema/apply.hpp"
+#include "graft/schema/rules.hpp"
+
+namespace graft::ops {
+namespace detail {
+
+constexpr inferred infer_arithmetic(const infer_args& in) {
+  for (const value_type& v : in.operands) {
+    if (!rules::may_be_number(v.type)) {
+      return rules::type_problem("arithmetic needs numbers", value_type::unranked(dtype::float32),
+                                 v);
+    }
+  }
+  return rules::broadcast(in.operands[0], in.operands[1]);
+}
+
+// A number without operands: "type", and "value" as a real or an integer.
+constexpr inferred infer_scalar(const infer_args& in) {
+  const value_type result = value_type::of(in.attributes.type("type"), {});
+  const attribute* value = in.attributes.find("value");
+  if (is_integer(result.type) && value != nullptr && value->kind == attribute_kind::real) {
+    const double v = value->real;
+    if (!(v >= -9007199254740992.0 && v <= 9007199254740992.0) ||
+        static_cast<double>(static_cast<std::int64_t>(v)) != v) {
+      return rules::type_problem("a number among integers must be a whole number",
+                                 value_type::unranked(dtype::float64), result,
+                                 "insert cast<float>(x)");
+    }
+  }
+  if (result.type == dtype::string) {
+    return rules::type_problem("a scalar must be a number or a truth value",
+                               value_type::unranked(dtype::float32), result, "");
+  }
+  return result;
+}
+
+}  // namespace detail
+
+/// () -> a tensor of rank 0. Attributes: type, value (a real, or an integer where that matters).
+inline constexpr operator_schema scalar{"scalar", 0, 0, detail::infer_scalar};
+
+/// (a, b) -> a + b, and so on, element by element after broadcasting. Integers wrap. ONNX Add, Sub,
+/// Mul, Div, Pow.
+inline constexpr operator_schema add{"add", 2, 2, detail::infer_arithmetic,
+                                     elementwise | commutative};
+inline constexpr operator_schema sub{"sub", 2, 2, detail::infer_arithmetic, elementwise};
+inline constexpr operator_schema mul{"mul", 2, 2, detail::infer_arithmetic,
+                                     elementwise | commutative};
+/// Integers: towards zero; by zero gives 0.
+inline constexpr operator_schema div{"div", 2, 2, detail::infer_arithmetic, elementwise};
+inline constexpr operator_schema pow{"pow", 2, 2, detail::infer_arithmetic, elementwise};
+/// The larger of two elements; NaN where either is. ONNX Max, Min.
+inline constexpr operator_schema maximum{"maximum", 2, 2, detail::infer_arithmetic,
+                                         elementwise | commutative};
+inline constexpr operator_schema minimum{"minimum", 2, 2, detail::infer_arithmetic,
+                                         elementwise | commutative};
+/// (a, b) -> (a - b)^2.
+inline constexpr operator_schema squared_difference{
+    "squared_difference", 2, 2, detail::infer_arithmetic, elementwise | commutative};
+
+}  // namespace graft::ops
+
+namespace graft {
+
+/// A C++ number that may stand beside a tensor.
+template <class T>
+concept number_like = std::is_arithmetic_v<T>;
+
+namespace detail {
+
+template <dtype Type>
+struct type_attribute {
+  static constexpr attribute_list list() {
+    attribute_list a;
+    if (Type != dtype::any) a.set("type", Type);
+    return a;
+  }
+};
+
+template <number_like S>
+constexpr void set_number(attribute_list& a, S value) {
+  if constexpr (std::is_floating_point_v<S>) {
+    a.set("value", static_cast<double>(value));
+  } else {
+    a.set("value", static_cast<std::int64_t>(value));
+  }
+}
+
+// A C++ number as a tensor of rank 0 of x's element type, in x's target.
+template <tensor_like X, number_like S>
+constexpr auto number_beside(const X& x, S value, source_line here) {
+  using Target = typename X::target_type;
+  Target& target = target_traits<Target>::target_of(x.ref());
+  attribute_list a;
+  set_number(a, value);
+  if constexpr (X::type == dtype::any) {
+    a.set("type", target_traits<Target>::type_of(x.ref()).type);
+  } else if constexpr (std::is_floating_point_v<S> && !is_floating(X::type)) {
+    dtype_mismatch<text("a floating number beside integers"), needs_type<dtype::float32>,
+                   got_type<X::type>>
+        error{};
+    (void)error;
+  }
+  return apply_source<ops::scalar, type_attribute<X::type>>(target, a, {}, here);
+}
+
+// Applies a binary operator to two tensors, or to a tensor and a number on either side.
+template <const operator_schema& Schema, class A, class B>
+constexpr auto apply_binary(const A& a, const B& b, std::string_view name, source_line here) {
+  if constexpr (number_like<A>) {
+    return apply<Schema>({}, name, here, number_beside(b, a, here), b);
+  } else if constexpr (number_like<B>) {
+    return apply<Schema>({}, name, here, a, number_beside(a, b, here));
+  } else {
+    return apply<Schema>({}, name, here, a, b);
+  }
+}
+
+}  // namespace detail
+
+/// Operands of binary operators: two tensors, or one and a number.
+template <class A, class B>
+concept binary_operands = (tensor_like<A> && (tensor_like<B> || number_like<B>)) ||
+                          (number_like<A> && tensor_like<B>);
+
+/// a + b, element by element.
+///
+/// Shapes broadcast as in NumPy: aligned at the last axis, extents equal or 1. A C++ number takes
+/// the element type of the tensor beside it; a fraction beside integers is refused.
+/// @throws shape_error or dtype_error with what the types do not tell; what they tell does not
+/// compile
+template <class A, class B>
+  requires binary_operands<A, B>
+constexpr auto add(const A& a, const B& b, std::string_view name = {},
+                   source_line here = source_line::now()) {
+  return detail::apply_binary<ops::add>(a, b, name, here);
+}
+/// a - b, element by element. @see add
+template <class A, class B>
+  requires binary_operands<A, B>
+constexpr auto sub(const A& a, const B& b, std::string_view name = {},
+                   source_line here = source_line::now()) {
+  return detail::apply_binary<ops::sub>(a, b, name, here);
+}
+/// a * b, element by element. @see add, matmul
+template <class A, class B>
+  requires binary_operands<A, B>
+constexpr auto mul(const A& a, const B& b, std::string_view name = {},
+                   source_line here = source_line::now()) {
+  return detail::apply_binary<ops::mul>(a, b, name, here);
+}
+/// a / b, element by element; integers towards zero, and 0 where b is 0. @see add
+template <class A, class B>
+  requires binary_operands<A, B>
+constexpr auto div(const A& a, const B& b, std::string_view name = {},
+                   source_line here = source_line::now()) {
+  return detail::apply_binary<ops::div>(a, b, name, here);
+}
+/// a to the power of b, element by element. The gradient in b takes log(a) as 0 where a <= 0. @see
+/// add
+template <class A, class B>
+  requires binary_operands<A, B>
+constexpr auto pow(const A& a, const B& b, std::string_view name = {},
+                   source_line here = source_line::now()) {
+  return detail::apply_binary<ops::pow>(a, b, name, here);
+}
+/// The larger of a and b, element by element; NaN where one is. Where they are equal, a has the
+/// gradient. @see add
+template <class A, class B>
+  requires binary_operands<A, B>
+constexpr auto maximum(const A& a, const B& b, std::string_view name = {},
+                       source_line here = source_line::now()) {
+  return detail::apply_binary<ops::maximum>(a, b, name, here);
+}
+/// The smaller of a and b. @see maximum
+template <class A, class B>
+  requires binary_operands<A, B>
+constexpr auto minimum(const A& a, const B& b, std::string_view name = {},
+                       source_line here = source_line::now()) {
+  return detail::apply_binary<ops::minimum>(a, b, name, here);
+}
+/// (a - b)^2, element by element. @see add
+template <class A, class B>
+  requires binary_operands<A, B>
+constexpr auto squared_difference(const A& a, const B& b, std::string_view name = {},
+                                  source_line here = source_line::now()) {
+  return detail::apply_binary<ops::squared_difference>(a, b, name, here);
+}
+
+// Operators cannot take a source line of their own; the handles' place in the graph tells enough.
+
+template <class A, class B>
+  requires binary_operands<A, B>
+constexpr auto operator+(const A& a, const B& b) {
+  return detail::apply_binary<ops::add>(a, b, {}, {});
+}
+template <class A, class B>
+  requires binary_operands<A, B>
+constexpr auto operator-(const A& a, const B& b) {
+  return detail::apply_binary<ops::sub>(a, b, {}, {});
+}
+template <class A, class B>
+  requires binary_operands<A, B>
+constexpr auto operator*(const A& a, const B& b) {
+  return detail::apply_binary<ops::mul>(a, b, {}, {});
+}
+template <class A, class B>
+  requires binary_operands<A, B>
+constexpr auto operator/(const A& a, const B& b) {
+  return detail::apply_binary<ops::div>(a, b, {}, {});
+}
+
+}  // namespace graft

@@ -1,0 +1,59 @@
+// Operators that compute one optimiser step: new parameter and new slots from old ones and a gradient.
+//
+// They only compute; `assign` makes the results the variables' values at the end of a run. All are float32 or
+// float64, elementwise, of the parameter's shape; `rate` is a scalar of any floating type.
+#pragma once
+
+#include "graft/schema/operator_schema.hpp"
+
+namespace graft::ops {
+
+namespace detail {
+
+/// Parameter, gradient and slots have one shape; the outputs are the parameter and the slots.
+template <int Slots>
+constexpr inferred infer_optimizer_step(const infer_args& in) {
+  const value_type& parameter = in.operands[0];
+  inferred result;
+  result.outputs.push_back(parameter);
+  for (int i = 1; i < 2 + Slots; ++i) {
+    const value_type& other = in.operands[static_cast<std::size_t>(i)];
+    if (other.type != dtype::any && parameter.type != dtype::any && other.type != parameter.type) {
+      return problem{.clause = "gradient and slots must have the parameter's element type",
+                     .needs = parameter, .got = other, .about_type = true};
+    }
+    bool fits = !parameter.ranked || !other.ranked || parameter.shape.size() == other.shape.size();
+    for (std::size_t d = 0; fits && parameter.ranked && other.ranked && d < other.shape.size(); ++d) {
+      fits = !surely_differ(parameter.shape[d], other.shape[d]);
+    }
+    if (!fits) {
+      return problem{.clause = "gradient and slots must have the parameter's shape",
+                     .needs = parameter, .got = other};
+    }
+    if (i >= 2) result.outputs.push_back(parameter);
+  }
+  return result;
+}
+
+}  // namespace detail
+
+/// (parameter, gradient, rate) -> parameter - rate * gradient. Attributes: weight_decay, decoupled.
+inline constexpr operator_schema sgd_update{"sgd_update", 3, 3, detail::infer_optimizer_step<0>};
+/// (parameter, gradient, velocity, rate) -> (parameter, velocity). Attributes: momentum, nesterov.
+/// @see Sutskever et al., On the importance of initialization and momentum in deep learning, 2013
+inline constexpr operator_schema momentum_update{"momentum_update", 4, 4,
+                                                 detail::infer_optimizer_step<1>};
+/// (parameter, gradient, mean_square, rate) -> (parameter, mean_square). Attributes: rho, epsilon.
+/// @see Tieleman & Hinton, Lecture 6.5, 2012
+inline constexpr operator_schema rmsprop_update{"rmsprop_update", 4, 4,
+                                                detail::infer_optimizer_step<1>};
+/// (parameter, gradient, sum_square, rate) -> (parameter, sum_square). Attribute: epsilon.
+/// @see Duchi, Hazan, Singer, Adaptive subgradient methods, 2011
+inline constexpr operator_schema adagrad_update{"adagrad_update", 4, 4,
+                                                detail::infer_optimizer_step<1>};
+/// (parameter, gradient, m, v, step, rate) -> (parameter, m, v); step is the int64 number of this step, 1 first.
+/// Attributes: beta1, beta2, epsilon, weight_decay, decoupled (AdamW).
+/// @see Kingma & Ba, Adam, 2015; Loshchilov & Hutter, Decoupled weight decay regularization, 2019
+inline constexpr operator_schema adam_update{"adam_update", 6, 6, detail::infer_optimizer_step<2>};
+
+}  // namespace graft::ops

@@ -1,0 +1,233 @@
+// Where values come from: placeholders, constants, fills, variables; and what passes values on
+// unchanged.
+#pragma once
+
+#include "graft/ops/arithmetic.hpp"
+#include "graft/schema/core_operators.hpp"
+
+namespace graft::ops {
+namespace detail {
+
+// "shape" is absent where not even the rank is known.
+constexpr inferred infer_placeholder(const infer_args& in) {
+  value_type result = value_type::unranked(in.attributes.type("type"));
+  if (const attribute* shape = in.attributes.find("shape")) {
+    result.ranked = true;
+    result.shape = shape->integers;
+  }
+  return result;
+}
+
+constexpr inferred infer_fill(const infer_args& in) {
+  inferred number = infer_scalar(in);
+  if (number.error) return number;
+  number.outputs[0].shape = in.attributes.integers("shape");
+  if (!all_known(number.outputs[0].shape)) {
+    return rules::shape_problem("all extents must be known", {}, number.outputs[0]);
+  }
+  return number;
+}
+
+constexpr inferred infer_fill_like(const infer_args& in) {
+  value_type result = in.operands[0];
+  const dtype type = in.attributes.type("type");
+  if (type != dtype::any) result.type = type;
+  if (result.type == dtype::string) {
+    return rules::type_problem("a fill must be of numbers or truth values",
+                               value_type::unranked(dtype::float32), result, "");
+  }
+  return result;
+}
+
+constexpr inferred infer_identity(const infer_args& in) { return in.operands[0]; }
+
+}  // namespace detail
+
+/// () -> what is fed. Attributes: type, shape (absent: unknown rank).
+inline constexpr operator_schema placeholder{"placeholder", 0, 0, detail::infer_placeholder,
+                                             source};
+/// () -> one number in every element. Attributes: type, shape, value. ONNX ConstantOfShape.
+inline constexpr operator_schema fill{"fill", 0, 0, detail::infer_fill};
+/// (x, only its shape) -> one number in every element. Attributes: value; type, x's where absent.
+inline constexpr operator_schema fill_like{"fill_like", 1, 1, detail::infer_fill_like,
+                                           shape_of_first};
+/// x -> x. ONNX Identity.
+inline constexpr operator_schema identity{"identity", 1, 1, detail::infer_identity, view};
+/// x -> x, through which no gradient flows.
+inline constexpr operator_schema stop_gradient{"stop_gradient", 1, 1, detail::infer_identity, view};
+
+}  // namespace graft::ops
+
+namespace graft {
+
+namespace detail {
+
+template <dtype Type, shape_type Shape>
+struct source_attributes {
+  static constexpr attribute_list list() {
+    attribute_list a;
+    a.set("type", Type);
+    if (Shape::ranked) a.set("shape", Shape::list());
+    return a;
+  }
+};
+
+// Thrown where a tensor that reads no variable is assigned to, or a value does not fit.
+[[noreturn]] void refuse_assign(std::string_view why, const value_type& variable,
+                                const value_type& value);
+
+// The number of the variable that a handle reads: a target's own answer, else a graph's.
+template <tensor_like V>
+constexpr std::int64_t variable_number(const V& read) {
+  using traits = target_traits<typename V::target_type>;
+  auto& target = traits::target_of(read.ref());
+  if constexpr (requires { traits::variable_number(target, read.ref()); }) {
+    return traits::variable_number(target, read.ref());
+  } else {
+    const auto found = target.variable_read_by(target.id(read.ref()));
+    if (!found) {
+      refuse_assign("the tensor on the left reads no variable", traits::type_of(read.ref()),
+                    traits::type_of(read.ref()));
+    }
+    return std::int64_t{found->value};
+  }
+}
+
+}  // namespace detail
+
+/// Adds a tensor whose value is fed: `placeholder<float, shape<dyn, 784>>(g, "x")`.
+/// @tparam T element type
+/// @tparam Shape extents known, dyn, or dim<"name">; any_shape for an unknown rank
+/// @param target a graph, or another target of building
+template <element T, shape_type Shape, class Target>
+constexpr auto placeholder(Target& target, std::string_view name = {},
+                           source_line here = source_line::now()) {
+  return apply_source<ops::placeholder, detail::source_attributes<dtype_of<T>, Shape>>(target, {},
+                                                                                       name, here);
+}
+/// The same for a type and shape known only at run time.
+template <class Target>
+constexpr auto placeholder(Target& target, dtype type, const dims& shape,
+                           std::string_view name = {}, source_line here = source_line::now()) {
+  attribute_list a;
+  a.set("type", type).set("shape", shape);
+  return apply_source<ops::placeholder>(target, a, name, here);
+}
+
+/// Adds a number as a tensor of rank 0 and of the number's own type.
+template <class Target, element S>
+  requires number_like<S>
+constexpr auto constant(Target& target, S value, std::string_view name = {},
+                        source_line here = source_line::now()) {
+  attribute_list a;
+  detail::set_number(a, value);
+  return apply_source<ops::scalar, detail::type_attribute<dtype_of<S>>>(target, a, name, here);
+}
+/// Adds an array as a constant of a graph. View it with as<T, shape<...>>(c) for a static type.
+template <class Target, class Value>
+  requires requires(Target& t, const Value& v) { t.add_constant(v); }
+auto constant(Target& target, const Value& value, std::string_view name = {},
+              source_line here = source_line::now()) {
+  return target.handle(target.add_constant(value, name, here));
+}
+
+/// Adds a tensor of one number: `fill<float, shape<2, 3>>(g, 0.5)`. All extents must be known.
+template <element T, shape_type Shape, class Target, number_like S>
+constexpr auto fill(Target& target, S value, std::string_view name = {},
+                    source_line here = source_line::now()) {
+  attribute_list a;
+  detail::set_number(a, value);
+  return apply_source<ops::fill, detail::source_attributes<dtype_of<T>, Shape>>(target, a, name,
+                                                                                here);
+}
+
+/// A tensor of x's type and shape, every element `value`. Only the shape of x is computed.
+template <tensor_like X, number_like S>
+constexpr auto fill_like(const X& x, S value, std::string_view name = {},
+                         source_line here = source_line::now()) {
+  attribute_list a;
+  detail::set_number(a, value);
+  return apply<ops::fill_like>(a, name, here, x);
+}
+/// The same with another element type: `fill_like<bool>(x, true)`.
+template <element T, tensor_like X, number_like S>
+constexpr auto fill_like(const X& x, S value, std::string_view name = {},
+                         source_line here = source_line::now()) {
+  attribute_list a;
+  detail::set_number(a, value);
+  return apply<ops::fill_like, detail::type_attribute<dtype_of<T>>>(a, name, here, x);
+}
+template <tensor_like X>
+constexpr auto zeros_like(const X& x, std::string_view name = {},
+                          source_line here = source_line::now()) {
+  return fill_like(x, 0, name, here);
+}
+template <tensor_like X>
+constexpr auto ones_like(const X& x, std::string_view name = {},
+                         source_line here = source_line::now()) {
+  return fill_like(x, 1, name, here);
+}
+
+/// x itself as a tensor of its own, to be named, fed or cut at.
+template <tensor_like X>
+constexpr auto identity(const X& x, std::string_view name = {},
+                        source_line here = source_line::now()) {
+  return apply<ops::identity>({}, name, here, x);
+}
+/// x, as a constant to gradients.
+template <tensor_like X>
+constexpr auto stop_gradient(const X& x, std::string_view name = {},
+                             source_line here = source_line::now()) {
+  return apply<ops::stop_gradient>({}, name, here, x);
+}
+
+/// Adds a variable and returns the tensor that reads it: `make_variable<float, shape<3>>(g, "b",
+/// zeros())`.
+/// @param initial an initializer, or anything with `make(dtype, dims) -> initial_value`
+template <element T, shape_type Shape, class Target, class Initializer>
+constexpr auto make_variable(Target& target, std::string_view name, const Initializer& initial,
+                             bool trainable = true, variable_role role = variable_role::parameter,
+                             source_line here = source_line::now()) {
+  static_assert(Shape::ranked && all_known(Shape::list()),
+                "graft: the extents of a variable must be known");
+  variable_spec spec;
+  spec.name = name;
+  spec.type = value_type::of(dtype_of<T>, Shape::list());
+  spec.initial = initial.make(dtype_of<T>, spec.type.shape);
+  spec.role = role;
+  spec.trainable = trainable;
+  return tensor<Target, dtype_of<T>, Shape>(
+      target_traits<Target>::add_variable(target, spec, here));
+}
+
+/// Adds the update of a variable: at the end of a run that fetches it, the variable takes the
+/// value.
+///
+/// Whoever reads the variable in that run sees the old value; the returned tensor is the new one.
+/// Two updates of one variable in one run are an error.
+/// @param read the tensor that reads the variable
+/// @param value of the variable's type and shape
+/// @return the value after the update
+/// @throws graph_error if `read` reads no variable; shape_error, dtype_error if the value does not
+/// fit
+template <tensor_like V, tensor_like X>
+constexpr auto assign(const V& read, const X& value, std::string_view name = {},
+                      source_line here = source_line::now()) {
+  using traits = target_traits<typename V::target_type>;
+  const value_type wanted = traits::type_of(read.ref()), got = traits::type_of(value.ref());
+  if (!rules::types_agree(wanted.type, got.type)) {
+    detail::refuse_assign("the element types differ", wanted, got);
+  }
+  if (rules::surely_differ(wanted, got)) detail::refuse_assign("the shapes differ", wanted, got);
+  attribute_list a;
+  a.set("variable", detail::variable_number(read), attribute_kind::variable);
+  return apply<ops::assign>(a, name, here, value);
+}
+
+/// The value that a variable has after an update: what assign returned.
+template <tensor_like X>
+constexpr X after(const X& update) {
+  return update;
+}
+
+}  // namespace graft

@@ -1,0 +1,60 @@
+// Watching training: a progress line, and the curve of the loss.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace graft {
+
+struct progress_options {
+  std::int64_t total_steps = 0;  ///< 0: unknown, no bar and no time left
+  std::FILE* stream = stderr;
+  /// Seconds between lines; a terminal's line is rewritten ten times a second at most.
+  double interval = 5.0;
+};
+
+/// Shows step, loss (smoothed), steps per second and the time left. On a terminal one line is rewritten; into a file
+/// or pipe plain lines are written now and then.
+class progress {
+ public:
+  explicit progress(const progress_options& options);
+  ~progress();
+  progress(const progress&) = delete;
+  progress& operator=(const progress&) = delete;
+
+  void step(double loss);
+  void finish();  ///< writes the last line; the destructor does it otherwise
+
+ private:
+  [[nodiscard]] std::string line() const;
+  void show(bool last);
+
+  progress_options options_;
+  bool terminal_;
+  bool finished_ = false;
+  std::int64_t steps_ = 0;
+  double smooth_ = 0;
+  std::size_t shown_width_ = 0;
+  std::chrono::steady_clock::time_point start_, last_;
+};
+
+/// Losses by step, for a file.
+class training_curve {
+ public:
+  void add(std::int64_t step, double loss) { points_.push_back({step, loss}); }
+  [[nodiscard]] std::string csv() const;  ///< "step,loss" and a line each
+  /// A polyline with axes as a self-contained SVG document; values that are not finite are left out.
+  [[nodiscard]] std::string svg(const std::string& title = "loss") const;
+
+ private:
+  struct point {
+    std::int64_t step;
+    double loss;
+  };
+  std::vector<point> points_;
+};
+
+}  // namespace graft

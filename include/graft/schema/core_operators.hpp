@@ -1,0 +1,43 @@
+// The operators that a graph itself knows: reading a variable, a stored constant, assigning a variable.
+#pragma once
+
+#include "graft/schema/operator_schema.hpp"
+
+namespace graft {
+
+namespace detail {
+
+// The type that the attributes "type" and "shape" declare; without "shape" the rank is unknown.
+constexpr inferred infer_declared(const infer_args& a) {
+  value_type declared = value_type::unranked(a.attributes.type("type"));
+  if (const attribute* shape = a.attributes.find("shape"); shape != nullptr) {
+    declared.ranked = true;
+    declared.shape = shape->integers;
+  }
+  return declared;
+}
+
+constexpr inferred infer_assign(const infer_args& a) { return a.operands[0]; }
+
+}  // namespace detail
+
+namespace ops {
+
+/// Reads a variable, as it was when the run began. Attributes: "variable", "type", "shape".
+///
+/// Made by Graph::add_variable only.
+inline constexpr operator_schema variable{"variable", 0, 0, graft::detail::infer_declared, source};
+
+/// A stored value. Attributes: "value" (a constant of the graph), "type", "shape".
+///
+/// Made by Graph::add_constant only.
+/// @see ONNX operator Constant
+inline constexpr operator_schema constant{"constant", 0, 0, graft::detail::infer_declared};
+
+/// Gives a variable a new value at the end of the run. Attribute: "variable". The output is the new value.
+///
+/// Two assigns of one variable in one run are an error unless one depends on the other.
+inline constexpr operator_schema assign{"assign", 1, 1, graft::detail::infer_assign, update};
+
+}  // namespace ops
+}  // namespace graft

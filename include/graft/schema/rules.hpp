@@ -1,0 +1,127 @@
+// What the shape rules of many operators share: element types that agree, broadcasting.
+#pragma once
+
+#include "graft/schema/operator_schema.hpp"
+
+namespace graft {
+
+/// The extent that two extents broadcast to, as in NumPy.
+///
+/// Equal extents give themselves and 1 gives the other; a known extent other than 1 decides over an
+/// unknown one, which can only be 1 or equal to it; two different unknown ones give `dyn`.
+/// @param ok set to false where no run can make them fit, else left alone
+constexpr extent broadcast(extent a, extent b, bool& ok) {
+  if (a == b || b == 1) return a;
+  if (a == 1) return b;
+  if (a >= 0 && b >= 0) {
+    ok = false;
+    return dyn;
+  }
+  if (a >= 0) return a;
+  if (b >= 0) return b;
+  return dyn;
+}
+
+struct broadcast_result {
+  bool ok = true;  ///< false where no run can make the shapes fit
+  dims shape;
+};
+
+/// The shape that two shapes broadcast to: aligned at the last axis, missing axes count as 1.
+constexpr broadcast_result broadcast(const dims& a, const dims& b) {
+  const dims& longer = a.size() >= b.size() ? a : b;
+  const dims& shorter = a.size() >= b.size() ? b : a;
+  broadcast_result result{true, longer};
+  const std::size_t skip = longer.size() - shorter.size();
+  for (std::size_t i = 0; i < shorter.size(); ++i) {
+    result.shape[skip + i] = broadcast(longer[skip + i], shorter[i], result.ok);
+  }
+  return result;
+}
+
+}  // namespace graft
+
+namespace graft::rules {
+
+// --- Element types
+// ---------------------------------------------------------------------------------
+
+/// True unless both types are known and differ.
+constexpr bool types_agree(dtype a, dtype b) {
+  return a == b || a == dtype::any || b == dtype::any;
+}
+/// The known one of two types that agree.
+constexpr dtype join(dtype a, dtype b) { return a == dtype::any ? b : a; }
+
+/// True unless the type is known and is not one of the kind.
+constexpr bool may_be_floating(dtype t) { return t == dtype::any || is_floating(t); }
+constexpr bool may_be_integer(dtype t) { return t == dtype::any || is_integer(t); }
+constexpr bool may_be_boolean(dtype t) { return t == dtype::any || t == dtype::boolean; }
+constexpr bool may_be_number(dtype t) { return t == dtype::any || is_floating(t) || is_integer(t); }
+
+constexpr problem shape_problem(const char* clause, const value_type& needs, const value_type& got,
+                                const char* hint = "") {
+  return {.clause = clause, .needs = needs, .got = got, .hint = hint};
+}
+constexpr problem type_problem(const char* clause, const value_type& needs, const value_type& got,
+                               const char* hint = "insert cast<T>(x)") {
+  return {.clause = clause, .needs = needs, .got = got, .hint = hint, .about_type = true};
+}
+/// The usual complaint about two operands whose element types differ.
+constexpr problem types_differ(const value_type& first, const value_type& second) {
+  return type_problem("the operands must have one element type", first, second);
+}
+
+// --- Shapes
+// ------------------------------------------------------------------------------------------
+
+/// The type of an operator that works element by element on two operands after broadcasting.
+constexpr inferred broadcast(const value_type& a, const value_type& b) {
+  if (!types_agree(a.type, b.type)) return types_differ(a, b);
+  value_type result = value_type::unranked(join(a.type, b.type));
+  if (!a.ranked || !b.ranked) return result;
+  const broadcast_result joined = graft::broadcast(a.shape, b.shape);
+  result.ranked = true;
+  result.shape = joined.shape;
+  if (!joined.ok) {
+    return shape_problem(
+        "the shapes must be equal or broadcast: aligned at the last axis, extents equal or 1", a, b,
+        "reshape or expand_dims one of them");
+  }
+  return result;
+}
+
+/// True where both types are ranked and have equal shapes, extents known or of one name: no run can
+/// make them differ.
+constexpr bool surely_equal_shapes(const value_type& a, const value_type& b) {
+  if (!a.ranked || !b.ranked || a.shape.size() != b.shape.size()) return false;
+  for (std::size_t i = 0; i < a.shape.size(); ++i) {
+    if (a.shape[i] != b.shape[i] || a.shape[i] == dyn) return false;
+  }
+  return true;
+}
+
+/// True where no run can make the shapes equal.
+constexpr bool surely_differ(const value_type& a, const value_type& b) {
+  if (!a.ranked || !b.ranked) return false;
+  if (a.shape.size() != b.shape.size()) return true;
+  for (std::size_t i = 0; i < a.shape.size(); ++i) {
+    if (graft::surely_differ(a.shape[i], b.shape[i])) return true;
+  }
+  return false;
+}
+
+/// The more precise of two shapes that must be equal; the element type is the first's unless
+/// unknown.
+constexpr value_type refine(const value_type& a, const value_type& b) {
+  value_type result = a.ranked ? a : b;
+  result.type = join(a.type, b.type);
+  if (a.ranked && b.ranked && a.shape.size() == b.shape.size()) {
+    for (std::size_t i = 0; i < a.shape.size(); ++i) {
+      result.shape[i] = graft::refine(a.shape[i], b.shape[i]);
+    }
+  }
+  return result;
+}
+
+}  // namespace graft::rules

@@ -1,0 +1,54 @@
+// What every target of building offers: adding ops and variables, scopes, modes.
+#pragma once
+
+#include <concepts>
+#include <span>
+
+#include "graft/core/source_line.hpp"
+#include "graft/core/tensor.hpp"
+#include "graft/schema/operator_schema.hpp"
+
+namespace graft {
+
+/// What a variable is for.
+enum class variable_role : std::uint8_t { parameter, statistic, slot, counter, rng_stream, constant };
+
+/// The mode that layers such as dropout and batch norm are built in.
+enum class mode : std::uint8_t { training, inference };
+
+/// How a variable gets its first value: an operator without operands and its attributes
+/// ("shape" and "type" are set by the target).
+struct initial_value {
+  const operator_schema* schema = nullptr;
+  attribute_list attributes;
+};
+
+/// A variable to be made.
+struct variable_spec {
+  std::string_view name;
+  value_type type;  ///< all extents known
+  initial_value initial;
+  variable_role role = variable_role::parameter;
+  bool trainable = true;
+  /// Not empty: the variable of this key is made once and reused by whoever asks again with an equal type.
+  std::string_view shared_key;
+};
+
+/// Operations of a target, found in target_traits<Target>:
+///
+/// - `reference`: names one output of one op
+/// - `add(Target&, schema, operands, attributes, name, line)` -> small_vector<reference, 1>
+/// - `target_of(reference)` -> Target&; throws handle_error where the target is gone
+/// - `type_of(reference)` -> value_type
+/// - `add_variable(Target&, spec, line)` -> reference of the read
+/// - `enter_scope(Target&, name)`, `leave_scope(Target&)`: names are made unique
+/// - `mode_of(Target&)`, `set_mode(Target&, mode)`
+/// - `own_update(Target&, variable_read, update)`: marks an update as declared by the variable's layer
+template <class Target>
+concept building_target = requires(Target& t, typename target_traits<Target>::reference r) {
+  { target_traits<Target>::target_of(r) } -> std::same_as<Target&>;
+  target_traits<Target>::enter_scope(t, std::string_view{});
+  target_traits<Target>::leave_scope(t);
+};
+
+}  // namespace graft

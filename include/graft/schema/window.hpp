@@ -1,0 +1,86 @@
+// Sliding windows: kernels and pools over the last two axes of [N, C, H, W].
+#pragma once
+
+#include "graft/schema/operator_schema.hpp"
+
+namespace graft {
+
+/// Padding of the two spatial axes, in elements; or `same`: out = ceil(in / stride), the odd element after.
+struct padding2d {
+  std::int64_t top = 0, left = 0, bottom = 0, right = 0;
+  bool same = false;
+  constexpr bool operator==(const padding2d&) const = default;
+};
+inline constexpr padding2d same{.same = true};
+inline constexpr padding2d valid{};
+
+/// Height and width of something.
+struct extent2d {
+  std::int64_t height = 1, width = 1;
+  constexpr bool operator==(const extent2d&) const = default;
+};
+
+/// A window as attributes hold it ("strides", "dilations", "pads", "same").
+struct window2d {
+  extent2d size, stride{1, 1}, dilation{1, 1};
+  padding2d padding;
+
+  static constexpr window2d of(const attribute_list& a, extent2d size) {
+    window2d w;
+    w.size = size;
+    const dims stride = a.integers("strides"), dilation = a.integers("dilations"), pads = a.integers("pads");
+    if (stride.size() == 2) w.stride = {stride[0], stride[1]};
+    if (dilation.size() == 2) w.dilation = {dilation[0], dilation[1]};
+    if (pads.size() == 4) w.padding = {pads[0], pads[1], pads[2], pads[3]};
+    w.padding.same = a.integer("same") != 0;
+    return w;
+  }
+  constexpr void store(attribute_list& a) const {
+    a.set("strides", dims{stride.height, stride.width});
+    a.set("dilations", dims{dilation.height, dilation.width});
+    a.set("pads", dims{padding.top, padding.left, padding.bottom, padding.right});
+    a.set("same", padding.same);
+  }
+  /// What is wrong with the numbers themselves, or nullptr.
+  [[nodiscard]] constexpr const char* fault() const {
+    if (size.height == 0 || size.width == 0) return "a window must have at least one element";
+    if (stride.height < 1 || stride.width < 1) return "strides must be at least 1";
+    if (dilation.height < 1 || dilation.width < 1) return "dilations must be at least 1";
+    if (padding.top < 0 || padding.left < 0 || padding.bottom < 0 || padding.right < 0) {
+      return "padding must not be negative";
+    }
+    return nullptr;
+  }
+  /// The padding with `same` worked out for an input of known size.
+  [[nodiscard]] constexpr padding2d resolved(std::int64_t in_h, std::int64_t in_w) const {
+    if (!padding.same) return padding;
+    const std::int64_t h = total(in_h, size.height, stride.height, dilation.height);
+    const std::int64_t w = total(in_w, size.width, stride.width, dilation.width);
+    return {h / 2, w / 2, h - h / 2, w - w / 2, false};
+  }
+  [[nodiscard]] constexpr extent out_height(extent in) const {
+    return out(in, size.height, stride.height, dilation.height, padding.top + padding.bottom);
+  }
+  [[nodiscard]] constexpr extent out_width(extent in) const {
+    return out(in, size.width, stride.width, dilation.width, padding.left + padding.right);
+  }
+
+ private:
+  static constexpr std::int64_t total(std::int64_t in, std::int64_t size, std::int64_t stride,
+                                      std::int64_t dilation) {
+    const std::int64_t wanted = (in + stride - 1) / stride;
+    const std::int64_t pad = (wanted - 1) * stride + dilation * (size - 1) + 1 - in;
+    return pad > 0 ? pad : 0;
+  }
+  // Returns dyn for an unknown size and 0 where the window does not fit.
+  [[nodiscard]] constexpr extent out(extent in, extent window, std::int64_t step,
+                                     std::int64_t dilate, std::int64_t pad) const {
+    if (in < 0) return dyn;
+    if (padding.same) return (in + step - 1) / step;
+    if (window < 0) return dyn;
+    const std::int64_t room = in + pad - (dilate * (window - 1) + 1);
+    return room < 0 ? 0 : room / step + 1;
+  }
+};
+
+}  // namespace graft

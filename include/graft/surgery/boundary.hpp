@@ -1,0 +1,90 @@
+// The boundary of a region: its inputs and outputs, and what can be wrong with them.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "graft/core/error.hpp"
+#include "graft/graph/graph.hpp"
+#include "graft/surgery/mirror.hpp"
+
+namespace graft {
+
+/// The tensors at which a region begins, in the order given.
+struct input_list {
+  std::vector<graph_reference> tensors;
+};
+/// The tensors at which a region ends, in the order given; one may stand several times.
+struct output_list {
+  std::vector<graph_reference> tensors;
+};
+
+/// Names the inputs of a region: handles, or tuples, arrays, vectors, optionals and mirrored structs of handles.
+template <class... Handles>
+input_list inputs(const Handles&... handles) {
+  input_list list;
+  (detail::each_handle(handles, [&](const auto& t) { list.tensors.push_back(t.ref()); }), ...);
+  return list;
+}
+
+/// Names the outputs of a region, as inputs() does.
+template <class... Handles>
+output_list outputs(const Handles&... handles) {
+  output_list list;
+  (detail::each_handle(handles, [&](const auto& t) { list.tensors.push_back(t.ref()); }), ...);
+  return list;
+}
+
+/// What can be wrong with a boundary.
+enum class boundary_fault : std::uint8_t {
+  no_outputs,         ///< nothing was asked for
+  foreign,            ///< a handle of another graph, or of a graph or an op that is gone
+  duplicate_input,    ///< one tensor given twice as input
+  uncut_source,       ///< an output depends on a placeholder that no input cuts off
+  input_not_reached,  ///< no output depends on an input
+  input_shadowed,     ///< all paths from an input to the outputs pass through other inputs
+  reentry,            ///< an input depends, through ops outside the region, on ops inside it
+};
+
+/// One thing that is wrong.
+struct boundary_finding {
+  boundary_fault fault = boundary_fault::uncut_source;
+  tensor_id tensor;  ///< the source, or the input
+  /// uncut_source: from an output down to the source; reentry: from the input down to an op of the region;
+  /// input_not_reached: the nearest tensor that is reached, if one was found. Else empty.
+  std::vector<tensor_id> path;
+  std::string text;  ///< one clause: "output 'logits' <- 'mul' <- placeholder 'mask'"
+};
+
+/// Everything that is wrong with a boundary, worst first, then in the order of ids: never in the order of addresses.
+struct boundary_problem {
+  std::vector<boundary_finding> findings;
+  error_parts parts;  ///< the sentence that boundary_error carries
+
+  [[nodiscard]] boundary_fault fault() const { return findings.front().fault; }
+};
+
+/// A value or the reason why there is none.
+///
+/// (std::expected is C++23.)
+template <class Value, class Problem>
+class result {
+ public:
+  result(Value value) : content_(std::in_place_index<0>, std::move(value)) {}          // NOLINT: either
+  result(Problem problem) : content_(std::in_place_index<1>, std::move(problem)) {}    // NOLINT: or
+
+  [[nodiscard]] bool has_value() const { return content_.index() == 0; }
+  explicit operator bool() const { return has_value(); }
+  /// The value. @throws std::bad_variant_access if there is none
+  [[nodiscard]] const Value& value() const { return std::get<0>(content_); }
+  [[nodiscard]] const Value& operator*() const { return value(); }
+  [[nodiscard]] const Value* operator->() const { return &value(); }
+  /// The reason. @throws std::bad_variant_access if there is a value
+  [[nodiscard]] const Problem& error() const { return std::get<1>(content_); }
+
+ private:
+  std::variant<Value, Problem> content_;
+};
+
+}  // namespace graft

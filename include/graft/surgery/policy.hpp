@@ -1,0 +1,214 @@
+// The choices of clone(): each is a value that is named at the call.
+#pragma once
+
+#include <concepts>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "graft/schema/mismatch.hpp"
+#include "graft/surgery/mirror.hpp"
+
+namespace graft {
+
+struct variable_info;
+
+/// What a clone does with one variable of its source.
+enum class variable_policy : std::uint8_t { fresh, copied, shared, frozen };
+
+/// What a clone does with the variables of its source. One decision falls per variable, however often it is
+/// read: ties stay ties.
+namespace variables {
+
+/// A new variable without a value, whose initial value is a copy of the source's with a random stream of its own.
+inline constexpr variable_policy fresh = variable_policy::fresh;
+/// As fresh, and it has the source's value at once; the elements are copied when either is written.
+/// The source must have a value.
+inline constexpr variable_policy copied = variable_policy::copied;
+/// The same variable; in another graph a variable with the same storage. Training either trains both.
+inline constexpr variable_policy shared = variable_policy::shared;
+/// A constant with the value of now; never trained, never changed by the source's later updates.
+/// The source must have a value.
+inline constexpr variable_policy frozen = variable_policy::frozen;
+
+using rule = std::function<variable_policy(const Graph&, const variable_info&)>;
+
+struct chosen_by {
+  rule decide;
+};
+
+/// A decision for each variable: `variables::by([](const variable_info& v) { return ...; })`.
+/// @param decide takes (const variable_info&) or (const Graph&, const variable_info&); asked once for each variable, in order
+/// of creation; what it throws leaves both graphs as they were
+template <class Rule>
+chosen_by by(Rule decide) {
+  if constexpr (std::is_invocable_r_v<variable_policy, Rule&, const Graph&, const variable_info&>) {
+    return {std::move(decide)};
+  } else {
+    return {[decide = std::move(decide)](const Graph&, const variable_info& v) mutable {
+      return decide(v);
+    }};
+  }
+}
+
+/// By scope, first match wins: `by_scope({{"encoder", shared}}, fresh)` shares what lies in the scope "encoder", at any
+/// depth, and makes the rest fresh. Scopes match by component, so "encoder" is not "encoder_1".
+chosen_by by_scope(std::vector<std::pair<std::string, variable_policy>> scopes,
+                   variable_policy otherwise);
+
+}  // namespace variables
+
+/// Whether random streams of a clone differ from the source's.
+enum class seeds : std::uint8_t {
+  split,  ///< a key made from the new path: other draws than the source's, the same in every rerun
+  same,   ///< the source's key: equal draws
+};
+/// What happens where a name is taken.
+enum class names : std::uint8_t {
+  unique,  ///< a number is appended: "copy_1"
+  exact,   ///< name_error
+};
+/// What becomes of inputs that are not bound.
+enum class unbound : std::uint8_t {
+  placeholder,  ///< a new placeholder of the input's name and type
+  keep,         ///< the clone reads the source's tensor; in the same graph only
+  error,        ///< boundary_error
+};
+/// Which ops are copied.
+enum class coverage : std::uint8_t {
+  whole,     ///< all
+  affected,  ///< those that bindings, variables or the mode change, and what depends on them; the rest is shared
+};
+
+struct bindings {
+  std::vector<std::pair<graph_reference, graph_reference>> pairs;  ///< (input of the region, what replaces it)
+};
+struct destination {
+  Graph* graph = nullptr;  ///< nullptr: the source's
+  std::string scope;
+};
+struct source_scope {
+  std::string path;
+};
+struct trainable_flag {
+  bool value = true;
+};
+
+/// Where the clone's ops go: a new scope under the current one. "a/b" goes into a (made if need be) and makes b.
+/// An empty path puts them into the current scope itself.
+inline destination into(std::string_view scope) { return {nullptr, std::string(scope)}; }
+/// The same in another graph.
+inline destination into(Graph& graph, std::string_view scope = {}) {
+  return {&graph, std::string(scope)};
+}
+/// The scope of the source that is not repeated in the clone's names; without it the deepest scope that holds all
+/// that is copied. @see clone
+inline source_scope from(std::string_view scope) { return {std::string(scope)}; }
+/// Whether an optimiser may train the new variables; without it as in the source.
+inline trainable_flag trainable(bool value) { return {value}; }
+
+namespace detail {
+
+// Says at compile time where the replacement of a static type can never fit.
+template <class From, class To>
+constexpr void check_binding() {
+  if constexpr (From::type != dtype::any && To::type != dtype::any && From::type != To::type) {
+    dtype_mismatch<text("bind"), needs_type<From::type>, got_type<To::type>> error{};
+    (void)error;
+  } else if constexpr (From::shape_type::ranked && To::shape_type::ranked) {
+    constexpr bool fits = [] {
+      const dims a = From::shape_type::list(), b = To::shape_type::list();
+      if (a.size() != b.size()) return false;
+      for (std::size_t i = 0; i < a.size(); ++i) {
+        if (surely_differ(a[i], b[i])) return false;
+      }
+      return true;
+    }();
+    if constexpr (!fits) {
+      shape_mismatch<text("bind"), needs<typename From::shape_type>, got<typename To::shape_type>> error{};
+      (void)error;
+    }
+  }
+}
+
+void add_bindings(bindings& all, const std::vector<graph_reference>& from,
+                  const std::vector<graph_reference>& to);
+
+template <class From, class To>
+void bind_pair(bindings& all, const From& from, const To& to) {
+  if constexpr (graph_handle<From> && graph_handle<To>) {
+    check_binding<From, To>();
+    all.pairs.emplace_back(from.ref(), to.ref());
+  } else {
+    std::vector<graph_reference> left, right;
+    each_handle(from, [&](const auto& t) { left.push_back(t.ref()); });
+    each_handle(to, [&](const auto& t) { right.push_back(t.ref()); });
+    add_bindings(all, left, right);
+  }
+}
+
+inline void bind_all(bindings&) {}
+template <class From, class To, class... Rest>
+void bind_all(bindings& all, const From& from, const To& to, const Rest&... rest) {
+  bind_pair(all, from, to);
+  bind_all(all, rest...);
+}
+
+}  // namespace detail
+
+/// Replaces inputs: `bind(x, x2)`, `bind(x, x2, mask, mask2)`, `bind(std::tuple{x, mask}, std::tuple{x2, mask2})`.
+///
+/// All replacements happen at once: `bind(a, b, b, a)` swaps. What does not fit by its static type does not compile.
+/// @throws argument_error where containers hold different numbers of handles
+// Forwarding references make this a better match than std::bind, which argument-dependent lookup finds for containers.
+template <class From, class To, class... Rest>
+  requires((graph_handle<std::remove_cvref_t<From>> || detail::mirrored<std::remove_cvref_t<From>>) &&
+           (graph_handle<std::remove_cvref_t<To>> || detail::mirrored<std::remove_cvref_t<To>>) &&
+           sizeof...(Rest) % 2 == 0)
+bindings bind(From&& from, To&& to, Rest&&... rest) {
+  bindings all;
+  detail::bind_all(all, from, to, rest...);
+  return all;
+}
+
+/// All choices of one clone() call. clone() takes the values in any order.
+struct clone_options {
+  bindings bound;
+  destination where;
+  bool where_given = false;
+  std::optional<std::string> strip;
+  variables::rule decide;  ///< empty: `policy` for all
+  variable_policy policy = variable_policy::fresh;
+  std::optional<bool> trainable;
+  std::optional<mode> as_mode;
+  seeds streams = seeds::split;
+  names naming = names::unique;
+  unbound inputs = unbound::placeholder;
+  coverage covered = coverage::whole;
+  source_line line;
+
+  void set(const bindings& b) {
+    bound.pairs.insert(bound.pairs.end(), b.pairs.begin(), b.pairs.end());
+  }
+  void set(const destination& d) {
+    where = d;
+    where_given = true;
+  }
+  void set(const source_scope& s) { strip = s.path; }
+  void set(variable_policy p) {
+    policy = p;
+    decide = {};
+  }
+  void set(const variables::chosen_by& c) { decide = c.decide; }
+  void set(trainable_flag t) { trainable = t.value; }
+  void set(mode m) { as_mode = m; }
+  void set(seeds s) { streams = s; }
+  void set(names n) { naming = n; }
+  void set(unbound u) { inputs = u; }
+  void set(coverage c) { covered = c; }
+};
+
+}  // namespace graft

@@ -1,0 +1,132 @@
+// Optimisers, learning-rate schedules and the training step.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <variant>
+#include <vector>
+
+#include "graft/graph/graph.hpp"
+#include "graft/graph/update_group.hpp"
+
+namespace graft {
+
+/// A learning rate: a number, a function of the step number, or a tensor of the user's own (to be fed).
+///
+/// Schedules are graph: they are cloned with the training step and computed in each run.
+class learning_rate {
+ public:
+  using rule = std::function<any_tensor(const any_tensor& step)>;
+  /// @param value in 1/step, >= 0 and finite; else argument_error
+  learning_rate(double value);  // NOLINT: a number is a rate
+  /// @param r maps the step number (float32 scalar, 0 first) to the rate (float32 scalar)
+  learning_rate(rule r);  // NOLINT: a schedule is a rate
+  learning_rate(const any_tensor& rate);  // NOLINT: a tensor is a rate
+  template <dtype Type, class Shape>
+  learning_rate(const tensor<Graph, Type, Shape>& rate)  // NOLINT: a tensor is a rate
+      : learning_rate(any_tensor(rate)) {}
+
+  /// Adds the rate's ops to the graph of `step` and returns the rate.
+  [[nodiscard]] any_tensor build(const any_tensor& step) const { return rule_(step); }
+
+ private:
+  rule rule_;
+};
+
+/// rate * decay^(step / steps), continuous. @param decay in (0, 1]
+learning_rate exponential_decay(double rate, double steps, double decay);
+/// From rate to final_rate along half a cosine within `steps`, then constant.
+/// @see Loshchilov & Hutter, SGDR, 2017
+learning_rate cosine_decay(double rate, double steps, double final_rate = 0);
+/// Linear from 0 to the rate within `steps`, then as `after` at the steps since.
+learning_rate warmup(double rate, double steps, learning_rate after);
+/// rates[i] while step < boundaries[i]; the last rate afterwards. rates has one more entry than boundaries.
+learning_rate piecewise_constant(std::vector<double> boundaries, std::vector<double> rates);
+
+/// Stochastic gradient descent: p - rate * g.
+struct sgd {
+  learning_rate rate;
+  double weight_decay = 0;
+};
+/// Gradient descent with a velocity: v = momentum * v + g; p - rate * v, or the look-ahead of Nesterov.
+struct momentum {
+  learning_rate rate;
+  double factor = 0.9;  ///< in [0, 1)
+  bool nesterov = false;
+  double weight_decay = 0;
+};
+/// @see ops::rmsprop_update
+struct rmsprop {
+  learning_rate rate = 1e-3;
+  double rho = 0.9;  ///< in [0, 1)
+  double epsilon = 1e-7;
+};
+/// @see ops::adagrad_update
+struct adagrad {
+  learning_rate rate = 1e-2;
+  double epsilon = 1e-7;
+};
+/// @see ops::adam_update
+struct adam {
+  learning_rate rate = 1e-3;
+  double beta1 = 0.9;    ///< in [0, 1)
+  double beta2 = 0.999;  ///< in [0, 1)
+  double epsilon = 1e-8;
+};
+/// Adam with weight decay taken from the parameter itself, not through the gradient.
+struct adamw {
+  learning_rate rate = 1e-3;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0.01;  ///< in 1/step relative to the rate, >= 0
+};
+using optimizer = std::variant<sgd, momentum, rmsprop, adagrad, adam, adamw>;
+
+/// What `minimize` made.
+struct training_step {
+  update_group updates;       ///< run it to take one step
+  any_tensor loss;
+  any_tensor rate;            ///< the rate of the step, a scalar
+  variable_id step;           ///< int64 counter of steps taken
+  std::vector<variable_id> parameters;
+  std::vector<any_tensor> gradients;   ///< one a parameter, after clipping
+  std::vector<variable_id> slots;      ///< the optimiser's own variables, the step counter included
+};
+
+struct minimize_options {
+  /// What to train; empty: every trainable variable the loss depends on.
+  std::vector<variable_id> parameters;
+  double clip_norm = 0;  ///< > 0: clip_by_global_norm
+  /// Also run the updates that the loss's layers own: moving statistics, draw counters.
+  bool own_updates = true;
+};
+
+/// Adds gradients, slots and updates that lower a loss.
+///
+/// Slots are variables of role slot in the scope "optimizer", named after their parameter:
+/// "optimizer/dense.kernel.adam_m".
+/// @param loss scalar; else shape_error
+/// @throws argument_error for a hyperparameter out of range or NaN, or where nothing is to be trained;
+/// the graph is then unchanged
+training_step minimize(const any_tensor& loss, const optimizer& rule,
+                       const minimize_options& options = {});
+
+/// What happens to variables that are not parameters in soft_update.
+enum class sync : std::uint8_t { copy, blend, skip };
+
+/// tau of the source goes into the target: target + tau * (source - target).
+struct soft_update_options {
+  double tau = 0.005;  ///< in [0, 1]; 1 copies
+  sync statistics = sync::copy;
+};
+
+/// Updates that move target variables towards source variables, pairwise. Counters, slots, random streams and
+/// integer variables are left alone.
+/// @throws argument_error for tau outside [0, 1] or NaN, or a pair of one variable with itself; shape_error
+/// or dtype_error where a pair does not fit
+update_group soft_update(Graph& g, std::span<const std::pair<variable_id, variable_id>> source_target,
+                         const soft_update_options& options = {});
+
+}  // namespace graft

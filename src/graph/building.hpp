@@ -1,0 +1,145 @@
+// What the bodies of Graph share: names, use lists, undo. Functions take the tables, not the graph.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "graft/graph/graph.hpp"
+
+namespace graft::detail {
+
+using tables = Graph::tables;
+inline constexpr std::uint32_t none = tables::none;
+
+// --- Names (names.cpp) --------------------------------------------------------------------------------
+
+/// A name in parts: "add_12" is ("add", 12), "add" and "add_0" and "add_01" are themselves with ordinal 0.
+struct parsed_name {
+  std::string_view base;
+  std::uint32_t ordinal = 0;
+};
+parsed_name parse_name(std::string_view name);
+/// @throws name_error for an empty name, a '/' or a control character
+void check_name(std::string_view name, const char* what);
+
+enum class name_kind : std::uint32_t { op, scope };
+inline name_counters::key counter_key(const tables& t, std::uint32_t scope, std::uint32_t base,
+                                      name_kind kind) {
+  return std::uint64_t{t.scopes[scope].serial} << 32 | base << 1 | static_cast<std::uint32_t>(kind);
+}
+/// Counts the names of a bulk copy that a scope belongs to, if nobody did yet.
+void count_names(tables& t, std::uint32_t scope);
+/// Takes a name in a scope; the ordinal asked for if it is free. On an exception nothing is taken.
+std::uint32_t take_name(tables& t, std::uint32_t scope, std::uint32_t base, std::uint32_t ordinal,
+                        name_kind kind);
+/// What take_name would answer.
+std::uint32_t next_ordinal(tables& t, std::uint32_t scope, std::uint32_t base, std::uint32_t ordinal,
+                           name_kind kind);
+std::string full_name(const tables& t, std::uint32_t name, std::uint32_t ordinal);
+std::string path_of_scope(const tables& t, std::uint32_t scope);
+std::string path_of_op(const tables& t, std::uint32_t op);
+/// Path that a component would have in a scope.
+std::string join_path(std::string_view scope, std::string_view name);
+std::uint32_t append_scope(tables& t, std::uint32_t parent, std::string_view name);
+/// Number of a source file in t.files; may throw.
+std::uint32_t file_number(tables& t, const char* file);
+
+// --- Pools (storage.cpp) --------------------------------------------------------------------------------
+
+/// Appends an edge to the use list of its producer.
+inline void link_use(tables& t, std::uint32_t e) {
+  tables::edge& x = t.edges[e];
+  tables::op_record& p = t.ops[x.producer];
+  x.next_use = none;
+  x.prev_use = p.last_use;
+  (p.last_use != none ? t.edges[p.last_use].next_use : p.first_use) = e;
+  p.last_use = e;
+}
+inline void unlink_use(tables& t, std::uint32_t e) {
+  const tables::edge& x = t.edges[e];
+  tables::op_record& p = t.ops[x.producer];
+  (x.prev_use != none ? t.edges[x.prev_use].next_use : p.first_use) = x.next_use;
+  (x.next_use != none ? t.edges[x.next_use].prev_use : p.last_use) = x.prev_use;
+}
+/// Copies attributes whose texts are made the graph's own, and stores them. 0 for the empty list.
+std::uint32_t store_attributes(tables& t, const attribute_list& attributes);
+/// True if attributes refer to variables, constants or bodies.
+bool has_references(const attribute_list& attributes);
+/// Reserves room for ops, their ids included.
+void reserve_ops(tables& t, std::size_t count);
+/// Gives ids to the op records from `first` on; the room must have been reserved.
+void give_ids(tables& t, std::uint32_t first);
+/// Stores an output's type; where the extents equal those of an operand they are shared. Room must have been
+/// reserved.
+tables::output_record store_type(tables& t, const value_type& type, std::uint32_t op);
+/// Changes the number that tells whether something changed.
+inline void touch(tables& t) { ++t.version; }
+/// True if `to` can be reached from `from` along operands and control edges.
+bool reaches(const tables& t, std::uint32_t from, std::uint32_t to);
+void link_control(tables& t, std::uint32_t before, std::uint32_t after);  // room reserved
+bool has_control(const tables& t, std::uint32_t before, std::uint32_t after);
+
+// --- Rules (rules.cpp) ------------------------------------------------------------------------------------
+
+/// What a message says of an op that is about to be.
+struct op_in_words {
+  const operator_schema& schema;
+  std::string path;
+  source_line line;
+};
+/// "file:line" of the user's program, or "".
+std::string where(source_line line);
+/// Throws the sentence of a shape rule's problem.
+[[noreturn]] void refuse_operands(const op_in_words& op, std::span<const value_type> operands,
+                                  const problem& why);
+/// Checks what the graph knows and the rule does not: references in attributes, the types of updates.
+/// Refines the outputs of updates.
+void check_op(const tables& t, const op_in_words& op, const attribute_list& attributes,
+              std::span<const value_type> operands, inferred& answer);
+/// Runs the rule and the checks for an op that is there.
+inferred infer_op(const tables& t, std::uint32_t op, const attribute_list& attributes);
+/// Works out the types of ops (dense indices) and of all that depend on them; inside a transaction.
+void infer_downstream(tables& t, std::vector<std::uint32_t> ops);
+/// True if a value of type `got` may always or sometimes be taken for `wanted`.
+bool may_be(const value_type& wanted, const value_type& got);
+bool is_operator(const operator_schema& schema, const operator_schema& known);
+
+// --- Undo (transaction.cpp) ----------------------------------------------------------------------------------
+
+/// Begins a transaction; returns its mark.
+std::size_t begin(tables& t);
+/// Ends the transactions from a mark on.
+void commit(tables& t, std::size_t mark) noexcept;
+/// Undoes everything since a mark and ends it.
+/// @param reuse_ids right where no handle of the removed ops can be outside
+void roll_back(tables& t, std::size_t mark, bool reuse_ids) noexcept;
+
+/// Makes one function of several steps a transaction.
+class steps {
+ public:
+  explicit steps(tables& t) : tables_(&t), mark_(begin(t)) {}
+  ~steps() {
+    if (tables_ != nullptr) roll_back(*tables_, mark_, true);
+  }
+  steps(const steps&) = delete;
+  steps& operator=(const steps&) = delete;
+  void commit() noexcept { detail::commit(*std::exchange(tables_, nullptr), mark_); }
+
+ private:
+  tables* tables_;
+  std::size_t mark_;
+};
+
+/// Notes how to undo the edit that follows. `undo` must not throw; called before the edit.
+template <class F>
+void note(tables& t, F&& undo) {
+  if (t.marks.empty()) return;
+  t.edits.push_back({t.edges.size(), t.controls.size(), std::forward<F>(undo)});
+}
+/// Adds an op of any operator, variable reads included, to the current scope. Dense index.
+std::uint32_t append_op(tables& t, const operator_schema& schema, std::span<const tensor_id> operands,
+                        const attribute_list& attributes, std::string_view name, source_line line);
+/// Stamps an op as edited; call inside a transaction.
+void stamp(tables& t, std::uint32_t op);
+
+}  // namespace graft::detail

@@ -1,0 +1,124 @@
+// Copying a set of ops in bulk: the primitive under clone, splice and import.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "graft/graph/graph.hpp"
+
+#include "graph/function_view.hpp"
+
+namespace graft::detail {
+
+/// Finds the place of an op in a sorted list of dense indices, in memory of the list's size (not of the
+/// graph's): an array over [first, last] where the list is dense enough, else a hash table.
+class place_map {
+ public:
+  static constexpr std::uint32_t none = 0xffffffffu;
+
+  place_map() = default;
+  /// @param sorted ascending, without repetition
+  explicit place_map(std::span<const std::uint32_t> sorted);
+
+  /// Place of a dense index in the list, or none.
+  [[nodiscard]] std::uint32_t find(std::uint32_t index) const {
+    if (!table_.empty()) return find_hashed(index);
+    const std::uint32_t at = index - first_;
+    return at < places_.size() ? places_[at] : none;
+  }
+
+ private:
+  struct entry {
+    std::uint32_t index = none;
+    std::uint32_t place = none;
+  };
+  [[nodiscard]] std::uint32_t find_hashed(std::uint32_t index) const;
+
+  std::uint32_t first_ = 0;
+  std::vector<std::uint32_t> places_;
+  std::vector<entry> table_;  // size is a power of two
+};
+
+/// What append_copy is asked to do. Ops are named by their dense index in `from` (Graph::index_of).
+struct copy_request {
+  const Graph* from = nullptr;
+  Graph* to = nullptr;  ///< may be the same graph
+
+  /// What to copy: dense indices in `from`, ascending, without repetition.
+  std::span<const std::uint32_t> ops;
+  /// Places of `ops`; made by append_copy if nullptr.
+  const place_map* places = nullptr;
+
+  /// Outputs of copied ops that count as outside, so that `outside` is asked for them too (a boundary tensor
+  /// whose op is copied for another output). Sorted; usually empty.
+  std::span<const tensor_id> cut;
+
+  /// The tensor of `to` that an operand whose producer is not copied (or is in `cut`) becomes. Asked once
+  /// for each such operand, so it should be cheap; may be empty if there is none. All callbacks are called
+  /// before ops are appended, so they may make scopes, constants or placeholders in `to`.
+  function_view<tensor_id(tensor_id)> outside;
+
+  /// The scope of `to` that the ops of a scope of `from` go to. Asked once for each scope met (the answers are
+  /// kept in a table of the region's size). Usually made by the caller before, by `to.enter_scope`.
+  /// Names are copied as they are into scopes that held no op before; elsewhere they are made unique.
+  function_view<scope_id(scope_id)> scope;
+
+  /// Called for the ops whose attributes refer to variables, constants or bodies, and for the ops whose schema
+  /// has a trait in `ask_traits`, with a copy of the attributes to change in place. Without it such
+  /// references are kept, which is right within one graph only. Strings must live until append_copy returns.
+  function_view<void(op_id old_op, attribute_list&)> attributes;
+  unsigned ask_traits = 0;  ///< e.g. ops::modal | ops::random
+
+  /// The op of `to` that takes the place of one outside the region which an op of the region waits for by a
+  /// control edge; an invalid id drops the edge. Without it such edges are dropped.
+  function_view<op_id(op_id)> control_outside;
+
+  /// True: types are worked out anew once the ops are there, with the errors of Graph::add. Variables that are not
+  /// registered yet are taken to have the type that their read op has.
+  bool infer_again = false;
+};
+
+/// Where the copies are: `ops[i]` of the request is the op of dense index `first + i`.
+struct copied_ops {
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;
+  /// Id of the copy of `ops[i]`: ids of appended ops are consecutive.
+  std::uint32_t first_id = 0;
+  [[nodiscard]] op_id id(std::uint32_t i) const { return op_id{first_id + i}; }
+};
+
+/// Appends copies of ops, their operands, attributes and types, in the order of the request.
+///
+/// Types are copied as they are unless `infer_again` is set, as it must be where outside operands or changed
+/// attributes may lead to other types.
+///
+/// Variables are not made: see append_variable. On an exception `to` is as before.
+/// Complexity: linear in the region, about 15 ns an op, independent of the size of both graphs.
+copied_ops append_copy(const copy_request& request);
+
+/// Registers a variable whose read op was copied already. Its id is the next one, `next_variable(g)`, which the read
+/// op's attribute "variable" must name.
+/// @param info read, initial, role, trainable, origin, stream_key, own_updates; `id` is set here
+/// @param cell shared with another variable; empty: a new one without a value
+variable_id append_variable(Graph& g, variable_info info, std::shared_ptr<variable_cell> cell = nullptr);
+
+/// The id that the next variable will get.
+variable_id next_variable(const Graph& g);
+
+/// Makes a new scope under a parent without entering it; the name is made unique there.
+scope_id append_scope(Graph& g, scope_id parent, std::string_view name);
+/// Last component of a scope's name: "dense_1".
+std::string scope_name(const Graph& g, scope_id scope);
+/// True if an op of that name may be added to the scope as it is.
+bool name_is_free(const Graph& g, scope_id scope, std::string_view name);
+/// True if a scope of that name may be made under the parent as it is.
+bool scope_name_is_free(const Graph& g, scope_id parent, std::string_view name);
+
+/// Adds a value as a constant of the graph without an op, for attributes of attribute_kind::constant.
+std::int64_t append_constant(Graph& g, Array value);
+
+/// The stream key of a path: a hash that is the same on every machine.
+std::uint64_t stream_key_of(std::string_view path);
+
+}  // namespace graft::detail

@@ -1,0 +1,120 @@
+#include "graft/graph/handle.hpp"
+
+#include <deque>
+#include <mutex>
+#include <vector>
+
+#include "graft/core/error.hpp"
+#include "graft/graph/graph.hpp"
+
+#include "graph/building.hpp"
+#include "graph/slots.hpp"
+
+namespace graft {
+
+namespace detail {
+
+namespace {
+
+struct slot_pool {
+  std::mutex guard;
+  std::deque<graph_slot> slots;
+  std::vector<graph_slot*> free;
+};
+
+// Never destroyed: handles may be asked while static objects go.
+slot_pool& slots() {
+  static slot_pool* const all = new slot_pool;
+  return *all;
+}
+
+}  // namespace
+
+graph_slot* take_slot(Graph* graph) {
+  slot_pool& all = slots();
+  const std::lock_guard lock(all.guard);
+  if (all.free.empty()) {
+    // Room for all slots, so that giving one back cannot fail.
+    all.free.reserve(all.slots.size() + 1);
+    all.free.push_back(&all.slots.emplace_back());
+  }
+  graph_slot* slot = all.free.back();
+  all.free.pop_back();
+  slot->graph = graph;
+  return slot;
+}
+
+void free_slot(graph_slot* slot) noexcept {
+  slot_pool& all = slots();
+  const std::lock_guard lock(all.guard);
+  slot->graph = nullptr;
+  // A slot whose generations are used up is left alone.
+  if (++slot->generation != 0xffffffffu) all.free.push_back(slot);
+}
+
+void check_as(const any_tensor& tensor, const value_type& wanted) {
+  const Graph& g = target_traits<Graph>::target_of(tensor.ref());
+  const tensor_id id = g.id(tensor);
+  const value_type found = g.type_of(id);
+  // Where it was declared tells more than where it is viewed.
+  error_parts parts{.asked = "'" + g.path_of(id) + "' was to be viewed as " + to_string(wanted),
+                    .found = "it is " + to_string(found),
+                    .where = where(g.line_of(id.op)),
+                    .hint = "view it as what it is, or convert it"};
+  if (wanted.type != dtype::any && found.type != dtype::any && wanted.type != found.type) {
+    parts.hint = "insert cast<T>(x)";
+    throw dtype_error(std::move(parts));
+  }
+  if (!may_be(wanted, found)) throw shape_error(std::move(parts));
+}
+
+}  // namespace detail
+
+using traits = target_traits<Graph>;
+
+Graph& traits::target_of(const reference& r) {
+  Graph* g = r.slot == nullptr ? nullptr : r.slot->graph.load();
+  if (g != nullptr && r.slot->generation == r.generation) return *g;
+  throw handle_error({.asked = "a tensor was used",
+                      .found = r.slot == nullptr ? "its handle is empty" : "its graph is gone",
+                      .where = {},
+                      .hint = "keep the graph alive as long as its handles are used"});
+}
+
+value_type traits::type_of(const reference& r) { return target_of(r).type_of(r.id); }
+
+traits::references traits::add(Graph& g, const operator_schema& schema,
+                               std::span<const reference> operands, const attribute_list& attributes,
+                               std::string_view name, source_line line) {
+  small_vector<tensor_id, 4> ids;
+  for (const reference& r : operands) ids.push_back(g.id(r));
+  const op_id op = g.add(schema, ids, attributes, name, line);
+  references result;
+  const std::uint32_t generation = g.slot()->generation;
+  const std::uint32_t count = g.output_count(op);
+  for (std::uint32_t i = 0; i < count; ++i) result.push_back({g.slot(), generation, {op, i}});
+  return result;
+}
+
+traits::reference traits::add_variable(Graph& g, const variable_spec& spec, source_line line) {
+  return g.handle(g.variable_of(g.add_variable(spec, line)).read).ref();
+}
+
+void traits::enter_scope(Graph& g, std::string_view name) { g.enter_scope(name); }
+void traits::leave_scope(Graph& g) { g.leave_scope(); }
+mode traits::mode_of(Graph& g) { return g.current_mode(); }
+void traits::set_mode(Graph& g, mode m) { g.set_mode(m); }
+
+void traits::own_update(Graph& g, const reference& variable_read, const reference& update) {
+  const tensor_id read = g.id(variable_read);
+  const auto v = g.variable_read_by(read);
+  if (!v) {
+    throw argument_error({.asked = "'" + g.path_of(read) + "' was to own an update",
+                          .found = "it reads no variable",
+                          .where = {},
+                          .hint = "pass the tensor that add_variable returned"});
+  }
+  g.own_update(*v, g.id(update).op);
+}
+
+}  // namespace graft

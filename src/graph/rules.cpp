@@ -1,0 +1,182 @@
+// The shape rules as a graph applies them: checks beyond the rule, errors as sentences, working types out anew.
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "graft/core/error.hpp"
+#include "graft/schema/core_operators.hpp"
+#include "graft/schema/rules.hpp"
+
+#include "graph/building.hpp"
+
+namespace graft::detail {
+
+namespace {
+
+std::string describe(const op_in_words& op) {
+  return std::string(op.schema.name) + " '" + op.path + "'";
+}
+
+// "float32 [64, 784], float32 [128, 10] and float32 [10]"; long lists are cut.
+std::string list(std::span<const value_type> operands) {
+  constexpr std::size_t shown = 6;
+  std::string text;
+  for (std::size_t i = 0; i < operands.size() && i < shown; ++i) {
+    if (i != 0) text += i + 1 == operands.size() ? " and " : ", ";
+    text += to_string(operands[i]);
+  }
+  if (operands.size() > shown) text += " and " + std::to_string(operands.size() - shown) + " more";
+  return text;
+}
+
+std::string shape_in_words(const value_type& v) {
+  return v.ranked ? to_string(v.shape) : "unknown rank";
+}
+
+}  // namespace
+
+std::string where(source_line line) {
+  if (line.file == nullptr || *line.file == 0) return {};
+  return std::string(line.file) + ":" + std::to_string(line.line);
+}
+
+bool is_operator(const operator_schema& schema, const operator_schema& known) {
+  return &schema == &known || std::strcmp(schema.name, known.name) == 0;
+}
+
+bool may_be(const value_type& wanted, const value_type& got) {
+  return rules::types_agree(wanted.type, got.type) && !rules::surely_differ(wanted, got) &&
+         wanted.kind == got.kind;
+}
+
+void refuse_operands(const op_in_words& op, std::span<const value_type> operands,
+                     const problem& why) {
+  error_parts parts;
+  parts.asked = describe(op) + (operands.empty() ? " cannot be made" : " cannot take " + list(operands));
+  parts.found = why.clause;
+  const int n = static_cast<int>(operands.size());
+  const bool miscounted =
+      n < op.schema.min_operands || (op.schema.max_operands >= 0 && n > op.schema.max_operands);
+  if (miscounted) {
+    parts.found += ": needs ";
+    if (op.schema.max_operands < 0) {
+      parts.found += "at least " + std::to_string(op.schema.min_operands);
+    } else if (op.schema.min_operands == op.schema.max_operands) {
+      parts.found += std::to_string(op.schema.min_operands);
+    } else {
+      parts.found += std::to_string(op.schema.min_operands) + " to " +
+                     std::to_string(op.schema.max_operands);
+    }
+    parts.found += ", found " + std::to_string(n);
+  } else if (why.about_type) {
+    if (why.needs.type != dtype::any) {
+      parts.found += ": needs " + std::string(name_of(why.needs.type)) + ", found " +
+                     std::string(name_of(why.got.type));
+    } else if (why.got.type != dtype::any) {
+      parts.found += ": found " + std::string(name_of(why.got.type));
+    }
+  } else if (why.needs.ranked) {
+    parts.found += ": needs " + to_string(why.needs.shape) + ", found " + shape_in_words(why.got);
+  } else if (why.got.ranked) {
+    parts.found += ": found " + to_string(why.got.shape);
+  }
+  parts.where = where(op.line);
+  parts.hint = why.hint == nullptr ? "" : why.hint;
+  if (why.about_type) throw dtype_error(std::move(parts));
+  if (!miscounted && (why.needs.ranked || why.got.ranked)) throw shape_error(std::move(parts));
+  throw argument_error(std::move(parts));
+}
+
+void check_op(const tables& t, const op_in_words& op, const attribute_list& attributes,
+              std::span<const value_type> operands, inferred& answer) {
+  const auto refuse = [&](const char* what, std::int64_t value) {
+    throw argument_error({.asked = describe(op) + " was to be added",
+                          .found = "the graph has no " + std::string(what) + " " + std::to_string(value),
+                          .where = where(op.line),
+                          .hint = "attributes refer to what is in the same graph"});
+  };
+  for (const attribute& a : attributes) {
+    const auto in = [&](std::size_t count) {
+      return a.integer >= 0 && static_cast<std::uint64_t>(a.integer) < count;
+    };
+    if (a.kind == attribute_kind::constant && !in(t.constants.size())) refuse("constant", a.integer);
+    if (a.kind == attribute_kind::body && !in(t.bodies.size())) refuse("body", a.integer);
+    if (a.kind == attribute_kind::variable &&
+        (!in(t.variables.size()) || !t.variables[static_cast<std::size_t>(a.integer)].id.valid())) {
+      refuse("variable", a.integer);
+    }
+  }
+  if (!op.schema.has(ops::update)) return;
+  const attribute* a = attributes.find("variable");
+  if (a == nullptr || a->kind != attribute_kind::variable) return;
+  const variable_info& v = t.variables[static_cast<std::size_t>(a->integer)];
+  value_type& result = answer.outputs[0];
+  if (!rules::types_agree(v.type.type, result.type)) {
+    refuse_operands(op, operands, rules::type_problem("an update must have the variable's element type",
+                                                      v.type, result));
+  }
+  if (rules::surely_differ(v.type, result)) {
+    refuse_operands(op, operands,
+                    rules::shape_problem("an update must have the variable's shape", v.type, result));
+  }
+  result = v.type;
+}
+
+inferred infer_op(const tables& t, std::uint32_t op, const attribute_list& attributes) {
+  const tables::op_record& r = t.ops[op];
+  small_vector<value_type, 4> types;
+  for (const tables::edge& e : t.operands_of(op)) types.push_back(t.type_of(e.producer, e.output));
+  inferred answer = infer(*r.schema, {types, attributes});
+  const source_line line{r.file == none ? "" : t.files[r.file].text, r.line};
+  if (answer.error) refuse_operands({*r.schema, path_of_op(t, op), line}, types, answer.error);
+  const attribute* variable = attributes.find("variable");
+  const bool registered = variable == nullptr || variable->kind != attribute_kind::variable ||
+                          static_cast<std::uint64_t>(variable->integer) < t.variables.size();
+  if (!registered) {
+    // A copy whose variable comes next: the update has the variable's type already.
+    if (r.schema->has(ops::update)) answer.outputs[0] = t.type_of(op, 0);
+  } else if (has_references(attributes) || r.schema->has(ops::update)) {
+    check_op(t, {*r.schema, path_of_op(t, op), line}, attributes, types, answer);
+  }
+  return answer;
+}
+
+void infer_downstream(tables& t, std::vector<std::uint32_t> ops) {
+  // Lowest index first: in an ordered graph each op is then visited once.
+  std::set<std::uint32_t> waiting(ops.begin(), ops.end());
+  while (!waiting.empty()) {
+    const std::uint32_t op = *waiting.begin();
+    waiting.erase(waiting.begin());
+    const tables::op_record& r = t.ops[op];
+    const inferred answer = infer_op(t, op, t.attribute_lists[r.attributes]);
+    if (answer.outputs.size() != r.output_count) {
+      throw graph_error({.asked = "the types of '" + path_of_op(t, op) + "' were worked out anew",
+                         .found = "it would have " + std::to_string(answer.outputs.size()) +
+                                  " outputs instead of " + std::to_string(r.output_count),
+                         .where = {},
+                         .hint = "add a new op instead"});
+    }
+    bool changed = false;
+    std::vector<tables::output_record> before(t.outputs.begin() + r.first_output,
+                                              t.outputs.begin() + r.first_output + r.output_count);
+    for (std::uint32_t i = 0; i < r.output_count; ++i) {
+      changed = changed || !(answer.outputs[i] == t.type_of(op, i));
+    }
+    if (!changed) continue;
+    std::size_t room = 0;
+    for (const value_type& v : answer.outputs) room += v.shape.size();
+    t.extents.reserve(room);
+    stamp(t, op);
+    note(t, [op, before](tables& u) {
+      std::copy(before.begin(), before.end(), u.outputs.begin() + u.ops[op].first_output);
+    });
+    for (std::uint32_t i = 0; i < r.output_count; ++i) {
+      t.outputs[r.first_output + i] = store_type(t, answer.outputs[i], op);
+    }
+    for (std::uint32_t e = r.first_use; e != none; e = t.edges[e].next_use) {
+      waiting.insert(t.edges[e].user);
+    }
+  }
+}
+
+}  // namespace graft::detail

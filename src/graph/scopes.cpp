@@ -1,0 +1,169 @@
+// Scopes, modes, names of ops; finding by name.
+#include "graft/core/error.hpp"
+
+#include "graph/building.hpp"
+#include "graph/lookup.hpp"
+
+namespace graft {
+
+using detail::none;
+
+namespace {
+
+std::uint32_t checked(const Graph::tables& t, scope_id scope) {
+  if (scope.value < t.scopes.size()) return scope.value;
+  throw handle_error({.asked = "scope " + std::to_string(scope.value) + " was asked for",
+                      .found = "the graph has " + std::to_string(t.scopes.size()) + " scopes",
+                      .where = {},
+                      .hint = "use ids that this graph gave"});
+}
+
+}  // namespace
+
+// --- Scopes -------------------------------------------------------------------------------------------
+
+scope_id Graph::current_scope() const { return {data().scope_stack.back()}; }
+
+scope_id Graph::enter_scope(std::string_view name) {
+  tables& t = data();
+  t.scope_stack.reserve(t.scope_stack.size() + 1);
+  const std::uint32_t made = detail::append_scope(t, t.scope_stack.back(), name);
+  t.scope_stack.push_back(made);
+  return {made};
+}
+
+scope_id Graph::reenter_scope(scope_id scope) {
+  tables& t = data();
+  t.scope_stack.push_back(checked(t, scope));
+  return scope;
+}
+
+void Graph::leave_scope() {
+  tables& t = data();
+  if (t.scope_stack.size() == 1) {
+    throw graph_error({.asked = "a scope was to be left",
+                       .found = "none was entered",
+                       .where = {},
+                       .hint = "leave each scope once"});
+  }
+  t.scope_stack.pop_back();
+}
+
+std::string Graph::scope_path(scope_id scope) const {
+  return detail::path_of_scope(data(), checked(data(), scope));
+}
+scope_id Graph::parent_scope(scope_id scope) const {
+  return {data().scopes[checked(data(), scope)].parent};
+}
+std::size_t Graph::scope_count() const { return data().scopes.size(); }
+
+bool Graph::scope_within(scope_id inner, scope_id outer) const {
+  const tables& t = data();
+  (void)checked(t, outer);
+  for (std::uint32_t s = checked(t, inner); s != outer.value; s = t.scopes[s].parent) {
+    if (s == 0) return false;
+  }
+  return true;
+}
+
+mode Graph::current_mode() const { return data().current; }
+void Graph::set_mode(mode m) { data().current = m; }
+
+// --- Names ----------------------------------------------------------------------------------------------
+
+scope_id Graph::scope_of(op_id op) const { return {data().ops[data().index(op)].scope}; }
+
+std::string Graph::name_of(op_id op) const {
+  const tables& t = data();
+  const tables::op_record& r = t.ops[t.index(op)];
+  return detail::full_name(t, r.name, r.ordinal);
+}
+
+std::string Graph::path_of(op_id op) const { return detail::path_of_op(data(), data().index(op)); }
+
+std::string Graph::path_of(tensor_id id) const {
+  const tables& t = data();
+  std::string path = detail::path_of_op(t, t.index(id));
+  if (id.output != 0) path += ":" + std::to_string(id.output);
+  return path;
+}
+
+// --- Finding ----------------------------------------------------------------------------------------------
+
+namespace {
+
+using place = detail::name_place;
+
+void refresh(const Graph::tables& t, detail::graph_lookup& l) {
+  if (l.version == t.version) return;
+  l.version = 0;  // in case making the maps fails
+  l.ops.clear();
+  l.scopes.clear();
+  l.ops.reserve(t.ops.size());
+  for (std::uint32_t i = 0; i < t.ops.size(); ++i) {
+    l.ops.emplace(place{t.ops[i].scope, t.ops[i].name, t.ops[i].ordinal}, i);
+  }
+  for (std::uint32_t i = 1; i < t.scopes.size(); ++i) {
+    l.scopes.emplace(place{t.scopes[i].parent, t.scopes[i].name, t.scopes[i].ordinal}, i);
+  }
+  l.version = t.version;
+}
+
+// The scope and the rest of a path whose last component is not a scope.
+struct last_component {
+  std::uint32_t scope = 0;
+  std::string_view name;
+};
+
+template <class Map>
+std::uint32_t find(const Graph::tables& t, const Map& map, std::uint32_t scope, std::string_view name) {
+  const detail::parsed_name parts = detail::parse_name(name);
+  const std::uint32_t base = t.strings.find(parts.base);
+  if (base == no_id) return none;
+  const auto found = map.find(place{scope, base, parts.ordinal});
+  return found == map.end() ? none : found->second;
+}
+
+std::optional<last_component> walk(const Graph::tables& t, const detail::graph_lookup& l,
+                                   std::string_view path) {
+  last_component at;
+  for (std::size_t slash; (slash = path.find('/')) != std::string_view::npos;) {
+    at.scope = find(t, l.scopes, at.scope, path.substr(0, slash));
+    if (at.scope == none) return std::nullopt;
+    path.remove_prefix(slash + 1);
+  }
+  at.name = path;
+  return at;
+}
+
+}  // namespace
+
+std::optional<scope_id> Graph::find_scope(std::string_view path) const {
+  const tables& t = data();
+  if (path.empty()) return scope_id{0};
+  const std::lock_guard lock(t.lookup->guard);
+  refresh(t, *t.lookup);
+  const auto at = walk(t, *t.lookup, path);
+  if (!at) return std::nullopt;
+  const std::uint32_t found = find(t, t.lookup->scopes, at->scope, at->name);
+  if (found == none) return std::nullopt;
+  return scope_id{found};
+}
+
+std::optional<op_id> Graph::find_op(std::string_view path) const {
+  const tables& t = data();
+  const std::lock_guard lock(t.lookup->guard);
+  refresh(t, *t.lookup);
+  const auto at = walk(t, *t.lookup, path);
+  if (!at) return std::nullopt;
+  const std::uint32_t found = find(t, t.lookup->ops, at->scope, at->name);
+  if (found == none) return std::nullopt;
+  return t.id(found);
+}
+
+std::optional<variable_id> Graph::find_variable(std::string_view path) const {
+  const auto op = find_op(path);
+  return op ? variable_read_by({*op, 0}) : std::nullopt;
+}
+
+}  // namespace graft

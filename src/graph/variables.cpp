@@ -1,0 +1,302 @@
+// Variables and collections.
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "graft/core/error.hpp"
+#include "graft/schema/core_operators.hpp"
+
+#include "graph/building.hpp"
+#include "graph/copy.hpp"
+
+namespace graft {
+
+namespace detail {
+
+std::uint64_t stream_key_of(std::string_view path) {
+  // FNV-1a, then mixed: paths differ in few characters, streams should differ in all bits.
+  std::uint64_t h = 0xcbf29ce484222325ull;
+  for (const char c : path) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
+  h ^= h >> 30;
+  h *= 0xbf58476d1ce4e5b9ull;
+  h ^= h >> 27;
+  h *= 0x94d049bb133111ebull;
+  return h ^ h >> 31;
+}
+
+namespace {
+
+std::string describe(std::string_view path) { return "variable '" + std::string(path) + "'"; }
+
+void check_variable_type(std::string_view path, const value_type& type, source_line line) {
+  const std::string asked = describe(path) + " of " + to_string(type) + " was to be made";
+  if (size_of(type.type) == 0 || type.kind != value_kind::tensor) {
+    throw dtype_error({.asked = asked,
+                       .found = "a variable cannot hold elements of that type",
+                       .where = where(line),
+                       .hint = "use a number type or boolean"});
+  }
+  if (!type.ranked || !all_known(type.shape)) {
+    throw shape_error({.asked = asked,
+                       .found = "not all of its extents are known",
+                       .where = where(line),
+                       .hint = "give the variable a shape of known extents"});
+  }
+  (void)element_count(type.shape);  // throws if it overflows
+}
+
+// Appends the read op and the variable's record; `info.read` and `info.id` are set here.
+variable_id append_with_read(Graph::tables& t, variable_info info, std::string_view name,
+                             source_line line) {
+  const auto id = static_cast<std::uint32_t>(t.variables.size());
+  attribute_list attributes;
+  attributes.set("variable", std::int64_t{id}, attribute_kind::variable);
+  attributes.set("type", info.type.type).set("shape", info.type.shape);
+  info.id = {id};
+  auto cell = std::make_shared<variable_cell>();
+  const value_type type = info.type;
+  t.variables.push_back(std::move(info));
+  t.store->add(std::move(cell), type);
+  const std::uint32_t read = append_op(t, ops::variable, {}, attributes, name, line);
+  t.variables.back().read = {t.id(read), 0};
+  return {id};
+}
+
+}  // namespace
+}  // namespace detail
+
+namespace {
+
+const variable_info& checked(const Graph::tables& t, variable_id v) {
+  if (v.value < t.variables.size() && t.variables[v.value].id.valid()) return t.variables[v.value];
+  throw handle_error({.asked = "variable " + std::to_string(v.value) + " was asked for",
+                      .found = v.value < t.variables.size() ? "it was removed"
+                                                            : "the graph has no such variable",
+                      .where = {},
+                      .hint = "use ids of this graph's own variables"});
+}
+
+}  // namespace
+
+variable_id Graph::add_variable(const variable_spec& spec, source_line line) {
+  tables& t = data();
+  if (!spec.shared_key.empty()) {
+    if (const auto found = t.shared_keys.find(spec.shared_key); found != t.shared_keys.end()) {
+      const variable_info& there = t.variables[found->second.value];
+      error_parts parts{.asked = "the variable of key '" + std::string(spec.shared_key) +
+                                 "' was asked for as " + to_string(spec.type),
+                        .found = "it was made as " + to_string(there.type) + ", named '" +
+                                 path_of(there.id) + "'",
+                        .where = detail::where(line),
+                        .hint = "layers that share need equal shapes; use another key for another layer"};
+      if (there.type.type != spec.type.type) throw dtype_error(std::move(parts));
+      if (!(there.type == spec.type)) throw shape_error(std::move(parts));
+      return found->second;
+    }
+  }
+  const std::string_view name = spec.name.empty() ? std::string_view("variable") : spec.name;
+  detail::check_name(name, "a variable");
+  const std::string path = detail::join_path(
+      scope_path(current_scope()), [&] {
+        const detail::parsed_name parts = detail::parse_name(name);
+        const std::uint32_t base = t.strings.intern(parts.base);
+        return detail::full_name(t, base,
+                                 detail::next_ordinal(t, t.scope_stack.back(), base, parts.ordinal,
+                                                      detail::name_kind::op));
+      }());
+  detail::check_variable_type(path, spec.type, line);
+  if (spec.initial.schema == nullptr) {
+    throw argument_error({.asked = detail::describe(path) + " was to be made",
+                          .found = "it has no initial value",
+                          .where = detail::where(line),
+                          .hint = "give an initializer, such as zeros()"});
+  }
+
+  detail::steps all(t);
+  const std::uint64_t key = detail::stream_key_of(path);
+  attribute_list attributes = spec.initial.attributes;
+  attributes.set("shape", spec.type.shape).set("type", spec.type.type);
+  if (spec.initial.schema->has(ops::random)) attributes.set("key", std::bit_cast<std::int64_t>(key));
+  const op_id initial =
+      add(*spec.initial.schema, {}, attributes, std::string(name) + "_initial", line);
+  if (output_count(initial) == 0 || !(type_of({initial, 0}) == spec.type)) {
+    throw shape_error({.asked = detail::describe(path) + " of " + to_string(spec.type) + " was to be made",
+                       .found = std::string("its initializer ") + spec.initial.schema->name + " gives " +
+                                (output_count(initial) == 0 ? std::string("nothing")
+                                                            : to_string(type_of({initial, 0}))),
+                       .where = detail::where(line),
+                       .hint = "the operator must honour the attributes \"type\" and \"shape\""});
+  }
+  variable_info info;
+  info.type = spec.type;
+  info.role = spec.role;
+  info.trainable = spec.trainable;
+  info.initial = {initial, 0};
+  info.stream_key = key;
+  const variable_id made = detail::append_with_read(t, std::move(info), name, line);
+  if (!spec.shared_key.empty()) t.shared_keys.emplace(spec.shared_key, made);
+  all.commit();
+  return made;
+}
+
+variable_id Graph::add_variable(std::string_view name, tensor_id initial, variable_role role,
+                                bool trainable, source_line line) {
+  tables& t = data();
+  if (name.empty()) name = "variable";
+  detail::check_name(name, "a variable");
+  variable_info info;
+  info.type = type_of(initial);
+  const std::string scope = scope_path(current_scope());
+  detail::check_variable_type(detail::join_path(scope, name), info.type, line);
+  info.role = role;
+  info.trainable = trainable;
+  info.initial = initial;
+  detail::steps all(t);
+  const variable_id made = detail::append_with_read(t, std::move(info), name, line);
+  t.variables.back().stream_key = detail::stream_key_of(path_of(made));
+  all.commit();
+  return made;
+}
+
+void Graph::own_update(variable_id variable, op_id assign) {
+  tables& t = data();
+  const variable_info& info = checked(t, variable);
+  const attribute* a = attributes_of(assign).find("variable");
+  if (!schema_of(assign).has(ops::update) || a == nullptr || a->integer != variable.value) {
+    throw argument_error({.asked = detail::describe(path_of(variable)) + " was to own '" + path_of(assign) + "'",
+                          .found = "that op does not update this variable",
+                          .where = {},
+                          .hint = "pass the op that assign(variable, value) added"});
+  }
+  std::vector<op_id> updates = info.own_updates;
+  if (std::find(updates.begin(), updates.end(), assign) != updates.end()) return;
+  updates.push_back(assign);
+  detail::note(t, [variable](tables& u) { u.variables[variable.value].own_updates.pop_back(); });
+  t.variables[variable.value].own_updates.swap(updates);
+  detail::touch(t);
+}
+
+std::size_t Graph::variable_count() const { return variables().size(); }
+
+bool Graph::contains(variable_id v) const {
+  const tables& t = data();
+  return v.value < t.variables.size() && t.variables[v.value].id.valid();
+}
+
+const variable_info& Graph::variable_of(variable_id v) const { return checked(data(), v); }
+
+std::string Graph::path_of(variable_id v) const { return path_of(checked(data(), v).read.op); }
+
+std::vector<variable_id> Graph::variables() const {
+  std::vector<variable_id> all;
+  for (const variable_info& v : data().variables) {
+    if (v.id.valid()) all.push_back(v.id);
+  }
+  return all;
+}
+
+std::optional<variable_id> Graph::variable_read_by(tensor_id id) const {
+  const tables& t = data();
+  const tables::op_record& r = t.ops[t.index(id)];
+  if (!detail::is_operator(*r.schema, ops::variable)) return std::nullopt;
+  return variable_id{
+      static_cast<std::uint32_t>(t.attribute_lists[r.attributes].integer("variable", no_id))};
+}
+
+void Graph::set_trainable(variable_id v, bool trainable) {
+  tables& t = data();
+  const bool before = checked(t, v).trainable;
+  if (before == trainable) return;
+  detail::note(t, [v, before](tables& u) { u.variables[v.value].trainable = before; });
+  t.variables[v.value].trainable = trainable;
+  detail::touch(t);
+}
+
+// --- Collections --------------------------------------------------------------------------------------------
+
+std::array<std::uint32_t, 3> Graph::tables::named_collection::key_of(const member& m) {
+  switch (m.what) {
+    case member::kind::variable: return {0, m.variable.value, 0};
+    case member::kind::tensor: return {1, m.tensor.op.value, m.tensor.output};
+    case member::kind::op: break;
+  }
+  return {2, m.tensor.op.value, 0};
+}
+
+bool Graph::tables::named_collection::add(const member& m) {
+  if (members.size() == members.capacity()) members.reserve(2 * members.size() + 4);
+  if (!known.insert(key_of(m)).second) return false;
+  members.push_back(m);  // cannot fail: the room is there
+  return true;
+}
+
+void Graph::tables::named_collection::remove_last() noexcept {
+  known.erase(key_of(members.back()));
+  members.pop_back();
+}
+
+void Graph::add_to_collection(std::string_view name, const member& m) {
+  tables& t = data();
+  if (name == "variables" || name == "trainable_variables") {
+    throw name_error({.asked = "something was to be added to the collection '" + std::string(name) + "'",
+                      .found = "the graph keeps that one itself",
+                      .where = {},
+                      .hint = "add a variable, or use set_trainable"});
+  }
+  switch (m.what) {
+    case member::kind::variable: (void)checked(t, m.variable); break;
+    case member::kind::tensor: (void)t.index(m.tensor); break;
+    case member::kind::op: (void)t.index(m.tensor.op); break;
+  }
+  const std::uint32_t number = t.strings.intern(name);
+  std::size_t i = 0;
+  while (i < t.collections.size() && t.collections[i].name != number) ++i;
+  if (i < t.collections.size() &&
+      t.collections[i].known.count(tables::named_collection::key_of(m)) != 0) {
+    return;
+  }
+  detail::steps all(t);
+  if (i == t.collections.size()) t.collections.push_back({number, {}, {}});
+  // Noted after it is done, as adding is all or nothing and noting is what may fail then.
+  t.collections[i].add(m);
+  try {
+    detail::note(t, [i](tables& u) { u.collections[i].remove_last(); });
+  } catch (...) {
+    t.collections[i].remove_last();
+    throw;
+  }
+  detail::touch(t);
+  all.commit();
+}
+
+std::vector<member> Graph::collection(std::string_view name) const {
+  const tables& t = data();
+  if (name == "variables" || name == "trainable_variables") {
+    std::vector<member> result;
+    for (const variable_info& v : t.variables) {
+      if (v.id.valid() && (v.trainable || name == "variables")) {
+        result.push_back({member::kind::variable, v.id, {}});
+      }
+    }
+    return result;
+  }
+  const std::uint32_t number = t.strings.find(name);
+  for (const tables::named_collection& c : t.collections) {
+    if (c.name == number) return c.members;
+  }
+  return {};
+}
+
+std::vector<std::string> Graph::collections() const {
+  const tables& t = data();
+  std::vector<std::string> names;
+  for (const char* own : {"variables", "trainable_variables"}) {
+    if (!collection(own).empty()) names.emplace_back(own);
+  }
+  for (const tables::named_collection& c : t.collections) {
+    if (!c.members.empty()) names.emplace_back(t.strings[c.name]);
+  }
+  return names;
+}
+
+}  // namespace graft

@@ -1,0 +1,110 @@
+#include "io/file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "graft/core/error.hpp"
+
+namespace graft::io {
+namespace {
+
+[[noreturn]] void fail(const std::string& what, const std::string& path, int reason) {
+  throw io_error({"'" + path + "' was to be " + what, std::strerror(reason), path,
+                  "check the path, the permissions and the space on the device"});
+}
+
+// Closes on every way out.
+class descriptor {
+ public:
+  explicit descriptor(int fd) : fd_(fd) {}
+  ~descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  descriptor(const descriptor&) = delete;
+  descriptor& operator=(const descriptor&) = delete;
+  [[nodiscard]] int get() const { return fd_; }
+  /// Closes now; some systems report a failed write only here.
+  [[nodiscard]] int close_now() {
+    const int result = ::close(fd_);
+    fd_ = -1;
+    return result;
+  }
+
+ private:
+  int fd_;
+};
+
+// Removes the temporary file unless it was renamed.
+class temporary {
+ public:
+  explicit temporary(std::string path) : path_(std::move(path)) {}
+  ~temporary() {
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
+  temporary(const temporary&) = delete;
+  temporary& operator=(const temporary&) = delete;
+  void keep() { path_.clear(); }
+
+ private:
+  std::string path_;
+};
+
+void write_all(int fd, std::span<const std::byte> bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) fail("written", path, n < 0 ? errno : EIO);
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+  }
+}
+
+std::string folder_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+}  // namespace
+
+std::vector<std::byte> read_file(const std::string& path) {
+  const descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) fail("read", path, errno);
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0) fail("read", path, errno);
+  if (!S_ISREG(info.st_mode)) fail("read", path, S_ISDIR(info.st_mode) ? EISDIR : EINVAL);
+  std::vector<std::byte> bytes(static_cast<std::size_t>(info.st_size));
+  std::size_t at = 0;
+  while (at < bytes.size()) {
+    const ssize_t n = ::read(file.get(), bytes.data() + at, bytes.size() - at);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("read", path, errno);
+    if (n == 0) break;
+    at += static_cast<std::size_t>(n);
+  }
+  bytes.resize(at);
+  return bytes;
+}
+
+void replace_file(const std::string& path, std::span<const std::span<const std::byte>> parts) {
+  std::string name = path + ".XXXXXX";
+  descriptor file(::mkostemp(name.data(), O_CLOEXEC));
+  if (file.get() < 0) fail("written", path, errno);
+  temporary unfinished(name);
+  for (const auto& part : parts) write_all(file.get(), part, path);
+  // The mode a newly created file would have, instead of the private one of temporary files.
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  if (::fchmod(file.get(), 0666 & ~mask) != 0) fail("written", path, errno);
+  if (::fsync(file.get()) != 0) fail("synced", path, errno);
+  if (file.close_now() != 0) fail("closed", path, errno);
+  if (::rename(name.c_str(), path.c_str()) != 0) fail("put in place", path, errno);
+  unfinished.keep();
+  const descriptor folder(::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder.get() >= 0) ::fsync(folder.get());  // best effort: the file itself is complete
+}
+
+}  // namespace graft::io

@@ -1,0 +1,98 @@
+#include "graft/report/summary.hpp"
+
+#include <algorithm>
+#include <map>
+#include <unordered_set>
+#include <vector>
+
+namespace graft {
+namespace {
+
+struct row {
+  std::string name, operators, output;
+  std::int64_t parameters = 0;
+};
+
+// The ops a tensor depends on, in storage order, without recursion.
+std::vector<op_id> dependencies(const Graph& g, tensor_id t) {
+  std::unordered_set<op_id> seen{t.op};
+  std::vector<op_id> open{t.op}, found;
+  while (!open.empty()) {
+    const op_id op = open.back();
+    open.pop_back();
+    found.push_back(op);
+    for (const tensor_id operand : g.operands(op)) {
+      if (seen.insert(operand.op).second) open.push_back(operand.op);
+    }
+  }
+  std::sort(found.begin(), found.end(), [&](op_id a, op_id b) { return g.index_of(a) < g.index_of(b); });
+  return found;
+}
+
+std::string cut(const std::string& text, std::size_t width) {
+  if (text.size() <= width) return text;
+  const std::size_t half = (width - 3) / 2;
+  return text.substr(0, width - 3 - half) + "..." + text.substr(text.size() - half);
+}
+
+std::string grouped(std::int64_t n) {
+  std::string digits = std::to_string(n);
+  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
+  return digits;
+}
+
+std::string padded(std::string text, std::size_t width, bool right = false) {
+  if (text.size() < width) text.insert(right ? 0 : text.size(), width - text.size(), ' ');
+  return text;
+}
+
+}  // namespace
+
+std::string summary(const any_tensor& y, const summary_options& options) {
+  const Graph& g = target_traits<Graph>::target_of(y.ref());
+  std::vector<row> rows;
+  std::map<std::uint32_t, std::size_t> row_of_scope;
+  std::int64_t trainable = 0, other = 0, bytes = 0;
+  for (const op_id op : dependencies(g, g.id(y))) {
+    const auto variable = g.variable_read_by({op, 0});
+    const scope_id scope = g.scope_of(op);
+    std::size_t place;
+    if (scope.value == 0 && !variable) {
+      place = rows.size();
+      rows.push_back({g.name_of(op), "", "", 0});
+    } else {
+      const auto [known, fresh] = row_of_scope.try_emplace(scope.value, rows.size());
+      place = known->second;
+      if (fresh) rows.push_back({scope.value == 0 ? "(variables)" : g.scope_path(scope), "", "", 0});
+    }
+    row& r = rows[place];
+    if (variable) {
+      const variable_info& info = g.variable_of(*variable);
+      const std::int64_t count = element_count(info.type.shape);
+      r.parameters += count;
+      (info.trainable ? trainable : other) += count;
+      bytes += count * static_cast<std::int64_t>(size_of(info.type.type));
+      continue;
+    }
+    const std::string name = g.schema_of(op).name;
+    r.operators += (r.operators.empty() ? "" : ", ") + name;
+    r.output = to_string(g.type_of({op, 0}));
+  }
+  const std::size_t width = std::max<std::size_t>(options.width, 60);
+  const std::size_t name_width = width * 3 / 10, kind_width = width * 3 / 10, count_width = 13;
+  const std::size_t type_width = width - name_width - kind_width - count_width - 3;
+  const auto line = [&](const std::string& a, const std::string& b, const std::string& c,
+                        const std::string& d) {
+    return padded(cut(a, name_width), name_width) + " " + padded(cut(b, kind_width), kind_width) + " " +
+           padded(cut(c, type_width), type_width) + " " + padded(d, count_width, true) + "\n";
+  };
+  std::string text = line("name", "operators", "output", "parameters") + std::string(width, '-') + "\n";
+  for (const row& r : rows) {
+    text += line(r.name, r.operators, r.output, r.parameters > 0 ? grouped(r.parameters) : "");
+  }
+  text += std::string(width, '-') + "\n";
+  text += "trainable " + grouped(trainable) + ", other " + grouped(other) + ", " + grouped(bytes) + " bytes\n";
+  return text;
+}
+
+}  // namespace graft

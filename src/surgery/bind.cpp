@@ -1,0 +1,124 @@
+// Bindings and rules: what clone() is told, checked before anything changes.
+#include "surgery/cloner.hpp"
+
+#include <algorithm>
+
+namespace graft {
+namespace detail {
+
+void add_bindings(bindings& all, const std::vector<graph_reference>& from,
+                  const std::vector<graph_reference>& to) {
+  if (from.size() != to.size()) {
+    throw argument_error({"bind was given " + std::to_string(from.size()) + " inputs and " +
+                              std::to_string(to.size()) + " replacements",
+                          "the numbers differ", "", "give one replacement for each input"});
+  }
+  for (std::size_t i = 0; i < from.size(); ++i) all.pairs.emplace_back(from[i], to[i]);
+}
+
+namespace {
+
+[[noreturn]] void refuse_type(const Graph& g, tensor_id input, const Graph& h, tensor_id replacement,
+                              const value_type& wanted, const value_type& got, const std::string& why,
+                              const char* hint) {
+  const error_parts parts{"bind('" + g.path_of(input) + "', '" + h.path_of(replacement) + "') replaces " +
+                              to_string(wanted) + " by " + to_string(got),
+                          why, g.path_of(input), hint};
+  if (wanted.type != got.type) throw dtype_error(parts);
+  throw shape_error(parts);
+}
+
+}  // namespace
+
+void check_replacement(const Graph& g, tensor_id input, const Graph& h, tensor_id replacement) {
+  const value_type wanted = g.type_of(input), got = h.type_of(replacement);
+  if (wanted == got) return;
+  const auto refuse = [&](const std::string& why, const char* hint) {
+    refuse_type(g, input, h, replacement, wanted, got, why, hint);
+  };
+  if (wanted.type != dtype::any && wanted.type != got.type) {
+    refuse("the element types differ", "insert cast<T>(x) before the replacement");
+  }
+  if (wanted.kind != got.kind) refuse("one is a tensor and the other is not", "bind values of one kind");
+  if (!wanted.ranked) return;
+  if (!got.ranked) {
+    refuse("the rank of the replacement is not known", "bind a tensor whose rank is known");
+  }
+  if (wanted.shape.size() != got.shape.size()) {
+    refuse("the ranks " + std::to_string(wanted.shape.size()) + " and " +
+               std::to_string(got.shape.size()) + " differ",
+           "reshape the replacement");
+  }
+  for (std::size_t axis = 0; axis < wanted.shape.size(); ++axis) {
+    const extent w = wanted.shape[axis], o = got.shape[axis];
+    if (!is_known(w) || w == o) continue;
+    if (is_known(o)) {
+      refuse("the extents " + std::to_string(w) + " and " + std::to_string(o) + " of axis " +
+                 std::to_string(axis) + " differ",
+             "bind a tensor of the input's shape");
+    }
+    refuse("the extent " + std::to_string(w) + " of axis " + std::to_string(axis) +
+               " is not known of the replacement",
+           "bind a tensor whose extent is known, or declare the source with an open extent (dyn)");
+  }
+}
+
+void cloner::resolve_bindings() {
+  for (const auto& [from, to] : options_.bound.pairs) {
+    const tensor_id key = source_.id(from);
+    if (!std::binary_search(r_.cuts.begin(), r_.cuts.end(), key)) {
+      std::string inputs;
+      for (const tensor_id t : r_.inputs) inputs += (inputs.empty() ? "'" : ", '") + source_.path_of(t) + "'";
+      throw boundary_error({"bind replaces '" + source_.path_of(key) + "'", "it is no input of the region",
+                            source_.path_of(key),
+                            "the inputs are: " + (inputs.empty() ? std::string("none") : inputs) +
+                                "; extract with inputs(...) that name it"});
+    }
+    const tensor_id value = target_.id(to);
+    if (!data_->cut_images.emplace(key, value).second) {
+      throw boundary_error({"bind replaces '" + source_.path_of(key) + "' twice",
+                            "an input has one replacement", source_.path_of(key),
+                            "bind each input once"});
+    }
+    check_replacement(source_, key, target_, value);
+    infer_again_ = infer_again_ || !(source_.type_of(key) == target_.type_of(value));
+  }
+  std::string missing;
+  for (const auto* list : {&r_.inputs, &r_.kept}) {
+    const bool kept = list == &r_.kept;
+    for (const tensor_id t : *list) {
+      if (data_->cut_images.contains(t)) continue;
+      if (same_graph_ && (kept || options_.inputs == unbound::keep)) {
+        data_->cut_images.emplace(t, t);
+      } else if (!kept && options_.inputs != unbound::placeholder) {
+        missing += (missing.empty() ? "'" : ", '") + source_.path_of(t) + "'";
+      } else {
+        unbound_.push_back(t);
+      }
+    }
+  }
+  if (missing.empty()) return;
+  throw boundary_error({"clone was asked for a copy without replacing " + missing,
+                        options_.inputs == unbound::keep
+                            ? "a clone in another graph cannot read them (unbound::keep)"
+                            : "all inputs must be bound (unbound::error)",
+                        "", "bind them, or leave the option out to get placeholders"});
+}
+
+}  // namespace detail
+
+namespace variables {
+
+chosen_by by_scope(std::vector<std::pair<std::string, variable_policy>> scopes, variable_policy otherwise) {
+  return {[scopes = std::move(scopes), otherwise](const Graph& g, const variable_info& v) {
+    const scope_id mine = g.scope_of(v.read.op);
+    for (const auto& [path, policy] : scopes) {
+      const auto outer = g.find_scope(path);
+      if (outer && g.scope_within(mine, *outer)) return policy;
+    }
+    return otherwise;
+  }};
+}
+
+}  // namespace variables
+}  // namespace graft

@@ -1,0 +1,162 @@
+// Checks of a clone against its source.
+#include <algorithm>
+#include <unordered_set>
+
+#include "surgery/clone_data.hpp"
+#include "surgery/index_set.hpp"
+
+namespace graft {
+namespace {
+
+class checker {
+ public:
+  explicit checker(const clone_data& d)
+      : d_(d),
+        source_(detail::graph_behind(d.source().slot, d.source().generation, "the source of a clone")),
+        target_(detail::graph_behind(d.slot, d.generation, "a clone")) {}
+
+  void run() {
+    check_map();
+    for (std::uint32_t k = 0; k < d_.count; ++k) check_op(d_.source().nodes[d_.place_number(k)]);
+    check_variables();
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& what, const std::string& where) const {
+    throw graph_error({"a clone was checked against its source", what, where,
+                       "the clone or its source was edited, or the library is at fault"});
+  }
+  void require(bool holds, const char* what, op_id op) const {
+    if (!holds) fail(what, source_.contains(op) ? source_.path_of(op) : std::string());
+  }
+
+  void check_map() {
+    std::unordered_set<op_id> images;
+    for (const op_id op : d_.source().nodes) {
+      require(source_.contains(op), "an op of the region is gone", op);
+      const auto image = d_.forward(op);
+      if (!image) continue;
+      require(target_.contains(*image), "the copy of an op is gone", op);
+      require(images.insert(*image).second, "two ops have one copy", op);
+      require(d_.backward(*image) == op, "the way back leads to another op", op);
+    }
+    for (const auto& [cut, image] : d_.cut_images) {
+      require(target_.contains(image.op), "the replacement of an input is gone", cut.op);
+      require(d_.cut_originals.contains(image), "a replacement leads to no input", cut.op);
+    }
+  }
+
+  void check_op(op_id old_op) {
+    const op_id copy = *d_.forward(old_op);
+    require(&source_.schema_of(old_op) == &target_.schema_of(copy), "a copy has another operator", old_op);
+    require(source_.operand_count(old_op) == target_.operand_count(copy),
+            "a copy has another number of operands", old_op);
+    for (std::uint32_t i = 0; i < source_.operand_count(old_op); ++i) {
+      const auto image = d_.forward(source_.operand(old_op, i));
+      require(image && *image == target_.operand(copy, i), "an operand of a copy is not the operand's image",
+              old_op);
+    }
+    require(source_.output_count(old_op) == target_.output_count(copy),
+            "a copy has another number of outputs", old_op);
+    for (std::uint32_t o = 0; o < source_.output_count(old_op); ++o) {
+      require(source_.type_of({old_op, o}).type == target_.type_of({copy, o}).type,
+              "a copy has another element type", old_op);
+    }
+    check_attributes(old_op, copy);
+  }
+
+  void check_attributes(op_id old_op, op_id copy) {
+    const attribute_list &a = source_.attributes_of(old_op), &b = target_.attributes_of(copy);
+    for (const attribute& mine : a) {
+      const attribute* theirs = b.find(mine.key);
+      require(theirs != nullptr && theirs->kind == mine.kind, "an attribute of a copy is missing", old_op);
+      if (mine.key == "key" || mine.key == "training") continue;
+      if (mine.kind == attribute_kind::variable) {
+        const auto image = d_.forward(variable_id{static_cast<std::uint32_t>(mine.integer)});
+        require(image && image->value == theirs->integer, "a copy refers to another variable", old_op);
+      } else if (mine.kind == attribute_kind::constant) {
+        require(source_.constant(mine.integer).same_bits(target_.constant(theirs->integer)),
+                "a copy has another constant", old_op);
+      } else {
+        require(mine == *theirs, "an attribute of a copy differs", old_op);
+      }
+    }
+  }
+
+  void check_variables() {
+    std::unordered_set<variable_id> images;
+    for (const variable_image& image : d_.images) {
+      const variable_info& mine = source_.variable_of(image.source);
+      if (!image.image.valid()) continue;
+      require(images.insert(image.image).second, "two variables have one copy", mine.read.op);
+      if (d_.same_graph && image.image == image.source) continue;
+      const variable_info& theirs = target_.variable_of(image.image);
+      require(theirs.read.op == d_.forward(mine.read.op), "a variable's read is not the read's image",
+              mine.read.op);
+      require(!mine.initial.valid() || theirs.initial == d_.forward(mine.initial),
+              "a variable's initial value is not the image of its source's", mine.read.op);
+      require(theirs.role == mine.role && theirs.type == mine.type,
+              "a variable's role or type differs from its source's", mine.read.op);
+      require(theirs.own_updates.size() >= mine.own_updates.size(), "an update of a variable is missing",
+              mine.read.op);
+      const bool same_cell = source_.store().cell(image.source) == target_.store().cell(image.image);
+      require(same_cell == (image.policy == variable_policy::shared),
+              "a variable's storage is not as its policy says", mine.read.op);
+    }
+  }
+
+  const clone_data& d_;
+  const Graph& source_;
+  const Graph& target_;
+};
+
+}  // namespace
+
+std::vector<source_access> Clone::leak_audit() const {
+  const clone_data& d = *data_;
+  const Graph& g = graph();
+  std::vector<source_access> accesses;
+  if (!d.same_graph) {
+    for (const variable_image& image : d.images) {
+      if (image.policy != variable_policy::shared) continue;
+      accesses.push_back({image.source, g.variable_of(image.image).read.op, true});
+    }
+    return accesses;
+  }
+  // Backwards from the clone's ops; what inputs were bound to is the caller's own.
+  std::vector<op_id> open = nodes();
+  detail::index_set seen;
+  for (const op_id op : open) seen.insert(op.value);
+  while (!open.empty()) {
+    const op_id op = open.back();
+    open.pop_back();
+    detail::for_each_variable(g, g.attributes_of(op), [&](variable_id v) {
+      const variable_image* image = d.image_of(v);
+      if (image != nullptr) {
+        accesses.push_back({v, op, image->policy == variable_policy::shared});
+      }
+    });
+    for (std::uint32_t i = 0; i < g.operand_count(op); ++i) {
+      const tensor_id operand = g.operand(op, i);
+      if (!d.cut_originals.contains(operand) && seen.insert(operand.op.value)) open.push_back(operand.op);
+    }
+  }
+  std::sort(accesses.begin(), accesses.end(), [](const source_access& a, const source_access& b) {
+    return a.op != b.op ? a.op < b.op : a.variable < b.variable;
+  });
+  return accesses;
+}
+
+void Clone::check() const {
+  checker(*data_).run();
+  const Graph& g = graph();
+  for (const source_access& access : leak_audit()) {
+    if (access.allowed) continue;
+    throw graph_error({"a clone was checked against its source",
+                       "'" + g.path_of(access.op) + "' uses the source's variable '" +
+                           g.path_of(access.variable) + "'",
+                       g.path_of(access.op), "the policy of that variable does not allow it"});
+  }
+}
+
+}  // namespace graft

@@ -1,0 +1,264 @@
+#include "graft/surgery/clone.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "graft/ops/sources.hpp"
+
+#include "graph/building.hpp"
+#include "surgery/cloner.hpp"
+
+namespace graft {
+namespace detail {
+
+namespace {
+
+Graph& target_graph(const region_data& r, const clone_options& options) {
+  Graph& source = require_current(r);
+  return options.where.graph != nullptr ? *options.where.graph : source;
+}
+
+// Builds in a scope that was made before; comes back on every way out.
+class inside_scope {
+ public:
+  inside_scope(Graph& g, scope_id s) : graph_(g) { graph_.reenter_scope(s); }
+  ~inside_scope() { graph_.leave_scope(); }
+  inside_scope(const inside_scope&) = delete;
+  inside_scope& operator=(const inside_scope&) = delete;
+
+ private:
+  Graph& graph_;
+};
+
+}  // namespace
+
+cloner::cloner(const Region& region, const clone_options& options)
+    : options_(options),
+      r_(*region.data()),
+      source_(require_current(r_)),
+      target_(target_graph(r_, options)),
+      same_graph_(&source_ == &target_),
+      data_(std::make_shared<clone_data>(region)) {
+  data_->slot = target_.slot();
+  data_->generation = target_.slot()->generation;
+  data_->same_graph = same_graph_;
+}
+
+Clone cloner::run() {
+  resolve_bindings();
+  decide_variables();
+  select_ops();
+  check_scopes();
+
+  // Ids may be given again after a failure: nobody has seen them.
+  steps all(target_.data());
+  make_scopes();
+  add_placeholders();
+  add_constants();
+  append_ops();
+  add_variables();
+  split_streams();
+  add_to_collections();
+
+  for (const auto* list : {&r_.inputs, &r_.kept}) {
+    for (const tensor_id t : *list) data_->cut_originals.try_emplace(data_->cut_images.at(t), t);
+  }
+  for (const variable_image& image : data_->images) {
+    if (image.image.valid()) data_->variable_originals.emplace(image.image, image.source);
+  }
+  std::sort(data_->extra.begin(), data_->extra.end());
+  check_names();
+  Clone result(std::move(data_));
+  all.commit();
+  return result;
+}
+
+void cloner::add_placeholders() {
+  if (unbound_.empty()) return;
+  const inside_scope inside(target_, data_->scope);
+  for (const tensor_id t : unbound_) {
+    const value_type type = source_.type_of(t);
+    attribute_list attributes;
+    attributes.set("type", type.type);
+    if (type.ranked) attributes.set("shape", type.shape);
+    const op_id added = target_.add(ops::placeholder, {}, attributes, source_.name_of(t.op),
+                                    source_.line_of(t.op));
+    data_->extra.push_back(added);
+    data_->cut_images.emplace(t, tensor_id{added, 0});
+  }
+}
+
+void cloner::add_constants() {
+  for (const op_id read : frozen_reads_) {
+    const variable_id v = read_by(source_.data().index(read));
+    const inside_scope inside(target_, scope_id{scope_images_.at(source_.scope_of(read).value)});
+    const tensor_id added = target_.add_constant(source_.store().get(v), source_.name_of(read),
+                                                 source_.line_of(read));
+    data_->extra.push_back(added.op);
+    data_->constants.emplace(read, added.op);
+    data_->constant_originals.emplace(added.op, read);
+  }
+}
+
+void cloner::append_ops() {
+  if (copies_.empty()) {
+    data_->first_id = target_.op_id_bound();
+    return;
+  }
+  copy_request request;
+  request.from = &source_;
+  request.to = &target_;
+  request.ops = copies_;
+  if (data_->copy_of_place.empty()) request.places = &r_.places;
+  request.cut = r_.cuts;
+  const auto outside = [this](tensor_id t) {
+    const auto cut = data_->cut_images.find(t);
+    if (cut != data_->cut_images.end()) return cut->second;
+    const std::uint32_t state = data_->copy_of_place[place_of(t.op)];
+    return state == clone_data::replaced ? tensor_id{data_->constants.at(t.op), 0} : t;
+  };
+  request.outside = outside;
+  const auto scope = [this](scope_id s) { return scope_id{scope_images_.at(s.value)}; };
+  request.scope = scope;
+  const auto attributes = [this](op_id op, attribute_list& list) { change_attributes(op, list); };
+  request.attributes = attributes;
+  request.ask_traits = ops::modal | ops::random;
+  const auto control = [this](op_id before) {
+    const std::uint32_t place = place_of(before);
+    const bool kept = place != place_map::none && !data_->copy_of_place.empty() &&
+                      data_->copy_of_place[place] == clone_data::itself;
+    return kept ? before : op_id{};
+  };
+  request.control_outside = control;
+  request.infer_again = infer_again_;
+  data_->first_id = append_copy(request).first_id;
+}
+
+void cloner::change_attributes(op_id old_op, attribute_list& attributes) {
+  const operator_schema& schema = source_.schema_of(old_op);
+  for (attribute& a : attributes) {
+    if (a.kind == attribute_kind::variable) {
+      const auto image = data_->forward(variable_id{static_cast<std::uint32_t>(a.integer)});
+      if (image) a.integer = image->value;
+    } else if (a.kind == attribute_kind::constant && !same_graph_) {
+      const auto [place, fresh] = constant_images_.try_emplace(a.integer, 0);
+      if (fresh) place->second = append_constant(target_, source_.constant(a.integer));
+      a.integer = place->second;
+    }
+  }
+  if (schema.has(ops::modal) && options_.as_mode) {
+    attributes.set("training", *options_.as_mode == mode::training);
+  }
+  if (schema.has(ops::random) && attributes.find("key") != nullptr) random_ops_.push_back(old_op);
+}
+
+void cloner::add_variables() {
+  const VariableStore& store = source_.store();
+  for (const variable_image& image : data_->images) {
+    if (!is_new(image)) continue;
+    variable_info info = source_.variable_of(image.source);
+    info.origin = same_graph_ ? image.source : variable_id{};
+    info.read.op = *data_->forward(info.read.op);
+    if (info.initial.valid()) info.initial = *data_->forward(info.initial);
+    for (op_id& update : info.own_updates) update = *data_->forward(update);
+    if (options_.trainable && (info.role == variable_role::parameter || !*options_.trainable)) {
+      info.trainable = *options_.trainable;
+    }
+    if (!keeps_streams(image)) info.stream_key = stream_key_of(target_.path_of(info.read.op));
+
+    std::shared_ptr<variable_cell> cell;
+    if (image.policy == variable_policy::shared) {
+      cell = store.cell(image.source);
+      target_.store().share_lock_with(source_.store());
+    } else {
+      data_->created.push_back(image.image);
+      if (image.policy == variable_policy::fresh) data_->unset.push_back(image.image);
+    }
+    if (image.policy == variable_policy::copied) {
+      Array value = store.get(image.source);
+      const bool stream = info.role == variable_role::rng_stream && value.type() == dtype::int64 &&
+                          value.size() == 2;
+      if (stream && !keeps_streams(image)) {
+        value.mutable_span<std::int64_t>()[0] = std::bit_cast<std::int64_t>(info.stream_key);
+      }
+      cell = std::make_shared<variable_cell>();
+      cell->value = std::move(value);
+      cell->initialized = true;
+    }
+    append_variable(target_, std::move(info), std::move(cell));
+  }
+}
+
+void cloner::set_key(op_id op, std::uint64_t key) {
+  Graph::tables& t = target_.data();
+  Graph::tables::op_record& r = t.ops[t.index(op)];
+  attribute_list changed = t.attribute_lists[r.attributes];
+  changed.set("key", std::bit_cast<std::int64_t>(key));
+  r.attributes = store_attributes(t, changed);
+}
+
+// Keys are made from the new paths as they came out, so that no two streams of one graph are equal.
+void cloner::split_streams() {
+  if (options_.streams == seeds::same) return;
+  for (const op_id op : random_ops_) {
+    const auto copy = data_->forward(op);
+    set_key(*copy, stream_key_of(target_.path_of(*copy)));
+  }
+  for (const variable_image& image : data_->images) {
+    if (!is_new(image) || keeps_streams(image)) continue;
+    const variable_info& info = target_.variable_of(image.image);
+    if (!info.initial.valid() || !data_->is_copy(info.initial.op)) continue;
+    const Graph::tables& t = target_.data();
+    const Graph::tables::op_record& r = t.ops[t.index(info.initial.op)];
+    if (r.schema->has(ops::random) || t.attribute_lists[r.attributes].find("key") != nullptr) {
+      set_key(info.initial.op, info.stream_key);
+    }
+  }
+}
+
+void cloner::add_to_collections() {
+  // Names and members are taken down first: adding to a collection may move it.
+  std::vector<std::pair<std::string, member>> additions;
+  const Graph::tables& t = source_.data();
+  for (const Graph::tables::named_collection& collection : t.collections) {
+    for (const member& m : collection.members) {
+      member copy = m;
+      if (m.what == member::kind::variable) {
+        const variable_image* image = data_->image_of(m.variable);
+        if (image == nullptr || !is_new(*image)) continue;
+        copy.variable = image->image;
+      } else {
+        const std::uint32_t place = place_of(m.tensor.op);
+        if (place == place_map::none || data_->copy_number(place) >= data_->count) continue;
+        copy.tensor.op = *data_->forward(m.tensor.op);
+      }
+      additions.emplace_back(std::string(t.strings[collection.name]), copy);
+    }
+  }
+  for (const auto& [name, m] : additions) target_.add_to_collection(name, m);
+}
+
+}  // namespace detail
+
+Clone clone_region(const Region& region, const clone_options& options) {
+  return detail::cloner(region, options).run();
+}
+
+namespace detail {
+
+graph_reference in_mode(const graph_reference& y, mode m) {
+  const Region region = extract(input_list{}, output_list{{y}}, leaks::keep);
+  clone_options options;
+  options.set(m);
+  options.set(variable_policy::shared);
+  options.set(coverage::affected);
+  options.set(seeds::same);
+  options.set(into(m == mode::inference ? "inference" : "training"));
+  const Clone clone = clone_region(region, options);
+  graph_reference result = y;
+  result.id = *clone.data()->forward(y.id);
+  return result;
+}
+
+}  // namespace detail
+}  // namespace graft

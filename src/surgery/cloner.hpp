@@ -1,0 +1,77 @@
+// The work of one clone() call: first all decisions and checks, then the additions, inside one transaction.
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "surgery/clone_data.hpp"
+#include "surgery/index_set.hpp"
+
+namespace graft::detail {
+
+/// @throws dtype_error, shape_error where a tensor cannot stand for an input
+void check_replacement(const Graph& g, tensor_id input, const Graph& h, tensor_id replacement);
+
+class cloner {
+ public:
+  cloner(const Region& region, const clone_options& options);
+  Clone run();
+
+ private:
+  // Decisions: nothing changes.
+  void resolve_bindings();   // bind.cpp
+  void decide_variables();   // select.cpp
+  void select_ops();         // select.cpp
+  void select_needed();
+  void select_affected();
+  void keep_shared_bundles();
+  void check_references();
+  void check_scopes();       // scopes.cpp
+
+  // Additions.
+  void make_scopes();        // scopes.cpp
+  scope_id make_top_scope();
+  scope_id image_of_scope(scope_id s);
+  void check_names();
+  void add_placeholders();
+  void add_constants();
+  void append_ops();
+  void change_attributes(op_id old_op, attribute_list& attributes);
+  void add_variables();
+  void split_streams();
+  void add_to_collections();
+
+  [[nodiscard]] bool is_new(const variable_image& image) const {
+    return image.policy == variable_policy::fresh || image.policy == variable_policy::copied ||
+           (image.policy == variable_policy::shared && !same_graph_);
+  }
+  [[nodiscard]] bool keeps_streams(const variable_image& image) const {
+    return options_.streams == seeds::same || image.policy == variable_policy::shared;
+  }
+  /// The variable that an op reads, as far as it is a plain read; an invalid id otherwise.
+  [[nodiscard]] variable_id read_by(std::uint32_t index) const;
+  [[nodiscard]] bool mode_changes(std::uint32_t index) const;
+  [[nodiscard]] std::uint32_t place_of(op_id op) const { return r_.places.find(op.value); }
+  [[nodiscard]] bool is_cut(tensor_id t) const;
+  void set_key(op_id op, std::uint64_t key);
+
+  const clone_options& options_;
+  const region_data& r_;
+  Graph& source_;
+  Graph& target_;
+  const bool same_graph_;
+  std::shared_ptr<clone_data> data_;
+
+  bool infer_again_ = false;
+  std::vector<tensor_id> unbound_;
+  std::vector<std::uint32_t> copies_;       // dense indices of the ops to copy, ascending
+  std::vector<op_id> frozen_reads_;         // ascending
+  std::vector<op_id> random_ops_;           // of the source
+  std::vector<scope_id> scopes_;            // of what is copied
+  std::unordered_map<std::uint32_t, std::uint32_t> scope_images_;
+  std::unordered_map<std::int64_t, std::int64_t> constant_images_;
+  scope_id base_;                           // of the source: not repeated
+};
+
+}  // namespace graft::detail

@@ -1,0 +1,208 @@
+#include "surgery/extract.hpp"
+
+#include <algorithm>
+
+namespace graft {
+namespace detail {
+
+cut_set::cut_set(const Graph& g, const std::vector<tensor_id>& tensors) {
+  entries_.reserve(tensors.size());
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    entries_.push_back({g.data().index(tensors[i].op), tensors[i].output, static_cast<int>(i)});
+  }
+  std::sort(entries_.begin(), entries_.end(), [](const entry& a, const entry& b) {
+    return a.producer != b.producer ? a.producer < b.producer : a.output < b.output;
+  });
+  if (!entries_.empty()) {
+    first_ = entries_.front().producer;
+    last_ = entries_.back().producer;
+  }
+}
+
+int cut_set::search(std::uint32_t producer, std::uint32_t output) const {
+  const auto found = std::lower_bound(
+      entries_.begin(), entries_.end(), entry{producer, output, 0}, [](const entry& a, const entry& b) {
+        return a.producer != b.producer ? a.producer < b.producer : a.output < b.output;
+      });
+  if (found == entries_.end() || found->producer != producer || found->output != output) return -1;
+  return found->place;
+}
+
+closure_result close_backwards(const Graph& g, const cut_set& cuts, std::size_t cut_count,
+                               const std::vector<tensor_id>& outputs) {
+  const Graph::tables& t = g.data();
+  closure_result result;
+  result.cut_used.resize(cut_count, false);
+  std::vector<std::uint32_t> open;
+  const auto need = [&](std::uint32_t producer, std::uint32_t output, bool as_tensor) {
+    if (as_tensor) {
+      const int cut = cuts.find(producer, output);
+      if (cut >= 0) {
+        result.cut_used[static_cast<std::size_t>(cut)] = true;
+        return;
+      }
+    }
+    if (result.ops.insert(producer)) open.push_back(producer);
+  };
+  const auto on_variable = [&](variable_id v) { return result.variables.insert(v.value); };
+
+  for (const tensor_id out : outputs) need(t.index(out.op), out.output, true);
+  while (!open.empty()) {
+    const std::uint32_t index = open.back();
+    open.pop_back();
+    if (is_open_source(t, index)) {
+      result.sources.push_back(index);
+      continue;
+    }
+    // Reads, updates and effects are needed as ops, even where their tensor is cut.
+    for_each_need(g, index, on_variable, [&](tensor_id wanted, std::uint32_t producer, lead by) {
+      need(producer, wanted.output, by == lead::data || by == lead::initial);
+    });
+  }
+  std::sort(result.sources.begin(), result.sources.end());
+  for (const std::uint32_t source : result.sources) result.ops.erase(source);
+  return result;
+}
+
+Graph& graph_behind(graph_slot* slot, std::uint32_t generation, const char* what) {
+  if (slot == nullptr || slot->graph == nullptr || slot->generation != generation) {
+    throw handle_error({std::string(what) + " was used", "its graph is gone", "",
+                        "keep the Graph alive for as long as what was made from it is used"});
+  }
+  return *slot->graph;
+}
+
+}  // namespace detail
+
+namespace {
+
+using detail::closure_result;
+using detail::cut_set;
+
+std::string handle_fault(const Graph* home, const graph_reference& r) {
+  if (r.slot == nullptr) return "an empty handle";
+  if (r.slot->graph == nullptr || r.slot->generation != r.generation) {
+    return "a handle whose graph is gone";
+  }
+  if (r.slot->graph != home) {
+    return "'" + r.slot->graph.load()->path_of(r.id) + "' of another graph";
+  }
+  return "a handle of an op that was removed";
+}
+
+// The graph of the first handle that has one.
+Graph* home_of(const input_list& in, const output_list& out) {
+  for (const auto* list : {&out.tensors, &in.tensors}) {
+    for (const graph_reference& r : *list) {
+      if (r.slot != nullptr && r.slot->graph != nullptr && r.slot->generation == r.generation) {
+        return r.slot->graph;
+      }
+    }
+  }
+  return nullptr;
+}
+
+bool is_valid(const Graph& home, const graph_reference& r) {
+  if (r.slot == nullptr || r.slot->generation != r.generation || r.slot->graph != &home) return false;
+  return home.contains(r.id.op) && r.id.output < home.output_count(r.id.op);
+}
+
+std::vector<tensor_id> resolve(const Graph* home, const std::vector<graph_reference>& handles,
+                               const char* role, std::vector<boundary_finding>& findings) {
+  std::vector<tensor_id> result;
+  for (std::size_t i = 0; i < handles.size(); ++i) {
+    if (home != nullptr && is_valid(*home, handles[i])) {
+      result.push_back(handles[i].id);
+    } else {
+      findings.push_back({boundary_fault::foreign, {}, {},
+                          std::string(role) + " " + std::to_string(i) + " is " +
+                              handle_fault(home, handles[i])});
+    }
+  }
+  return result;
+}
+
+void find_duplicates(const Graph& g, const std::vector<tensor_id>& inputs,
+                     std::vector<boundary_finding>& findings) {
+  std::vector<tensor_id> sorted = inputs;
+  std::sort(sorted.begin(), sorted.end());
+  for (std::size_t i = 1; i < sorted.size(); ++i) {
+    if (sorted[i] != sorted[i - 1] || (i > 1 && sorted[i] == sorted[i - 2])) continue;
+    findings.push_back({boundary_fault::duplicate_input, sorted[i], {},
+                        "'" + g.path_of(sorted[i]) + "' is given as input more than once"});
+  }
+}
+
+std::shared_ptr<region_data> assemble(Graph& g, std::vector<tensor_id> inputs,
+                                      std::vector<tensor_id> outputs, const closure_result& closure,
+                                      const extract_options& options) {
+  const Graph::tables& t = g.data();
+  auto data = std::make_shared<region_data>();
+  data->slot = g.slot();
+  data->generation = g.slot()->generation;
+  data->version = g.version();
+  data->inputs = std::move(inputs);
+  data->outputs = std::move(outputs);
+  data->input_used = closure.cut_used;
+  for (const std::uint32_t source : closure.sources) {
+    const tensor_id tensor{t.id(source), 0};
+    if (options.uncut == leaks::lift) {
+      data->inputs.push_back(tensor);
+      data->input_used.push_back(true);
+    } else {
+      data->kept.push_back(tensor);
+    }
+  }
+  data->cuts = data->inputs;
+  data->cuts.insert(data->cuts.end(), data->kept.begin(), data->kept.end());
+  std::sort(data->cuts.begin(), data->cuts.end());
+  for (const tensor_id out : data->outputs) {
+    if (std::binary_search(data->cuts.begin(), data->cuts.end(), out)) data->passthroughs.push_back(out);
+  }
+
+  data->node_values = closure.ops.sorted();
+  if (!t.ids_are_indices) {
+    for (std::uint32_t& node : data->node_values) node = t.id(node).value;
+    std::sort(data->node_values.begin(), data->node_values.end());
+  }
+  data->nodes.reserve(data->node_values.size());
+  for (const std::uint32_t node : data->node_values) data->nodes.push_back(op_id{node});
+  data->places = detail::place_map(data->node_values);
+  for (const std::uint32_t v : closure.variables.sorted()) data->variables.push_back(variable_id{v});
+  return data;
+}
+
+}  // namespace
+
+result<Region, boundary_problem> try_extract_region(const input_list& in, const output_list& out,
+                                                    const extract_options& options) {
+  std::vector<boundary_finding> findings;
+  Graph* home = home_of(in, out);
+  std::vector<tensor_id> inputs = resolve(home, in.tensors, "input", findings);
+  std::vector<tensor_id> outputs = resolve(home, out.tensors, "output", findings);
+  if (out.tensors.empty()) {
+    findings.insert(findings.begin(),
+                    {boundary_fault::no_outputs, {}, {}, "no output was given"});
+  }
+  if (home != nullptr) find_duplicates(*home, inputs, findings);
+  if (!findings.empty()) return detail::make_problem(home, inputs, outputs, std::move(findings));
+
+  Graph& g = *home;
+  const cut_set cuts(g, inputs);
+  const closure_result closure = detail::close_backwards(g, cuts, inputs.size(), outputs);
+  const detail::diagnosis_request request{g, inputs, outputs, cuts, closure};
+  const auto append = [&](std::vector<boundary_finding> more) {
+    findings.insert(findings.end(), std::make_move_iterator(more.begin()),
+                    std::make_move_iterator(more.end()));
+  };
+  if (options.uncut == leaks::error && !closure.sources.empty()) append(explain_sources(request));
+  if (options.inputs == unused::error &&
+      std::find(closure.cut_used.begin(), closure.cut_used.end(), false) != closure.cut_used.end()) {
+    append(explain_unused(request));
+  }
+  if (options.crossing == reentry::error) append(find_reentries(request));
+  if (!findings.empty()) return detail::make_problem(&g, inputs, outputs, std::move(findings));
+  return Region(assemble(g, std::move(inputs), std::move(outputs), closure, options));
+}
+
+}  // namespace graft

@@ -1,0 +1,177 @@
+// The map between a region and its clone.
+#include <algorithm>
+
+#include "surgery/clone_data.hpp"
+
+namespace graft {
+
+using detail::place_map;
+
+const variable_image* clone_data::image_of(variable_id v) const {
+  const auto found = std::lower_bound(
+      images.begin(), images.end(), v,
+      [](const variable_image& image, variable_id wanted) { return image.source < wanted; });
+  return found != images.end() && found->source == v ? &*found : nullptr;
+}
+
+std::optional<op_id> clone_data::forward(op_id op) const {
+  const std::uint32_t place = source().places.find(op.value);
+  if (place == place_map::none) return std::nullopt;
+  const std::uint32_t copy = copy_number(place);
+  if (copy == dropped) return std::nullopt;
+  if (copy == itself) return op;
+  if (copy == replaced) return constants.at(op);
+  return op_id{first_id + copy};
+}
+
+std::optional<tensor_id> clone_data::forward(tensor_id t) const {
+  if (!cut_images.empty()) {
+    const auto cut = cut_images.find(t);
+    if (cut != cut_images.end()) return cut->second;
+  }
+  const auto op = forward(t.op);
+  if (!op) return std::nullopt;
+  return tensor_id{*op, t.output};
+}
+
+std::optional<variable_id> clone_data::forward(variable_id v) const {
+  const variable_image* image = image_of(v);
+  if (image == nullptr || !image->image.valid()) return std::nullopt;
+  return image->image;
+}
+
+std::optional<op_id> clone_data::backward(op_id op) const {
+  if (is_copy(op)) return source().nodes[place_number(op.value - first_id)];
+  const auto constant = constant_originals.find(op);
+  if (constant != constant_originals.end()) return constant->second;
+  if (!same_graph) return std::nullopt;
+  const std::uint32_t place = source().places.find(op.value);
+  if (place == place_map::none || copy_number(place) != itself) return std::nullopt;
+  return op;
+}
+
+std::optional<tensor_id> clone_data::backward(tensor_id t) const {
+  const auto cut = cut_originals.find(t);
+  if (cut != cut_originals.end()) return cut->second;
+  const auto op = backward(t.op);
+  if (!op) return std::nullopt;
+  return tensor_id{*op, t.output};
+}
+
+std::optional<variable_id> clone_data::backward(variable_id v) const {
+  const auto found = variable_originals.find(v);
+  if (found == variable_originals.end()) return std::nullopt;
+  return found->second;
+}
+
+// --- Clone -----------------------------------------------------------------------------------------
+
+namespace {
+
+Graph& graph_of(const clone_data& d) {
+  return detail::graph_behind(d.slot, d.generation, "a clone");
+}
+
+[[noreturn]] void refuse(const std::string& what, const std::string& why) {
+  throw handle_error({"the map of a clone was asked for " + what, why, "",
+                      "ask for what the region holds; find() and or_self() accept everything"});
+}
+
+const char* missing(bool forward) {
+  return forward ? "it is not in the region that was cloned, or belongs to a frozen variable alone"
+                 : "it is not part of the clone";
+}
+
+}  // namespace
+
+Graph& Clone::graph() const { return graph_of(*data_); }
+const Region& Clone::origin() const { return data_->region; }
+scope_id Clone::scope() const { return data_->scope; }
+std::string Clone::scope_path() const { return graph().scope_path(data_->scope); }
+const std::vector<variable_image>& Clone::variable_images() const { return data_->images; }
+std::vector<variable_id> Clone::variables() const { return data_->created; }
+
+std::vector<variable_id> Clone::parameters() const {
+  const Graph& g = graph();
+  std::vector<variable_id> result;
+  for (const variable_id v : data_->created) {
+    const variable_info& info = g.variable_of(v);
+    if (info.trainable && info.role == variable_role::parameter) result.push_back(v);
+  }
+  return result;
+}
+
+initializer_set Clone::initializer() const { return {&graph(), data_->unset}; }
+
+std::vector<tensor_id> Clone::inputs() const {
+  std::vector<tensor_id> result;
+  for (const tensor_id t : data_->source().inputs) result.push_back(must(t, direction::forward));
+  return result;
+}
+
+std::vector<tensor_id> Clone::outputs() const {
+  std::vector<tensor_id> result;
+  for (const tensor_id t : data_->source().outputs) result.push_back(must(t, direction::forward));
+  return result;
+}
+
+std::vector<op_id> Clone::nodes() const {
+  std::vector<op_id> result = data_->extra;
+  result.reserve(result.size() + data_->count);
+  for (std::uint32_t i = 0; i < data_->count; ++i) result.push_back(op_id{data_->first_id + i});
+  std::sort(result.begin(), result.end());
+  return result;
+}
+
+std::optional<tensor_id> Clone::may(const tensor_id& t, direction d) const {
+  return d == direction::forward ? data_->forward(t) : data_->backward(t);
+}
+std::optional<op_id> Clone::may(const op_id& op, direction d) const {
+  return d == direction::forward ? data_->forward(op) : data_->backward(op);
+}
+std::optional<variable_id> Clone::may(const variable_id& v, direction d) const {
+  return d == direction::forward ? data_->forward(v) : data_->backward(v);
+}
+
+std::optional<graph_reference> Clone::may(const graph_reference& r, direction d) const {
+  const region_data& s = data_->source();
+  const bool forward = d == direction::forward;
+  graph_slot* from = forward ? s.slot : data_->slot;
+  const std::uint32_t from_generation = forward ? s.generation : data_->generation;
+  graph_slot* to = forward ? data_->slot : s.slot;
+  const std::uint32_t to_generation = forward ? data_->generation : s.generation;
+  if (r.slot == nullptr) refuse("an empty handle", "it names no tensor");
+  if (r.slot != from || r.generation != from_generation) {
+    refuse("a handle", forward ? "it is not of the graph that the region was cut from"
+                               : "it is not of the graph that the clone is in");
+  }
+  const std::optional<tensor_id> image = may(r.id, d);
+  if (!image) return std::nullopt;
+  return graph_reference{to, to_generation, *image};
+}
+
+graph_reference Clone::must(const graph_reference& r, direction d) const {
+  const auto image = may(r, d);
+  if (image) return *image;
+  const Graph* g = r.slot->graph;
+  const bool known = g != nullptr && r.slot->generation == r.generation && g->contains(r.id.op);
+  refuse(known ? "'" + g->path_of(r.id) + "'" : "a tensor of a graph that is gone",
+         missing(d == direction::forward));
+}
+tensor_id Clone::must(const tensor_id& t, direction d) const {
+  if (const auto image = may(t, d)) return *image;
+  refuse("tensor " + std::to_string(t.op.value) + ":" + std::to_string(t.output),
+         missing(d == direction::forward));
+}
+op_id Clone::must(const op_id& op, direction d) const {
+  if (const auto image = may(op, d)) return *image;
+  refuse("op " + std::to_string(op.value), missing(d == direction::forward));
+}
+variable_id Clone::must(const variable_id& v, direction d) const {
+  if (const auto image = may(v, d)) return *image;
+  refuse("variable " + std::to_string(v.value),
+         d == direction::forward ? "it is not in the region that was cloned, or it is frozen"
+                                 : "it is not one of the clone's");
+}
+
+}  // namespace graft

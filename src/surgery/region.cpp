@@ -1,0 +1,169 @@
+#include "graft/surgery/region.hpp"
+
+#include <algorithm>
+
+#include "surgery/index_set.hpp"
+#include "surgery/region_data.hpp"
+
+namespace graft {
+
+const std::vector<tensor_id>& Region::inputs() const { return data_->inputs; }
+const std::vector<tensor_id>& Region::outputs() const { return data_->outputs; }
+const std::vector<tensor_id>& Region::kept() const { return data_->kept; }
+const std::vector<op_id>& Region::nodes() const { return data_->nodes; }
+const std::vector<variable_id>& Region::variables() const { return data_->variables; }
+const std::vector<tensor_id>& Region::passthroughs() const { return data_->passthroughs; }
+
+bool Region::contains(op_id op) const { return data_->places.find(op.value) != detail::place_map::none; }
+bool Region::contains(variable_id v) const {
+  return std::binary_search(data_->variables.begin(), data_->variables.end(), v);
+}
+
+Graph& Region::graph() const { return detail::graph_behind(data_->slot, data_->generation, "a region"); }
+
+bool Region::stale() const {
+  const region_data& r = *data_;
+  if (r.slot->graph == nullptr || r.slot->generation != r.generation) return true;
+  const Graph& g = *r.slot->graph;
+  if (g.version() == r.version) return false;
+  const Graph::tables& t = g.data();
+  for (const op_id op : r.nodes) {
+    if (!t.contains(op) || t.ops[t.index(op)].stamp > r.version) return true;
+  }
+  for (const auto* tensors : {&r.cuts, &r.outputs}) {
+    for (const tensor_id tensor : *tensors) {
+      if (!t.contains(tensor.op)) return true;
+    }
+  }
+  return false;
+}
+
+namespace detail {
+
+Graph& require_current(const region_data& r) {
+  Graph& g = graph_behind(r.slot, r.generation, "a region");
+  if (Region(std::shared_ptr<const region_data>(std::shared_ptr<void>(), &r)).stale()) {
+    throw graph_error({"a region was used", "its ops were edited or taken back since it was cut out", "",
+                       "extract it again"});
+  }
+  return g;
+}
+
+}  // namespace detail
+
+region_report Region::report() const {
+  const region_data& r = *data_;
+  const Graph& g = detail::require_current(r);
+  const Graph::tables& t = g.data();
+  region_report report;
+  for (std::size_t i = 0; i < r.inputs.size(); ++i) {
+    if (!r.input_used[i]) report.unused_inputs.push_back(r.inputs[i]);
+  }
+  std::vector<tensor_id> boundary = r.cuts;
+  boundary.insert(boundary.end(), r.outputs.begin(), r.outputs.end());
+  std::sort(boundary.begin(), boundary.end());
+
+  for (const op_id op : r.nodes) {
+    const std::uint32_t index = t.index(op);
+    const Graph::tables::op_record& record = t.ops[index];
+    if (record.schema->has(ops::random)) report.random.push_back(op);
+    if (record.schema->has(ops::update) || record.schema->has(ops::effect)) report.stateful.push_back(op);
+    g.for_each_use(op, [&](const Graph::use& u, std::uint32_t output) {
+      const tensor_id tensor{op, output};
+      if (!contains(u.user) && !std::binary_search(boundary.begin(), boundary.end(), tensor)) {
+        report.side_exits.push_back({tensor, u.user});
+      }
+    });
+    for (const op_id before : g.control_predecessors(op)) {
+      if (!contains(before)) report.control_in.emplace_back(before, op);
+    }
+    for (const op_id after : g.control_successors(op)) {
+      if (!contains(after)) report.control_out.emplace_back(op, after);
+    }
+  }
+  if (r.variables.empty()) return report;
+  for (std::uint32_t index = 0; index < t.ops.size(); ++index) {
+    const Graph::tables::op_record& record = t.ops[index];
+    if (!record.schema->has(ops::update) || contains(t.id(index))) continue;
+    for (const attribute& a : t.attribute_lists[record.attributes]) {
+      if (a.kind == attribute_kind::variable &&
+          contains(variable_id{static_cast<std::uint32_t>(a.integer)})) {
+        report.foreign_updates.push_back(t.id(index));
+        break;
+      }
+    }
+  }
+  return report;
+}
+
+namespace {
+
+void add_line(std::string& text, const char* title, const std::vector<std::string>& items) {
+  if (items.empty()) return;
+  text += std::string("  ") + title + ":";
+  for (std::size_t i = 0; i < items.size(); ++i) text += (i > 0 ? ", " : " ") + items[i];
+  text += "\n";
+}
+
+const char* name_of(variable_role role) {
+  switch (role) {
+    case variable_role::parameter: return "parameter";
+    case variable_role::statistic: return "statistic";
+    case variable_role::slot: return "slot";
+    case variable_role::counter: return "counter";
+    case variable_role::rng_stream: return "random stream";
+    case variable_role::constant: return "constant";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string to_string(const Region& region) {
+  const Graph& g = region.graph();
+  const region_report report = region.report();
+  const auto tensors = [&](const std::vector<tensor_id>& list) {
+    std::vector<std::string> items;
+    for (const tensor_id t : list) items.push_back("'" + g.path_of(t) + "' " + to_string(g.type_of(t)));
+    return items;
+  };
+  const auto ops = [&](const std::vector<op_id>& list) {
+    std::vector<std::string> items;
+    for (const op_id op : list) items.push_back("'" + g.path_of(op) + "'");
+    return items;
+  };
+  const auto edges = [&](const std::vector<std::pair<op_id, op_id>>& list) {
+    std::vector<std::string> items;
+    for (const auto& [before, after] : list) {
+      items.push_back("'" + g.path_of(before) + "' before '" + g.path_of(after) + "'");
+    }
+    return items;
+  };
+  std::string text = "region of " + std::to_string(region.nodes().size()) + " ops and " +
+                     std::to_string(region.variables().size()) + " variables\n";
+  add_line(text, "inputs", tensors(region.inputs()));
+  add_line(text, "outputs", tensors(region.outputs()));
+  add_line(text, "passing through", tensors(region.passthroughs()));
+  add_line(text, "kept sources", tensors(region.kept()));
+  std::vector<std::string> variables;
+  for (const variable_id v : region.variables()) {
+    const variable_info& info = g.variable_of(v);
+    variables.push_back("'" + g.path_of(v) + "' " + to_string(info.type) + " (" + name_of(info.role) +
+                        (info.trainable ? "" : ", not trainable") + ")");
+  }
+  add_line(text, "variables", variables);
+  add_line(text, "unused inputs", tensors(report.unused_inputs));
+  std::vector<std::string> exits;
+  for (const region_report::exit& e : report.side_exits) {
+    exits.push_back("'" + g.path_of(e.tensor) + "' -> '" + g.path_of(e.user) + "'");
+  }
+  add_line(text, "side exits", exits);
+  add_line(text, "updates from outside", ops(report.foreign_updates));
+  add_line(text, "random", ops(report.random));
+  add_line(text, "stateful", ops(report.stateful));
+  add_line(text, "waits from outside", edges(report.control_in));
+  add_line(text, "waited for outside", edges(report.control_out));
+  return text;
+}
+
+}  // namespace graft

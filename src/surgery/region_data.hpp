@@ -1,0 +1,69 @@
+// What a Region holds.
+#pragma once
+
+#include <vector>
+
+#include "graft/surgery/region.hpp"
+
+#include "graph/copy.hpp"
+
+namespace graft {
+
+struct region_data {
+  graph_slot* slot = nullptr;
+  std::uint32_t generation = 0;
+  std::uint64_t version = 0;  ///< of the graph when the region was cut
+
+  std::vector<tensor_id> inputs;   ///< as given, then those lifted
+  std::vector<tensor_id> outputs;
+  std::vector<tensor_id> kept;     ///< sources left uncut, ascending
+  std::vector<tensor_id> cuts;     ///< inputs and kept, ascending
+  std::vector<tensor_id> passthroughs;
+  std::vector<bool> input_used;    ///< one an input
+  std::vector<op_id> nodes;        ///< ascending
+  std::vector<variable_id> variables;  ///< ascending
+  detail::place_map places;        ///< of nodes, by id
+  std::vector<std::uint32_t> node_values;  ///< ids of nodes as numbers, as place_map wants them
+};
+
+namespace detail {
+
+/// The graph behind a slot. @throws handle_error if it is gone
+Graph& graph_behind(graph_slot* slot, std::uint32_t generation, const char* what);
+
+/// @throws handle_error if the graph is gone, graph_error if the region is stale
+Graph& require_current(const region_data& r);
+
+/// Calls f(variable) for each variable that an op's attributes or bodies refer to.
+template <class F>
+void for_each_variable(const Graph& g, const attribute_list& attributes, F&& f) {
+  std::vector<const Graph*> bodies;
+  const auto look = [&](const Graph& owner, const attribute_list& list) {
+    for (const attribute& a : list) {
+      if (a.kind == attribute_kind::variable) {
+        f(variable_id{static_cast<std::uint32_t>(a.integer)});
+      } else if (a.kind == attribute_kind::body) {
+        bodies.push_back(&owner.body(a.integer));
+      }
+    }
+  };
+  look(g, attributes);
+  while (!bodies.empty()) {
+    const Graph& body = *bodies.back();
+    bodies.pop_back();
+    for (std::size_t i = 0; i < body.op_count(); ++i) look(body, body.attributes_of(body.op_at(i)));
+  }
+}
+
+/// True for an op whose value comes from outside the graph: a placeholder, but not a variable's read.
+inline bool is_open_source(const Graph::tables& t, std::uint32_t index) {
+  const Graph::tables::op_record& r = t.ops[index];
+  if (!r.schema->has(ops::source) || r.operand_count != 0) return false;
+  for (const attribute& a : t.attribute_lists[r.attributes]) {
+    if (a.kind == attribute_kind::variable || a.kind == attribute_kind::constant) return false;
+  }
+  return true;
+}
+
+}  // namespace detail
+}  // namespace graft

@@ -1,0 +1,160 @@
+// Where the clone's ops go and how they are called.
+#include <algorithm>
+
+#include "surgery/cloner.hpp"
+
+namespace graft::detail {
+
+namespace {
+
+std::size_t depth_of(const Graph& g, scope_id s) {
+  std::size_t depth = 0;
+  for (; s.value != 0; s = g.parent_scope(s)) ++depth;
+  return depth;
+}
+
+scope_id common_scope(const Graph& g, scope_id a, scope_id b) {
+  std::size_t depth_a = depth_of(g, a), depth_b = depth_of(g, b);
+  for (; depth_a > depth_b; --depth_a) a = g.parent_scope(a);
+  for (; depth_b > depth_a; --depth_b) b = g.parent_scope(b);
+  while (a != b) {
+    a = g.parent_scope(a);
+    b = g.parent_scope(b);
+  }
+  return a;
+}
+
+std::vector<std::string_view> components(std::string_view path) {
+  std::vector<std::string_view> result;
+  while (!path.empty()) {
+    const std::size_t slash = path.find('/');
+    const std::string_view part = path.substr(0, slash);
+    if (part.empty()) {
+      throw name_error({"a clone was to go into '" + std::string(path) + "'", "a component is empty", "",
+                        "write scopes as \"a/b\""});
+    }
+    result.push_back(part);
+    if (slash == std::string_view::npos) break;
+    path.remove_prefix(slash + 1);
+    if (path.empty()) {
+      throw name_error({"a clone was to go into a scope", "its path ends in '/'", "", "write scopes as \"a/b\""});
+    }
+  }
+  return result;
+}
+
+[[noreturn]] void refuse_name(const std::string& name, const std::string& where) {
+  throw name_error({"clone was asked for exact names, '" + name + "' among them",
+                    "the name is taken", where, "choose another scope, or leave names::exact out"});
+}
+
+}  // namespace
+
+void cloner::check_scopes() {
+  const Graph::tables& t = source_.data();
+  index_set met;
+  std::uint32_t last = Graph::tables::none;
+  const auto meet = [&](std::uint32_t scope) {
+    if (scope == last) return;
+    last = scope;
+    met.insert(scope);
+  };
+  for (const std::uint32_t index : copies_) meet(t.ops[index].scope);
+  for (const op_id read : frozen_reads_) meet(t.ops[t.index(read)].scope);
+  for (const std::uint32_t s : met.sorted()) scopes_.push_back(scope_id{s});
+
+  if (!options_.strip) {
+    if (!scopes_.empty()) base_ = scopes_[0];
+    for (const scope_id s : scopes_) base_ = common_scope(source_, base_, s);
+    return;
+  }
+  const auto base = source_.find_scope(*options_.strip);
+  if (!base) {
+    throw name_error({"clone was asked to copy from the scope '" + *options_.strip + "'",
+                      "there is no scope of that path", "", "scopes are written as paths: \"a/b\""});
+  }
+  base_ = *base;
+  std::string outside;
+  std::size_t count = 0;
+  for (const std::uint32_t index : copies_) {
+    if (source_.scope_within(scope_id{t.ops[index].scope}, base_)) continue;
+    if (++count <= 8) outside += (outside.empty() ? "'" : ", '") + source_.path_of(t.id(index)) + "'";
+  }
+  if (count == 0) return;
+  if (count > 8) outside += ", ... (" + std::to_string(count) + " in all)";
+  throw name_error({"clone was asked to copy from the scope '" + *options_.strip + "'",
+                    "the region has ops outside it: " + outside, *options_.strip,
+                    "leave from(...) out, or name a scope that holds them all"});
+}
+
+scope_id cloner::make_top_scope() {
+  scope_id at = target_.current_scope();
+  const std::string path = options_.where_given ? options_.where.scope : "copy";
+  const std::vector<std::string_view> parts = components(path);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const std::string above = target_.scope_path(at);
+    if (i + 1 < parts.size()) {
+      const auto there = target_.find_scope(above.empty() ? std::string(parts[i])
+                                                          : above + "/" + std::string(parts[i]));
+      at = there ? *there : append_scope(target_, at, parts[i]);
+      continue;
+    }
+    if (options_.naming == names::exact && !scope_name_is_free(target_, at, parts[i])) {
+      refuse_name(std::string(parts[i]), above);
+    }
+    at = append_scope(target_, at, parts[i]);
+  }
+  return at;
+}
+
+void cloner::make_scopes() {
+  if (copies_.empty() && frozen_reads_.empty() && unbound_.empty()) {
+    data_->scope = target_.current_scope();
+    return;
+  }
+  data_->scope = make_top_scope();
+  scope_images_.emplace(base_.value, data_->scope.value);
+  for (const scope_id s : scopes_) image_of_scope(s);
+}
+
+scope_id cloner::image_of_scope(scope_id s) {
+  std::vector<scope_id> missing;
+  while (!scope_images_.contains(s.value)) {
+    missing.push_back(s);
+    s = source_.parent_scope(s);
+  }
+  scope_id at{scope_images_.at(s.value)};
+  while (!missing.empty()) {
+    const std::string name = scope_name(source_, missing.back());
+    if (options_.naming == names::exact && !scope_name_is_free(target_, at, name)) {
+      refuse_name(name, target_.scope_path(at));
+    }
+    at = append_scope(target_, at, name);
+    scope_images_.emplace(missing.back().value, at.value);
+    missing.pop_back();
+  }
+  return at;
+}
+
+// Within new scopes names stay as they are; only where a scope was there before may they have changed.
+void cloner::check_names() {
+  if (options_.naming != names::exact) return;
+  for (std::uint32_t k = 0; k < data_->count; ++k) {
+    const op_id copy{data_->first_id + k};
+    const std::string name = source_.name_of(r_.nodes[data_->place_number(k)]);
+    if (target_.name_of(copy) != name) refuse_name(name, target_.scope_path(target_.scope_of(copy)));
+  }
+  for (const op_id added : data_->extra) {
+    const auto constant = data_->constant_originals.find(added);
+    std::string name;
+    if (constant != data_->constant_originals.end()) {
+      name = source_.name_of(constant->second);
+    } else if (const auto cut = data_->cut_originals.find(tensor_id{added, 0});
+               cut != data_->cut_originals.end()) {
+      name = source_.name_of(cut->second.op);
+    }
+    if (target_.name_of(added) != name) refuse_name(name, target_.scope_path(target_.scope_of(added)));
+  }
+}
+
+}  // namespace graft::detail

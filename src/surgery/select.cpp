@@ -1,0 +1,244 @@
+// Which variables become what, and which ops are copied: decided before anything changes.
+#include <algorithm>
+
+#include "surgery/cloner.hpp"
+#include "surgery/extract.hpp"
+
+namespace graft::detail {
+
+namespace {
+
+// Marks of the selection, before copies are numbered.
+constexpr std::uint32_t wanted = 0;
+
+[[noreturn]] void refuse_policy(const Graph& g, variable_id v, const char* verb) {
+  throw uninitialized_error({std::string("clone was asked to ") + verb + " the value of '" + g.path_of(v) + "'",
+                             "the variable has no value yet", g.path_of(v),
+                             "initialise it first (session.initialize()), or choose variables::fresh"});
+}
+
+}  // namespace
+
+variable_id cloner::read_by(std::uint32_t index) const {
+  const Graph::tables& t = source_.data();
+  const Graph::tables::op_record& r = t.ops[index];
+  if (t.attribute_marks[r.attributes] == 0 || !r.schema->has(ops::source)) return {};
+  for (const attribute& a : t.attribute_lists[r.attributes]) {
+    if (a.kind == attribute_kind::variable) return {static_cast<std::uint32_t>(a.integer)};
+  }
+  return {};
+}
+
+bool cloner::mode_changes(std::uint32_t index) const {
+  const Graph::tables& t = source_.data();
+  const Graph::tables::op_record& r = t.ops[index];
+  if (!options_.as_mode || !r.schema->has(ops::modal)) return false;
+  const bool training = *options_.as_mode == mode::training;
+  return (t.attribute_lists[r.attributes].integer("training") != 0) != training;
+}
+
+bool cloner::is_cut(tensor_id t) const {
+  return !r_.cuts.empty() && std::binary_search(r_.cuts.begin(), r_.cuts.end(), t);
+}
+
+void cloner::decide_variables() {
+  std::uint32_t next = next_variable(target_).value;
+  const VariableStore& store = source_.store();
+  for (const variable_id v : r_.variables) {
+    const variable_info& info = source_.variable_of(v);
+    variable_image image{v, {}, options_.decide ? options_.decide(source_, info) : options_.policy};
+    const bool needs_value =
+        image.policy == variable_policy::copied || image.policy == variable_policy::frozen;
+    if (needs_value && !store.initialized(v)) {
+      refuse_policy(source_, v, image.policy == variable_policy::copied ? "copy" : "freeze");
+    }
+    if (is_new(image)) {
+      image.image = variable_id{next++};
+    } else if (image.policy == variable_policy::shared) {
+      image.image = v;
+    }
+    data_->images.push_back(image);
+  }
+}
+
+void cloner::select_ops() {
+  const Graph::tables& t = source_.data();
+  const bool all_new = std::all_of(data_->images.begin(), data_->images.end(),
+                                   [this](const variable_image& image) { return is_new(image); });
+  const bool whole = options_.covered == coverage::whole;
+  if (!whole && !same_graph_) {
+    throw argument_error({"clone was asked for coverage::affected in another graph",
+                          "what is not affected can be shared within one graph only", "",
+                          "leave the option out"});
+  }
+  if (all_new && whole && t.ids_are_indices) {
+    copies_ = r_.node_values;
+  } else {
+    data_->copy_of_place.assign(r_.nodes.size(), clone_data::dropped);
+    select_needed();
+    if (!whole) select_affected();
+    if (same_graph_) keep_shared_bundles();
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> chosen;  // (dense index, place)
+    for (std::uint32_t place = 0; place < r_.nodes.size(); ++place) {
+      if (data_->copy_of_place[place] == wanted) chosen.emplace_back(t.index(r_.nodes[place]), place);
+    }
+    std::sort(chosen.begin(), chosen.end());
+    for (std::uint32_t copy = 0; copy < chosen.size(); ++copy) {
+      copies_.push_back(chosen[copy].first);
+      data_->place_of_copy.push_back(chosen[copy].second);
+      data_->copy_of_place[chosen[copy].second] = copy;
+    }
+  }
+  data_->count = static_cast<std::uint32_t>(copies_.size());
+  check_references();
+}
+
+// What the outputs need under the variables' policies: a region whose variables are shared or frozen needs
+// neither their initial values nor their updates.
+void cloner::select_needed() {
+  const Graph::tables& t = source_.data();
+  std::vector<std::uint32_t>& state = data_->copy_of_place;
+  std::vector<std::uint32_t> open;
+  index_set bundled;
+  const auto need = [&](tensor_id tensor, std::uint32_t producer, bool as_tensor) {
+    if (as_tensor && is_cut(tensor)) return;
+    const std::uint32_t place = place_of(t.id(producer));
+    if (place == place_map::none || state[place] != clone_data::dropped) return;
+    const variable_id v = read_by(producer);
+    const variable_image* image = v.valid() ? data_->image_of(v) : nullptr;
+    if (image != nullptr && !is_new(*image)) {
+      const bool frozen = image->policy == variable_policy::frozen;
+      state[place] = frozen ? clone_data::replaced : clone_data::itself;
+      if (frozen) frozen_reads_.push_back(t.id(producer));
+      return;
+    }
+    state[place] = wanted;
+    open.push_back(producer);
+  };
+  const auto on_variable = [&](variable_id v) {
+    const variable_image* image = data_->image_of(v);
+    return image != nullptr && is_new(*image) && bundled.insert(v.value);
+  };
+  for (const tensor_id out : r_.outputs) need(out, t.index(out.op), true);
+  while (!open.empty()) {
+    const std::uint32_t index = open.back();
+    open.pop_back();
+    for_each_need(source_, index, on_variable, [&](tensor_id tensor, std::uint32_t producer, lead by) {
+      need(tensor, producer, by == lead::data || by == lead::initial);
+    });
+  }
+  std::sort(frozen_reads_.begin(), frozen_reads_.end());
+}
+
+// Of what is needed, what differs from the source: the rest is shared.
+void cloner::select_affected() {
+  const Graph::tables& t = source_.data();
+  std::vector<std::uint32_t>& state = data_->copy_of_place;
+  std::vector<bool> changed(state.size(), false);
+  std::vector<std::uint32_t> open;
+  const auto change = [&](std::uint32_t place) {
+    if (place == place_map::none || state[place] != wanted || changed[place]) return;
+    changed[place] = true;
+    open.push_back(place);
+  };
+  const auto change_users = [&](tensor_id tensor) {
+    source_.for_each_use(tensor.op, [&](const Graph::use& u, std::uint32_t output) {
+      if (output == tensor.output) change(place_of(u.user));
+    });
+  };
+  for (const tensor_id cut : r_.cuts) {
+    const auto image = data_->cut_images.find(cut);
+    if (image == data_->cut_images.end() || image->second != cut) change_users(cut);
+  }
+  for (const op_id read : frozen_reads_) change_users({read, 0});
+  for (const variable_image& image : data_->images) {
+    if (!is_new(image)) continue;
+    const variable_info& info = source_.variable_of(image.source);
+    if (!is_cut(info.initial)) change(place_of(info.initial.op));
+  }
+  for (std::uint32_t place = 0; place < state.size(); ++place) {
+    if (state[place] != wanted) continue;
+    const std::uint32_t index = t.index(r_.nodes[place]);
+    if (mode_changes(index)) change(place);
+    if (t.attribute_marks[t.ops[index].attributes] == 0) continue;
+    for_each_variable(source_, t.attribute_lists[t.ops[index].attributes], [&](variable_id v) {
+      const variable_image* image = data_->image_of(v);
+      if (image == nullptr || is_new(*image) || image->policy == variable_policy::frozen) change(place);
+    });
+  }
+  while (!open.empty()) {
+    const std::uint32_t place = open.back();
+    open.pop_back();
+    const op_id op = r_.nodes[place];
+    for (std::uint32_t o = 0; o < t.ops[t.index(op)].output_count; ++o) {
+      if (!is_cut({op, o})) change_users({op, o});
+    }
+  }
+  for (std::uint32_t place = 0; place < state.size(); ++place) {
+    if (state[place] == wanted && !changed[place]) state[place] = clone_data::itself;
+  }
+}
+
+// The initial values and updates of shared variables are their own images: the map stays total.
+void cloner::keep_shared_bundles() {
+  const Graph::tables& t = source_.data();
+  std::vector<std::uint32_t>& state = data_->copy_of_place;
+  std::vector<std::uint32_t> open;
+  index_set seen;
+  const auto keep = [&](tensor_id tensor) {
+    if (!tensor.valid() || !seen.insert(tensor.op.value)) return;
+    const std::uint32_t place = place_of(tensor.op);
+    if (place == place_map::none) return;
+    if (state[place] == clone_data::dropped) state[place] = clone_data::itself;
+    open.push_back(t.index(tensor.op));
+  };
+  for (const variable_image& image : data_->images) {
+    if (image.policy != variable_policy::shared) continue;
+    const variable_info& info = source_.variable_of(image.source);
+    keep(info.read);
+    keep(info.initial);
+    for (const op_id update : info.own_updates) keep({update, 0});
+  }
+  while (!open.empty()) {
+    const std::uint32_t index = open.back();
+    open.pop_back();
+    for (const Graph::tables::edge& e : t.operands_of(index)) keep({t.id(e.producer), e.output});
+  }
+}
+
+// References that cannot follow are refused before anything is added.
+void cloner::check_references() {
+  const Graph::tables& t = source_.data();
+  for (const std::uint32_t index : copies_) {
+    const Graph::tables::op_record& r = t.ops[index];
+    if (t.attribute_marks[r.attributes] == 0) continue;
+    const attribute_list& attributes = t.attribute_lists[r.attributes];
+    const auto path = [&] { return source_.path_of(t.id(index)); };
+    if (r.schema->has(ops::update)) {
+      for_each_variable(source_, attributes, [&](variable_id v) {
+        const variable_image* image = data_->image_of(v);
+        if (image == nullptr || image->policy != variable_policy::frozen) return;
+        throw graph_error({"clone was asked to freeze '" + source_.path_of(v) + "'",
+                           "'" + path() + "' updates it, and the outputs depend on that update", path(),
+                           "choose another policy for it, or cut the region below the update"});
+      });
+    }
+    for (const attribute& a : attributes) {
+      if (a.kind != attribute_kind::body) continue;
+      bool movable = same_graph_;
+      attribute_list only;
+      only.set(a.key, a.integer, attribute_kind::body);
+      for_each_variable(source_, only, [&](variable_id v) {
+        const variable_image* image = data_->image_of(v);
+        movable = movable && image != nullptr && image->image == v;
+      });
+      if (movable) continue;
+      throw unsupported_error({"clone was asked to copy '" + path() + "'",
+                               same_graph_ ? "its nested graph uses variables of its own"
+                                           : "it owns a nested graph, which stays with its graph",
+                               path(), "clone within the same graph, with variables::shared"});
+    }
+  }
+}
+
+}  // namespace graft::detail

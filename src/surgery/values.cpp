@@ -1,0 +1,95 @@
+// Values of variables moved between a clone and its source.
+#include <mutex>
+
+#include "surgery/clone_data.hpp"
+
+namespace graft {
+namespace {
+
+struct both_graphs {
+  Graph& source;
+  Graph& target;
+};
+
+both_graphs graphs_of(const clone_data& d) {
+  return {detail::graph_behind(d.source().slot, d.source().generation, "the source of a clone"),
+          detail::graph_behind(d.slot, d.generation, "a clone")};
+}
+
+bool owned(const variable_image& image) {
+  return image.policy == variable_policy::fresh || image.policy == variable_policy::copied;
+}
+
+void require_value(const Graph& g, variable_id v, const char* verb) {
+  if (g.store().initialized(v)) return;
+  throw uninitialized_error({std::string("the value of '") + g.path_of(v) + "' was to be " + verb,
+                             "the variable has no value yet", g.path_of(v), "initialise it first"});
+}
+
+// Writes values that were checked, all under one lock: a concurrent run sees all of them or none.
+void write(Graph& g, std::vector<std::pair<variable_id, Array>>& values) {
+  VariableStore& store = g.store();
+  const std::unique_lock lock(store.mutex());
+  bool changed = false;
+  for (auto& [v, value] : values) {
+    variable_cell& cell = *store.cell(v);
+    cell.value = std::move(value);
+    changed = changed || !cell.initialized;
+    cell.initialized = true;
+  }
+  if (changed) store.touch();
+}
+
+}  // namespace
+
+void copy_values(const Clone& clone) {
+  const clone_data& d = *clone.data();
+  const both_graphs g = graphs_of(d);
+  std::vector<std::pair<variable_id, Array>> values;
+  for (const variable_image& image : d.images) {
+    if (!owned(image)) continue;
+    require_value(g.source, image.source, "copied");
+    values.emplace_back(image.image, g.source.store().get(image.source));
+  }
+  write(g.target, values);
+}
+
+void swap_values(const Clone& clone) {
+  const clone_data& d = *clone.data();
+  const both_graphs g = graphs_of(d);
+  std::vector<std::pair<variable_id, Array>> to_source, to_target;
+  for (const variable_image& image : d.images) {
+    if (!owned(image)) continue;
+    require_value(g.source, image.source, "swapped");
+    require_value(g.target, image.image, "swapped");
+    to_source.emplace_back(image.source, g.target.store().get(image.image));
+    to_target.emplace_back(image.image, g.source.store().get(image.source));
+  }
+  write(g.source, to_source);
+  write(g.target, to_target);
+}
+
+void reinitialize(const Clone& clone) {
+  const clone_data& d = *clone.data();
+  Graph& g = graphs_of(d).target;
+  for (const variable_id v : d.created) g.store().reset(v);
+}
+
+void copy_variables(Graph& g, std::span<const std::pair<variable_id, variable_id>> source_target) {
+  std::vector<std::pair<variable_id, Array>> values;
+  for (const auto& [from, to] : source_target) {
+    const value_type &a = g.variable_of(from).type, &b = g.variable_of(to).type;
+    if (!(a == b)) {
+      const error_parts parts{"the value of '" + g.path_of(from) + "' was to be copied to '" + g.path_of(to) + "'",
+                              "their types are " + to_string(a) + " and " + to_string(b), g.path_of(to),
+                              "pair variables of one type and shape"};
+      if (a.type != b.type) throw dtype_error(parts);
+      throw shape_error(parts);
+    }
+    require_value(g, from, "copied");
+    values.emplace_back(to, g.store().get(from));
+  }
+  write(g, values);
+}
+
+}  // namespace graft

@@ -1,0 +1,196 @@
+#include "graft/train/gradients.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <unordered_map>
+
+#include "graft/graph/operator.hpp"
+#include "graft/ops/elementwise.hpp"
+#include "graft/ops/reduce.hpp"
+#include "graft/ops/sources.hpp"
+#include "train/walk.hpp"
+
+namespace graft {
+namespace {
+
+void require_floating(const Graph& g, tensor_id t, const char* role) {
+  const value_type type = g.type_of(t);
+  if (type.type == dtype::any || is_floating(type.type)) return;
+  throw dtype_error({"a gradient was asked for with '" + g.path_of(t) + "' as " + role,
+                     "its elements are " + std::string(name_of(type.type)), g.path_of(t),
+                     "only floating tensors have gradients; insert cast<float>(x)"});
+}
+
+// The gradients that have arrived at each tensor so far.
+class arrivals {
+ public:
+  void add(tensor_id t, const any_tensor& gradient) {
+    auto [place, fresh] = sums_.try_emplace(t, gradient);
+    if (!fresh) place->second = place->second + gradient;
+  }
+  [[nodiscard]] std::optional<any_tensor> at(tensor_id t) const {
+    const auto found = sums_.find(t);
+    if (found == sums_.end()) return std::nullopt;
+    return found->second;
+  }
+
+ private:
+  std::unordered_map<tensor_id, any_tensor> sums_;
+};
+
+// Which ops of the closure lie on a path from a wanted tensor, so that gradients have business there.
+std::vector<bool> leads_to_wanted(const Graph& g, const detail::closure& ops,
+                                  const std::unordered_map<tensor_id, std::size_t>& wanted) {
+  std::vector<bool> leads(ops.order.size(), false);
+  for (std::size_t i = 0; i < ops.order.size(); ++i) {
+    const op_id op = ops.order[i];
+    for (std::uint32_t k = 0; k < g.operand_count(op) && !leads[i]; ++k) {
+      const tensor_id operand = g.operand(op, k);
+      leads[i] = wanted.contains(operand) || leads[ops.place.at(operand.op)];
+    }
+  }
+  return leads;
+}
+
+void backpropagate(Graph& g, op_id op, const std::vector<bool>& operand_wanted, arrivals& arrived) {
+  const operator_schema& schema = g.schema_of(op);
+  std::vector<any_tensor> operands, outputs;
+  std::vector<std::optional<any_tensor>> gradients;
+  bool any = false;
+  for (std::uint32_t o = 0; o < g.output_count(op); ++o) {
+    const tensor_id output{op, o};
+    outputs.push_back(g.handle(output));
+    gradients.push_back(arrived.at(output));
+    any = any || gradients.back().has_value();
+  }
+  if (!any) return;
+  for (std::uint32_t k = 0; k < g.operand_count(op); ++k) {
+    operands.push_back(g.handle(g.operand(op, k)));
+  }
+  const operator_definition* definition = find_operator(schema.name);
+  if (definition == nullptr || definition->gradient == nullptr) {
+    throw unsupported_error(
+        {"a gradient was asked for through '" + g.path_of(op) + "'",
+         "the operator " + std::string(schema.name) + " has no gradient", g.path_of(op),
+         "wrap its operand in stop_gradient if none should flow, or register a gradient rule"});
+  }
+  const auto wanted = std::make_unique<bool[]>(operand_wanted.size());
+  std::copy(operand_wanted.begin(), operand_wanted.end(), wanted.get());
+  const attribute_list attributes = g.attributes_of(op);  // a copy: the rule appends to the graph
+  const operand_gradients result = definition->gradient(
+      {g, op, operands, outputs, gradients, attributes, {wanted.get(), operand_wanted.size()}});
+  for (std::uint32_t k = 0; k < operands.size() && k < result.size(); ++k) {
+    if (result[k] && operand_wanted[k]) arrived.add(g.operand(op, k), *result[k]);
+  }
+}
+
+// Leaves the scope on every way out.
+class scope_guard {
+ public:
+  scope_guard(Graph& g, std::string_view name) : graph_(g) { graph_.enter_scope(name); }
+  ~scope_guard() { graph_.leave_scope(); }
+  scope_guard(const scope_guard&) = delete;
+  scope_guard& operator=(const scope_guard&) = delete;
+
+ private:
+  Graph& graph_;
+};
+
+}  // namespace
+
+std::vector<std::optional<any_tensor>> try_gradients(const any_tensor& y,
+                                                     std::span<const any_tensor> with_respect_to,
+                                                     std::optional<any_tensor> seed) {
+  Graph& g = target_traits<Graph>::target_of(y.ref());
+  const tensor_id target = g.id(y);
+  require_floating(g, target, "the result to differentiate");
+  std::unordered_map<tensor_id, std::size_t> wanted;
+  std::vector<tensor_id> ids;
+  for (const any_tensor& x : with_respect_to) {
+    ids.push_back(g.id(x));
+    require_floating(g, ids.back(), "a tensor to differentiate by");
+    wanted.emplace(ids.back(), wanted.size());
+  }
+
+  Graph::transaction undo(g);
+  const detail::closure ops = detail::backward_closure(g, {{target}});
+  const std::vector<bool> leads = leads_to_wanted(g, ops, wanted);
+  arrivals arrived;
+  {
+    const scope_guard scope(g, "gradients");
+    arrived.add(target, seed ? *seed : any_tensor(ones_like(y)));
+    std::vector<bool> operand_wanted;
+    for (std::size_t i = ops.order.size(); i-- > 0;) {
+      if (!leads[i]) continue;
+      const op_id op = ops.order[i];
+      operand_wanted.clear();
+      for (std::uint32_t k = 0; k < g.operand_count(op); ++k) {
+        const tensor_id operand = g.operand(op, k);
+        const dtype type = g.type_of(operand).type;
+        operand_wanted.push_back((type == dtype::any || is_floating(type)) &&
+                                 (wanted.contains(operand) || leads[ops.place.at(operand.op)]));
+      }
+      if (std::find(operand_wanted.begin(), operand_wanted.end(), true) == operand_wanted.end()) {
+        continue;
+      }
+      backpropagate(g, op, operand_wanted, arrived);
+    }
+  }
+  undo.commit();
+
+  std::vector<std::optional<any_tensor>> result;
+  for (const tensor_id id : ids) result.push_back(arrived.at(id));
+  return result;
+}
+
+std::vector<any_tensor> gradients(const any_tensor& y, std::span<const any_tensor> with_respect_to,
+                                  std::optional<any_tensor> seed) {
+  std::vector<any_tensor> result;
+  const auto found = try_gradients(y, with_respect_to, std::move(seed));
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    result.push_back(found[i] ? *found[i] : any_tensor(zeros_like(with_respect_to[i])));
+  }
+  return result;
+}
+
+std::vector<variable_id> trainable_variables(const any_tensor& y) {
+  const Graph& g = target_traits<Graph>::target_of(y.ref());
+  std::vector<variable_id> found;
+  for (const op_id op : detail::backward_closure(g, {{g.id(y)}}).order) {
+    if (const auto v = g.variable_read_by({op, 0}); v && g.variable_of(*v).trainable) {
+      found.push_back(*v);
+    }
+  }
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  return found;
+}
+
+any_tensor global_norm(std::span<const any_tensor> tensors) {
+  if (tensors.empty()) {
+    throw argument_error({"the global norm of no tensors was asked for", "the list is empty", "",
+                          "pass at least one tensor"});
+  }
+  std::optional<any_tensor> total;
+  for (const any_tensor& t : tensors) {
+    const any_tensor squares = sum(square(t));
+    total = total ? any_tensor(*total + squares) : squares;
+  }
+  return sqrt(*total);
+}
+
+std::vector<any_tensor> clip_by_global_norm(std::span<const any_tensor> gradients, double norm) {
+  if (!(norm > 0) || !std::isfinite(norm)) {
+    throw argument_error({"gradients were to be clipped to the norm " + std::to_string(norm),
+                          "the norm must be finite and positive", "", "pass for example 1.0"});
+  }
+  const any_tensor length = global_norm(gradients);
+  // norm / max(length, norm) is 1 within the bound and NaN for a NaN length.
+  const any_tensor factor = norm / maximum(length, length * 0.0 + norm);
+  std::vector<any_tensor> clipped;
+  for (const any_tensor& g : gradients) clipped.push_back(g * factor);
+  return clipped;
+}
+
+}  // namespace graft

@@ -1,0 +1,301 @@
+#include "graft/train/optimizer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "graft/ops/elementwise.hpp"
+#include "graft/ops/initializers.hpp"
+#include "graft/ops/optimizer.hpp"
+#include "graft/ops/sources.hpp"
+#include "graft/train/gradients.hpp"
+#include "train/walk.hpp"
+
+namespace graft {
+namespace {
+
+void require(bool holds, const std::string& name, double value, const char* range) {
+  if (holds) return;
+  throw argument_error({"an optimiser was given " + name + " = " + std::to_string(value),
+                        name + " must be " + range, "", "nothing was added to the graph"});
+}
+
+void require_rate(double value, const char* name) {
+  require(std::isfinite(value) && value >= 0, name, value, "finite and at least 0");
+}
+void require_fraction(double value, const char* name) {
+  require(value >= 0 && value < 1, name, value, "at least 0 and below 1");
+}
+void require_positive(double value, const char* name) {
+  require(std::isfinite(value) && value > 0, name, value, "finite and above 0");
+}
+
+void check(const sgd& o) { require_rate(o.weight_decay, "weight_decay"); }
+void check(const momentum& o) {
+  require_fraction(o.factor, "factor");
+  require_rate(o.weight_decay, "weight_decay");
+}
+void check(const rmsprop& o) {
+  require_fraction(o.rho, "rho");
+  require_positive(o.epsilon, "epsilon");
+}
+void check(const adagrad& o) { require_positive(o.epsilon, "epsilon"); }
+void check(const adam& o) {
+  require_fraction(o.beta1, "beta1");
+  require_fraction(o.beta2, "beta2");
+  require_positive(o.epsilon, "epsilon");
+}
+void check(const adamw& o) {
+  check(adam{o.rate, o.beta1, o.beta2, o.epsilon});
+  require_rate(o.weight_decay, "weight_decay");
+}
+
+// An optimiser as the operator it stands for.
+struct step_rule {
+  const operator_schema* schema;
+  attribute_list attributes;
+  std::vector<const char*> slots;
+  bool counted = false;
+};
+
+step_rule rule_of(const sgd& o) {
+  return {&ops::sgd_update, attribute_list().set("weight_decay", o.weight_decay), {}};
+}
+step_rule rule_of(const momentum& o) {
+  attribute_list a;
+  a.set("momentum", o.factor).set("nesterov", o.nesterov).set("weight_decay", o.weight_decay);
+  return {&ops::momentum_update, a, {"velocity"}};
+}
+step_rule rule_of(const rmsprop& o) {
+  return {&ops::rmsprop_update, attribute_list().set("rho", o.rho).set("epsilon", o.epsilon),
+          {"mean_square"}};
+}
+step_rule rule_of(const adagrad& o) {
+  return {&ops::adagrad_update, attribute_list().set("epsilon", o.epsilon), {"sum_square"}};
+}
+step_rule rule_of(const adam& o) {
+  attribute_list a;
+  a.set("beta1", o.beta1).set("beta2", o.beta2).set("epsilon", o.epsilon);
+  return {&ops::adam_update, a, {"adam_m", "adam_v"}, true};
+}
+step_rule rule_of(const adamw& o) {
+  step_rule rule = rule_of(adam{o.rate, o.beta1, o.beta2, o.epsilon});
+  rule.attributes.set("weight_decay", o.weight_decay).set("decoupled", true);
+  return rule;
+}
+
+op_id add_assign(Graph& g, variable_id target, tensor_id value, std::string_view name) {
+  const tensor_id operands[] = {value};
+  return g.add(ops::assign, operands,
+               attribute_list().set("variable", std::int64_t{target.value}, attribute_kind::variable),
+               name);
+}
+
+variable_id add_zeros(Graph& g, const std::string& name, const value_type& type, variable_role role) {
+  variable_spec spec;
+  spec.name = name;
+  spec.type = type;
+  spec.initial = zeros().make(type.type, type.shape);
+  spec.role = role;
+  spec.trainable = false;
+  return g.add_variable(spec);
+}
+
+// Updates that the layers under a tensor own, once each, in order of their variables.
+std::vector<op_id> own_updates_below(const Graph& g, const any_tensor& y) {
+  std::vector<variable_id> found;
+  for (const op_id op : detail::backward_closure(g, {{g.id(y)}}).order) {
+    if (const auto v = g.variable_read_by({op, 0})) found.push_back(*v);
+  }
+  std::sort(found.begin(), found.end());
+  std::vector<op_id> updates;
+  for (const variable_id v : found) {
+    for (const op_id u : g.variable_of(v).own_updates) {
+      if (std::find(updates.begin(), updates.end(), u) == updates.end()) updates.push_back(u);
+    }
+  }
+  return updates;
+}
+
+class scope_guard {
+ public:
+  scope_guard(Graph& g, std::string_view name) : graph_(g) { graph_.enter_scope(name); }
+  ~scope_guard() { graph_.leave_scope(); }
+  scope_guard(const scope_guard&) = delete;
+  scope_guard& operator=(const scope_guard&) = delete;
+
+ private:
+  Graph& graph_;
+};
+
+}  // namespace
+
+learning_rate::learning_rate(double value) {
+  require_rate(value, "rate");
+  rule_ = [value](const any_tensor& step) { return any_tensor(step * 0.0 + value); };
+}
+learning_rate::learning_rate(rule r) : rule_(std::move(r)) {
+  if (!rule_) {
+    throw argument_error({"a learning rate was made of a function", "the function is empty", "",
+                          "pass a function from the step to the rate"});
+  }
+}
+learning_rate::learning_rate(const any_tensor& rate)
+    : rule_([rate](const any_tensor&) { return rate; }) {}
+
+learning_rate exponential_decay(double rate, double steps, double decay) {
+  require_rate(rate, "rate");
+  require_positive(steps, "steps");
+  require(decay > 0 && decay <= 1, "decay", decay, "above 0 and at most 1");
+  const double slope = std::log(decay) / steps;
+  return learning_rate::rule([=](const any_tensor& t) { return any_tensor(exp(t * slope) * rate); });
+}
+
+learning_rate cosine_decay(double rate, double steps, double final_rate) {
+  require_rate(rate, "rate");
+  require_positive(steps, "steps");
+  require_rate(final_rate, "final_rate");
+  return learning_rate::rule([=](const any_tensor& t) {
+    const any_tensor phase = minimum(t * (1 / steps), t * 0.0 + 1.0) * 3.14159265358979323846;
+    return any_tensor((cos(phase) + 1.0) * ((rate - final_rate) / 2) + final_rate);
+  });
+}
+
+learning_rate warmup(double rate, double steps, learning_rate after) {
+  require_rate(rate, "rate");
+  require_positive(steps, "steps");
+  return learning_rate::rule([=](const any_tensor& t) {
+    const any_tensor later = after.build(any_tensor(maximum(t - steps, t * 0.0)));
+    return any_tensor(select(t < t * 0.0 + steps, t * (rate / steps), later));
+  });
+}
+
+learning_rate piecewise_constant(std::vector<double> boundaries, std::vector<double> rates) {
+  if (rates.size() != boundaries.size() + 1 ||
+      !std::is_sorted(boundaries.begin(), boundaries.end())) {
+    throw argument_error({"a piecewise constant rate was given " + std::to_string(rates.size()) +
+                              " rates and " + std::to_string(boundaries.size()) + " boundaries",
+                          "it needs ascending boundaries and one rate more than boundaries", "",
+                          "for example {1000, 2000} and {0.1, 0.01, 0.001}"});
+  }
+  for (const double r : rates) require_rate(r, "rate");
+  return learning_rate::rule([=](const any_tensor& t) {
+    any_tensor result = t * 0.0 + rates.back();
+    for (std::size_t i = boundaries.size(); i-- > 0;) {
+      result = select(t < t * 0.0 + boundaries[i], t * 0.0 + rates[i], result);
+    }
+    return result;
+  });
+}
+
+training_step minimize(const any_tensor& loss, const optimizer& chosen,
+                       const minimize_options& options) {
+  Graph& g = target_traits<Graph>::target_of(loss.ref());
+  const value_type loss_type = g.type_of(g.id(loss));
+  if (loss_type.ranked && element_count(loss_type.shape) != 1) {
+    throw shape_error({"minimize was given a loss of shape " + to_string(loss_type.shape),
+                       "a loss is a scalar", g.path_of(g.id(loss)), "take its mean or sum"});
+  }
+  std::visit([](const auto& o) { check(o); }, chosen);
+  if (options.clip_norm != 0) require_positive(options.clip_norm, "clip_norm");
+  const step_rule rule = std::visit([](const auto& o) { return rule_of(o); }, chosen);
+  const learning_rate& rate = std::visit(
+      [](const auto& o) -> const learning_rate& { return o.rate; }, chosen);
+
+  training_step result;
+  result.loss = loss;
+  result.parameters = options.parameters.empty() ? trainable_variables(loss) : options.parameters;
+  if (result.parameters.empty()) {
+    throw argument_error({"minimize was asked to lower '" + g.path_of(g.id(loss)) + "'",
+                          "the loss depends on no trainable variable", g.path_of(g.id(loss)),
+                          "pass parameters, or make a variable trainable"});
+  }
+
+  Graph::transaction undo(g);
+  std::vector<any_tensor> reads;
+  for (const variable_id v : result.parameters) reads.push_back(g.handle(g.variable_of(v).read));
+  result.gradients = gradients(loss, reads);
+  {
+    const scope_guard scope(g, "optimizer");
+    if (options.clip_norm > 0) result.gradients = clip_by_global_norm(result.gradients, options.clip_norm);
+    result.step = add_zeros(g, "step", value_type::of(dtype::int64, {}), variable_role::counter);
+    result.slots.push_back(result.step);
+    const any_tensor step = g.handle(g.variable_of(result.step).read);
+    const any_tensor next = step + 1;
+    result.rate = rate.build(any_tensor(cast<float>(step)));
+    std::vector<op_id> assigns{add_assign(g, result.step, g.id(next), "assign_step")};
+    for (std::size_t i = 0; i < result.parameters.size(); ++i) {
+      const variable_id parameter = result.parameters[i];
+      std::string path = g.path_of(parameter);
+      std::replace(path.begin(), path.end(), '/', '.');
+      std::vector<tensor_id> operands{g.variable_of(parameter).read, g.id(result.gradients[i])};
+      std::vector<variable_id> targets{parameter};
+      for (const char* slot : rule.slots) {
+        targets.push_back(add_zeros(g, path + "." + slot, g.variable_of(parameter).type,
+                                    variable_role::slot));
+        result.slots.push_back(targets.back());
+        operands.push_back(g.variable_of(targets.back()).read);
+      }
+      if (rule.counted) operands.push_back(g.id(next));
+      operands.push_back(g.id(result.rate));
+      const op_id update = g.add(*rule.schema, operands, rule.attributes);
+      for (std::uint32_t t = 0; t < targets.size(); ++t) {
+        assigns.push_back(add_assign(g, targets[t], {update, t}, "assign"));
+      }
+    }
+    if (options.own_updates) {
+      for (const op_id u : own_updates_below(g, loss)) assigns.push_back(u);
+    }
+    result.updates = update_group(g, std::move(assigns));
+  }
+  undo.commit();
+  return result;
+}
+
+update_group soft_update(Graph& g, std::span<const std::pair<variable_id, variable_id>> source_target,
+                         const soft_update_options& options) {
+  if (!(options.tau >= 0 && options.tau <= 1)) {
+    throw argument_error({"soft_update was given tau = " + std::to_string(options.tau),
+                          "tau must be between 0 and 1", "", "for example 0.005"});
+  }
+  Graph::transaction undo(g);
+  std::vector<op_id> assigns;
+  {
+    const scope_guard scope(g, "soft_update");
+    for (const auto& [from, to] : source_target) {
+      if (from == to) {
+        throw argument_error({"soft_update was given '" + g.path_of(from) + "' as source and target",
+                              "a variable cannot follow itself", g.path_of(from),
+                              "clone with variables of its own"});
+      }
+      const variable_info& source = g.variable_of(from);
+      const variable_info& target = g.variable_of(to);
+      if (source.type.type != target.type.type) {
+        throw dtype_error({"soft_update was given '" + g.path_of(from) + "' and '" + g.path_of(to) + "'",
+                           "their types are " + to_string(source.type) + " and " +
+                               to_string(target.type),
+                           g.path_of(to), "pair variables of one type"});
+      }
+      if (!(source.type == target.type)) {
+        throw shape_error({"soft_update was given '" + g.path_of(from) + "' and '" + g.path_of(to) + "'",
+                           "their types are " + to_string(source.type) + " and " +
+                               to_string(target.type),
+                           g.path_of(to), "pair variables of one shape"});
+      }
+      const bool parameter = source.role == variable_role::parameter;
+      const bool statistic = source.role == variable_role::statistic;
+      if (!is_floating(source.type.type) || (!parameter && !statistic)) continue;
+      if (statistic && options.statistics == sync::skip) continue;
+      const any_tensor theirs = g.handle(source.read);
+      const any_tensor ours = g.handle(target.read);
+      const bool copy = (statistic && options.statistics == sync::copy) || options.tau == 1;
+      const any_tensor value = copy ? theirs : any_tensor(ours + (theirs - ours) * options.tau);
+      assigns.push_back(add_assign(g, to, g.id(value), "assign"));
+    }
+  }
+  update_group result(g, std::move(assigns));
+  undo.commit();
+  return result;
+}
+
+}  // namespace graft

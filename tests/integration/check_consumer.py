@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Uses Graft the way a user's project does, and runs a small program against it.
+
+    check_consumer.py (pkg-config|cmake|subproject) SOURCE_ROOT BUILD_ROOT VERSION -- COMPILER...
+
+pkg-config and cmake install the build into a temporary prefix first. subproject configures a project
+that has Graft under subprojects/, and compiles and links by what that says; the library itself is
+taken from BUILD_ROOT, because compiling it a second time would prove nothing more.
+"""
+import json
+import os
+import pathlib
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+
+def run(command, **options):
+    print("$", shlex.join(map(str, command)), flush=True)
+    return subprocess.run(command, check=True, text=True, **options)
+
+
+def output_of(command, **options):
+    return run(command, stdout=subprocess.PIPE, **options).stdout
+
+
+def install(build, destination):
+    run(["meson", "install", "-C", build, "--destdir", destination, "--no-rebuild", "--quiet"])
+    options = json.loads(output_of(["meson", "introspect", build, "--buildoptions"]))
+    values = {option["name"]: option["value"] for option in options}
+    prefix = pathlib.Path(str(destination) + values["prefix"])
+    return prefix, prefix / values["libdir"]
+
+
+def by_pkg_config(work, source, build, compiler):
+    destination = work / "root"
+    _, libdir = install(build, destination)
+    found = {"PKG_CONFIG_SYSROOT_DIR": str(destination)}
+    if (libdir / "libgraft.so").exists():
+        # Only our own file, as on a machine that has none of the library's private dependencies.
+        found["PKG_CONFIG_LIBDIR"] = str(libdir / "pkgconfig")
+    else:
+        found["PKG_CONFIG_PATH"] = str(libdir / "pkgconfig")
+    flags = output_of(["pkg-config", "--cflags", "--libs", "graft"], env={**os.environ, **found}).split()
+    program = work / "consumer"
+    run([*compiler, "-std=c++20", source / "main.cpp", "-o", program, *flags, f"-Wl,-rpath,{libdir}"])
+    return program
+
+
+def by_cmake(work, source, build, compiler):
+    prefix, libdir = install(build, work / "root")
+    options = [f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_CXX_COMPILER={compiler[-1]}",
+               f"-DCMAKE_BUILD_RPATH={libdir}"]
+    if libdir.name == "lib64":
+        # Meson's guess on a Debian without dpkg-dev; CMake there does not look into lib64.
+        options.append(f"-Dgraft_DIR={libdir / 'cmake' / 'graft'}")
+    run(["cmake", "-G", "Ninja", "-S", source, "-B", work / "build", *options])
+    run(["cmake", "--build", work / "build"])
+    return work / "build" / "consumer"
+
+
+def by_subproject(work, source, build, compiler):
+    project = work / "project"
+    shutil.copytree(source, project)
+    (project / "subprojects").mkdir()
+    (project / "subprojects" / "graft").symlink_to(source.parents[2])
+    setup = work / "build"
+    run(["meson", "setup", setup, project], env={**os.environ, "CXX": shlex.join(compiler)})
+
+    # Meson must have taken the subproject, without its tests and examples.
+    targets = json.loads(output_of(["meson", "introspect", setup, "--targets"]))
+    programs = [target["name"] for target in targets if target["type"] == "executable"]
+    unwanted = [name for name in programs if name not in ("consumer", "graft")]
+    if unwanted:
+        sys.exit(f"As a subproject Graft also builds {', '.join(unwanted)}.")
+
+    run(["ninja", "-C", setup, "consumer.p/main.cpp.o"])
+    library = build / "src" / "libgraft.so"
+    if not library.exists():
+        library = library.with_suffix(".a")
+    program = work / "consumer"
+    private = ["-lfmt", "-ltbb", "-pthread"] if library.suffix == ".a" else []
+    run([*compiler, setup / "consumer.p/main.cpp.o", "-o", program, library, *private,
+         f"-Wl,-rpath,{library.parent}"])
+    return program
+
+
+WAYS = {"pkg-config": by_pkg_config, "cmake": by_cmake, "subproject": by_subproject}
+
+
+def main(arguments):
+    split = arguments.index("--")
+    way, source_root, build, version = arguments[:split]
+    consumer = pathlib.Path(source_root) / "tests" / "integration" / "consumer"
+    with tempfile.TemporaryDirectory(prefix="graft-consumer-") as work:
+        program = WAYS[way](pathlib.Path(work), consumer, pathlib.Path(build), arguments[split + 1:])
+        said = output_of([program]).strip()
+    print(said)
+    if said != f"graft {version}":
+        sys.exit(f"The program says '{said}' and should say 'graft {version}'.")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

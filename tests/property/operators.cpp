@@ -1,0 +1,270 @@
+// Every operator of the registry: kernels against the naive reference, gradients against differences, errors.
+//
+// The cases come from the definitions themselves, so an operator without samples or reference fails here.
+#include "catch.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "graft/graph/operator.hpp"
+#include "graft/ops/elementwise.hpp"
+#include "graft/ops/reduce.hpp"
+#include "graft/ops/sources.hpp"
+#include "graft/runtime/session.hpp"
+#include "graft/train/gradients.hpp"
+
+using namespace graft;
+
+namespace {
+
+// Operators that have no meaning outside a graph's variables, placeholders and constants.
+bool stands_alone(const operator_schema& schema) {
+  return !schema.has(ops::source) && !schema.has(ops::update) && std::string_view(schema.name) != "constant";
+}
+
+Array in_precision(const Array& a, dtype precision) {
+  return a.type() == dtype::float64 ? a.cast(precision) : a;
+}
+
+struct built {
+  Graph graph;
+  std::vector<any_tensor> operands, outputs;
+  op_id op;
+};
+
+// The sample as a graph of placeholders and the one op.
+std::unique_ptr<built> build(const operator_definition& d, const operator_sample& s, dtype precision) {
+  auto b = std::make_unique<built>();
+  std::vector<tensor_id> ids;
+  for (const Array& operand : s.operands) {
+    const dtype type = operand.type() == dtype::float64 ? precision : operand.type();
+    attribute_list a;
+    a.set("type", type).set("shape", operand.shape());
+    ids.push_back({b->graph.add(ops::placeholder, {}, a, "x"), 0});
+    b->operands.push_back(b->graph.handle(ids.back()));
+  }
+  attribute_list attributes = s.attributes;
+  for (attribute& a : attributes) {
+    if (a.kind == attribute_kind::type && static_cast<dtype>(a.integer) == dtype::float64) {
+      a.integer = static_cast<std::int64_t>(precision);
+    }
+  }
+  b->op = b->graph.add(*d.schema, ids, attributes);
+  for (std::uint32_t o = 0; o < b->graph.output_count(b->op); ++o) {
+    b->outputs.push_back(b->graph.handle({b->op, o}));
+  }
+  return b;
+}
+
+std::vector<feed_item> feeds_of(const built& b, std::span<const Array> values) {
+  std::vector<feed_item> feeds;
+  for (std::size_t i = 0; i < values.size(); ++i) feeds.push_back(feed(b.operands[i], values[i]));
+  return feeds;
+}
+
+// Equal within `tolerance` relative to the larger of 1 and the largest magnitude; NaN and infinities match themselves.
+void require_close(const Array& found, const Array& wanted, double tolerance) {
+  REQUIRE(to_string(found.shape()) == to_string(wanted.shape()));
+  const Array a = found.cast(dtype::float64), b = wanted.cast(dtype::float64);
+  const auto x = a.span<double>(), y = b.span<double>();
+  double scale = 1;
+  for (const double v : y) {
+    if (std::isfinite(v)) scale = std::max(scale, std::abs(v));
+  }
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    INFO("element " << i << ": found " << x[i] << ", wanted " << y[i]);
+    if (std::isnan(y[i])) {
+      REQUIRE(std::isnan(x[i]));
+    } else if (std::isinf(y[i])) {
+      REQUIRE(x[i] == y[i]);
+    } else {
+      REQUIRE(std::abs(x[i] - y[i]) <= tolerance * scale);
+    }
+  }
+}
+
+Array weights_like(const Array& a, std::mt19937_64& random) {
+  Array w(dtype::float64, a.shape());
+  for (double& v : w.mutable_span<double>()) {
+    v = std::uniform_real_distribution<double>(-1, 1)(random);
+  }
+  return w;
+}
+
+double dot(const Array& a, const Array& b) {
+  double total = 0;
+  for (std::int64_t i = 0; i < a.size(); ++i) {
+    total += a.span<double>()[static_cast<std::size_t>(i)] * b.span<double>()[static_cast<std::size_t>(i)];
+  }
+  return total;
+}
+
+// d f / d operands[k][i] by central differences, extrapolated to fourth order.
+template <class F>
+double difference(F&& f, std::vector<Array> operands, std::size_t k, std::size_t i) {
+  const double x = operands[k].span<double>()[i];
+  const auto at = [&](double shift) {
+    operands[k].mutable_span<double>()[i] = x + shift;
+    return f(operands);
+  };
+  const double h = 1e-3;
+  const double wide = (at(h) - at(-h)) / (2 * h), narrow = (at(h / 2) - at(-h / 2)) / h;
+  return (4 * narrow - wide) / 3;
+}
+
+// A few elements of a tensor, all of a small one.
+std::vector<std::size_t> elements(const Array& a, std::mt19937_64& random) {
+  std::vector<std::size_t> chosen;
+  const auto n = static_cast<std::size_t>(a.size());
+  for (std::size_t i = 0; i < std::min<std::size_t>(n, 8); ++i) {
+    chosen.push_back(n <= 8 ? i : random() % n);
+  }
+  return chosen;
+}
+
+void require_derivative(double found, double wanted, double tolerance) {
+  INFO("derivative found " << found << ", by differences " << wanted);
+  REQUIRE(std::abs(found - wanted) <= tolerance * std::max(1.0, std::abs(wanted)));
+}
+
+}  // namespace
+
+TEST_CASE("every operator is defined in full") {
+  REQUIRE(all_operators().size() > 60);
+  for (const operator_definition* d : all_operators()) {
+    INFO(d->schema->name);
+    if (!stands_alone(*d->schema)) continue;
+    CHECK(d->bind != nullptr);
+    CHECK(d->reference != nullptr);
+    CHECK(d->samples != nullptr);
+    if (d->samples != nullptr) CHECK(!d->samples().empty());
+  }
+}
+
+TEST_CASE("kernels agree with the references") {
+  for (const operator_definition* d : all_operators()) {
+    if (!stands_alone(*d->schema) || d->samples == nullptr || d->reference == nullptr) continue;
+    std::size_t number = 0;
+    for (const operator_sample& s : d->samples()) {
+      for (const dtype precision : {dtype::float64, dtype::float32}) {
+        INFO(d->schema->name << ", sample " << number << ", " << name_of(precision));
+        const auto b = build(*d, s, precision);
+        std::vector<Array> operands, rounded;
+        for (const Array& a : s.operands) {
+          operands.push_back(in_precision(a, precision));
+          rounded.push_back(operands.back().type() == dtype::float32 ? operands.back().cast(dtype::float64)
+                                                                     : operands.back());
+        }
+        const std::vector<Array> wanted = d->reference(rounded, s.attributes);
+        Session session(b->graph);
+        const std::vector<Array> found = session.run(b->outputs, feeds_of(*b, operands));
+        REQUIRE(found.size() == wanted.size());
+        for (std::size_t o = 0; o < found.size(); ++o) {
+          INFO("output " << o);
+          require_close(found[o], wanted[o], precision == dtype::float64 ? 1e-11 : 2e-5);
+        }
+      }
+      ++number;
+    }
+  }
+}
+
+TEST_CASE("gradients agree with differences") {
+  std::mt19937_64 random(20);
+  for (const operator_definition* d : all_operators()) {
+    if (!stands_alone(*d->schema) || d->gradient == nullptr || d->samples == nullptr) continue;
+    std::size_t number = 0, checked = 0, possible = 0;
+    for (const operator_sample& s : d->samples()) {
+      INFO(d->schema->name << ", sample " << number++);
+      if (!s.differentiable) continue;
+      const auto b = build(*d, s, dtype::float64);
+      const std::vector<Array> outputs = d->reference(s.operands, s.attributes);
+      // A scalar function: a weighted sum of the outputs that carry gradients, those of the first where
+      // several exist count alone (statistics and indices do not).
+      const Array weights = weights_like(outputs[0], random);
+      if (outputs[0].type() != dtype::float64) continue;
+      const any_tensor loss = sum(b->outputs[0] * constant(b->graph, weights));
+      std::vector<any_tensor> wanted;
+      std::vector<std::size_t> places;
+      for (std::size_t k = 0; k < s.operands.size(); ++k) {
+        if (s.operands[k].type() != dtype::float64) continue;
+        wanted.push_back(b->operands[k]);
+        places.push_back(k);
+      }
+      const auto found = try_gradients(loss, wanted);
+      const auto value = [&](const std::vector<Array>& operands) {
+        return dot(d->reference(operands, s.attributes)[0], weights);
+      };
+      Session session(b->graph);
+      std::vector<any_tensor> firsts;
+      std::vector<std::size_t> first_places;
+      for (std::size_t j = 0; j < found.size(); ++j) {
+        const std::size_t k = places[j];
+        INFO("operand " << k);
+        Array gradient(dtype::float64, s.operands[k].shape());  // zeros where none flows
+        if (found[j]) gradient = session.run(*found[j], feeds_of(*b, s.operands));
+        REQUIRE(to_string(gradient.shape()) == to_string(s.operands[k].shape()));
+        possible += static_cast<std::size_t>(s.operands[k].size());
+        for (const std::size_t i : elements(s.operands[k], random)) {
+          require_derivative(gradient.span<double>()[i], difference(value, s.operands, k, i), 1e-7);
+          ++checked;
+        }
+        if (!found[j]) continue;
+        firsts.push_back(*found[j]);
+        first_places.push_back(k);
+      }
+      if (!s.twice || firsts.empty() || outputs[0].size() == 0) continue;
+      // Second order: a weighted sum of the first derivatives, differentiated again.
+      std::vector<Array> second_weights;
+      std::optional<any_tensor> total;
+      for (std::size_t j = 0; j < firsts.size(); ++j) {
+        second_weights.push_back(weights_like(s.operands[first_places[j]], random));
+        const any_tensor part = sum(firsts[j] * constant(b->graph, second_weights[j]));
+        total = total ? any_tensor(*total + part) : part;
+      }
+      const auto seconds = try_gradients(*total, wanted);
+      const auto first_value = [&](const std::vector<Array>& operands) {
+        return session.run(*total, feeds_of(*b, operands)).item<double>();
+      };
+      for (std::size_t j = 0; j < seconds.size(); ++j) {
+        INFO("second order, operand " << places[j]);
+        const std::size_t k = places[j];
+        Array gradient(dtype::float64, s.operands[k].shape());  // zeros where none arrives
+        if (seconds[j]) gradient = session.run(*seconds[j], feeds_of(*b, s.operands));
+        for (const std::size_t i : elements(s.operands[k], random)) {
+          require_derivative(gradient.span<double>()[i], difference(first_value, s.operands, k, i), 1e-5);
+        }
+      }
+    }
+    INFO(d->schema->name);
+    CHECK((checked > 0 || possible == 0));
+  }
+}
+
+TEST_CASE("wrong operands get a sentence and change nothing") {
+  for (const operator_definition* d : all_operators()) {
+    if (d->error_samples == nullptr) continue;
+    std::size_t number = 0;
+    for (const operator_error_sample& s : d->error_samples()) {
+      INFO(d->schema->name << ", error sample " << number++);
+      Graph g;
+      std::vector<tensor_id> ids;
+      for (const value_type& type : s.operands) {
+        attribute_list a;
+        a.set("type", type.type).set("shape", type.shape);
+        ids.push_back({g.add(ops::placeholder, {}, a, "x"), 0});
+      }
+      const auto before = g.digest();
+      std::string message;
+      try {
+        g.add(*d->schema, ids, s.attributes);
+      } catch (const error& e) {
+        message = e.what();
+      }
+      INFO("message: " << message);
+      CHECK(message.find(s.message) != std::string::npos);
+      CHECK(g.digest() == before);
+    }
+  }
+}

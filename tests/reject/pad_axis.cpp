@@ -1,0 +1,11 @@
+// expect: shape_mismatch<.*"pad"}, .*graft::got<graft::shape<-1, 7> ?>
+// The axes of pad are those of its operand.
+#include "graft/graft.hpp"
+
+using namespace graft;
+
+#ifdef GRAFT_ACCEPT
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 7>>& x) { return pad<border<1, 1>>(x); }
+#else
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 7>>& x) { return pad<border<2, 1>>(x); }
+#endif

@@ -1,0 +1,69 @@
+// Makes the n-th allocation from now on fail. Include in one source file of a program only: it replaces the
+// global operator new and realloc.
+#pragma once
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+namespace failing {
+
+inline std::atomic<long> left{-1};  // -1: none fails
+
+inline bool now() {
+  const long before = left.load();
+  if (before < 0) return false;
+  left = before - 1;
+  return before == 0;
+}
+
+/// Runs f with the n-th allocation failing.
+/// @returns true if f got through, so that there is no n-th allocation
+template <class F>
+bool allocation(long n, F&& f) {
+  left = n;
+  try {
+    f();
+  } catch (const std::bad_alloc&) {
+    left = -1;
+    return false;
+  } catch (...) {
+    left = -1;
+    throw;
+  }
+  left = -1;
+  return true;
+}
+
+}  // namespace failing
+
+// GCC takes the pair below for mismatched where it inlines only one of the two.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+void* operator new(std::size_t size) {
+  if (failing::now()) throw std::bad_alloc();
+  if (void* p = std::malloc(size != 0 ? size : 1)) return p;
+  throw std::bad_alloc();
+}
+void* operator new[](std::size_t size) { return operator new(size); }
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete[](void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+#pragma GCC diagnostic pop
+
+// The pools of a graph grow by realloc. Sanitizers have their own, which is left alone.
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(__has_feature)
+#define GRAFT_TEST_REALLOC 1
+#elif !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer) && \
+    !__has_feature(memory_sanitizer)
+#define GRAFT_TEST_REALLOC 1
+#endif
+#endif
+#ifdef GRAFT_TEST_REALLOC
+extern "C" void* __libc_realloc(void* p, std::size_t size);  // NOLINT: the C library's name
+extern "C" void* realloc(void* p, std::size_t size) noexcept {
+  return failing::now() ? nullptr : __libc_realloc(p, size);
+}
+#endif

@@ -1,0 +1,167 @@
+// Names and scopes of clones.
+#include "clone_fixture.hpp"
+
+using namespace graft;
+using namespace graft_test;
+
+TEST_CASE("scopes are repeated from the deepest one that holds all [edge-67]") {
+  Graph g;
+  const auto x = input4(g, "x");
+  row4 y, z;
+  {
+    const in_scope actor(g, "actor");
+    {
+      const in_scope body(g, "body");
+      y = dense4(x, "first");
+    }
+    z = dense4(y, "second");
+  }
+  const auto whole = clone(extract(inputs(x), outputs(z)), into("critic"));
+  CHECK(g.path_of(whole(variable_named(g, "actor/body/first/w"))) == "critic/body/first/w");
+  CHECK(g.path_of(whole(variable_named(g, "actor/second/w"))) == "critic/second/w");
+  const auto part = clone(extract(inputs(x), outputs(y)), into("part"));
+  CHECK(g.path_of(part(variable_named(g, "actor/body/first/w"))) == "part/w");
+
+  SECTION("from names the scope that is left out") {
+    const auto from_actor = clone(extract(inputs(x), outputs(y)), from("actor"), into("critic"));
+    CHECK(from_actor.scope_path() == "critic_1");
+    CHECK(g.path_of(from_actor(variable_named(g, "actor/body/first/w"))) == "critic_1/body/first/w");
+    const auto from_root = clone(extract(inputs(x), outputs(y)), from(""), into("all"));
+    CHECK(g.path_of(from_root(variable_named(g, "actor/body/first/w"))) == "all/actor/body/first/w");
+  }
+}
+
+TEST_CASE("scopes match by component [edge-67]") {
+  Graph g;
+  const auto x = input4(g, "x");
+  row4 y;
+  {
+    const in_scope a(g, "a");
+    y = dense4(x, "b");
+  }
+  const in_scope ab(g, "ab");
+  const auto z = dense4(y, "b.*(+");
+  const auto region = extract(inputs(x), outputs(z));
+  const auto before = g.digest();
+  const std::string text = message_of<name_error>([&] { (void)clone(region, from("a")); });
+  CHECK(mentions(text, "'ab/b.*(+/matmul'"));
+  CHECK_FALSE(mentions(text, "'a/b/matmul'"));
+  CHECK_THROWS_AS(clone(region, from("nowhere")), name_error);
+  CHECK(g.digest() == before);
+}
+
+TEST_CASE("a region outside its source scope is refused with a list [edge-70]") {
+  Graph g;
+  const auto x = input4(g, "x");
+  row4 y;
+  {
+    const in_scope net(g, "net");
+    y = dense4(x);
+  }
+  const auto z = relu(y, "outside");
+  const auto region = extract(inputs(x), outputs(z));
+  const auto before = g.digest();
+  CHECK(mentions(message_of<name_error>([&] { (void)clone(region, from("net"), into("copy")); }),
+                 "ops outside it: 'outside'"));
+  CHECK(g.digest() == before);
+}
+
+TEST_CASE("a destination that is taken gets a number, or is refused [edge-68]") {
+  Graph g;
+  const auto x = input4(g, "x");
+  const auto region = extract(inputs(x), outputs(network(x)));
+  const auto one = clone(region, into("copy"), names::exact), two = clone(region, into("copy"));
+  CHECK(one.scope_path() == "copy");
+  CHECK(two.scope_path() == "copy_1");
+  CHECK(clone(region).scope_path() == "copy_2");
+  const auto before = g.digest();
+  CHECK(mentions(message_of<name_error>([&] { (void)clone(region, into("copy"), names::exact); }), "'copy'"));
+  CHECK(g.digest() == before);
+  CHECK_THROWS_AS(clone(region, into(""), names::exact), name_error);
+  CHECK(g.digest() == before);
+  Graph empty;
+  const auto same_names = clone(region, into(empty, ""), names::exact);
+  for (const op_id op : region.nodes()) CHECK(empty.path_of(same_names(op)) == g.path_of(op));
+  empty.validate();
+}
+
+TEST_CASE("two inputs of one name collide under exact names only [edge-68]") {
+  Graph g;
+  row4 a, b;
+  {
+    const in_scope first(g, "first");
+    a = input4(g, "x");
+  }
+  {
+    const in_scope second(g, "second");
+    b = input4(g, "x");
+  }
+  const auto region = extract(inputs(a, b), outputs(sub(a, b)));
+  const auto copy = clone(region, into("copy"));
+  CHECK(g.path_of(id_of(copy(a))) == "copy/x");
+  CHECK(g.path_of(id_of(copy(b))) == "copy/x_1");
+  const auto before = g.digest();
+  CHECK_THROWS_AS(clone(region, into("other"), names::exact), name_error);
+  CHECK(g.digest() == before);
+}
+
+TEST_CASE("a name never wires anything [edge-69]") {
+  Graph g;
+  const auto x = input4(g, "x");
+  const auto y = relu(x, "y");
+  row4 decoy;
+  {
+    const in_scope copy(g, "copy");
+    decoy = input4(g, "x");
+  }
+  const auto region = extract(inputs(x), outputs(y));
+  const auto copy = clone(region, into("copy"));
+  CHECK(copy(x).ref() != decoy.ref());
+  CHECK(g.uses(id_of(decoy)).empty());
+  const auto beside = clone(region, bind(x, x), into(""));
+  CHECK(g.path_of(id_of(beside(y))) == "y_1");
+  CHECK(g.operand(op_of(beside(y)), 0) == id_of(x));
+  g.validate();
+}
+
+TEST_CASE("clones go under the current scope, and into nested ones") {
+  Graph g;
+  const auto x = input4(g, "x");
+  const auto region = extract(inputs(x), outputs(relu(x, "y")));
+  {
+    const in_scope here(g, "here");
+    CHECK(clone(region, into("a/b")).scope_path() == "here/a/b");
+    CHECK(clone(region, into("a/b")).scope_path() == "here/a/b_1");
+    CHECK(clone(region, into("")).scope_path() == "here");
+    CHECK(g.scope_path(g.current_scope()) == "here");
+  }
+  CHECK(g.scope_path(g.current_scope()).empty());
+  const auto before = g.digest();
+  for (const char* wrong : {"a//b", "/a", "a/"}) CHECK_THROWS_AS(clone(region, into(wrong)), name_error);
+  CHECK(g.digest() == before);
+}
+
+TEST_CASE("names may be unicode and very long [edge-67]") {
+  Graph g;
+  const auto x = input4(g, "x");
+  const std::string longest(5000, 'n');
+  const auto y = relu(relu(x, longest), "größe");
+  const auto copy = clone(extract(inputs(x), outputs(y)), into("kopie_ü"));
+  CHECK(g.path_of(id_of(copy(y))) == "kopie_ü/größe");
+  CHECK(g.path_of(g.operand(op_of(copy(y)), 0)) == "kopie_ü/" + longest);
+  g.validate();
+}
+
+TEST_CASE("later ops in a clone's scopes get names of their own") {
+  Graph g;
+  const auto x = input4(g, "x");
+  const auto copy = clone(extract(inputs(x), outputs(network(x))), into("copy"));
+  const auto inner = g.find_scope("copy/dense");
+  REQUIRE(inner.has_value());
+  g.reenter_scope(*inner);
+  const auto another = relu(x, "w");
+  g.leave_scope();
+  CHECK(g.path_of(id_of(another)) == "copy/dense/w_1");
+  CHECK(g.find_variable("copy/dense/w") == copy(variable_named(g, "dense/w")));
+  g.validate();
+}

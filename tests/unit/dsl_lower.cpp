@@ -1,0 +1,126 @@
+// Compile-time networks on graphs: lowering a table equals running its builder.
+#include <optional>
+#include <tuple>
+
+#include "catch.hpp"
+
+#include "graft/graft.hpp"
+
+using namespace graft;
+
+namespace {
+
+constexpr auto everything = [](auto x, auto tokens) {
+  const scope s(x, "net");
+  auto maps = conv2d<4, conv{.kernel = {3, 3}, .padding = same}, "stem">(x);
+  maps = relu(batch_norm(maps));
+  auto [left, right] = split<2, 1>(maps);
+  auto pooled = max_pool2d(concat<1>(right, left));
+  auto flat = dropout(flatten(pooled), 0.25);
+  constexpr auto tied = dense<8>.shared("tied");
+  auto h = tied(dense<8>.init(orthogonal())(flat));
+  h = layer_norm(tied(h) + 0.5);
+  for (int i = 0; i < 3; ++i) h = residual<"block_5">(dense<8> >> elu(0.3))(h);
+  auto m = with_mode(x, mode::inference);
+  auto words = mean<axes<1>>(embedding<20, 8>(tokens));
+  return std::tuple{h * words, std::pair{dropout(h, 0.1), words}};
+};
+constexpr auto recorded = net<everything, in<float, shape<dyn, 1, 6, 6>, "images">,
+                              in<std::int32_t, shape<dyn, 5>, "tokens">>();
+
+struct built {
+  Graph g;
+  std::size_t handles = 0;
+  std::vector<tensor_id> outputs;
+};
+
+template <class F>
+void build(built& b, F&& f) {
+  auto x = placeholder<float, shape<dyn, 1, 6, 6>>(b.g, "images");
+  auto t = placeholder<std::int32_t, shape<dyn, 5>>(b.g, "tokens");
+  const auto result = f(x, t);
+  for_each_handle(result, [&](const auto& h) { b.outputs.push_back(b.g.id(h)); });
+}
+
+}  // namespace
+
+TEST_CASE("lowering a table gives the graph that the builder gives", "[dsl][lower]") {
+  built direct, lowered;
+  build(direct, [](auto x, auto t) { return everything(x, t); });
+  build(lowered, [&](auto x, auto t) { return lower(recorded, lowered.g, x, t); });
+  const Graph &a = direct.g, &b = lowered.g;
+  REQUIRE(a.op_count() == b.op_count());
+  for (std::size_t i = 0; i < a.op_count(); ++i) {
+    const op_id p = a.op_at(i), q = b.op_at(i);
+    INFO(a.path_of(p));
+    CHECK(a.path_of(p) == b.path_of(q));
+    CHECK(&a.schema_of(p) == &b.schema_of(q));
+    CHECK(a.operands(p) == b.operands(q));
+    CHECK(a.attributes_of(p) == b.attributes_of(q));
+    CHECK(a.type_of({p, 0}) == b.type_of({q, 0}));
+  }
+  CHECK(a.digest() == b.digest());
+  CHECK(direct.outputs == lowered.outputs);
+  CHECK(b.current_scope() == scope_id{});
+  CHECK(b.current_mode() == mode::training);
+  CHECK_NOTHROW(b.validate());
+}
+
+TEST_CASE("the table's names are the names in the graph", "[dsl][lower]") {
+  built lowered;
+  build(lowered, [&](auto x, auto t) { return lower(recorded, lowered.g, x, t); });
+  const std::vector<variable_id> variables = lowered.g.variables();
+  REQUIRE(variables.size() == recorded.variable_count());
+  for (std::size_t i = 0; i < variables.size(); ++i) {
+    CHECK(lowered.g.path_of(variables[i]) == recorded.variable_name(i));
+    CHECK(lowered.g.variable_of(variables[i]).type.shape == recorded.variable_shape(i));
+  }
+}
+
+TEST_CASE("lowering twice makes new variables under new names, as calling twice does", "[dsl][lower]") {
+  constexpr auto builder = [](auto x) { return dense<2>(tanh(dense<3, "a">(x))); };
+  constexpr auto n = net<builder, in<float, shape<dyn, 4>>>();
+  Graph a;
+  auto x = placeholder<float, shape<dyn, 4>>(a);
+  auto y = lower(n, a, x);
+  static_assert(std::is_same_v<decltype(y), tensor<Graph, dtype::float32, shape<dyn, 2>>>);
+  CHECK(a.variable_count() == 4);
+  lower(n, a, x);
+  CHECK(a.variable_count() == 8);
+  CHECK(a.path_of(a.variables()[4]) == "a_1/kernel");
+  CHECK(a.path_of(a.variables()[6]) == "dense_1/kernel");
+}
+
+TEST_CASE("a network is lowered into the current scope", "[dsl][lower]") {
+  constexpr auto n = net<[](auto x) { return dense<2>(x); }, in<float, shape<dyn, 4>>>();
+  Graph g;
+  auto x = placeholder<float, shape<dyn, 4>>(g);
+  const scope s(g, "outer");
+  lower(n, g, x);
+  CHECK(g.path_of(g.variables()[0]) == "outer/dense/kernel");
+}
+
+TEST_CASE("inputs that do not fit a network are refused and the graph is unchanged", "[dsl][lower]") {
+  constexpr auto n = net<[](auto x) { return dense<2>(x); }, in<float, shape<dyn, 4>>>();
+  Graph g, other;
+  any_tensor wide = placeholder<float, shape<dyn, 5>>(g);
+  any_tensor integers = placeholder<std::int32_t, shape<dyn, 4>>(g);
+  any_tensor foreign = placeholder<float, shape<dyn, 4>>(other);
+  const std::uint64_t before = g.digest();
+  CHECK_THROWS_AS(lower(n, g, wide), shape_error);
+  CHECK_THROWS_AS(lower(n, g, integers), dtype_error);
+  CHECK_THROWS_AS(lower(n, g, foreign), handle_error);
+  CHECK_THROWS_AS(lower(n, g, any_tensor{}), handle_error);
+  const std::vector<any_tensor> none;
+  CHECK_THROWS_AS(lower(view_of(n.table()), g, none), argument_error);
+  CHECK(g.digest() == before);
+}
+
+TEST_CASE("a name that exists as a shared key ties a lowered network to what is there", "[dsl][lower]") {
+  constexpr auto n = net<[](auto x) { return dense<3>.shared("enc")(x); }, in<float, shape<dyn, 4>>>();
+  Graph g;
+  auto x = placeholder<float, shape<dyn, 4>>(g);
+  dense<3>.shared("enc")(x);
+  lower(n, g, x);
+  CHECK(g.variable_count() == 2);
+}

@@ -1,0 +1,142 @@
+#include "catch.hpp"
+#include "graft/core/error.hpp"
+#include "small_graph.hpp"
+
+using namespace graft;
+using small::apply;
+using small::make_input;
+
+namespace {
+
+std::string name_after(Graph& g, std::string_view asked) { return g.name_of(make_input(g, {1}, asked).op); }
+
+}  // namespace
+
+TEST_CASE("names come from the operator and are counted in their scope") {
+  Graph g;
+  CHECK(name_after(g, "") == "input");
+  CHECK(name_after(g, "") == "input_1");
+  g.enter_scope("s");
+  CHECK(name_after(g, "") == "input");
+  g.leave_scope();
+  CHECK(name_after(g, "") == "input_2");
+}
+
+TEST_CASE("names that are free are given as asked") {
+  Graph g;
+  CHECK(name_after(g, "w_2") == "w_2");
+  CHECK(name_after(g, "w_1") == "w_1");
+  CHECK(name_after(g, "w") == "w");
+  CHECK(name_after(g, "w") == "w_3");
+  CHECK(name_after(g, "w_7") == "w_7");
+  CHECK(name_after(g, "w_7") == "w_4");
+  CHECK(name_after(g, "w") == "w_5");
+  CHECK(name_after(g, "w_1") == "w_6");
+  CHECK(name_after(g, "w") == "w_8");
+  g.validate();
+}
+
+TEST_CASE("numbers that are no ordinals belong to the name") {
+  Graph g;
+  for (const char* name : {"v_0", "v_01", "v1", "_1", "1", "v_", "v_12345678901", "v_2_3", "ünïcode_ß", "a:b.c"}) {
+    CHECK(name_after(g, name) == name);
+  }
+  CHECK(name_after(g, "v_0") == "v_0_1");
+  CHECK(name_after(g, "v_2_3") == "v_2");  // the next free one of v_2 is v_2 itself
+  CHECK(name_after(g, "1") == "1_1");
+  const std::string long_name(5000, 'n');
+  CHECK(name_after(g, long_name) == long_name);
+  CHECK(name_after(g, long_name) == long_name + "_1");
+  g.validate();
+}
+
+TEST_CASE("malformed names are refused") {
+  Graph g;
+  const std::uint64_t version = g.version();
+  CHECK_THROWS_AS(make_input(g, {1}, "a/b"), name_error);
+  CHECK_THROWS_AS(make_input(g, {1}, "a\nb"), name_error);
+  CHECK_THROWS_AS(g.enter_scope(""), name_error);
+  CHECK_THROWS_AS(g.enter_scope("a/b"), name_error);
+  CHECK(g.version() == version);
+  CHECK(g.scope_count() == 1);
+}
+
+TEST_CASE("scopes nest, are unique, and can be entered again") {
+  Graph g;
+  const scope_id a = g.enter_scope("a");
+  const scope_id b = g.enter_scope("b");
+  CHECK(g.scope_path(b) == "a/b");
+  CHECK(g.path_of(make_input(g, {1}, "x").op) == "a/b/x");
+  g.leave_scope();
+  g.leave_scope();
+  const scope_id a1 = g.enter_scope("a");
+  CHECK(g.scope_path(a1) == "a_1");
+  g.leave_scope();
+  g.reenter_scope(b);
+  CHECK(g.path_of(make_input(g, {1}, "x").op) == "a/b/x_1");
+  g.leave_scope();
+  CHECK(g.current_scope() == scope_id{0});
+  CHECK_THROWS_AS(g.leave_scope(), graph_error);
+  CHECK_THROWS_AS(g.reenter_scope(scope_id{17}), handle_error);
+
+  CHECK(g.scope_within(b, a));
+  CHECK(g.scope_within(a, a));
+  CHECK(g.scope_within(a, scope_id{0}));
+  CHECK_FALSE(g.scope_within(a1, a));
+  CHECK_FALSE(g.scope_within(a, b));
+  CHECK(g.parent_scope(b) == a);
+  CHECK(g.scope_path(scope_id{0}).empty());
+}
+
+TEST_CASE("ops and scopes are found by path, by component") {
+  Graph g;
+  const tensor_id x = make_input(g, {1}, "x");
+  const scope_id a = g.enter_scope("a");
+  const tensor_id ax = make_input(g, {1}, "x");
+  const scope_id ab = g.enter_scope("ab_12");
+  const tensor_id deep = make_input(g, {1}, "x_3");
+  CHECK(g.find_op("x") == x.op);
+  CHECK(g.find_op("a/x") == ax.op);
+  CHECK(g.find_op("a/ab_12/x_3") == deep.op);
+  CHECK_FALSE(g.find_op("a/ab/x_3"));
+  CHECK_FALSE(g.find_op("a/ab_12"));
+  CHECK_FALSE(g.find_op("a/ab_12/x"));
+  CHECK_FALSE(g.find_op(""));
+  CHECK_FALSE(g.find_op("a//x"));
+  CHECK_FALSE(g.find_op("/x"));
+  CHECK(g.find_scope("a") == a);
+  CHECK(g.find_scope("a/ab_12") == ab);
+  CHECK(g.find_scope("") == scope_id{0});
+  CHECK_FALSE(g.find_scope("ab_12"));
+  const tensor_id later = make_input(g, {1}, "later");
+  CHECK(g.find_op("a/ab_12/later") == later.op);
+  CHECK(g.path_of(tensor_id{later.op, 0}) == "a/ab_12/later");
+  const tensor_id halves = apply(g, small::split, {later}, "halves");
+  CHECK(g.path_of(tensor_id{halves.op, 1}) == "a/ab_12/halves:1");
+}
+
+TEST_CASE("an op can be renamed") {
+  Graph g;
+  const tensor_id x = make_input(g, {1}, "x"), y = make_input(g, {1}, "y");
+  g.rename(x.op, "better");
+  CHECK(g.name_of(x.op) == "better");
+  CHECK(g.edit_stamp(x.op) != 0);
+  CHECK(g.edit_stamp(y.op) == 0);
+  g.rename(y.op, "better");
+  CHECK(g.name_of(y.op) == "better_1");
+  g.rename(y.op, "better_1");
+  CHECK(g.name_of(y.op) == "better_1");
+  CHECK_THROWS_AS(g.rename(y.op, "no/slash"), name_error);
+  CHECK(g.find_op("better") == x.op);
+  CHECK_FALSE(g.find_op("x"));
+  g.validate();
+}
+
+TEST_CASE("where an op was declared is kept") {
+  Graph g;
+  const op_id a = g.add(small::input, {}, small::declared(dtype::float32, {1}), {}, source_line::now());
+  const op_id b = g.add(small::input, {}, small::declared(dtype::float32, {1}));
+  CHECK(std::string(g.line_of(a).file).find("graph_names.cpp") != std::string::npos);
+  CHECK(g.line_of(a).line > 0);
+  CHECK(g.line_of(b).file == std::string());
+}
