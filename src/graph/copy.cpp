@@ -150,7 +150,7 @@ class copier {
     attribute_list list = before;
     request_.attributes(from_.id(op), list);
     const bool kept = same_ && list == before;
-    attributes_.push_back(kept ? r.attributes : store_attributes(to_, list));
+    attributes_.push_back(kept ? r.attributes : store_attributes(to_, std::move(list)));
     asked_.push_back(op);
   }
 

@@ -88,7 +88,7 @@ void string_pool::grow() {
 
 std::size_t name_counters::place_of(key k) const {
   const std::size_t mask = table_.size() - 1;
-  std::size_t at = (k * 0x9e3779b97f4a7c15ull >> 20) & mask;
+  std::size_t at = (k * 0x9e3779b97f4a7c15ull >> 32) & mask;  // the bits that all of the key reaches
   while (table_[at].used && table_[at].what != k) at = (at + 1) & mask;
   return at;
 }

@@ -26,10 +26,9 @@ bool has_references(const attribute_list& attributes) {
   });
 }
 
-std::uint32_t store_attributes(tables& t, const attribute_list& attributes) {
-  if (attributes.empty()) return 0;
+std::uint32_t store_attributes(tables& t, attribute_list own) {
+  if (own.empty()) return 0;
   t.attribute_marks.reserve(1);
-  attribute_list own = attributes;
   for (attribute& a : own) {
     a.key = t.strings[t.strings.intern(a.key)];
     if (!a.string.empty()) a.string = t.strings[t.strings.intern(a.string)];

@@ -275,8 +275,14 @@ std::vector<boundary_finding> find_reentries(const diagnosis_request& r) {
 boundary_problem make_problem(const Graph* g, const std::vector<tensor_id>& inputs,
                               const std::vector<tensor_id>& outputs,
                               std::vector<boundary_finding> findings) {
-  std::stable_sort(findings.begin(), findings.end(),
-                   [](const boundary_finding& a, const boundary_finding& b) { return a.fault < b.fault; });
+  // Stable, so that findings of one kind keep the order of ids.
+  std::vector<boundary_finding> ordered;
+  for (int fault = 0; fault <= static_cast<int>(boundary_fault::reentry); ++fault) {
+    for (boundary_finding& f : findings) {
+      if (f.fault == static_cast<boundary_fault>(fault)) ordered.push_back(std::move(f));
+    }
+  }
+  findings = std::move(ordered);
   boundary_problem problem;
   problem.parts.asked = g == nullptr ? std::string("extract was asked for a region")
                                      : "extract(inputs(" + list_of(*g, inputs) + "), outputs(" +

@@ -155,7 +155,7 @@ void cloner::change_attributes(op_id old_op, attribute_list& attributes) {
 void cloner::add_variables() {
   const VariableStore& store = source_.store();
   for (const variable_image& image : data_->images) {
-    if (!is_new(image)) continue;
+    if (!is_made(image)) continue;
     variable_info info = source_.variable_of(image.source);
     info.origin = same_graph_ ? image.source : variable_id{};
     info.read.op = *data_->forward(info.read.op);
@@ -205,7 +205,7 @@ void cloner::split_streams() {
     set_key(*copy, stream_key_of(target_.path_of(*copy)));
   }
   for (const variable_image& image : data_->images) {
-    if (!is_new(image) || keeps_streams(image)) continue;
+    if (!is_made(image) || keeps_streams(image)) continue;
     const variable_info& info = target_.variable_of(image.image);
     if (!info.initial.valid() || !data_->is_copy(info.initial.op)) continue;
     const Graph::tables& t = target_.data();
@@ -225,7 +225,7 @@ void cloner::add_to_collections() {
       member copy = m;
       if (m.what == member::kind::variable) {
         const variable_image* image = data_->image_of(m.variable);
-        if (image == nullptr || !is_new(*image)) continue;
+        if (image == nullptr || !is_made(*image)) continue;
         copy.variable = image->image;
       } else {
         const std::uint32_t place = place_of(m.tensor.op);

@@ -26,6 +26,7 @@ class cloner {
   void select_needed();
   void select_affected();
   void keep_shared_bundles();
+  void settle_variables();
   void check_references();
   void check_scopes();       // scopes.cpp
 
@@ -46,6 +47,10 @@ class cloner {
     return image.policy == variable_policy::fresh || image.policy == variable_policy::copied ||
            (image.policy == variable_policy::shared && !same_graph_);
   }
+  /// True for variables that the clone gets; of the new ones those that its ops need.
+  [[nodiscard]] bool is_made(const variable_image& image) const {
+    return is_new(image) && image.image.valid() && !(same_graph_ && image.image == image.source);
+  }
   [[nodiscard]] bool keeps_streams(const variable_image& image) const {
     return options_.streams == seeds::same || image.policy == variable_policy::shared;
   }
@@ -65,6 +70,7 @@ class cloner {
 
   bool infer_again_ = false;
   std::vector<tensor_id> unbound_;
+  index_set needed_variables_;              // unless all are
   std::vector<std::uint32_t> copies_;       // dense indices of the ops to copy, ascending
   std::vector<op_id> frozen_reads_;         // ascending
   std::vector<op_id> random_ops_;           // of the source

@@ -42,22 +42,32 @@ bool cloner::is_cut(tensor_id t) const {
 }
 
 void cloner::decide_variables() {
-  std::uint32_t next = next_variable(target_).value;
-  const VariableStore& store = source_.store();
   for (const variable_id v : r_.variables) {
     const variable_info& info = source_.variable_of(v);
-    variable_image image{v, {}, options_.decide ? options_.decide(source_, info) : options_.policy};
-    const bool needs_value =
-        image.policy == variable_policy::copied || image.policy == variable_policy::frozen;
-    if (needs_value && !store.initialized(v)) {
-      refuse_policy(source_, v, image.policy == variable_policy::copied ? "copy" : "freeze");
+    data_->images.push_back({v, {}, options_.decide ? options_.decide(source_, info) : options_.policy});
+  }
+}
+
+// A variable that only the initial value or an update of a frozen or shared variable reads is not made again.
+void cloner::settle_variables() {
+  const bool all = data_->copy_of_place.empty();
+  const VariableStore& store = source_.store();
+  std::uint32_t next = next_variable(target_).value;
+  for (variable_image& image : data_->images) {
+    if (!all && !needed_variables_.contains(image.source.value)) {
+      const std::uint32_t read = place_of(source_.variable_of(image.source).read.op);
+      if (data_->copy_of_place[read] == clone_data::itself) image.image = image.source;
+      continue;
+    }
+    const bool copied = image.policy == variable_policy::copied;
+    if ((copied || image.policy == variable_policy::frozen) && !store.initialized(image.source)) {
+      refuse_policy(source_, image.source, copied ? "copy" : "freeze");
     }
     if (is_new(image)) {
       image.image = variable_id{next++};
     } else if (image.policy == variable_policy::shared) {
-      image.image = v;
+      image.image = image.source;
     }
-    data_->images.push_back(image);
   }
 }
 
@@ -90,6 +100,7 @@ void cloner::select_ops() {
     }
   }
   data_->count = static_cast<std::uint32_t>(copies_.size());
+  settle_variables();
   check_references();
 }
 
@@ -107,6 +118,7 @@ void cloner::select_needed() {
     const variable_id v = read_by(producer);
     const variable_image* image = v.valid() ? data_->image_of(v) : nullptr;
     if (image != nullptr && !is_new(*image)) {
+      needed_variables_.insert(v.value);
       const bool frozen = image->policy == variable_policy::frozen;
       state[place] = frozen ? clone_data::replaced : clone_data::itself;
       if (frozen) frozen_reads_.push_back(t.id(producer));
@@ -116,6 +128,7 @@ void cloner::select_needed() {
     open.push_back(producer);
   };
   const auto on_variable = [&](variable_id v) {
+    needed_variables_.insert(v.value);
     const variable_image* image = data_->image_of(v);
     return image != nullptr && is_new(*image) && bundled.insert(v.value);
   };

@@ -16,7 +16,8 @@ both_graphs graphs_of(const clone_data& d) {
           detail::graph_behind(d.slot, d.generation, "a clone")};
 }
 
-bool owned(const variable_image& image) {
+bool owned(const clone_data& d, const variable_image& image) {
+  if (!image.image.valid() || (d.same_graph && image.image == image.source)) return false;
   return image.policy == variable_policy::fresh || image.policy == variable_policy::copied;
 }
 
@@ -47,7 +48,7 @@ void copy_values(const Clone& clone) {
   const both_graphs g = graphs_of(d);
   std::vector<std::pair<variable_id, Array>> values;
   for (const variable_image& image : d.images) {
-    if (!owned(image)) continue;
+    if (!owned(d, image)) continue;
     require_value(g.source, image.source, "copied");
     values.emplace_back(image.image, g.source.store().get(image.source));
   }
@@ -59,7 +60,7 @@ void swap_values(const Clone& clone) {
   const both_graphs g = graphs_of(d);
   std::vector<std::pair<variable_id, Array>> to_source, to_target;
   for (const variable_image& image : d.images) {
-    if (!owned(image)) continue;
+    if (!owned(d, image)) continue;
     require_value(g.source, image.source, "swapped");
     require_value(g.target, image.image, "swapped");
     to_source.emplace_back(image.source, g.target.store().get(image.image));

@@ -24,7 +24,7 @@ HEADERS = {
     "runtime": "core schema tensor graph ops surgery",
     "io": "core schema tensor graph ops runtime",
     "report": "core schema tensor graph surgery",
-    "fuse": "core schema tensor graph ops dsl lower runtime",
+    "static": "core schema tensor graph ops dsl lower runtime",
 }
 # What the sources of a layer may include beyond that. `kernels` and `cli` exist only under src.
 SOURCES = {
@@ -39,7 +39,7 @@ ALLOWED_IN_SRC = {layer: LAYERS[layer] | set(SOURCES.get(layer, "").split()) for
 
 UMBRELLA = "graft/graft.hpp"
 # What a user of the umbrella header must not pay for, not even through another header.
-NOT_BEHIND_UMBRELLA = re.compile(r"graft/graph/boost\.hpp|graft/fuse|boost/graph/|xsimd")
+NOT_BEHIND_UMBRELLA = re.compile(r"graft/graph/boost\.hpp|graft/static|boost/graph/|xsimd")
 
 # Libraries from outside: a pattern for the include and a rule of where it may stand.
 # Each rule is a predicate on (public, layer, path) and the words for the message.
@@ -106,7 +106,7 @@ def check_file(root, path):
     if layer not in LAYERS and not is_umbrella:
         yield f"{name}: the folder '{layer}' is no layer; add it to the tables of check_layers.py."
         return
-    allowed = set(HEADERS) - {"fuse"} if is_umbrella else (LAYERS if public else ALLOWED_IN_SRC)[layer]
+    allowed = set(HEADERS) - {"static"} if is_umbrella else (LAYERS if public else ALLOWED_IN_SRC)[layer]
 
     for number, target in includes(path):
         where = f"{name}:{number}: #include of {target}: "

@@ -36,7 +36,7 @@ BAD = [
     ("include/graft/extra/bad.hpp", "\n", "'extra' is no layer"),
     ("include/graft/graph/graph.hpp", "#include <boost/graph/copy.hpp>\n",
      "graft/graft.hpp -> graft/graph/graph.hpp -> boost/graph/copy.hpp"),
-    ("include/graft/graft.hpp", '#include "graft/fuse.hpp"\n', "graft/graft.hpp must not lead there"),
+    ("include/graft/graft.hpp", '#include "graft/static.hpp"\n', "graft/graft.hpp must not lead there"),
 ]
 
 

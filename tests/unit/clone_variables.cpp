@@ -503,3 +503,24 @@ TEST_CASE("the update of a data path follows the variable") {
   copy.check();
   g.validate();
 }
+
+TEST_CASE("a variable that only a frozen one's initial value reads is not made again") {
+  Graph g;
+  const auto x = input4(g, "x");
+  const auto a = make_variable<float, shape<4>>(g, "a", uniform());
+  const variable_id b = g.add_variable("b", id_of(add(a, a)), variable_role::parameter, true);
+  const auto region = extract(inputs(x), outputs(add(x, g.handle(g.variable_of(b).read))));
+  g.store().set(b, Array::full<float>({4}, 1));  // a has no value, and needs none
+  const auto frozen = clone(region, variables::by([&](const variable_info& v) {
+                              return v.id == b ? variables::frozen : variables::copied;
+                            }));
+  CHECK(frozen.variables().empty());
+  CHECK_FALSE(frozen.find(read_of(g, a)).has_value());
+  frozen.check();
+  const auto shared = clone(region, variables::by([&](const variable_info& v) {
+                              return v.id == b ? variables::shared : variables::fresh;
+                            }));
+  CHECK(shared.variables().empty());
+  CHECK(shared(read_of(g, a)) == read_of(g, a));
+  shared.check();
+}

@@ -10,9 +10,9 @@ using namespace graft;
 namespace {
 
 std::vector<std::string> names_of_variables(const Graph& g) {
-  std::vector<std::string> names;
-  for (const variable_id v : g.variables()) names.push_back(g.path_of(v));
-  return names;
+  std::vector<std::string> texts;
+  for (const variable_id v : g.variables()) texts.push_back(g.path_of(v));
+  return texts;
 }
 
 // Runs f, which must throw an E, and returns its sentence.
@@ -26,7 +26,7 @@ std::string refusal(F&& f) {
   return "nothing was thrown";
 }
 
-using names = std::vector<std::string>;
+using texts = std::vector<std::string>;
 
 }  // namespace
 
@@ -36,7 +36,7 @@ TEST_CASE("a dense layer makes a kernel and a bias in a scope of its name", "[ds
   auto y = dense<3, "logits">(relu(dense<5>(x)));
   static_assert(std::is_same_v<decltype(y), tensor<Graph, dtype::float32, shape<dyn, 3>>>);
   CHECK(names_of_variables(g) ==
-        names{"dense/kernel", "dense/bias", "logits/kernel", "logits/bias"});
+        texts{"dense/kernel", "dense/bias", "logits/kernel", "logits/bias"});
   CHECK(g.type_of(g.id(y)) == value_type::of(dtype::float32, {dyn, 3}));
   CHECK(g.variable_of(g.variables()[2]).type == value_type::of(dtype::float32, {5, 3}));
   CHECK_NOTHROW(g.validate());
@@ -141,7 +141,7 @@ TEST_CASE("scopes and modes last as long as their objects", "[dsl]") {
     dense<2>(x);
   }
   dense<2>(x);
-  CHECK(names_of_variables(g) == names{"encoder/dense/kernel", "encoder/dense/bias",
+  CHECK(names_of_variables(g) == texts{"encoder/dense/kernel", "encoder/dense/bias",
                                        "encoder/head/dense/kernel", "encoder/head/dense/bias",
                                        "dense/kernel", "dense/bias"});
   try {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <initializer_list>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 namespace graft {
@@ -82,6 +83,10 @@ class small_vector {
   }
   template <class Iterator>
   constexpr void append(Iterator first, Iterator last) {
+    if constexpr (std::is_pointer_v<Iterator>) {
+      const std::size_t wanted = size_ + static_cast<std::size_t>(last - first);
+      if (wanted > capacity_) grow(wanted);
+    }
     for (; first != last; ++first) push_back(T(*first));
   }
   /// Inserts a value before place i.

@@ -17,7 +17,9 @@ struct clone_data;
 /// What became of one variable.
 struct variable_image {
   variable_id source;
-  variable_id image;  ///< in the clone's graph; not valid for frozen variables
+  /// In the clone's graph. Not valid for frozen variables and for those that only these need; the source itself where
+  /// only a shared variable's initial value or update needs it.
+  variable_id image;
   variable_policy policy = variable_policy::fresh;
 };
 

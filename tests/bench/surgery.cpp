@@ -1,0 +1,151 @@
+// Extracting and cloning regions, against Boost.Graph on an adjacency_list with records of about the same size.
+//
+// extract: the closure of the last op, with its maps. The peer is breadth_first_visit against the edges, with a
+//   colour map of its own.
+// clone: extract plus the whole clone (variables, names, attributes, scopes, the map both ways) into a graph of its
+//   own. The peer is copy_graph, with its map one way.
+// small: a region of 10 ops in a large graph, extracted, cloned and taken back.
+#include <memory>
+
+#include <boost/graph/adjacency_list.hpp>
+#include <boost/graph/breadth_first_search.hpp>
+#include <boost/graph/copy.hpp>
+#include <boost/graph/reverse_graph.hpp>
+
+#include "graft/ops/elementwise.hpp"
+#include "graft/ops/initializers.hpp"
+#include "graft/ops/matmul.hpp"
+#include "graft/surgery/clone.hpp"
+
+#include "harness.hpp"
+
+namespace {
+
+using namespace graft;
+using row = tensor<Graph, dtype::float32, shape<dyn, 4>>;
+
+struct subject {
+  Graph g;
+  row x, y;
+  explicit subject() { x = placeholder<float, shape<dyn, 4>>(g, "x"); }
+};
+
+std::unique_ptr<subject> chain(std::size_t ops) {
+  auto s = std::make_unique<subject>();
+  s->y = s->x;
+  while (s->g.op_count() < ops) s->y = relu(s->y);
+  return s;
+}
+
+// Every op takes the one before and some earlier one.
+std::unique_ptr<subject> random_dag(std::size_t ops) {
+  auto s = std::make_unique<subject>();
+  std::vector<row> all{s->x};
+  std::uint64_t state = 1;
+  while (s->g.op_count() < ops) {
+    state = state * 6364136223846793005ull + 1442695040888963407ull;
+    all.push_back(add(all.back(), all[(state >> 33) % all.size()]));
+  }
+  s->y = all.back();
+  return s;
+}
+
+// Dense layers, each in a scope, with two variables: seven ops a layer.
+std::unique_ptr<subject> layers(std::size_t ops) {
+  auto s = std::make_unique<subject>();
+  s->y = s->x;
+  while (s->g.op_count() < ops) {
+    s->g.enter_scope("dense");
+    const auto w = make_variable<float, shape<4, 4>>(s->g, "w", glorot_uniform());
+    const auto b = make_variable<float, shape<4>>(s->g, "b", zeros());
+    s->y = relu(matmul(s->y, w) + b);
+    s->g.leave_scope();
+  }
+  return s;
+}
+
+struct record {
+  char bytes[96];
+};
+struct edge_record {
+  std::uint32_t slot, output;
+};
+using peer_graph =
+    boost::adjacency_list<boost::vecS, boost::vecS, boost::bidirectionalS, record, edge_record>;
+
+std::unique_ptr<peer_graph> as_peer(const Graph& g) {
+  auto p = std::make_unique<peer_graph>(g.op_count());
+  for (std::size_t i = 0; i < g.op_count(); ++i) {
+    const op_id op = g.op_at(i);
+    for (std::uint32_t k = 0; k < g.operand_count(op); ++k) {
+      const tensor_id t = g.operand(op, k);
+      boost::add_edge(g.index_of(t.op), i, edge_record{k, t.output}, *p);
+    }
+  }
+  return p;
+}
+
+void add_cases(bench::harness& b, const std::string& kind, std::unique_ptr<subject> (*make)(std::size_t)) {
+  for (const std::size_t n : {1000u, 10000u, 100000u, 1000000u}) {
+    const std::string name = kind + "_" + std::to_string(n);
+    bool wanted = false;
+    for (const char* topic : {"extract", "clone", "clone_within"}) {
+      for (const char* peer : {"graft", "boost"}) wanted = wanted || b.wants({topic, peer, name});
+    }
+    if (!wanted) continue;
+    const std::shared_ptr<subject> s = make(n);
+    const std::shared_ptr<peer_graph> p = as_peer(s->g);
+
+    b.add({"extract", "graft", name}, [s] { bench::keep(extract(inputs(s->x), outputs(s->y))); });
+    b.add({"extract", "boost", name}, [p] {
+      std::vector<boost::default_color_type> colours(boost::num_vertices(*p));
+      const auto reversed = boost::make_reverse_graph(*p);
+      boost::queue<std::size_t> open;
+      boost::breadth_first_visit(reversed, boost::num_vertices(*p) - 1, open, boost::bfs_visitor<>(),
+                                 boost::make_iterator_property_map(colours.begin(),
+                                                                   get(boost::vertex_index, reversed)));
+      bench::keep(colours);
+    });
+    b.add({"clone", "graft", name}, [s] {
+      Graph other;
+      bench::keep(clone(extract(inputs(s->x), outputs(s->y)), into(other, "copy")));
+    });
+    b.add({"clone", "boost", name}, [p] {
+      peer_graph copy;
+      std::vector<std::size_t> map(boost::num_vertices(*p));
+      boost::copy_graph(*p, copy, boost::orig_to_copy(boost::make_iterator_property_map(
+                                      map.begin(), get(boost::vertex_index, *p))));
+      bench::keep(copy);
+    });
+    b.add({"clone_within", "graft", name}, [s] {
+      const Graph::transaction undo(s->g);
+      bench::keep(clone(extract(inputs(s->x), outputs(s->y)), into("copy")));
+    });
+  }
+}
+
+void add_small(bench::harness& b) {
+  for (const std::size_t n : {1000u, 1000000u}) {
+    const bench::case_id id{"small", "graft", "10_in_" + std::to_string(n)};
+    if (!b.wants(id)) continue;
+    const std::shared_ptr<subject> s = chain(n);
+    row from = s->y;
+    s->y = from;
+    for (int i = 0; i < 10; ++i) s->y = relu(s->y);
+    b.add(id, [s, from] {
+      const Graph::transaction undo(s->g);
+      bench::keep(clone(extract(inputs(from), outputs(s->y)), into("copy")));
+    });
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  bench::harness b(argc, argv);
+  add_cases(b, "chain", chain);
+  add_cases(b, "random", random_dag);
+  add_cases(b, "layers", layers);
+  add_small(b);
+  return b.run();
+}
