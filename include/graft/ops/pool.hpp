@@ -88,7 +88,7 @@ inline constexpr operator_schema avg_pool2d_gradient{"avg_pool2d_gradient", 2, 2
 }  // namespace ops
 
 namespace detail {
-template <pool Options>
+template <::graft::pool Options>
 struct pool_attributes {
   static constexpr attribute_list list() { return Options.list(); }
 };
