@@ -7,6 +7,7 @@
 #include "graft/core/version.hpp"
 #include "graft/dsl/conv_layers.hpp"
 #include "graft/dsl/dense.hpp"
+#include "graft/dsl/extract.hpp"
 #include "graft/dsl/network.hpp"
 #include "graft/dsl/normalize_layers.hpp"
 #include "graft/dsl/shape_layers.hpp"

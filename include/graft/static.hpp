@@ -1,7 +1,8 @@
 // Compile-time networks as straight-line code: no graph, no session, no allocation per call.
 //
-// Opt-in: this header makes the compiler write the code of the network into the file that includes it,
-// once for the processor's baseline and once for AVX2 with FMA; the better one is chosen when it runs.
+// Opt-in: this header makes the compiler write the code of the network into the file that includes
+// it, once for the processor's baseline and once for AVX2 with FMA; the better one is chosen when
+// it runs.
 #pragma once
 
 #include <cmath>
@@ -54,7 +55,8 @@ bool has_avx2();
 [[noreturn]] void refuse_span(const char* what, std::size_t wanted, std::size_t got);
 [[noreturn]] void refuse_variable(std::string_view path, std::string_view why);
 [[noreturn]] void refuse_unloaded(std::string_view path);
-/// The value of a graph's variable by path. @throws name_error, shape_error, dtype_error, uninitialized_error
+/// The value of a graph's variable by path. @throws name_error, shape_error, dtype_error,
+/// uninitialized_error
 Array value_of(const Graph& g, std::string_view path, const dims& shape);
 
 template <const operator_schema* Schema>
@@ -67,7 +69,7 @@ constexpr void check_network() {
   constexpr const auto& p = plan_of<Net>;
   if constexpr (p.unsupported != nothing) {
     constexpr const table_op& op = Net.table().ops[p.unsupported];
-    if constexpr (op.schema == &ops::placeholder) {
+    if constexpr (p.ops[p.unsupported].what == kind::placeholder) {
       input_needs_a_batch_axis<static_cast<int>(p.values[op.outputs.first].offset)> error{};
       (void)error;
     } else {
@@ -78,7 +80,7 @@ constexpr void check_network() {
 }
 
 struct free_aligned {
-  void operator()(float* p) const { ::operator delete(p, std::align_val_t{64}); }
+  void operator()(float* p) const { ::operator delete (p, std::align_val_t{64}); }
 };
 using floats = std::unique_ptr<float[], free_aligned>;
 /// Zeros, aligned to 64 bytes.
@@ -86,17 +88,22 @@ floats make_floats(std::size_t count);
 
 }  // namespace fixed
 
-/// A compile-time network compiled to straight-line code: `static_network<mlp> f; f.load(g); f(x, y, batch);`.
+/// A compile-time network compiled to straight-line code: `static_network<mlp> f; f.load(g); f(x,
+/// y, batch);`.
 ///
-/// Sizes and places of all values are constants; the number of rows is given with each call. Computes in float32,
-/// in inference mode: dropout passes through, batch norm uses its moving statistics. Results agree with a session's
-/// within 1e-5 of the largest magnitude of an output row (the order of sums differs).
+/// Sizes and places of all values are constants; the number of rows is given with each call.
+/// Computes in float32, in inference mode: dropout passes through, batch norm uses its moving
+/// statistics. Results agree with a session's within 1e-5 of the largest magnitude of an output row
+/// (the order of sums differs).
 ///
-/// An object holds a copy of the variables and the memory for one block of rows: use one for each thread.
-/// @tparam Net a network made by net(), whose inputs and outputs are float32 with a dyn or named batch axis
+/// An object holds a copy of the variables and the memory for one block of rows: use one for each
+/// thread.
+/// @tparam Net a network made by net(), whose inputs and outputs are float32 with a dyn or named
+/// batch axis
 template <auto Net>
 class static_network {
-  static_assert(is_network<std::remove_cv_t<decltype(Net)>>, "graft: static_network takes what net() returned");
+  static_assert(is_network<std::remove_cv_t<decltype(Net)>>,
+                "graft: static_network takes what net() returned");
   static constexpr const auto& table = Net.table();
   static constexpr const auto& plan = fixed::plan_of<Net>;
 
@@ -104,7 +111,9 @@ class static_network {
   static constexpr std::size_t input_count = table.inputs.size();
   static constexpr std::size_t output_count = table.outputs.size();
 
-  static_network() : persistent_(fixed::make_floats(plan.persistent)), scratch_(fixed::make_floats(plan.scratch_per_row * plan.rows)) {
+  static_network()
+      : persistent_(fixed::make_floats(plan.persistent)),
+        scratch_(fixed::make_floats(plan.scratch_per_row * plan.rows)) {
     fixed::check_network<Net>();
   }
 
@@ -122,7 +131,8 @@ class static_network {
   }
 
   /// Takes the values of all variables from a graph, by name.
-  /// @param scope where in the graph the network was lowered or cloned to, such as "copy"; empty: the root
+  /// @param scope where in the graph the network was lowered or cloned to, such as "copy"; empty:
+  /// the root
   /// @throws name_error, shape_error, dtype_error, uninitialized_error; then nothing has changed
   void load(const Graph& g, std::string_view scope = {}) {
     std::array<Array, table.variables.size()> values;
@@ -156,21 +166,29 @@ class static_network {
   /// Runs the network on `batch` rows.
   /// @param x batch * input_size() floats
   /// @param y batch * output_size() floats, not overlapping x
-  /// @throws shape_error if a span has another size; uninitialized_error if a variable was never loaded
-  void operator()(std::span<const float> x, std::span<float> y, std::size_t batch)
-    requires(table.inputs.size() == 1 && table.outputs.size() == 1)
-  {
+  /// @throws shape_error if a span has another size; uninitialized_error if a variable was never
+  /// loaded
+  void operator()(std::span<const float> x, std::span<float> y,
+                  std::size_t batch) requires(table.inputs.size() == 1 &&
+                                              table.outputs.size() == 1) {
     run({x}, {y}, batch);
   }
   /// The same with several inputs and outputs.
-  void run(std::array<std::span<const float>, input_count> x, std::array<std::span<float>, output_count> y,
-           std::size_t batch) {
-    for (std::size_t i = 0; i < input_count; ++i) check("an input", input_size(i), x[i].size(), batch);
-    for (std::size_t i = 0; i < output_count; ++i) check("an output", output_size(i), y[i].size(), batch);
+  void run(std::array<std::span<const float>, input_count> x,
+           std::array<std::span<float>, output_count> y, std::size_t batch) {
+    for (std::size_t i = 0; i < input_count; ++i)
+      check("an input", input_size(i), x[i].size(), batch);
+    for (std::size_t i = 0; i < output_count; ++i)
+      check("an output", output_size(i), y[i].size(), batch);
     for (std::size_t i = 0; i < table.variables.size(); ++i) {
       if (needed(i) && !loaded_[i]) fixed::refuse_unloaded(table.variable_path(i));
     }
-    static const bool wide = fixed::has_avx2();
+    if constexpr (plan.unsupported == fixed::nothing) run_blocks(x, y, batch);
+  }
+
+ private:
+  void run_blocks(const std::array<std::span<const float>, input_count>& x,
+                  const std::array<std::span<float>, output_count>& y, std::size_t batch) {
     for (std::size_t row = 0; row < batch; row += plan.rows) {
       const std::size_t rows = batch - row < plan.rows ? batch - row : plan.rows;
       std::array<const float*, input_count> in{};
@@ -178,18 +196,17 @@ class static_network {
       for (std::size_t i = 0; i < input_count; ++i) in[i] = x[i].data() + row * input_size(i);
       for (std::size_t i = 0; i < output_count; ++i) out[i] = y[i].data() + row * output_size(i);
       const fixed::memory m{in.data(), out.data(), scratch_.get(), persistent_.get()};
-      dispatch(m, rows, wide);
+      dispatch(m, rows, wide_);
       copy_outputs(m, rows, std::make_index_sequence<output_count>{});
     }
   }
-
- private:
   static constexpr bool needed(std::size_t variable) {
     return plan.values[table.variables[variable].value].where == fixed::place::persistent;
   }
   static void check(const char* what, std::size_t size, std::size_t got, std::size_t batch) {
     std::size_t wanted = 0;
-    if (__builtin_mul_overflow(size, batch, &wanted) || wanted != got) fixed::refuse_span(what, wanted, got);
+    if (__builtin_mul_overflow(size, batch, &wanted) || wanted != got)
+      fixed::refuse_span(what, wanted, got);
   }
   void copy(std::size_t variable, std::span<const float> values) {
     float* const to = persistent_.get() + plan.values[table.variables[variable].value].offset;
@@ -209,7 +226,7 @@ class static_network {
     const fixed::memory m{nullptr, nullptr, nullptr, persistent_.get()};
     fixed::baseline::prepare<Net>(m);
     for (std::uint32_t i = 0; i < table.ops.size(); ++i) {
-      if (!plan.ops[i].runs || table.ops[i].schema != &ops::matmul) continue;
+      if (!plan.ops[i].runs || plan.ops[i].what != fixed::kind::matmul) continue;
       const table_op& op = table.ops[i];
       const bool transposed = table.integer_of(op, "transpose_b") != 0;
       const std::uint32_t w = table.operand(op, 1);
@@ -244,6 +261,7 @@ class static_network {
 
   fixed::floats persistent_;
   fixed::floats scratch_;
+  bool wide_ = fixed::has_avx2();
   std::array<bool, table.variables.size()> loaded_{};
 };
 

@@ -10,8 +10,8 @@ namespace graft {
 
 namespace {
 
-// Names that do not pack into an extent, for the whole process: equal names must be equal extents in
-// every graph.
+// Names that do not pack into an extent, for the whole process: equal names must be equal extents
+// in every graph.
 struct long_names {
   std::mutex guard;
   std::deque<std::string> names;
@@ -78,10 +78,11 @@ std::string to_string(const dims& shape) {
 namespace detail {
 
 void throw_size_overflow(std::span<const extent> shape) {
-  throw size_error({.asked = "the number of elements of " + to_string(dims(shape)) + " was to be counted",
-                    .found = "it does not fit in 63 bits",
-                    .where = {},
-                    .hint = "check the shape"});
+  throw size_error(
+      {.asked = "the number of elements of " + to_string(dims(shape)) + " was to be counted",
+       .found = "it does not fit in 63 bits",
+       .where = {},
+       .hint = "check the shape"});
 }
 
 }  // namespace detail

@@ -46,11 +46,12 @@ void refuse_rank(std::string_view label, std::size_t needed, const value_type& g
 }
 
 void refuse_unknown(std::string_view label, const value_type& got) {
-  layer_refuses(label, {.clause = "element type, rank and the extent that decides the shape of a variable "
-                                  "must be known",
-                        .needs = {},
-                        .got = got,
-                        .hint = "view the operand with as<T, shape<...>>(x)"});
+  layer_refuses(label,
+                {.clause = "element type, rank and the extent that decides the shape of a variable "
+                           "must be known",
+                 .needs = {},
+                 .got = got,
+                 .hint = "view the operand with as<T, shape<...>>(x)"});
 }
 
 void refuse_rate(std::string_view label, double rate) {
@@ -60,8 +61,8 @@ void refuse_rate(std::string_view label, double rate) {
 }
 
 void recorder_refuses(const char* schema, const problem& why) {
-  throw_problem({std::string(schema) + " was recorded", std::string(why.clause) + ": " + compared(why),
-                 "", why.hint},
+  throw_problem({std::string(schema) + " was recorded",
+                 std::string(why.clause) + ": " + compared(why), "", why.hint},
                 why.about_type);
 }
 

@@ -11,9 +11,11 @@ namespace graft::detail {
 using tables = Graph::tables;
 inline constexpr std::uint32_t none = tables::none;
 
-// --- Names (names.cpp) --------------------------------------------------------------------------------
+// --- Names (names.cpp)
+// --------------------------------------------------------------------------------
 
-/// A name in parts: "add_12" is ("add", 12), "add" and "add_0" and "add_01" are themselves with ordinal 0.
+/// A name in parts: "add_12" is ("add", 12), "add" and "add_0" and "add_01" are themselves with
+/// ordinal 0.
 struct parsed_name {
   std::string_view base;
   std::uint32_t ordinal = 0;
@@ -33,8 +35,8 @@ void count_names(tables& t, std::uint32_t scope);
 std::uint32_t take_name(tables& t, std::uint32_t scope, std::uint32_t base, std::uint32_t ordinal,
                         name_kind kind);
 /// What take_name would answer.
-std::uint32_t next_ordinal(tables& t, std::uint32_t scope, std::uint32_t base, std::uint32_t ordinal,
-                           name_kind kind);
+std::uint32_t next_ordinal(tables& t, std::uint32_t scope, std::uint32_t base,
+                           std::uint32_t ordinal, name_kind kind);
 std::string full_name(const tables& t, std::uint32_t name, std::uint32_t ordinal);
 std::string path_of_scope(const tables& t, std::uint32_t scope);
 std::string path_of_op(const tables& t, std::uint32_t op);
@@ -44,7 +46,8 @@ std::uint32_t append_scope(tables& t, std::uint32_t parent, std::string_view nam
 /// Number of a source file in t.files; may throw.
 std::uint32_t file_number(tables& t, const char* file);
 
-// --- Pools (storage.cpp) --------------------------------------------------------------------------------
+// --- Pools (storage.cpp)
+// --------------------------------------------------------------------------------
 
 /// Appends an edge to the use list of its producer.
 inline void link_use(tables& t, std::uint32_t e) {
@@ -69,8 +72,8 @@ bool has_references(const attribute_list& attributes);
 void reserve_ops(tables& t, std::size_t count);
 /// Gives ids to the op records from `first` on; the room must have been reserved.
 void give_ids(tables& t, std::uint32_t first);
-/// Stores an output's type; where the extents equal those of an operand they are shared. Room must have been
-/// reserved.
+/// Stores an output's type; where the extents equal those of an operand they are shared. Room must
+/// have been reserved.
 tables::output_record store_type(tables& t, const value_type& type, std::uint32_t op);
 /// Changes the number that tells whether something changed.
 inline void touch(tables& t) { ++t.version; }
@@ -79,7 +82,8 @@ bool reaches(const tables& t, std::uint32_t from, std::uint32_t to);
 void link_control(tables& t, std::uint32_t before, std::uint32_t after);  // room reserved
 bool has_control(const tables& t, std::uint32_t before, std::uint32_t after);
 
-// --- Rules (rules.cpp) ------------------------------------------------------------------------------------
+// --- Rules (rules.cpp)
+// ------------------------------------------------------------------------------------
 
 /// What a message says of an op that is about to be.
 struct op_in_words {
@@ -92,8 +96,8 @@ std::string where(source_line line);
 /// Throws the sentence of a shape rule's problem.
 [[noreturn]] void refuse_operands(const op_in_words& op, std::span<const value_type> operands,
                                   const problem& why);
-/// Checks what the graph knows and the rule does not: references in attributes, the types of updates.
-/// Refines the outputs of updates.
+/// Checks what the graph knows and the rule does not: references in attributes, the types of
+/// updates. Refines the outputs of updates.
 void check_op(const tables& t, const op_in_words& op, const attribute_list& attributes,
               std::span<const value_type> operands, inferred& answer);
 /// Runs the rule and the checks for an op that is there.
@@ -104,7 +108,8 @@ void infer_downstream(tables& t, std::vector<std::uint32_t> ops);
 bool may_be(const value_type& wanted, const value_type& got);
 bool is_operator(const operator_schema& schema, const operator_schema& known);
 
-// --- Undo (transaction.cpp) ----------------------------------------------------------------------------------
+// --- Undo (transaction.cpp)
+// ----------------------------------------------------------------------------------
 
 /// Begins a transaction; returns its mark.
 std::size_t begin(tables& t);
@@ -137,8 +142,9 @@ void note(tables& t, F&& undo) {
   t.edits.push_back({t.edges.size(), t.controls.size(), std::forward<F>(undo)});
 }
 /// Adds an op of any operator, variable reads included, to the current scope. Dense index.
-std::uint32_t append_op(tables& t, const operator_schema& schema, std::span<const tensor_id> operands,
-                        const attribute_list& attributes, std::string_view name, source_line line);
+std::uint32_t append_op(tables& t, const operator_schema& schema,
+                        std::span<const tensor_id> operands, const attribute_list& attributes,
+                        std::string_view name, source_line line);
 /// Stamps an op as edited; call inside a transaction.
 void stamp(tables& t, std::uint32_t op);
 

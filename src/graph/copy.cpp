@@ -12,7 +12,8 @@
 
 namespace graft::detail {
 
-// --- Places -----------------------------------------------------------------------------------------------
+// --- Places
+// -----------------------------------------------------------------------------------------------
 
 place_map::place_map(std::span<const std::uint32_t> sorted) {
   if (sorted.empty()) return;
@@ -39,7 +40,8 @@ std::uint32_t place_map::find_hashed(std::uint32_t index) const {
   return table_[at].place;
 }
 
-// --- Copying ------------------------------------------------------------------------------------------------
+// --- Copying
+// ------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -90,8 +92,8 @@ class copier {
 
  private:
   [[nodiscard]] bool is_cut(std::uint32_t op, std::uint32_t output) const {
-    return !request_.cut.empty() &&
-           std::binary_search(request_.cut.begin(), request_.cut.end(), tensor_id{from_.id(op), output});
+    return !request_.cut.empty() && std::binary_search(request_.cut.begin(), request_.cut.end(),
+                                                       tensor_id{from_.id(op), output});
   }
 
   void prepare() {
@@ -338,7 +340,8 @@ copied_ops append_copy(const copy_request& request) {
   return copier(request).run();
 }
 
-// --- Variables, scopes, constants -----------------------------------------------------------------------------
+// --- Variables, scopes, constants
+// -----------------------------------------------------------------------------
 
 variable_id next_variable(const Graph& g) {
   return {static_cast<std::uint32_t>(g.data().variables.size())};
@@ -352,10 +355,11 @@ variable_id append_variable(Graph& g, variable_info info, std::shared_ptr<variab
   const tables::op_record& r = t.ops[read];
   if (!is_operator(*r.schema, ops::variable) ||
       t.attribute_lists[r.attributes].integer("variable", -1) != id.value) {
-    throw graph_error({.asked = "variable " + std::to_string(id.value) + " was to be registered",
-                       .found = "'" + path_of_op(t, read) + "' does not read it",
-                       .where = {},
-                       .hint = "set the attribute \"variable\" of its read op to the next variable's id"});
+    throw graph_error(
+        {.asked = "variable " + std::to_string(id.value) + " was to be registered",
+         .found = "'" + path_of_op(t, read) + "' does not read it",
+         .where = {},
+         .hint = "set the attribute \"variable\" of its read op to the next variable's id"});
   }
   if (cell == nullptr) cell = std::make_shared<variable_cell>();
   info.id = id;
@@ -374,7 +378,8 @@ variable_id append_variable(Graph& g, variable_info info, std::shared_ptr<variab
 
 scope_id append_scope(Graph& g, scope_id parent, std::string_view name) {
   tables& t = g.data();
-  if (parent.value >= t.scopes.size()) refuse("their scope was to be under one that does not exist");
+  if (parent.value >= t.scopes.size())
+    refuse("their scope was to be under one that does not exist");
   return {append_scope(t, parent.value, name)};
 }
 

@@ -11,8 +11,8 @@
 
 namespace graft::detail {
 
-/// Finds the place of an op in a sorted list of dense indices, in memory of the list's size (not of the
-/// graph's): an array over [first, last] where the list is dense enough, else a hash table.
+/// Finds the place of an op in a sorted list of dense indices, in memory of the list's size (not of
+/// the graph's): an array over [first, last] where the list is dense enough, else a hash table.
 class place_map {
  public:
   static constexpr std::uint32_t none = 0xffffffffu;
@@ -50,32 +50,35 @@ struct copy_request {
   /// Places of `ops`; made by append_copy if nullptr.
   const place_map* places = nullptr;
 
-  /// Outputs of copied ops that count as outside, so that `outside` is asked for them too (a boundary tensor
-  /// whose op is copied for another output). Sorted; usually empty.
+  /// Outputs of copied ops that count as outside, so that `outside` is asked for them too (a
+  /// boundary tensor whose op is copied for another output). Sorted; usually empty.
   std::span<const tensor_id> cut;
 
-  /// The tensor of `to` that an operand whose producer is not copied (or is in `cut`) becomes. Asked once
-  /// for each such operand, so it should be cheap; may be empty if there is none. All callbacks are called
-  /// before ops are appended, so they may make scopes, constants or placeholders in `to`.
+  /// The tensor of `to` that an operand whose producer is not copied (or is in `cut`) becomes.
+  /// Asked once for each such operand, so it should be cheap; may be empty if there is none. All
+  /// callbacks are called before ops are appended, so they may make scopes, constants or
+  /// placeholders in `to`.
   function_view<tensor_id(tensor_id)> outside;
 
-  /// The scope of `to` that the ops of a scope of `from` go to. Asked once for each scope met (the answers are
-  /// kept in a table of the region's size). Usually made by the caller before, by `to.enter_scope`.
-  /// Names are copied as they are into scopes that held no op before; elsewhere they are made unique.
+  /// The scope of `to` that the ops of a scope of `from` go to. Asked once for each scope met (the
+  /// answers are kept in a table of the region's size). Usually made by the caller before, by
+  /// `to.enter_scope`. Names are copied as they are into scopes that held no op before; elsewhere
+  /// they are made unique.
   function_view<scope_id(scope_id)> scope;
 
-  /// Called for the ops whose attributes refer to variables, constants or bodies, and for the ops whose schema
-  /// has a trait in `ask_traits`, with a copy of the attributes to change in place. Without it such
-  /// references are kept, which is right within one graph only. Strings must live until append_copy returns.
+  /// Called for the ops whose attributes refer to variables, constants or bodies, and for the ops
+  /// whose schema has a trait in `ask_traits`, with a copy of the attributes to change in place.
+  /// Without it such references are kept, which is right within one graph only. Strings must live
+  /// until append_copy returns.
   function_view<void(op_id old_op, attribute_list&)> attributes;
   unsigned ask_traits = 0;  ///< e.g. ops::modal | ops::random
 
-  /// The op of `to` that takes the place of one outside the region which an op of the region waits for by a
-  /// control edge; an invalid id drops the edge. Without it such edges are dropped.
+  /// The op of `to` that takes the place of one outside the region which an op of the region waits
+  /// for by a control edge; an invalid id drops the edge. Without it such edges are dropped.
   function_view<op_id(op_id)> control_outside;
 
-  /// True: types are worked out anew once the ops are there, with the errors of Graph::add. Variables that are not
-  /// registered yet are taken to have the type that their read op has.
+  /// True: types are worked out anew once the ops are there, with the errors of Graph::add.
+  /// Variables that are not registered yet are taken to have the type that their read op has.
   bool infer_again = false;
 };
 
@@ -90,18 +93,19 @@ struct copied_ops {
 
 /// Appends copies of ops, their operands, attributes and types, in the order of the request.
 ///
-/// Types are copied as they are unless `infer_again` is set, as it must be where outside operands or changed
-/// attributes may lead to other types.
+/// Types are copied as they are unless `infer_again` is set, as it must be where outside operands
+/// or changed attributes may lead to other types.
 ///
 /// Variables are not made: see append_variable. On an exception `to` is as before.
 /// Complexity: linear in the region, about 15 ns an op, independent of the size of both graphs.
 copied_ops append_copy(const copy_request& request);
 
-/// Registers a variable whose read op was copied already. Its id is the next one, `next_variable(g)`, which the read
-/// op's attribute "variable" must name.
+/// Registers a variable whose read op was copied already. Its id is the next one,
+/// `next_variable(g)`, which the read op's attribute "variable" must name.
 /// @param info read, initial, role, trainable, origin, stream_key, own_updates; `id` is set here
 /// @param cell shared with another variable; empty: a new one without a value
-variable_id append_variable(Graph& g, variable_info info, std::shared_ptr<variable_cell> cell = nullptr);
+variable_id append_variable(Graph& g, variable_info info,
+                            std::shared_ptr<variable_cell> cell = nullptr);
 
 /// The id that the next variable will get.
 variable_id next_variable(const Graph& g);
@@ -115,7 +119,8 @@ bool name_is_free(const Graph& g, scope_id scope, std::string_view name);
 /// True if a scope of that name may be made under the parent as it is.
 bool scope_name_is_free(const Graph& g, scope_id parent, std::string_view name);
 
-/// Adds a value as a constant of the graph without an op, for attributes of attribute_kind::constant.
+/// Adds a value as a constant of the graph without an op, for attributes of
+/// attribute_kind::constant.
 std::int64_t append_constant(Graph& g, Array value);
 
 /// The stream key of a path: a hash that is the same on every machine.

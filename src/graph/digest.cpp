@@ -33,7 +33,8 @@ class hasher {
     word(s.size());
     bytes(s.data(), s.size());
   }
-  // Names too long to pack are numbered in the order they came: the name itself is the same everywhere.
+  // Names too long to pack are numbered in the order they came: the name itself is the same
+  // everywhere.
   void shape(std::span<const extent> extents) {
     word(extents.size());
     for (const extent e : extents) {
@@ -90,9 +91,7 @@ class digester {
     return id.value < numbers_.size() ? numbers_[id.value] : no_id;
   }
 
-  void tensor(tensor_id t) {
-    out_.word(std::uint64_t{t_.index(t.op)} << 32 | t.output);
-  }
+  void tensor(tensor_id t) { out_.word(std::uint64_t{t_.index(t.op)} << 32 | t.output); }
 
   void op(std::uint32_t i) {
     const Graph::tables::op_record& r = t_.ops[i];
@@ -112,7 +111,8 @@ class digester {
     }
     // The uses, so that an undone edit that left them in another order shows.
     for (std::uint32_t e = r.first_use; e != detail::none; e = t_.edges[e].next_use) {
-      out_.word(std::uint64_t{t_.edges[e].user} << 32 | (e - t_.ops[t_.edges[e].user].first_operand));
+      out_.word(std::uint64_t{t_.edges[e].user} << 32 |
+                (e - t_.ops[t_.edges[e].user].first_operand));
     }
     for (std::uint32_t c = r.control_in; c != detail::none; c = t_.controls[c].next_in) {
       out_.word(t_.controls[c].before);
@@ -128,15 +128,27 @@ class digester {
     h.word(static_cast<std::uint64_t>(a.kind));
     switch (a.kind) {
       case attribute_kind::integer:
-      case attribute_kind::type: h.word(static_cast<std::uint64_t>(a.integer)); break;
-      case attribute_kind::real: h.word(std::bit_cast<std::uint64_t>(a.real)); break;
-      case attribute_kind::integers: h.shape(a.integers); break;
-      case attribute_kind::string: h.text(a.string); break;
-      case attribute_kind::constant: h.array(g_.constant(a.integer)); break;
+      case attribute_kind::type:
+        h.word(static_cast<std::uint64_t>(a.integer));
+        break;
+      case attribute_kind::real:
+        h.word(std::bit_cast<std::uint64_t>(a.real));
+        break;
+      case attribute_kind::integers:
+        h.shape(a.integers);
+        break;
+      case attribute_kind::string:
+        h.text(a.string);
+        break;
+      case attribute_kind::constant:
+        h.array(g_.constant(a.integer));
+        break;
       case attribute_kind::variable:
         h.word(number({static_cast<std::uint32_t>(a.integer)}));
         break;
-      case attribute_kind::body: h.word(g_.body(a.integer).digest()); break;
+      case attribute_kind::body:
+        h.word(g_.body(a.integer).digest());
+        break;
     }
     return h.value();
   }

@@ -81,10 +81,11 @@ void Graph::remove_control_edge(op_id before, op_id after) {
   std::uint32_t c = t.ops[to].control_in, in = none, out = none;
   for (; c != none && t.controls[c].before != from; c = t.controls[c].next_in) in = c;
   if (c == none) {
-    throw graph_error({.asked = "'" + path_of(after) + "' was to wait no more for '" + path_of(before) + "'",
-                       .found = "there is no control edge between them",
-                       .where = {},
-                       .hint = "remove edges that control_predecessors lists"});
+    throw graph_error(
+        {.asked = "'" + path_of(after) + "' was to wait no more for '" + path_of(before) + "'",
+         .found = "there is no control edge between them",
+         .where = {},
+         .hint = "remove edges that control_predecessors lists"});
   }
   for (std::uint32_t i = t.ops[from].control_out; i != c; i = t.controls[i].next_out) out = i;
   detail::steps all(t);

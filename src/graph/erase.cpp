@@ -54,7 +54,8 @@ class eraser {
         continue;
       }
       for (std::uint32_t e = r.first_use; e != none; e = t_.edges[e].next_use) {
-        if (!gone_[t_.edges[e].user]) refuse(i, "'" + detail::path_of_op(t_, t_.edges[e].user) + "' takes it");
+        if (!gone_[t_.edges[e].user])
+          refuse(i, "'" + detail::path_of_op(t_, t_.edges[e].user) + "' takes it");
       }
     }
     for (const variable_info& v : t_.variables) {
@@ -155,7 +156,8 @@ class eraser {
         continue;
       }
       const std::uint32_t at = made.controls.size();
-      made.controls.push_back({before, after, made.ops[before].control_out, made.ops[after].control_in});
+      made.controls.push_back(
+          {before, after, made.ops[before].control_out, made.ops[after].control_in});
       made.ops[before].control_out = made.ops[after].control_in = at;
     }
   }

@@ -11,7 +11,8 @@ namespace graft {
 
 using detail::none;
 
-// --- Life ---------------------------------------------------------------------------------------------
+// --- Life
+// ---------------------------------------------------------------------------------------------
 
 Graph::Graph() : tables_(std::make_unique<tables>()), store_(std::make_shared<VariableStore>()) {
   tables_->store = store_.get();
@@ -49,7 +50,7 @@ void Graph::refuse_moved() {
 void Graph::tables::refuse(op_id op) const {
   const bool was_there = op.value < next_id;
   throw handle_error({.asked = "op " + std::to_string(op.value) + " was asked for",
-                      .found = !op.valid()  ? "the id is empty"
+                      .found = !op.valid() ? "the id is empty"
                                : was_there ? "the op was removed"
                                            : "the graph has no such op",
                       .where = {},
@@ -65,7 +66,8 @@ void Graph::tables::refuse(tensor_id t) const {
                       .hint = "outputs count from 0"});
 }
 
-// --- Adding -------------------------------------------------------------------------------------------
+// --- Adding
+// -------------------------------------------------------------------------------------------
 
 namespace detail {
 
@@ -112,8 +114,8 @@ std::uint32_t append_op(Graph::tables& t, const operator_schema& schema,
                    t.outputs.size(), static_cast<std::uint32_t>(answer.outputs.size()), stored,
                    scope, base, ordinal, none, none, none, none, file, line.line, 0});
   for (const tensor_id& o : operands) {
-    t.edges.push_back({t.ids_are_indices ? o.op.value : t.index_of_id[o.op.value], o.output, op, none,
-                       none});
+    t.edges.push_back(
+        {t.ids_are_indices ? o.op.value : t.index_of_id[o.op.value], o.output, op, none, none});
     link_use(t, t.edges.size() - 1);
   }
   for (const value_type& v : answer.outputs) t.outputs.push_back(store_type(t, v, op));
@@ -161,10 +163,11 @@ void Graph::add_control_edge(op_id before, op_id after) {
   const std::uint32_t from = t.index(before), to = t.index(after);
   if (detail::has_control(t, from, to)) return;
   if (detail::reaches(t, to, from)) {
-    throw graph_error({.asked = "'" + path_of(after) + "' was to run after '" + path_of(before) + "'",
-                       .found = from == to ? "they are the same op" : "the second depends on the first",
-                       .where = {},
-                       .hint = "a graph has no cycles"});
+    throw graph_error(
+        {.asked = "'" + path_of(after) + "' was to run after '" + path_of(before) + "'",
+         .found = from == to ? "they are the same op" : "the second depends on the first",
+         .where = {},
+         .hint = "a graph has no cycles"});
   }
   detail::steps all(t);
   t.controls.reserve(1);
@@ -174,7 +177,8 @@ void Graph::add_control_edge(op_id before, op_id after) {
   all.commit();
 }
 
-// --- Ops ------------------------------------------------------------------------------------------------
+// --- Ops
+// ------------------------------------------------------------------------------------------------
 
 std::size_t Graph::op_count() const { return data().ops.size(); }
 std::uint32_t Graph::op_id_bound() const { return data().next_id; }
@@ -203,16 +207,19 @@ const attribute_list& Graph::attributes_of(op_id op) const {
 std::uint32_t Graph::operand_count(op_id op) const {
   return data().ops[data().index(op)].operand_count;
 }
-std::uint32_t Graph::output_count(op_id op) const { return data().ops[data().index(op)].output_count; }
+std::uint32_t Graph::output_count(op_id op) const {
+  return data().ops[data().index(op)].output_count;
+}
 
 tensor_id Graph::operand(op_id op, std::uint32_t i) const {
   const tables& t = data();
   const std::uint32_t at = t.index(op);
   if (i >= t.ops[at].operand_count) {
-    throw handle_error({.asked = "operand " + std::to_string(i) + " of '" + path_of(op) + "' was asked for",
-                        .found = "the op has " + std::to_string(t.ops[at].operand_count) + " operands",
-                        .where = {},
-                        .hint = "operands count from 0"});
+    throw handle_error(
+        {.asked = "operand " + std::to_string(i) + " of '" + path_of(op) + "' was asked for",
+         .found = "the op has " + std::to_string(t.ops[at].operand_count) + " operands",
+         .where = {},
+         .hint = "operands count from 0"});
   }
   const tables::edge& e = t.edges[t.ops[at].first_operand + i];
   return {t.id(e.producer), e.output};
@@ -251,7 +258,8 @@ source_line Graph::line_of(op_id op) const {
   return {r.file == none ? "" : t.files[r.file].text, r.line};
 }
 
-// --- Tensors --------------------------------------------------------------------------------------------
+// --- Tensors
+// --------------------------------------------------------------------------------------------
 
 value_type Graph::type_of(tensor_id id) const {
   const tables& t = data();
@@ -285,50 +293,5 @@ tensor_id Graph::id(const graph_reference& r) const {
   (void)t.index(r.id);
   return r.id;
 }
-
-// --- Constants, bodies --------------------------------------------------------------------------------------
-
-namespace {
-
-[[noreturn]] void refuse_number(const char* what, std::int64_t index, std::size_t count) {
-  throw handle_error({.asked = std::string(what) + " " + std::to_string(index) + " was asked for",
-                      .found = "the graph has " + std::to_string(count),
-                      .where = {},
-                      .hint = "use the numbers in the attributes of this graph's ops"});
-}
-
-}  // namespace
-
-const Array& Graph::constant(std::int64_t index) const {
-  const tables& t = data();
-  if (index < 0 || static_cast<std::uint64_t>(index) >= t.constants.size()) {
-    refuse_number("constant", index, t.constants.size());
-  }
-  return t.constants[static_cast<std::size_t>(index)];
-}
-
-const Graph& Graph::body(std::int64_t index) const {
-  const tables& t = data();
-  if (index < 0 || static_cast<std::uint64_t>(index) >= t.bodies.size()) {
-    refuse_number("body", index, t.bodies.size());
-  }
-  return *t.bodies[static_cast<std::size_t>(index)];
-}
-
-std::int64_t Graph::add_body(std::unique_ptr<Graph> body) {
-  tables& t = data();
-  if (body == nullptr) {
-    throw argument_error({.asked = "a body was to be added",
-                          .found = "it is empty",
-                          .where = {},
-                          .hint = "give a graph"});
-  }
-  body->validate();
-  t.bodies.push_back(std::move(body));
-  detail::touch(t);
-  return static_cast<std::int64_t>(t.bodies.size() - 1);
-}
-
-std::size_t Graph::body_count() const { return data().bodies.size(); }
 
 }  // namespace graft

@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "graft/core/error.hpp"
@@ -53,7 +54,8 @@ void free_slot(graph_slot* slot) noexcept {
 }
 
 void check_as(const any_tensor& tensor, const value_type& wanted) {
-  const Graph& g = target_traits<Graph>::target_of(tensor.ref());
+  (void)target_traits<Graph>::target_of(tensor.ref());  // refuses what is gone
+  const Graph& g = *tensor.ref().slot->graph.load();
   const tensor_id id = g.id(tensor);
   const value_type found = g.type_of(id);
   // Where it was declared tells more than where it is viewed.
@@ -74,21 +76,37 @@ using traits = target_traits<Graph>;
 
 Graph& traits::target_of(const reference& r) {
   Graph* g = r.slot == nullptr ? nullptr : r.slot->graph.load();
-  if (g != nullptr && r.slot->generation == r.generation) return *g;
+  if (g != nullptr && r.slot->generation == r.generation) {
+    // What is built goes to the innermost body that is open.
+    while (Graph* body = g->current_body()) g = body;
+    return *g;
+  }
   throw handle_error({.asked = "a tensor was used",
                       .found = r.slot == nullptr ? "its handle is empty" : "its graph is gone",
                       .where = {},
                       .hint = "keep the graph alive as long as its handles are used"});
 }
 
-value_type traits::type_of(const reference& r) { return target_of(r).type_of(r.id); }
+value_type traits::type_of(const reference& r) {
+  (void)target_of(r);  // refuses what is gone
+  return r.slot->graph.load()->type_of(r.id);
+}
 
 traits::references traits::add(Graph& g, const operator_schema& schema,
-                               std::span<const reference> operands, const attribute_list& attributes,
-                               std::string_view name, source_line line) {
+                               std::span<const reference> operands,
+                               const attribute_list& attributes, std::string_view name,
+                               source_line line) {
   small_vector<tensor_id, 4> ids;
-  for (const reference& r : operands) ids.push_back(g.id(r));
+  std::optional<detail::steps> all;  // captures go if the op is refused
+  for (const reference& r : operands) {
+    // A body takes tensors of the graphs around it.
+    const bool outer = r.slot != g.slot() && g.data().around != nullptr && r.slot != nullptr;
+    if (outer) (void)target_of(r);
+    if (outer && !all) all.emplace(g.data());
+    ids.push_back(outer ? g.capture(r) : g.id(r));
+  }
   const op_id op = g.add(schema, ids, attributes, name, line);
+  if (all) all->commit();
   references result;
   const std::uint32_t generation = g.slot()->generation;
   const std::uint32_t count = g.output_count(op);
@@ -97,7 +115,12 @@ traits::references traits::add(Graph& g, const operator_schema& schema,
 }
 
 traits::reference traits::add_variable(Graph& g, const variable_spec& spec, source_line line) {
-  return g.handle(g.variable_of(g.add_variable(spec, line)).read).ref();
+  // Bodies run many times, variables are one: they belong to the outermost graph.
+  Graph* owner = &g;
+  while (owner->data().around != nullptr) owner = owner->data().around->graph;
+  const reference read =
+      owner->handle(owner->variable_of(owner->add_variable(spec, line)).read).ref();
+  return owner == &g ? read : g.handle(g.capture(read)).ref();
 }
 
 void traits::enter_scope(Graph& g, std::string_view name) { g.enter_scope(name); }

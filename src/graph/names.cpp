@@ -28,7 +28,8 @@ constexpr std::size_t block_bytes = 4096;
 
 }  // namespace
 
-// --- Strings ----------------------------------------------------------------------------------------
+// --- Strings
+// ----------------------------------------------------------------------------------------
 
 string_pool::string_pool() = default;
 string_pool::~string_pool() = default;
@@ -84,11 +85,13 @@ void string_pool::grow() {
   table_.swap(bigger);
 }
 
-// --- Counters ----------------------------------------------------------------------------------------
+// --- Counters
+// ----------------------------------------------------------------------------------------
 
 std::size_t name_counters::place_of(key k) const {
   const std::size_t mask = table_.size() - 1;
-  std::size_t at = (k * 0x9e3779b97f4a7c15ull >> 32) & mask;  // the bits that all of the key reaches
+  std::size_t at =
+      (k * 0x9e3779b97f4a7c15ull >> 32) & mask;  // the bits that all of the key reaches
   while (table_[at].used && table_[at].what != k) at = (at + 1) & mask;
   return at;
 }
@@ -146,7 +149,8 @@ void name_counters::take(entry& e, std::uint32_t ordinal) {
   }
 }
 
-// --- Parsing --------------------------------------------------------------------------------------------
+// --- Parsing
+// --------------------------------------------------------------------------------------------
 
 parsed_name parse_name(std::string_view name) {
   std::size_t first = name.size();
@@ -157,7 +161,8 @@ parsed_name parse_name(std::string_view name) {
     return {name, 0};
   }
   std::uint32_t ordinal = 0;
-  for (const char c : name.substr(first)) ordinal = ordinal * 10 + static_cast<std::uint32_t>(c - '0');
+  for (const char c : name.substr(first))
+    ordinal = ordinal * 10 + static_cast<std::uint32_t>(c - '0');
   return {name.substr(0, first - 1), ordinal};
 }
 
@@ -177,7 +182,8 @@ void check_name(std::string_view name, const char* what) {
                     .hint = "give a plain name; scopes are entered one by one"});
 }
 
-// --- Taking names ------------------------------------------------------------------------------------------
+// --- Taking names
+// ------------------------------------------------------------------------------------------
 
 void count_names(tables& t, std::uint32_t scope) {
   const std::uint32_t batch = t.scopes[scope].batch;
@@ -202,8 +208,8 @@ void count_names(tables& t, std::uint32_t scope) {
   t.batches[batch].counted = true;
 }
 
-std::uint32_t next_ordinal(tables& t, std::uint32_t scope, std::uint32_t base, std::uint32_t ordinal,
-                           name_kind kind) {
+std::uint32_t next_ordinal(tables& t, std::uint32_t scope, std::uint32_t base,
+                           std::uint32_t ordinal, name_kind kind) {
   if (kind == name_kind::op) count_names(t, scope);
   return t.names.choose(t.names.at(counter_key(t, scope, base, kind)), ordinal);
 }

@@ -1,11 +1,13 @@
-// The shape rules as a graph applies them: checks beyond the rule, errors as sentences, working types out anew.
+// The shape rules as a graph applies them: checks beyond the rule, errors as sentences, working
+// types out anew.
+#include "graft/schema/rules.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <set>
 
 #include "graft/core/error.hpp"
 #include "graft/schema/core_operators.hpp"
-#include "graft/schema/rules.hpp"
 
 #include "graph/building.hpp"
 
@@ -52,7 +54,8 @@ bool may_be(const value_type& wanted, const value_type& got) {
 void refuse_operands(const op_in_words& op, std::span<const value_type> operands,
                      const problem& why) {
   error_parts parts;
-  parts.asked = describe(op) + (operands.empty() ? " cannot be made" : " cannot take " + list(operands));
+  parts.asked =
+      describe(op) + (operands.empty() ? " cannot be made" : " cannot take " + list(operands));
   parts.found = why.clause;
   const int n = static_cast<int>(operands.size());
   const bool miscounted =
@@ -64,8 +67,8 @@ void refuse_operands(const op_in_words& op, std::span<const value_type> operands
     } else if (op.schema.min_operands == op.schema.max_operands) {
       parts.found += std::to_string(op.schema.min_operands);
     } else {
-      parts.found += std::to_string(op.schema.min_operands) + " to " +
-                     std::to_string(op.schema.max_operands);
+      parts.found +=
+          std::to_string(op.schema.min_operands) + " to " + std::to_string(op.schema.max_operands);
     }
     parts.found += ", found " + std::to_string(n);
   } else if (why.about_type) {
@@ -90,16 +93,18 @@ void refuse_operands(const op_in_words& op, std::span<const value_type> operands
 void check_op(const tables& t, const op_in_words& op, const attribute_list& attributes,
               std::span<const value_type> operands, inferred& answer) {
   const auto refuse = [&](const char* what, std::int64_t value) {
-    throw argument_error({.asked = describe(op) + " was to be added",
-                          .found = "the graph has no " + std::string(what) + " " + std::to_string(value),
-                          .where = where(op.line),
-                          .hint = "attributes refer to what is in the same graph"});
+    throw argument_error(
+        {.asked = describe(op) + " was to be added",
+         .found = "the graph has no " + std::string(what) + " " + std::to_string(value),
+         .where = where(op.line),
+         .hint = "attributes refer to what is in the same graph"});
   };
   for (const attribute& a : attributes) {
     const auto in = [&](std::size_t count) {
       return a.integer >= 0 && static_cast<std::uint64_t>(a.integer) < count;
     };
-    if (a.kind == attribute_kind::constant && !in(t.constants.size())) refuse("constant", a.integer);
+    if (a.kind == attribute_kind::constant && !in(t.constants.size()))
+      refuse("constant", a.integer);
     if (a.kind == attribute_kind::body && !in(t.bodies.size())) refuse("body", a.integer);
     if (a.kind == attribute_kind::variable &&
         (!in(t.variables.size()) || !t.variables[static_cast<std::size_t>(a.integer)].id.valid())) {
@@ -112,12 +117,14 @@ void check_op(const tables& t, const op_in_words& op, const attribute_list& attr
   const variable_info& v = t.variables[static_cast<std::size_t>(a->integer)];
   value_type& result = answer.outputs[0];
   if (!rules::types_agree(v.type.type, result.type)) {
-    refuse_operands(op, operands, rules::type_problem("an update must have the variable's element type",
-                                                      v.type, result));
+    refuse_operands(
+        op, operands,
+        rules::type_problem("an update must have the variable's element type", v.type, result));
   }
   if (rules::surely_differ(v.type, result)) {
-    refuse_operands(op, operands,
-                    rules::shape_problem("an update must have the variable's shape", v.type, result));
+    refuse_operands(
+        op, operands,
+        rules::shape_problem("an update must have the variable's shape", v.type, result));
   }
   result = v.type;
 }

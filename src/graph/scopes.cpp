@@ -20,7 +20,8 @@ std::uint32_t checked(const Graph::tables& t, scope_id scope) {
 
 }  // namespace
 
-// --- Scopes -------------------------------------------------------------------------------------------
+// --- Scopes
+// -------------------------------------------------------------------------------------------
 
 scope_id Graph::current_scope() const { return {data().scope_stack.back()}; }
 
@@ -69,7 +70,8 @@ bool Graph::scope_within(scope_id inner, scope_id outer) const {
 mode Graph::current_mode() const { return data().current; }
 void Graph::set_mode(mode m) { data().current = m; }
 
-// --- Names ----------------------------------------------------------------------------------------------
+// --- Names
+// ----------------------------------------------------------------------------------------------
 
 scope_id Graph::scope_of(op_id op) const { return {data().ops[data().index(op)].scope}; }
 
@@ -88,7 +90,8 @@ std::string Graph::path_of(tensor_id id) const {
   return path;
 }
 
-// --- Finding ----------------------------------------------------------------------------------------------
+// --- Finding
+// ----------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -116,7 +119,8 @@ struct last_component {
 };
 
 template <class Map>
-std::uint32_t find(const Graph::tables& t, const Map& map, std::uint32_t scope, std::string_view name) {
+std::uint32_t find(const Graph::tables& t, const Map& map, std::uint32_t scope,
+                   std::string_view name) {
   const detail::parsed_name parts = detail::parse_name(name);
   const std::uint32_t base = t.strings.find(parts.base);
   if (base == no_id) return none;

@@ -9,10 +9,11 @@ namespace graft {
 
 const std::shared_ptr<variable_cell>& VariableStore::cell(variable_id v) const {
   if (v.value < cells_.size() && cells_[v.value] != nullptr) return cells_[v.value];
-  throw handle_error({.asked = "the value of variable " + std::to_string(v.value) + " was asked for",
-                      .found = "the graph has no such variable",
-                      .where = {},
-                      .hint = "use ids of this graph's own variables"});
+  throw handle_error(
+      {.asked = "the value of variable " + std::to_string(v.value) + " was asked for",
+       .found = "the graph has no such variable",
+       .where = {},
+       .hint = "use ids of this graph's own variables"});
 }
 
 bool VariableStore::initialized(variable_id v) const {
@@ -24,10 +25,11 @@ Array VariableStore::get(variable_id v) const {
   const std::shared_lock lock(mutex());
   const variable_cell& c = *cell(v);
   if (!c.initialized) {
-    throw uninitialized_error({.asked = "the value of variable " + std::to_string(v.value) + " was asked for",
-                               .found = "it has none yet",
-                               .where = {},
-                               .hint = "run its initializer first, or set its value"});
+    throw uninitialized_error(
+        {.asked = "the value of variable " + std::to_string(v.value) + " was asked for",
+         .found = "it has none yet",
+         .where = {},
+         .hint = "run its initializer first, or set its value"});
   }
   return c.value;
 }
@@ -75,8 +77,8 @@ void VariableStore::truncate(std::size_t count) {
   ++version_;
 }
 
-std::shared_ptr<variable_cell> VariableStore::exchange(variable_id v,
-                                                       std::shared_ptr<variable_cell> cell) noexcept {
+std::shared_ptr<variable_cell> VariableStore::exchange(
+    variable_id v, std::shared_ptr<variable_cell> cell) noexcept {
   cells_[v.value].swap(cell);
   ++version_;
   return cell;

@@ -70,6 +70,7 @@ std::size_t begin(tables& t) {
   m.counters = t.counter_log.size();
   m.next_id = t.next_id;
   m.ordered = t.ordered;
+  m.in_body = t.open_body != nullptr;
   m.scope_stack = t.scope_stack;
   m.current = t.current;
   t.marks.push_back(std::move(m));
@@ -126,6 +127,7 @@ void roll_back(tables& t, std::size_t mark, bool reuse_ids) noexcept {
   while (t.constants.size() > m.constants) t.constants.pop_back();
   while (t.bodies.size() > m.bodies) t.bodies.pop_back();
   while (t.captures.size() > m.captures) t.captures.pop_back();
+  if (!m.in_body) t.open_body.reset();
   t.scope_stack.swap(m.scope_stack);
   t.current = m.current;
   t.ordered = m.ordered;

@@ -35,12 +35,16 @@ class validator {
 
  private:
   [[noreturn]] static void broken(std::string found) {
-    throw graph_error({.asked = "a graph was checked",
-                       .found = std::move(found),
-                       .where = {},
-                       .hint = "undo the edit that led here; if it used only this library's functions, report it"});
+    throw graph_error(
+        {.asked = "a graph was checked",
+         .found = std::move(found),
+         .where = {},
+         .hint =
+             "undo the edit that led here; if it used only this library's functions, report it"});
   }
-  [[nodiscard]] std::string name(std::uint32_t i) const { return "'" + detail::path_of_op(t_, i) + "'"; }
+  [[nodiscard]] std::string name(std::uint32_t i) const {
+    return "'" + detail::path_of_op(t_, i) + "'";
+  }
 
   void ids() const {
     if (t_.ids_are_indices) {
@@ -55,7 +59,8 @@ class validator {
       const std::uint32_t i = t_.index_of_id[id];
       if (i == none) continue;
       ++live;
-      if (i >= t_.ops.size() || t_.id_of_index[i] != id) broken("id " + std::to_string(id) + " leads astray");
+      if (i >= t_.ops.size() || t_.id_of_index[i] != id)
+        broken("id " + std::to_string(id) + " leads astray");
     }
     if (live != t_.ops.size()) broken("some ops have no id");
   }
@@ -107,7 +112,8 @@ class validator {
     for (std::uint32_t i = 0; i < t_.ops.size(); ++i) {
       std::uint32_t last = none;
       for (std::uint32_t e = t_.ops[i].first_use; e != none; e = t_.edges[e].next_use) {
-        if (e >= t_.edges.size() || seen[e] || t_.edges[e].producer != i || t_.edges[e].prev_use != last) {
+        if (e >= t_.edges.size() || seen[e] || t_.edges[e].producer != i ||
+            t_.edges[e].prev_use != last) {
           broken("the uses of " + name(i) + " do not match operands");
         }
         seen[e] = true;
@@ -117,14 +123,16 @@ class validator {
     }
     for (std::uint32_t i = 0; i < t_.ops.size(); ++i) {
       for (std::uint32_t k = 0; k < t_.ops[i].operand_count; ++k) {
-        if (!seen[t_.ops[i].first_operand + k]) broken("an operand of " + name(i) + " is in no use list");
+        if (!seen[t_.ops[i].first_operand + k])
+          broken("an operand of " + name(i) + " is in no use list");
       }
     }
   }
 
   void control_lists() const {
     std::vector<char> seen(t_.controls.size());
-    const auto walk = [&](std::uint32_t i, std::uint32_t c, std::uint32_t tables::control_edge::*next,
+    const auto walk = [&](std::uint32_t i, std::uint32_t c,
+                          std::uint32_t tables::control_edge::*next,
                           std::uint32_t tables::control_edge::*end, char bit) {
       for (; c != none; c = t_.controls[c].*next) {
         if (c >= t_.controls.size() || (seen[c] & bit) != 0 || t_.controls[c].*end != i) {
@@ -132,15 +140,19 @@ class validator {
         }
         seen[c] = static_cast<char>(seen[c] | bit);
         const tables::control_edge& e = t_.controls[c];
-        if (t_.ordered && e.before >= e.after) broken("a control edge of " + name(i) + " leads back");
+        if (t_.ordered && e.before >= e.after)
+          broken("a control edge of " + name(i) + " leads back");
       }
     };
     for (std::uint32_t i = 0; i < t_.ops.size(); ++i) {
-      walk(i, t_.ops[i].control_in, &tables::control_edge::next_in, &tables::control_edge::after, 1);
-      walk(i, t_.ops[i].control_out, &tables::control_edge::next_out, &tables::control_edge::before, 2);
+      walk(i, t_.ops[i].control_in, &tables::control_edge::next_in, &tables::control_edge::after,
+           1);
+      walk(i, t_.ops[i].control_out, &tables::control_edge::next_out, &tables::control_edge::before,
+           2);
     }
     for (std::uint32_t c = 0; c < t_.controls.size(); ++c) {
-      if (seen[c] != (t_.controls[c].before == none ? 0 : 3)) broken("a control edge is in one list only");
+      if (seen[c] != (t_.controls[c].before == none ? 0 : 3))
+        broken("a control edge is in one list only");
     }
   }
 
@@ -150,7 +162,8 @@ class validator {
     std::vector<std::uint32_t> ready;
     for (std::uint32_t i = 0; i < t_.ops.size(); ++i) {
       missing[i] = t_.ops[i].operand_count;
-      for (std::uint32_t c = t_.ops[i].control_in; c != none; c = t_.controls[c].next_in) ++missing[i];
+      for (std::uint32_t c = t_.ops[i].control_in; c != none; c = t_.controls[c].next_in)
+        ++missing[i];
       if (missing[i] == 0) ready.push_back(i);
     }
     std::size_t done = 0;
@@ -161,13 +174,15 @@ class validator {
       const std::uint32_t i = ready.back();
       ready.pop_back();
       ++done;
-      for (std::uint32_t e = t_.ops[i].first_use; e != none; e = t_.edges[e].next_use) met(t_.edges[e].user);
+      for (std::uint32_t e = t_.ops[i].first_use; e != none; e = t_.edges[e].next_use)
+        met(t_.edges[e].user);
       for (std::uint32_t c = t_.ops[i].control_out; c != none; c = t_.controls[c].next_out) {
         met(t_.controls[c].after);
       }
     }
     if (done == t_.ops.size()) return;
-    const auto on_cycle = std::find_if(missing.begin(), missing.end(), [](std::uint32_t m) { return m != 0; });
+    const auto on_cycle =
+        std::find_if(missing.begin(), missing.end(), [](std::uint32_t m) { return m != 0; });
     broken(name(static_cast<std::uint32_t>(on_cycle - missing.begin())) + " depends on itself");
   }
 
@@ -179,13 +194,15 @@ class validator {
       if (!seen.insert({r.scope, r.name, r.ordinal}).second) broken("two ops are named " + name(i));
       const std::uint32_t batch = t_.scopes[r.scope].batch;
       if (batch != none && !t_.batches[batch].counted) continue;
-      if (!t_.names.taken(detail::counter_key(t_, r.scope, r.name, detail::name_kind::op), r.ordinal)) {
+      if (!t_.names.taken(detail::counter_key(t_, r.scope, r.name, detail::name_kind::op),
+                          r.ordinal)) {
         broken("the name " + name(i) + " might be given again");
       }
     }
     for (std::uint32_t s = 1; s < t_.scopes.size(); ++s) {
       const tables::scope_record& r = t_.scopes[s];
-      if (!t_.names.taken(detail::counter_key(t_, r.parent, r.name, detail::name_kind::scope), r.ordinal)) {
+      if (!t_.names.taken(detail::counter_key(t_, r.parent, r.name, detail::name_kind::scope),
+                          r.ordinal)) {
         broken("the scope name '" + detail::path_of_scope(t_, s) + "' might be given again");
       }
     }
@@ -215,7 +232,8 @@ class validator {
     for (std::uint32_t i = 0; i < t_.ops.size(); ++i) {
       if (!detail::is_operator(*t_.ops[i].schema, ops::variable)) continue;
       const auto v = t_.attribute_lists[t_.ops[i].attributes].integer("variable", -1);
-      if (v < 0 || static_cast<std::uint64_t>(v) >= t_.variables.size()) broken(name(i) + " reads no variable");
+      if (v < 0 || static_cast<std::uint64_t>(v) >= t_.variables.size())
+        broken(name(i) + " reads no variable");
       ++readers[static_cast<std::size_t>(v)];
       if (t_.variables[static_cast<std::size_t>(v)].read != tensor_id{t_.id(i), 0}) {
         broken("the variable of " + name(i) + " has another read op");
@@ -269,7 +287,8 @@ class validator {
           continue;
         }
         ++next;
-        if (state[below] == open) broken("the initial value of " + name(below) + " depends on itself");
+        if (state[below] == open)
+          broken("the initial value of " + name(below) + " depends on itself");
         if (state[below] == unseen) {
           state[below] = open;
           path.push_back({below, 0});

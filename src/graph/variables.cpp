@@ -69,11 +69,11 @@ namespace {
 
 const variable_info& checked(const Graph::tables& t, variable_id v) {
   if (v.value < t.variables.size() && t.variables[v.value].id.valid()) return t.variables[v.value];
-  throw handle_error({.asked = "variable " + std::to_string(v.value) + " was asked for",
-                      .found = v.value < t.variables.size() ? "it was removed"
-                                                            : "the graph has no such variable",
-                      .where = {},
-                      .hint = "use ids of this graph's own variables"});
+  throw handle_error(
+      {.asked = "variable " + std::to_string(v.value) + " was asked for",
+       .found = v.value < t.variables.size() ? "it was removed" : "the graph has no such variable",
+       .where = {},
+       .hint = "use ids of this graph's own variables"});
 }
 
 }  // namespace
@@ -83,12 +83,13 @@ variable_id Graph::add_variable(const variable_spec& spec, source_line line) {
   if (!spec.shared_key.empty()) {
     if (const auto found = t.shared_keys.find(spec.shared_key); found != t.shared_keys.end()) {
       const variable_info& there = t.variables[found->second.value];
-      error_parts parts{.asked = "the variable of key '" + std::string(spec.shared_key) +
-                                 "' was asked for as " + to_string(spec.type),
-                        .found = "it was made as " + to_string(there.type) + ", named '" +
-                                 path_of(there.id) + "'",
-                        .where = detail::where(line),
-                        .hint = "layers that share need equal shapes; use another key for another layer"};
+      error_parts parts{
+          .asked = "the variable of key '" + std::string(spec.shared_key) + "' was asked for as " +
+                   to_string(spec.type),
+          .found =
+              "it was made as " + to_string(there.type) + ", named '" + path_of(there.id) + "'",
+          .where = detail::where(line),
+          .hint = "layers that share need equal shapes; use another key for another layer"};
       if (there.type.type != spec.type.type) throw dtype_error(std::move(parts));
       if (!(there.type == spec.type)) throw shape_error(std::move(parts));
       return found->second;
@@ -96,14 +97,13 @@ variable_id Graph::add_variable(const variable_spec& spec, source_line line) {
   }
   const std::string_view name = spec.name.empty() ? std::string_view("variable") : spec.name;
   detail::check_name(name, "a variable");
-  const std::string path = detail::join_path(
-      scope_path(current_scope()), [&] {
-        const detail::parsed_name parts = detail::parse_name(name);
-        const std::uint32_t base = t.strings.intern(parts.base);
-        return detail::full_name(t, base,
-                                 detail::next_ordinal(t, t.scope_stack.back(), base, parts.ordinal,
-                                                      detail::name_kind::op));
-      }());
+  const std::string path = detail::join_path(scope_path(current_scope()), [&] {
+    const detail::parsed_name parts = detail::parse_name(name);
+    const std::uint32_t base = t.strings.intern(parts.base);
+    return detail::full_name(
+        t, base,
+        detail::next_ordinal(t, t.scope_stack.back(), base, parts.ordinal, detail::name_kind::op));
+  }());
   detail::check_variable_type(path, spec.type, line);
   if (spec.initial.schema == nullptr) {
     throw argument_error({.asked = detail::describe(path) + " was to be made",
@@ -116,16 +116,20 @@ variable_id Graph::add_variable(const variable_spec& spec, source_line line) {
   const std::uint64_t key = detail::stream_key_of(path);
   attribute_list attributes = spec.initial.attributes;
   attributes.set("shape", spec.type.shape).set("type", spec.type.type);
-  if (spec.initial.schema->has(ops::random)) attributes.set("key", std::bit_cast<std::int64_t>(key));
+  // What draws, and the streams that others draw from.
+  if (spec.initial.schema->has(ops::random) || spec.role == variable_role::rng_stream) {
+    attributes.set("key", std::bit_cast<std::int64_t>(key));
+  }
   const op_id initial =
       add(*spec.initial.schema, {}, attributes, std::string(name) + "_initial", line);
   if (output_count(initial) == 0 || !(type_of({initial, 0}) == spec.type)) {
-    throw shape_error({.asked = detail::describe(path) + " of " + to_string(spec.type) + " was to be made",
-                       .found = std::string("its initializer ") + spec.initial.schema->name + " gives " +
-                                (output_count(initial) == 0 ? std::string("nothing")
-                                                            : to_string(type_of({initial, 0}))),
-                       .where = detail::where(line),
-                       .hint = "the operator must honour the attributes \"type\" and \"shape\""});
+    throw shape_error(
+        {.asked = detail::describe(path) + " of " + to_string(spec.type) + " was to be made",
+         .found = std::string("its initializer ") + spec.initial.schema->name + " gives " +
+                  (output_count(initial) == 0 ? std::string("nothing")
+                                              : to_string(type_of({initial, 0}))),
+         .where = detail::where(line),
+         .hint = "the operator must honour the attributes \"type\" and \"shape\""});
   }
   variable_info info;
   info.type = spec.type;
@@ -163,10 +167,11 @@ void Graph::own_update(variable_id variable, op_id assign) {
   const variable_info& info = checked(t, variable);
   const attribute* a = attributes_of(assign).find("variable");
   if (!schema_of(assign).has(ops::update) || a == nullptr || a->integer != variable.value) {
-    throw argument_error({.asked = detail::describe(path_of(variable)) + " was to own '" + path_of(assign) + "'",
-                          .found = "that op does not update this variable",
-                          .where = {},
-                          .hint = "pass the op that assign(variable, value) added"});
+    throw argument_error(
+        {.asked = detail::describe(path_of(variable)) + " was to own '" + path_of(assign) + "'",
+         .found = "that op does not update this variable",
+         .where = {},
+         .hint = "pass the op that assign(variable, value) added"});
   }
   std::vector<op_id> updates = info.own_updates;
   if (std::find(updates.begin(), updates.end(), assign) != updates.end()) return;
@@ -212,13 +217,17 @@ void Graph::set_trainable(variable_id v, bool trainable) {
   detail::touch(t);
 }
 
-// --- Collections --------------------------------------------------------------------------------------------
+// --- Collections
+// --------------------------------------------------------------------------------------------
 
 std::array<std::uint32_t, 3> Graph::tables::named_collection::key_of(const member& m) {
   switch (m.what) {
-    case member::kind::variable: return {0, m.variable.value, 0};
-    case member::kind::tensor: return {1, m.tensor.op.value, m.tensor.output};
-    case member::kind::op: break;
+    case member::kind::variable:
+      return {0, m.variable.value, 0};
+    case member::kind::tensor:
+      return {1, m.tensor.op.value, m.tensor.output};
+    case member::kind::op:
+      break;
   }
   return {2, m.tensor.op.value, 0};
 }
@@ -238,15 +247,22 @@ void Graph::tables::named_collection::remove_last() noexcept {
 void Graph::add_to_collection(std::string_view name, const member& m) {
   tables& t = data();
   if (name == "variables" || name == "trainable_variables") {
-    throw name_error({.asked = "something was to be added to the collection '" + std::string(name) + "'",
-                      .found = "the graph keeps that one itself",
-                      .where = {},
-                      .hint = "add a variable, or use set_trainable"});
+    throw name_error(
+        {.asked = "something was to be added to the collection '" + std::string(name) + "'",
+         .found = "the graph keeps that one itself",
+         .where = {},
+         .hint = "add a variable, or use set_trainable"});
   }
   switch (m.what) {
-    case member::kind::variable: (void)checked(t, m.variable); break;
-    case member::kind::tensor: (void)t.index(m.tensor); break;
-    case member::kind::op: (void)t.index(m.tensor.op); break;
+    case member::kind::variable:
+      (void)checked(t, m.variable);
+      break;
+    case member::kind::tensor:
+      (void)t.index(m.tensor);
+      break;
+    case member::kind::op:
+      (void)t.index(m.tensor.op);
+      break;
   }
   const std::uint32_t number = t.strings.intern(name);
   std::size_t i = 0;

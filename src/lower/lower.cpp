@@ -39,12 +39,14 @@ class building_state {
 
 void check_input(const value_type& wanted, const value_type& got, std::size_t i) {
   const std::string asked = "input " + std::to_string(i) + " of a network was given a tensor";
-  const std::string found = "the network takes " + to_string(wanted) + ", the tensor is " + to_string(got);
+  const std::string found =
+      "the network takes " + to_string(wanted) + ", the tensor is " + to_string(got);
   if (wanted.type != dtype::any && got.type != dtype::any && wanted.type != got.type) {
     throw dtype_error({asked, found, "", "insert cast<T>(x)"});
   }
   if (rules::surely_differ(wanted, got)) {
-    throw shape_error({asked, found, "", "reshape the tensor, or record the network for its shape"});
+    throw shape_error(
+        {asked, found, "", "reshape the tensor, or record the network for its shape"});
   }
 }
 
@@ -67,14 +69,23 @@ class replay {
       case table_step::kind::enter_scope:
         state_.enter(table_.characters_of(table_.scopes[s.index].name));
         break;
-      case table_step::kind::leave_scope: state_.leave(); break;
-      case table_step::kind::input: values_[table_.inputs[s.index]] = inputs_[s.index].ref(); break;
-      case table_step::kind::op: op(table_.ops[s.index]); break;
+      case table_step::kind::leave_scope:
+        state_.leave();
+        break;
+      case table_step::kind::input:
+        values_[table_.inputs[s.index]] = inputs_[s.index].ref();
+        break;
+      case table_step::kind::op:
+        op(table_.ops[s.index]);
+        break;
       case table_step::kind::variable:
         values_[table_.variables[s.index].value] = variable(table_.variables[s.index]);
         break;
-      case table_step::kind::reuse: break;  // the variable is there already
-      case table_step::kind::set_mode: graph_.set_mode(static_cast<mode>(s.index)); break;
+      case table_step::kind::reuse:
+        break;  // the variable is there already
+      case table_step::kind::set_mode:
+        graph_.set_mode(static_cast<mode>(s.index));
+        break;
       case table_step::kind::own_update:
         traits::own_update(graph_, values_[s.index], values_[s.second]);
         break;
@@ -90,8 +101,8 @@ class replay {
     for (attribute& a : attributes) {
       if (a.kind == attribute_kind::variable) a.integer = variable_number(a.integer);
     }
-    const auto outputs = traits::add(graph_, *o.schema, operands, attributes,
-                                     table_.characters_of(o.name), o.line);
+    const auto outputs =
+        traits::add(graph_, *o.schema, operands, attributes, table_.characters_of(o.name), o.line);
     for (std::uint32_t i = 0; i < o.outputs.count; ++i) values_[o.outputs.first + i] = outputs[i];
   }
 
@@ -109,7 +120,8 @@ class replay {
 
   // The graph's number of one of the table's variables.
   std::int64_t variable_number(std::int64_t in_table) const {
-    const graph_reference& read = values_[table_.variables[static_cast<std::size_t>(in_table)].value];
+    const graph_reference& read =
+        values_[table_.variables[static_cast<std::size_t>(in_table)].value];
     return std::int64_t{graph_.variable_read_by(read.id)->value};
   }
 
@@ -122,11 +134,13 @@ class replay {
 
 }  // namespace
 
-std::vector<any_tensor> lower(const table_view& table, Graph& g, std::span<const any_tensor> inputs) {
+std::vector<any_tensor> lower(const table_view& table, Graph& g,
+                              std::span<const any_tensor> inputs) {
   if (inputs.size() != table.inputs.size()) {
-    throw argument_error({"a network was lowered onto " + std::to_string(inputs.size()) + " tensors",
-                          "it has " + std::to_string(table.inputs.size()) + " inputs", "",
-                          "pass one tensor for each input"});
+    throw argument_error(
+        {"a network was lowered onto " + std::to_string(inputs.size()) + " tensors",
+         "it has " + std::to_string(table.inputs.size()) + " inputs", "",
+         "pass one tensor for each input"});
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const tensor_id id = g.id(inputs[i]);  // refuses handles of other graphs

@@ -43,7 +43,9 @@ class arena_layout {
     insert(offset, size);
   }
   [[nodiscard]] std::size_t end() const { return end_; }
-  static std::size_t rounded(std::size_t bytes) { return (std::max<std::size_t>(bytes, 1) + 63) / 64 * 64; }
+  static std::size_t rounded(std::size_t bytes) {
+    return (std::max<std::size_t>(bytes, 1) + 63) / 64 * 64;
+  }
 
  private:
   using blocks = std::map<std::size_t, std::size_t>;
@@ -61,7 +63,7 @@ class arena_layout {
     free_.erase(block);
   }
 
-  blocks free_;                                     // offset -> size
+  blocks free_;                                      // offset -> size
   std::multimap<std::size_t, std::size_t> by_size_;  // size -> offset
   std::size_t end_ = 0;
 };

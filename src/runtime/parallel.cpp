@@ -1,15 +1,19 @@
 #include "runtime/parallel.hpp"
 
 #include <algorithm>
+#include <memory>
+#include <mutex>
 #include <thread>
 
+#include "graft/core/error.hpp"
+
 #ifdef GRAFT_HAS_TBB
+#include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 #else
 #include <atomic>
 #include <exception>
-#include <mutex>
 #include <vector>
 #endif
 
@@ -26,13 +30,31 @@ class serial_runner : public parallel_runner {
 
 #ifdef GRAFT_HAS_TBB
 
-class arena_runner : public parallel_runner {
+// By default there are no more threads than processors; who asks for more gets them.
+void allow_threads(int count) {
+  static std::mutex mutex;
+  static int allowed = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  static std::unique_ptr<tbb::global_control> control;
+  const std::lock_guard lock(mutex);
+  if (count <= allowed) return;
+  control.reset();  // of several the least would count
+  control = std::make_unique<tbb::global_control>(tbb::global_control::max_allowed_parallelism,
+                                                  static_cast<std::size_t>(count));
+  allowed = count;
+}
+
+class shared_runner : public parallel_runner {
  public:
-  explicit arena_runner(int threads) : threads_(threads), arena_(threads) {}
+  explicit shared_runner(int threads) : threads_(threads), arena_(threads) {
+    allow_threads(threads);
+  }
   void run(std::int64_t chunks, function_ref<void(std::int64_t)> f) override {
     if (chunks == 1) return f(0);
     arena_.execute([&] {
-      tbb::parallel_for(std::int64_t{0}, chunks, [&](std::int64_t i) { f(i); });
+      // One chunk is one task: kernels make chunks worth a thread's while.
+      tbb::parallel_for(tbb::blocked_range<std::int64_t>(0, chunks, 1), [&](const auto& range) {
+        for (std::int64_t i = range.begin(); i < range.end(); ++i) f(i);
+      });
     });
   }
   [[nodiscard]] int threads() const override { return threads_; }
@@ -45,10 +67,11 @@ class arena_runner : public parallel_runner {
 #else
 
 // Without the threading library: threads made for the call. Slow to start, and right.
-class arena_runner : public parallel_runner {
+class shared_runner : public parallel_runner {
  public:
-  explicit arena_runner(int threads) : threads_(threads) {}
+  explicit shared_runner(int threads) : threads_(threads) {}
   void run(std::int64_t chunks, function_ref<void(std::int64_t)> f) override {
+    if (chunks == 1) return f(0);
     std::atomic<std::int64_t> next{0};
     std::mutex mutex;
     std::exception_ptr failure;
@@ -64,7 +87,9 @@ class arena_runner : public parallel_runner {
     };
     {
       std::vector<std::jthread> others;
-      for (std::int64_t i = 1; i < std::min<std::int64_t>(threads_, chunks); ++i) others.emplace_back(work);
+      for (std::int64_t i = 1; i < std::min<std::int64_t>(threads_, chunks); ++i) {
+        others.emplace_back(work);
+      }
       work();
     }
     if (failure) std::rethrow_exception(failure);
@@ -84,9 +109,10 @@ std::unique_ptr<parallel_runner> make_parallel_runner(int threads) {
     throw argument_error({"a session with " + std::to_string(threads) + " threads was asked for",
                           "the number must be between 0 and 1024", "", "0 means one a processor"});
   }
-  const int count = threads > 0 ? threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int count =
+      threads > 0 ? threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   if (count == 1) return std::make_unique<serial_runner>();
-  return std::make_unique<arena_runner>(count);
+  return std::make_unique<shared_runner>(count);
 }
 
 }  // namespace graft::detail

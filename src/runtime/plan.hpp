@@ -2,61 +2,118 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <memory>
-#include <mutex>
 #include <string>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "graft/graph/operator.hpp"
 
 namespace graft::detail {
 
-/// What a call is, in numbers.
-struct call_signature {
-  std::vector<tensor_id> fetches;
-  std::vector<op_id> updates;
-  std::vector<tensor_id> feeds;
-  std::vector<value_type> feed_types;  // all extents known
+/// A fed tensor and what is fed to it.
+struct fed_tensor {
+  tensor_id tensor;
+  dtype type = dtype::any;
+  dims shape;
+};
+
+/// What a call is, without its values.
+struct plan_request {
+  std::vector<tensor_id> fetches;  ///< may repeat
+  std::vector<op_id> updates;      ///< each once
+  std::vector<fed_tensor> feeds;   ///< each tensor once
+  bool check_numerics = false;     ///< keep every result apart and test it
 };
 
 /// Where a value is while a plan runs.
-enum class place : std::uint8_t { arena, feed, cell, constant };
-struct slot {
-  place where = place::arena;
-  std::size_t offset = 0;  // arena: bytes; feed: index; cell: variable; constant: index
-  tensor_info info;
+enum class home : std::uint8_t {
+  none,      ///< nowhere: only its shape is read
+  arena,     ///< the context's memory
+  constant,  ///< an array of the plan's
+  feed,      ///< what the caller gave
+  variable,  ///< a variable's cell
+  fetch,     ///< memory that the caller gave for a result
 };
 
-/// One kernel call, or a group of elementwise ones run tile by tile.
-struct step {
-  op_id op;
+/// A home and the number of the constant, feed, variable or fetch; for the arena the offset in
+/// bytes.
+struct location {
+  home where = home::none;
+  std::size_t index = 0;
+};
+
+/// One kernel call, or a group of elementwise ones that runs tile by tile.
+struct plan_step {
+  op_id op;  ///< for messages: the last of a group
+  std::uint32_t ops = 1;
   bound_kernel kernel;
-  std::vector<std::uint32_t> in, out;  // slots; no_id: not read or not wanted
-  std::size_t first_pointer = 0;       // in the context's pointers
+  std::vector<std::uint32_t> in, out;  ///< values; no_id: only its shape is read
+  location scratch;
+  std::size_t first_pointer = 0;  ///< in Plan::pointers: operands, then outputs
 };
 
-/// A slot whose bytes become a variable's value when the run ends.
-struct commit {
-  variable_id variable;
-  std::uint32_t from = no_id;  // no_id: a step writes the cell itself
+struct plan_value {
+  tensor_info info;
+  location at;
+  std::uint32_t root = no_id;  ///< the value whose memory it is; its own number unless it is a view
 };
 
-struct plan {
-  std::vector<slot> slots;
-  std::vector<step> steps;
-  std::size_t first_update = 0;  // steps from here on write variables and cannot fail
-  std::vector<std::uint32_t> fetches;
-  std::vector<commit> commits;
-  std::vector<variable_id> variables;  // read or written: must be there
-  std::vector<variable_id> read;       // must have a value
-  std::size_t arena_bytes = 0, scratch_offset = 0, pointer_count = 0;
+/// A variable that takes a value when the run ends.
+struct plan_commit {
+  std::uint32_t variable = 0;  ///< place in Plan::variables
+  std::uint32_t from = no_id;  ///< value to copy; no_id: a step writes the variable itself
+};
+
+/// A result: where it is and the shape it is seen in.
+struct plan_fetch {
+  std::uint32_t value = no_id;
+  std::uint32_t same_as = no_id;  ///< an earlier fetch of the same tensor
+};
+
+struct plan_variable {
+  small_vector<variable_id, 1> ids;  ///< all that hold one cell
+  bool read = false;                 ///< must have a value
+  bool written = false;              ///< takes one
+};
+
+struct plan_patch {
+  std::uint32_t pointer = 0;
+  std::uint32_t index = 0;
+};
+
+struct Plan {
+  std::vector<plan_value> values;
+  std::vector<plan_step> steps;
+  std::size_t first_update = 0;  ///< steps from here on write variables; they cannot fail
+  std::vector<plan_fetch> fetches;
+  std::vector<tensor_info> fetch_memory;  ///< what the caller gives memory for
+  std::vector<plan_variable> variables;
+  std::vector<plan_commit> commits;
+  std::vector<Array> constants;
+  std::size_t feed_count = 0;
+
+  std::size_t arena_bytes = 0;
+  std::vector<location> pointers;  ///< operands and outputs of all steps
+  std::vector<plan_patch> feed_pointers, variable_pointers,
+      fetch_pointers;  ///< those that change from run to run
+
+  /// The ops it rests on and their edit stamps: the plan is good as long as these are.
+  std::vector<std::pair<op_id, std::uint64_t>> ops;
+  bool check_numerics = false;
+
+  [[nodiscard]] const location& at(std::uint32_t value) const {
+    return values[values[value].root].at;
+  }
 };
 
 /// Makes a plan. @throws what Session::run documents
-plan make_plan(const Graph& g, const call_signature& call);
+Plan make_plan(const Graph& g, const plan_request& request);
 
-std::string describe(const Graph& g, const plan& p);
+/// Describes steps and memory in words.
+std::string describe(const Graph& g, const Plan& p);
+
+inline std::size_t bytes_of(const tensor_info& info) {
+  return static_cast<std::size_t>(info.size) * size_of(info.type);
+}
 
 }  // namespace graft::detail

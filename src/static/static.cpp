@@ -16,18 +16,21 @@ bool has_avx2() {
 }
 
 void refuse_span(const char* what, std::size_t wanted, std::size_t got) {
-  throw shape_error({std::string(what) + " of a static network was given " + std::to_string(got) + " numbers",
-                     "it has " + std::to_string(wanted), "", "pass batch times the size of one row"});
+  throw shape_error(
+      {std::string(what) + " of a static network was given " + std::to_string(got) + " numbers",
+       "it has " + std::to_string(wanted), "", "pass batch times the size of one row"});
 }
 
 void refuse_variable(std::string_view path, std::string_view why) {
-  throw name_error({"variable '" + std::string(path) + "' of a static network was asked for", std::string(why),
-                    "", "the names are those of the network's table, below the scope that was given"});
+  throw name_error({"variable '" + std::string(path) + "' of a static network was asked for",
+                    std::string(why), "",
+                    "the names are those of the network's table, below the scope that was given"});
 }
 
 void refuse_unloaded(std::string_view path) {
-  throw uninitialized_error({"a static network was run", "variable '" + std::string(path) + "' has no value",
-                             std::string(path), "call load(graph), or set(name, values) for each variable"});
+  throw uninitialized_error({"a static network was run",
+                             "variable '" + std::string(path) + "' has no value", std::string(path),
+                             "call load(graph), or set(name, values) for each variable"});
 }
 
 Array value_of(const Graph& g, std::string_view path, const dims& shape) {
@@ -39,16 +42,17 @@ Array value_of(const Graph& g, std::string_view path, const dims& shape) {
                        "it is " + to_string(type), "", "static networks compute in float32"});
   }
   if (!(type.shape == shape)) {
-    throw shape_error({"variable '" + std::string(path) + "' was loaded into a static network",
-                       "the network has " + to_string(shape) + ", the graph " + to_string(type.shape), "",
-                       "load from a graph that this network was lowered to, or its clone"});
+    throw shape_error(
+        {"variable '" + std::string(path) + "' was loaded into a static network",
+         "the network has " + to_string(shape) + ", the graph " + to_string(type.shape), "",
+         "load from a graph that this network was lowered to, or its clone"});
   }
   return g.store().get(*v);
 }
 
 floats make_floats(std::size_t count) {
   const std::size_t bytes = (count == 0 ? 1 : count) * sizeof(float);
-  floats result(static_cast<float*>(::operator new(bytes, std::align_val_t{64})));
+  floats result(static_cast<float*>(::operator new (bytes, std::align_val_t{64})));
   std::memset(result.get(), 0, bytes);
   return result;
 }

@@ -1,7 +1,7 @@
 // Bindings and rules: what clone() is told, checked before anything changes.
-#include "surgery/cloner.hpp"
-
 #include <algorithm>
+
+#include "surgery/cloner.hpp"
 
 namespace graft {
 namespace detail {
@@ -18,11 +18,11 @@ void add_bindings(bindings& all, const std::vector<graph_reference>& from,
 
 namespace {
 
-[[noreturn]] void refuse_type(const Graph& g, tensor_id input, const Graph& h, tensor_id replacement,
-                              const value_type& wanted, const value_type& got, const std::string& why,
-                              const char* hint) {
-  const error_parts parts{"bind('" + g.path_of(input) + "', '" + h.path_of(replacement) + "') replaces " +
-                              to_string(wanted) + " by " + to_string(got),
+[[noreturn]] void refuse_type(const Graph& g, tensor_id input, const Graph& h,
+                              tensor_id replacement, const value_type& wanted,
+                              const value_type& got, const std::string& why, const char* hint) {
+  const error_parts parts{"bind('" + g.path_of(input) + "', '" + h.path_of(replacement) +
+                              "') replaces " + to_string(wanted) + " by " + to_string(got),
                           why, g.path_of(input), hint};
   if (wanted.type != got.type) throw dtype_error(parts);
   throw shape_error(parts);
@@ -39,7 +39,8 @@ void check_replacement(const Graph& g, tensor_id input, const Graph& h, tensor_i
   if (wanted.type != dtype::any && wanted.type != got.type) {
     refuse("the element types differ", "insert cast<T>(x) before the replacement");
   }
-  if (wanted.kind != got.kind) refuse("one is a tensor and the other is not", "bind values of one kind");
+  if (wanted.kind != got.kind)
+    refuse("one is a tensor and the other is not", "bind values of one kind");
   if (!wanted.ranked) return;
   if (!got.ranked) {
     refuse("the rank of the replacement is not known", "bind a tensor whose rank is known");
@@ -68,9 +69,10 @@ void cloner::resolve_bindings() {
     const tensor_id key = source_.id(from);
     if (!std::binary_search(r_.cuts.begin(), r_.cuts.end(), key)) {
       std::string inputs;
-      for (const tensor_id t : r_.inputs) inputs += (inputs.empty() ? "'" : ", '") + source_.path_of(t) + "'";
-      throw boundary_error({"bind replaces '" + source_.path_of(key) + "'", "it is no input of the region",
-                            source_.path_of(key),
+      for (const tensor_id t : r_.inputs)
+        inputs += (inputs.empty() ? "'" : ", '") + source_.path_of(t) + "'";
+      throw boundary_error({"bind replaces '" + source_.path_of(key) + "'",
+                            "it is no input of the region", source_.path_of(key),
                             "the inputs are: " + (inputs.empty() ? std::string("none") : inputs) +
                                 "; extract with inputs(...) that name it"});
     }
@@ -109,7 +111,8 @@ void cloner::resolve_bindings() {
 
 namespace variables {
 
-chosen_by by_scope(std::vector<std::pair<std::string, variable_policy>> scopes, variable_policy otherwise) {
+chosen_by by_scope(std::vector<std::pair<std::string, variable_policy>> scopes,
+                   variable_policy otherwise) {
   return {[scopes = std::move(scopes), otherwise](const Graph& g, const variable_info& v) {
     const scope_id mine = g.scope_of(v.read.op);
     for (const auto& [path, policy] : scopes) {

@@ -16,7 +16,8 @@ struct step {
   lead by;
 };
 
-// The closure once more, breadth first, so that paths are as short as can be and the same in every run.
+// The closure once more, breadth first, so that paths are as short as can be and the same in every
+// run.
 class traced_closure {
  public:
   explicit traced_closure(const diagnosis_request& r) : g_(r.g) {
@@ -36,7 +37,9 @@ class traced_closure {
       if (is_open_source(t, index)) continue;
       for_each_need(
           g_, index, [&](variable_id v) { return variables.insert(v.value); },
-          [&](tensor_id wanted, std::uint32_t producer, lead by) { need(wanted, producer, index, by); });
+          [&](tensor_id wanted, std::uint32_t producer, lead by) {
+            need(wanted, producer, index, by);
+          });
     }
   }
 
@@ -61,15 +64,25 @@ std::string describe(const Graph& g, const step& s, bool first, bool last) {
   std::string text;
   if (first) text = "output ";
   switch (s.by) {
-    case lead::initial: text += "initial value "; break;
-    case lead::own_update: text += "update "; break;
-    case lead::control: text += "(waits for) "; break;
-    case lead::read: text += "variable "; break;
-    case lead::data: break;
+    case lead::initial:
+      text += "initial value ";
+      break;
+    case lead::own_update:
+      text += "update ";
+      break;
+    case lead::control:
+      text += "(waits for) ";
+      break;
+    case lead::read:
+      text += "variable ";
+      break;
+    case lead::data:
+      break;
   }
   if (last) text += std::string(g.schema_of(s.tensor.op).name) + " ";
   // An op with effects may have no output.
-  return text + quoted(g.output_count(s.tensor.op) == 0 ? g.path_of(s.tensor.op) : g.path_of(s.tensor));
+  return text +
+         quoted(g.output_count(s.tensor.op) == 0 ? g.path_of(s.tensor.op) : g.path_of(s.tensor));
 }
 
 // A long path keeps its ends.
@@ -87,7 +100,8 @@ std::string describe(const Graph& g, const std::vector<step>& path) {
   return text;
 }
 
-// The nearest op that the closure reaches or stops at, in both directions of the data, looking at some thousand ops.
+// The nearest op that the closure reaches or stops at, in both directions of the data, looking at
+// some thousand ops.
 std::optional<tensor_id> nearest_reached(const diagnosis_request& r, tensor_id start) {
   constexpr std::size_t limit = 4096;
   const Graph::tables& t = r.g.data();
@@ -96,8 +110,9 @@ std::optional<tensor_id> nearest_reached(const diagnosis_request& r, tensor_id s
   seen.insert(order[0]);
   for (std::size_t i = 0; i < order.size() && order.size() < limit; ++i) {
     const std::uint32_t index = order[i];
-    if (i > 0 && (r.closure.ops.contains(index) ||
-                  std::binary_search(r.closure.sources.begin(), r.closure.sources.end(), index))) {
+    if (i > 0 && t.ops[index].output_count > 0 &&
+        (r.closure.ops.contains(index) ||
+         std::binary_search(r.closure.sources.begin(), r.closure.sources.end(), index))) {
       return tensor_id{t.id(index), 0};
     }
     for (const Graph::tables::edge& e : t.operands_of(index)) {
@@ -145,15 +160,20 @@ std::string list_of(const Graph& g, const std::vector<tensor_id>& tensors) {
 
 const char* hint_for(boundary_fault fault) {
   switch (fault) {
-    case boundary_fault::no_outputs: return "name at least one output: outputs(y)";
-    case boundary_fault::foreign: return "give handles of one graph that is alive";
-    case boundary_fault::duplicate_input: return "name each input once";
+    case boundary_fault::no_outputs:
+      return "name at least one output: outputs(y)";
+    case boundary_fault::foreign:
+      return "give handles of one graph that is alive";
+    case boundary_fault::duplicate_input:
+      return "name each input once";
     case boundary_fault::uncut_source:
-      return "add what is missing to inputs(...), or pass leaks::keep to leave it outside or leaks::lift "
+      return "add what is missing to inputs(...), or pass leaks::keep to leave it outside or "
+             "leaks::lift "
              "to make it an input";
     case boundary_fault::input_not_reached:
       return "give the tensor that the outputs were computed from, or pass unused::allow";
-    case boundary_fault::input_shadowed: return "leave the outer input out, or pass unused::allow";
+    case boundary_fault::input_shadowed:
+      return "leave the outer input out, or pass unused::allow";
     case boundary_fault::reentry:
       return "cut further out or further in, or pass reentry::allow to cut there all the same";
   }
@@ -167,7 +187,8 @@ std::vector<boundary_finding> explain_sources(const diagnosis_request& r) {
   std::vector<boundary_finding> findings;
   for (const std::uint32_t source : r.closure.sources) {
     const std::vector<step> path = traced.path_to(source);
-    boundary_finding finding{boundary_fault::uncut_source, path.back().tensor, {}, describe(r.g, path)};
+    boundary_finding finding{
+        boundary_fault::uncut_source, path.back().tensor, {}, describe(r.g, path)};
     for (const step& s : path) finding.path.push_back(s.tensor);
     findings.push_back(std::move(finding));
   }
@@ -199,11 +220,13 @@ std::vector<boundary_finding> explain_unused(const diagnosis_request& r) {
 
 std::vector<boundary_finding> find_reentries(const diagnosis_request& r) {
   const Graph::tables& t = r.g.data();
-  // Only an input that is computed, by an op outside, later than an op of the region, can depend on the region.
+  // Only an input that is computed, by an op outside, later than an op of the region, can depend on
+  // the region.
   std::vector<tensor_id> suspects;
   for (std::size_t i = 0; i < r.inputs.size(); ++i) {
     const std::uint32_t index = t.index(r.inputs[i].op);
-    if (t.ops[index].operand_count > 0 && !r.closure.ops.contains(index)) suspects.push_back(r.inputs[i]);
+    if (t.ops[index].operand_count > 0 && !r.closure.ops.contains(index))
+      suspects.push_back(r.inputs[i]);
   }
   if (suspects.empty()) return {};
   const std::vector<std::uint32_t> nodes = r.closure.ops.sorted();

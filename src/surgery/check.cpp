@@ -12,7 +12,8 @@ class checker {
  public:
   explicit checker(const clone_data& d)
       : d_(d),
-        source_(detail::graph_behind(d.source().slot, d.source().generation, "the source of a clone")),
+        source_(
+            detail::graph_behind(d.source().slot, d.source().generation, "the source of a clone")),
         target_(detail::graph_behind(d.slot, d.generation, "a clone")) {}
 
   void run() {
@@ -48,13 +49,14 @@ class checker {
 
   void check_op(op_id old_op) {
     const op_id copy = *d_.forward(old_op);
-    require(&source_.schema_of(old_op) == &target_.schema_of(copy), "a copy has another operator", old_op);
+    require(&source_.schema_of(old_op) == &target_.schema_of(copy), "a copy has another operator",
+            old_op);
     require(source_.operand_count(old_op) == target_.operand_count(copy),
             "a copy has another number of operands", old_op);
     for (std::uint32_t i = 0; i < source_.operand_count(old_op); ++i) {
       const auto image = d_.forward(source_.operand(old_op, i));
-      require(image && *image == target_.operand(copy, i), "an operand of a copy is not the operand's image",
-              old_op);
+      require(image && *image == target_.operand(copy, i),
+              "an operand of a copy is not the operand's image", old_op);
     }
     require(source_.output_count(old_op) == target_.output_count(copy),
             "a copy has another number of outputs", old_op);
@@ -69,11 +71,13 @@ class checker {
     const attribute_list &a = source_.attributes_of(old_op), &b = target_.attributes_of(copy);
     for (const attribute& mine : a) {
       const attribute* theirs = b.find(mine.key);
-      require(theirs != nullptr && theirs->kind == mine.kind, "an attribute of a copy is missing", old_op);
+      require(theirs != nullptr && theirs->kind == mine.kind, "an attribute of a copy is missing",
+              old_op);
       if (mine.key == "key" || mine.key == "training") continue;
       if (mine.kind == attribute_kind::variable) {
         const auto image = d_.forward(variable_id{static_cast<std::uint32_t>(mine.integer)});
-        require(image && image->value == theirs->integer, "a copy refers to another variable", old_op);
+        require(image && image->value == theirs->integer, "a copy refers to another variable",
+                old_op);
       } else if (mine.kind == attribute_kind::constant) {
         require(source_.constant(mine.integer).same_bits(target_.constant(theirs->integer)),
                 "a copy has another constant", old_op);
@@ -91,15 +95,16 @@ class checker {
       require(images.insert(image.image).second, "two variables have one copy", mine.read.op);
       if (d_.same_graph && image.image == image.source) continue;
       const variable_info& theirs = target_.variable_of(image.image);
-      require(theirs.read.op == d_.forward(mine.read.op), "a variable's read is not the read's image",
-              mine.read.op);
+      require(theirs.read.op == d_.forward(mine.read.op),
+              "a variable's read is not the read's image", mine.read.op);
       require(!mine.initial.valid() || theirs.initial == d_.forward(mine.initial),
               "a variable's initial value is not the image of its source's", mine.read.op);
       require(theirs.role == mine.role && theirs.type == mine.type,
               "a variable's role or type differs from its source's", mine.read.op);
-      require(theirs.own_updates.size() >= mine.own_updates.size(), "an update of a variable is missing",
-              mine.read.op);
-      const bool same_cell = source_.store().cell(image.source) == target_.store().cell(image.image);
+      require(theirs.own_updates.size() >= mine.own_updates.size(),
+              "an update of a variable is missing", mine.read.op);
+      const bool same_cell =
+          source_.store().cell(image.source) == target_.store().cell(image.image);
       require(same_cell == (image.policy == variable_policy::shared),
               "a variable's storage is not as its policy says", mine.read.op);
     }
@@ -138,7 +143,8 @@ std::vector<source_access> Clone::leak_audit() const {
     });
     for (std::uint32_t i = 0; i < g.operand_count(op); ++i) {
       const tensor_id operand = g.operand(op, i);
-      if (!d.cut_originals.contains(operand) && seen.insert(operand.op.value)) open.push_back(operand.op);
+      if (!d.cut_originals.contains(operand) && seen.insert(operand.op.value))
+        open.push_back(operand.op);
     }
   }
   std::sort(accesses.begin(), accesses.end(), [](const source_access& a, const source_access& b) {

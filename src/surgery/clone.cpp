@@ -81,8 +81,8 @@ void cloner::add_placeholders() {
     attribute_list attributes;
     attributes.set("type", type.type);
     if (type.ranked) attributes.set("shape", type.shape);
-    const op_id added = target_.add(ops::placeholder, {}, attributes, source_.name_of(t.op),
-                                    source_.line_of(t.op));
+    const op_id added =
+        target_.add(ops::placeholder, {}, attributes, source_.name_of(t.op), source_.line_of(t.op));
     data_->extra.push_back(added);
     data_->cut_images.emplace(t, tensor_id{added, 0});
   }
@@ -92,8 +92,8 @@ void cloner::add_constants() {
   for (const op_id read : frozen_reads_) {
     const variable_id v = read_by(source_.data().index(read));
     const inside_scope inside(target_, scope_id{scope_images_.at(source_.scope_of(read).value)});
-    const tensor_id added = target_.add_constant(source_.store().get(v), source_.name_of(read),
-                                                 source_.line_of(read));
+    const tensor_id added =
+        target_.add_constant(source_.store().get(v), source_.name_of(read), source_.line_of(read));
     data_->extra.push_back(added.op);
     data_->constants.emplace(read, added.op);
     data_->constant_originals.emplace(added.op, read);
@@ -149,7 +149,23 @@ void cloner::change_attributes(op_id old_op, attribute_list& attributes) {
   if (schema.has(ops::modal) && options_.as_mode) {
     attributes.set("training", *options_.as_mode == mode::training);
   }
-  if (schema.has(ops::random) && attributes.find("key") != nullptr) random_ops_.push_back(old_op);
+  if (options_.streams == seeds::same || !schema.has(ops::random)) return;
+  if (const attribute* key = attributes.find("key")) {
+    // The key comes when the name is settled (split_streams). Another one now, so that the list is
+    // the copy's own.
+    attributes.set("key", key->integer ^ 1);
+    random_ops_.push_back(old_op);
+  }
+}
+
+// As Graph::path_of, for many ops of one scope in a row.
+std::string cloner::path_of_copy(op_id op) {
+  const scope_id scope = target_.scope_of(op);
+  if (!known_scope_ || *known_scope_ != scope) {
+    known_scope_ = scope;
+    known_path_ = target_.scope_path(scope);
+  }
+  return known_path_.empty() ? target_.name_of(op) : known_path_ + "/" + target_.name_of(op);
 }
 
 void cloner::add_variables() {
@@ -164,7 +180,7 @@ void cloner::add_variables() {
     if (options_.trainable && (info.role == variable_role::parameter || !*options_.trainable)) {
       info.trainable = *options_.trainable;
     }
-    if (!keeps_streams(image)) info.stream_key = stream_key_of(target_.path_of(info.read.op));
+    if (!keeps_streams(image)) info.stream_key = stream_key_of(path_of_copy(info.read.op));
 
     std::shared_ptr<variable_cell> cell;
     if (image.policy == variable_policy::shared) {
@@ -185,6 +201,7 @@ void cloner::add_variables() {
       cell->value = std::move(value);
       cell->initialized = true;
     }
+    set_initial_key(image, info);
     append_variable(target_, std::move(info), std::move(cell));
   }
 }
@@ -192,27 +209,38 @@ void cloner::add_variables() {
 void cloner::set_key(op_id op, std::uint64_t key) {
   Graph::tables& t = target_.data();
   Graph::tables::op_record& r = t.ops[t.index(op)];
+  if (r.schema->has(ops::random)) {
+    for (attribute& a : t.attribute_lists[r.attributes]) {
+      if (a.key != "key") continue;
+      a.integer = std::bit_cast<std::int64_t>(key);
+      return;
+    }
+  }
   attribute_list changed = t.attribute_lists[r.attributes];
   changed.set("key", std::bit_cast<std::int64_t>(key));
   r.attributes = store_attributes(t, changed);
 }
 
+// The key of a variable's initial value is the variable's.
+void cloner::set_initial_key(const variable_image& image, const variable_info& info) {
+  if (options_.streams == seeds::same || !info.initial.valid() || !data_->is_copy(info.initial.op))
+    return;
+  const op_id old_op = source_.variable_of(image.source).initial.op;
+  const attribute* key = source_.attributes_of(old_op).find("key");
+  if (key == nullptr && !source_.schema_of(old_op).has(ops::random)) return;
+  initial_ops_.insert(info.initial.op.value);
+  if (!keeps_streams(image)) {
+    set_key(info.initial.op, info.stream_key);
+  } else if (key != nullptr) {
+    set_key(info.initial.op, std::bit_cast<std::uint64_t>(key->integer));
+  }
+}
+
 // Keys are made from the new paths as they came out, so that no two streams of one graph are equal.
 void cloner::split_streams() {
-  if (options_.streams == seeds::same) return;
   for (const op_id op : random_ops_) {
-    const auto copy = data_->forward(op);
-    set_key(*copy, stream_key_of(target_.path_of(*copy)));
-  }
-  for (const variable_image& image : data_->images) {
-    if (!is_made(image) || keeps_streams(image)) continue;
-    const variable_info& info = target_.variable_of(image.image);
-    if (!info.initial.valid() || !data_->is_copy(info.initial.op)) continue;
-    const Graph::tables& t = target_.data();
-    const Graph::tables::op_record& r = t.ops[t.index(info.initial.op)];
-    if (r.schema->has(ops::random) || t.attribute_lists[r.attributes].find("key") != nullptr) {
-      set_key(info.initial.op, info.stream_key);
-    }
+    const op_id copy = *data_->forward(op);
+    if (!initial_ops_.contains(copy.value)) set_key(copy, stream_key_of(path_of_copy(copy)));
   }
 }
 

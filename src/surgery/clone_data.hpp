@@ -14,9 +14,9 @@ struct clone_data {
   explicit clone_data(Region r) : region(std::move(r)) {}
 
   // In place of the number of a copy, for ops of the region that were not copied.
-  static constexpr std::uint32_t dropped = 0xffffffffu;  ///< no image
-  static constexpr std::uint32_t itself = 0xfffffffeu;   ///< shared: its own image
-  static constexpr std::uint32_t replaced = 0xfffffffdu; ///< its image is in `constants`
+  static constexpr std::uint32_t dropped = 0xffffffffu;   ///< no image
+  static constexpr std::uint32_t itself = 0xfffffffeu;    ///< shared: its own image
+  static constexpr std::uint32_t replaced = 0xfffffffdu;  ///< its image is in `constants`
 
   Region region;
   graph_slot* slot = nullptr;
@@ -24,22 +24,22 @@ struct clone_data {
   bool same_graph = true;
   scope_id scope;
 
-  /// Copies have consecutive ids. Where all ops of the region were copied, copy k is of node k and both lists
-  /// are empty.
+  /// Copies have consecutive ids. Where all ops of the region were copied, copy k is of node k and
+  /// both lists are empty.
   std::uint32_t first_id = 0;
   std::uint32_t count = 0;
   std::vector<std::uint32_t> copy_of_place;  ///< number of the copy, or one of the above
   std::vector<std::uint32_t> place_of_copy;
 
-  std::unordered_map<tensor_id, tensor_id> cut_images;     ///< of inputs and kept sources
+  std::unordered_map<tensor_id, tensor_id> cut_images;  ///< of inputs and kept sources
   std::unordered_map<tensor_id, tensor_id> cut_originals;
-  std::unordered_map<op_id, op_id> constants;              ///< reads of frozen variables
+  std::unordered_map<op_id, op_id> constants;  ///< reads of frozen variables
   std::unordered_map<op_id, op_id> constant_originals;
-  std::vector<op_id> extra;                                ///< placeholders and constants added, ascending
-  std::vector<variable_image> images;                      ///< ascending by source
+  std::vector<op_id> extra;            ///< placeholders and constants added, ascending
+  std::vector<variable_image> images;  ///< ascending by source
   std::unordered_map<variable_id, variable_id> variable_originals;
-  std::vector<variable_id> created;                        ///< fresh and copied, ascending
-  std::vector<variable_id> unset;                          ///< of these the fresh ones
+  std::vector<variable_id> created;  ///< fresh and copied, ascending
+  std::vector<variable_id> unset;    ///< of these the fresh ones
 
   [[nodiscard]] const region_data& source() const { return *region.data(); }
   [[nodiscard]] const variable_image* image_of(variable_id v) const;

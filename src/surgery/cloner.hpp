@@ -1,4 +1,5 @@
-// The work of one clone() call: first all decisions and checks, then the additions, inside one transaction.
+// The work of one clone() call: first all decisions and checks, then the additions, inside one
+// transaction.
 #pragma once
 
 #include <memory>
@@ -20,18 +21,18 @@ class cloner {
 
  private:
   // Decisions: nothing changes.
-  void resolve_bindings();   // bind.cpp
-  void decide_variables();   // select.cpp
-  void select_ops();         // select.cpp
+  void resolve_bindings();  // bind.cpp
+  void decide_variables();  // select.cpp
+  void select_ops();        // select.cpp
   void select_needed();
   void select_affected();
   void keep_shared_bundles();
   void settle_variables();
   void check_references();
-  void check_scopes();       // scopes.cpp
+  void check_scopes();  // scopes.cpp
 
   // Additions.
-  void make_scopes();        // scopes.cpp
+  void make_scopes();  // scopes.cpp
   scope_id make_top_scope();
   scope_id image_of_scope(scope_id s);
   void check_names();
@@ -40,6 +41,7 @@ class cloner {
   void append_ops();
   void change_attributes(op_id old_op, attribute_list& attributes);
   void add_variables();
+  void set_initial_key(const variable_image& image, const variable_info& info);
   void split_streams();
   void add_to_collections();
 
@@ -60,6 +62,7 @@ class cloner {
   [[nodiscard]] std::uint32_t place_of(op_id op) const { return r_.places.find(op.value); }
   [[nodiscard]] bool is_cut(tensor_id t) const;
   void set_key(op_id op, std::uint64_t key);
+  std::string path_of_copy(op_id op);
 
   const clone_options& options_;
   const region_data& r_;
@@ -70,14 +73,17 @@ class cloner {
 
   bool infer_again_ = false;
   std::vector<tensor_id> unbound_;
-  index_set needed_variables_;              // unless all are
-  std::vector<std::uint32_t> copies_;       // dense indices of the ops to copy, ascending
-  std::vector<op_id> frozen_reads_;         // ascending
-  std::vector<op_id> random_ops_;           // of the source
-  std::vector<scope_id> scopes_;            // of what is copied
+  index_set needed_variables_;         // unless all are
+  std::vector<std::uint32_t> copies_;  // dense indices of the ops to copy, ascending
+  std::vector<op_id> frozen_reads_;    // ascending
+  std::vector<op_id> random_ops_;      // of the source
+  index_set initial_ops_;              // of the target: their streams are their variables'
+  std::vector<scope_id> scopes_;       // of what is copied
   std::unordered_map<std::uint32_t, std::uint32_t> scope_images_;
   std::unordered_map<std::int64_t, std::int64_t> constant_images_;
-  scope_id base_;                           // of the source: not repeated
+  std::optional<scope_id> known_scope_;  // of the target, and its path
+  std::string known_path_;
+  scope_id base_;  // of the source: not repeated
 };
 
 }  // namespace graft::detail

@@ -20,10 +20,11 @@ cut_set::cut_set(const Graph& g, const std::vector<tensor_id>& tensors) {
 }
 
 int cut_set::search(std::uint32_t producer, std::uint32_t output) const {
-  const auto found = std::lower_bound(
-      entries_.begin(), entries_.end(), entry{producer, output, 0}, [](const entry& a, const entry& b) {
-        return a.producer != b.producer ? a.producer < b.producer : a.output < b.output;
-      });
+  const auto found = std::lower_bound(entries_.begin(), entries_.end(), entry{producer, output, 0},
+                                      [](const entry& a, const entry& b) {
+                                        return a.producer != b.producer ? a.producer < b.producer
+                                                                        : a.output < b.output;
+                                      });
   if (found == entries_.end() || found->producer != producer || found->output != output) return -1;
   return found->place;
 }
@@ -103,7 +104,8 @@ Graph* home_of(const input_list& in, const output_list& out) {
 }
 
 bool is_valid(const Graph& home, const graph_reference& r) {
-  if (r.slot == nullptr || r.slot->generation != r.generation || r.slot->graph != &home) return false;
+  if (r.slot == nullptr || r.slot->generation != r.generation || r.slot->graph != &home)
+    return false;
   return home.contains(r.id.op) && r.id.output < home.output_count(r.id.op);
 }
 
@@ -114,9 +116,11 @@ std::vector<tensor_id> resolve(const Graph* home, const std::vector<graph_refere
     if (home != nullptr && is_valid(*home, handles[i])) {
       result.push_back(handles[i].id);
     } else {
-      findings.push_back({boundary_fault::foreign, {}, {},
-                          std::string(role) + " " + std::to_string(i) + " is " +
-                              handle_fault(home, handles[i])});
+      findings.push_back(
+          {boundary_fault::foreign,
+           {},
+           {},
+           std::string(role) + " " + std::to_string(i) + " is " + handle_fault(home, handles[i])});
     }
   }
   return result;
@@ -128,7 +132,9 @@ void find_duplicates(const Graph& g, const std::vector<tensor_id>& inputs,
   std::sort(sorted.begin(), sorted.end());
   for (std::size_t i = 1; i < sorted.size(); ++i) {
     if (sorted[i] != sorted[i - 1] || (i > 1 && sorted[i] == sorted[i - 2])) continue;
-    findings.push_back({boundary_fault::duplicate_input, sorted[i], {},
+    findings.push_back({boundary_fault::duplicate_input,
+                        sorted[i],
+                        {},
                         "'" + g.path_of(sorted[i]) + "' is given as input more than once"});
   }
 }
@@ -157,7 +163,8 @@ std::shared_ptr<region_data> assemble(Graph& g, std::vector<tensor_id> inputs,
   data->cuts.insert(data->cuts.end(), data->kept.begin(), data->kept.end());
   std::sort(data->cuts.begin(), data->cuts.end());
   for (const tensor_id out : data->outputs) {
-    if (std::binary_search(data->cuts.begin(), data->cuts.end(), out)) data->passthroughs.push_back(out);
+    if (std::binary_search(data->cuts.begin(), data->cuts.end(), out))
+      data->passthroughs.push_back(out);
   }
 
   data->node_values = closure.ops.sorted();
@@ -168,7 +175,9 @@ std::shared_ptr<region_data> assemble(Graph& g, std::vector<tensor_id> inputs,
   data->nodes.reserve(data->node_values.size());
   for (const std::uint32_t node : data->node_values) data->nodes.push_back(op_id{node});
   data->places = detail::place_map(data->node_values);
-  for (const std::uint32_t v : closure.variables.sorted()) data->variables.push_back(variable_id{v});
+  for (const std::uint32_t v : closure.variables.sorted())
+    data->variables.push_back(variable_id{v});
+  data->fingerprint = detail::edits_of(g, *data);
   return data;
 }
 
@@ -181,8 +190,7 @@ result<Region, boundary_problem> try_extract_region(const input_list& in, const 
   std::vector<tensor_id> inputs = resolve(home, in.tensors, "input", findings);
   std::vector<tensor_id> outputs = resolve(home, out.tensors, "output", findings);
   if (out.tensors.empty()) {
-    findings.insert(findings.begin(),
-                    {boundary_fault::no_outputs, {}, {}, "no output was given"});
+    findings.insert(findings.begin(), {boundary_fault::no_outputs, {}, {}, "no output was given"});
   }
   if (home != nullptr) find_duplicates(*home, inputs, findings);
   if (!findings.empty()) return detail::make_problem(home, inputs, outputs, std::move(findings));
@@ -196,8 +204,8 @@ result<Region, boundary_problem> try_extract_region(const input_list& in, const 
                     std::make_move_iterator(more.end()));
   };
   if (options.uncut == leaks::error && !closure.sources.empty()) append(explain_sources(request));
-  if (options.inputs == unused::error &&
-      std::find(closure.cut_used.begin(), closure.cut_used.end(), false) != closure.cut_used.end()) {
+  if (options.inputs == unused::error && std::find(closure.cut_used.begin(), closure.cut_used.end(),
+                                                   false) != closure.cut_used.end()) {
     append(explain_unused(request));
   }
   if (options.crossing == reentry::error) append(find_reentries(request));

@@ -1,4 +1,5 @@
-// The backward closure that makes a region, shared by the cut itself and by the account of what is wrong with it.
+// The backward closure that makes a region, shared by the cut itself and by the account of what is
+// wrong with it.
 #pragma once
 
 #include <vector>
@@ -11,9 +12,9 @@ namespace graft::detail {
 /// How one op of a closure leads to another.
 enum class lead : std::uint8_t { data, initial, own_update, read, control };
 
-/// Calls f(tensor, lead) for all that an op needs inside a region: its operands in order, ops with effects that
-/// it waits for, and the bundles of variables it refers to. `on_variable(v)` says whether a bundle is wanted:
-/// once each.
+/// Calls f(tensor, lead) for all that an op needs inside a region: its operands in order, ops with
+/// effects that it waits for, and the bundles of variables it refers to. `on_variable(v)` says
+/// whether a bundle is wanted: once each.
 template <class OnVariable, class F>
 void for_each_need(const Graph& g, std::uint32_t index, OnVariable&& on_variable, F&& f) {
   const Graph::tables& t = g.data();
@@ -23,7 +24,8 @@ void for_each_need(const Graph& g, std::uint32_t index, OnVariable&& on_variable
   }
   for (std::uint32_t c = r.control_in; c != Graph::tables::none; c = t.controls[c].next_in) {
     const std::uint32_t before = t.controls[c].before;
-    if (t.ops[before].schema->has(ops::effect)) f(tensor_id{t.id(before), 0}, before, lead::control);
+    if (t.ops[before].schema->has(ops::effect))
+      f(tensor_id{t.id(before), 0}, before, lead::control);
   }
   if (t.attribute_marks[r.attributes] == 0) return;
   for_each_variable(g, t.attribute_lists[r.attributes], [&](variable_id v) {

@@ -7,8 +7,8 @@
 
 namespace graft::detail {
 
-/// Blocks of 64 neighbouring indices in a hash table: neighbours share a block, so walks along a chain stay in one
-/// cache line, and listing in ascending order sorts blocks instead of indices.
+/// Blocks of 64 neighbouring indices in a hash table: neighbours share a block, so walks along a
+/// chain stay in one cache line, and listing in ascending order sorts blocks instead of indices.
 class index_set {
  public:
   /// Adds an index. @returns false if it was there
@@ -44,7 +44,8 @@ class index_set {
     for (const block& b : table_) {
       if (b.key != no_key && b.bits != 0) blocks.push_back(b);
     }
-    std::sort(blocks.begin(), blocks.end(), [](const block& a, const block& b) { return a.key < b.key; });
+    std::sort(blocks.begin(), blocks.end(),
+              [](const block& a, const block& b) { return a.key < b.key; });
     std::vector<std::uint32_t> result(size_);
     std::size_t n = 0;
     for (const block& b : blocks) {

@@ -14,12 +14,16 @@ const std::vector<op_id>& Region::nodes() const { return data_->nodes; }
 const std::vector<variable_id>& Region::variables() const { return data_->variables; }
 const std::vector<tensor_id>& Region::passthroughs() const { return data_->passthroughs; }
 
-bool Region::contains(op_id op) const { return data_->places.find(op.value) != detail::place_map::none; }
+bool Region::contains(op_id op) const {
+  return data_->places.find(op.value) != detail::place_map::none;
+}
 bool Region::contains(variable_id v) const {
   return std::binary_search(data_->variables.begin(), data_->variables.end(), v);
 }
 
-Graph& Region::graph() const { return detail::graph_behind(data_->slot, data_->generation, "a region"); }
+Graph& Region::graph() const {
+  return detail::graph_behind(data_->slot, data_->generation, "a region");
+}
 
 bool Region::stale() const {
   const region_data& r = *data_;
@@ -27,23 +31,40 @@ bool Region::stale() const {
   const Graph& g = *r.slot->graph;
   if (g.version() == r.version) return false;
   const Graph::tables& t = g.data();
-  for (const op_id op : r.nodes) {
-    if (!t.contains(op) || t.ops[t.index(op)].stamp > r.version) return true;
-  }
-  for (const auto* tensors : {&r.cuts, &r.outputs}) {
-    for (const tensor_id tensor : *tensors) {
-      if (!t.contains(tensor.op)) return true;
-    }
-  }
-  return false;
+  const auto gone = [&](tensor_id tensor) { return !t.contains(tensor.op); };
+  return std::any_of(r.nodes.begin(), r.nodes.end(), [&](op_id op) { return !t.contains(op); }) ||
+         std::any_of(r.cuts.begin(), r.cuts.end(), gone) ||
+         std::any_of(r.outputs.begin(), r.outputs.end(), gone) ||
+         std::any_of(r.variables.begin(), r.variables.end(),
+                     [&](variable_id v) { return !g.contains(v); }) ||
+         detail::edits_of(g, r) != r.fingerprint;
 }
 
 namespace detail {
 
+std::uint64_t edits_of(const Graph& g, const region_data& r) {
+  const Graph::tables& t = g.data();
+  std::uint64_t hash = 0;
+  const auto mix = [&hash](std::uint64_t what) {
+    hash = (hash ^ what) * 0x9e3779b97f4a7c15ull;
+    hash ^= hash >> 32;
+  };
+  // Most ops were never edited; those count for nothing, which is quick.
+  for (const op_id op : r.nodes) {
+    const std::uint64_t stamp = t.ops[t.index(op)].stamp;
+    if (stamp == 0) continue;
+    mix(op.value);
+    mix(stamp);
+  }
+  for (const variable_id v : r.variables) mix(g.variable_of(v).own_updates.size());
+  return hash;
+}
+
 Graph& require_current(const region_data& r) {
   Graph& g = graph_behind(r.slot, r.generation, "a region");
   if (Region(std::shared_ptr<const region_data>(std::shared_ptr<void>(), &r)).stale()) {
-    throw graph_error({"a region was used", "its ops were edited or taken back since it was cut out", "",
+    throw graph_error({"a region was used",
+                       "its ops were edited or taken back since it was cut out", "",
                        "extract it again"});
   }
   return g;
@@ -67,7 +88,8 @@ region_report Region::report() const {
     const std::uint32_t index = t.index(op);
     const Graph::tables::op_record& record = t.ops[index];
     if (record.schema->has(ops::random)) report.random.push_back(op);
-    if (record.schema->has(ops::update) || record.schema->has(ops::effect)) report.stateful.push_back(op);
+    if (record.schema->has(ops::update) || record.schema->has(ops::effect))
+      report.stateful.push_back(op);
     g.for_each_use(op, [&](const Graph::use& u, std::uint32_t output) {
       const tensor_id tensor{op, output};
       if (!contains(u.user) && !std::binary_search(boundary.begin(), boundary.end(), tensor)) {
@@ -107,12 +129,18 @@ void add_line(std::string& text, const char* title, const std::vector<std::strin
 
 const char* name_of(variable_role role) {
   switch (role) {
-    case variable_role::parameter: return "parameter";
-    case variable_role::statistic: return "statistic";
-    case variable_role::slot: return "slot";
-    case variable_role::counter: return "counter";
-    case variable_role::rng_stream: return "random stream";
-    case variable_role::constant: return "constant";
+    case variable_role::parameter:
+      return "parameter";
+    case variable_role::statistic:
+      return "statistic";
+    case variable_role::slot:
+      return "slot";
+    case variable_role::counter:
+      return "counter";
+    case variable_role::rng_stream:
+      return "random stream";
+    case variable_role::constant:
+      return "constant";
   }
   return "";
 }
@@ -124,7 +152,8 @@ std::string to_string(const Region& region) {
   const region_report report = region.report();
   const auto tensors = [&](const std::vector<tensor_id>& list) {
     std::vector<std::string> items;
-    for (const tensor_id t : list) items.push_back("'" + g.path_of(t) + "' " + to_string(g.type_of(t)));
+    for (const tensor_id t : list)
+      items.push_back("'" + g.path_of(t) + "' " + to_string(g.type_of(t)));
     return items;
   };
   const auto ops = [&](const std::vector<op_id>& list) {
@@ -148,8 +177,8 @@ std::string to_string(const Region& region) {
   std::vector<std::string> variables;
   for (const variable_id v : region.variables()) {
     const variable_info& info = g.variable_of(v);
-    variables.push_back("'" + g.path_of(v) + "' " + to_string(info.type) + " (" + name_of(info.role) +
-                        (info.trainable ? "" : ", not trainable") + ")");
+    variables.push_back("'" + g.path_of(v) + "' " + to_string(info.type) + " (" +
+                        name_of(info.role) + (info.trainable ? "" : ", not trainable") + ")");
   }
   add_line(text, "variables", variables);
   add_line(text, "unused inputs", tensors(report.unused_inputs));

@@ -12,17 +12,18 @@ namespace graft {
 struct region_data {
   graph_slot* slot = nullptr;
   std::uint32_t generation = 0;
-  std::uint64_t version = 0;  ///< of the graph when the region was cut
+  std::uint64_t version = 0;      ///< of the graph when the region was cut
+  std::uint64_t fingerprint = 0;  ///< of what edits would change; see edits_of
 
-  std::vector<tensor_id> inputs;   ///< as given, then those lifted
+  std::vector<tensor_id> inputs;  ///< as given, then those lifted
   std::vector<tensor_id> outputs;
-  std::vector<tensor_id> kept;     ///< sources left uncut, ascending
-  std::vector<tensor_id> cuts;     ///< inputs and kept, ascending
+  std::vector<tensor_id> kept;  ///< sources left uncut, ascending
+  std::vector<tensor_id> cuts;  ///< inputs and kept, ascending
   std::vector<tensor_id> passthroughs;
-  std::vector<bool> input_used;    ///< one an input
-  std::vector<op_id> nodes;        ///< ascending
-  std::vector<variable_id> variables;  ///< ascending
-  detail::place_map places;        ///< of nodes, by id
+  std::vector<bool> input_used;            ///< one an input
+  std::vector<op_id> nodes;                ///< ascending
+  std::vector<variable_id> variables;      ///< ascending
+  detail::place_map places;                ///< of nodes, by id
   std::vector<std::uint32_t> node_values;  ///< ids of nodes as numbers, as place_map wants them
 };
 
@@ -30,6 +31,10 @@ namespace detail {
 
 /// The graph behind a slot. @throws handle_error if it is gone
 Graph& graph_behind(graph_slot* slot, std::uint32_t generation, const char* what);
+
+/// A number that changes when ops of a region are edited or get an own update: of edit stamps, not
+/// of contents. The ops and variables must be there.
+std::uint64_t edits_of(const Graph& g, const region_data& r);
 
 /// @throws handle_error if the graph is gone, graph_error if the region is stale
 Graph& require_current(const region_data& r);
@@ -55,7 +60,8 @@ void for_each_variable(const Graph& g, const attribute_list& attributes, F&& f) 
   }
 }
 
-/// True for an op whose value comes from outside the graph: a placeholder, but not a variable's read.
+/// True for an op whose value comes from outside the graph: a placeholder, but not a variable's
+/// read.
 inline bool is_open_source(const Graph::tables& t, std::uint32_t index) {
   const Graph::tables::op_record& r = t.ops[index];
   if (!r.schema->has(ops::source) || r.operand_count != 0) return false;

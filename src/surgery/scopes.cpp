@@ -30,14 +30,15 @@ std::vector<std::string_view> components(std::string_view path) {
     const std::size_t slash = path.find('/');
     const std::string_view part = path.substr(0, slash);
     if (part.empty()) {
-      throw name_error({"a clone was to go into '" + std::string(path) + "'", "a component is empty", "",
-                        "write scopes as \"a/b\""});
+      throw name_error({"a clone was to go into '" + std::string(path) + "'",
+                        "a component is empty", "", "write scopes as \"a/b\""});
     }
     result.push_back(part);
     if (slash == std::string_view::npos) break;
     path.remove_prefix(slash + 1);
     if (path.empty()) {
-      throw name_error({"a clone was to go into a scope", "its path ends in '/'", "", "write scopes as \"a/b\""});
+      throw name_error({"a clone was to go into a scope", "its path ends in '/'", "",
+                        "write scopes as \"a/b\""});
     }
   }
   return result;
@@ -71,14 +72,16 @@ void cloner::check_scopes() {
   const auto base = source_.find_scope(*options_.strip);
   if (!base) {
     throw name_error({"clone was asked to copy from the scope '" + *options_.strip + "'",
-                      "there is no scope of that path", "", "scopes are written as paths: \"a/b\""});
+                      "there is no scope of that path", "",
+                      "scopes are written as paths: \"a/b\""});
   }
   base_ = *base;
   std::string outside;
   std::size_t count = 0;
   for (const std::uint32_t index : copies_) {
     if (source_.scope_within(scope_id{t.ops[index].scope}, base_)) continue;
-    if (++count <= 8) outside += (outside.empty() ? "'" : ", '") + source_.path_of(t.id(index)) + "'";
+    if (++count <= 8)
+      outside += (outside.empty() ? "'" : ", '") + source_.path_of(t.id(index)) + "'";
   }
   if (count == 0) return;
   if (count > 8) outside += ", ... (" + std::to_string(count) + " in all)";
@@ -136,13 +139,15 @@ scope_id cloner::image_of_scope(scope_id s) {
   return at;
 }
 
-// Within new scopes names stay as they are; only where a scope was there before may they have changed.
+// Within new scopes names stay as they are; only where a scope was there before may they have
+// changed.
 void cloner::check_names() {
   if (options_.naming != names::exact) return;
   for (std::uint32_t k = 0; k < data_->count; ++k) {
     const op_id copy{data_->first_id + k};
     const std::string name = source_.name_of(r_.nodes[data_->place_number(k)]);
-    if (target_.name_of(copy) != name) refuse_name(name, target_.scope_path(target_.scope_of(copy)));
+    if (target_.name_of(copy) != name)
+      refuse_name(name, target_.scope_path(target_.scope_of(copy)));
   }
   for (const op_id added : data_->extra) {
     const auto constant = data_->constant_originals.find(added);
@@ -153,7 +158,8 @@ void cloner::check_names() {
                cut != data_->cut_originals.end()) {
       name = source_.name_of(cut->second.op);
     }
-    if (target_.name_of(added) != name) refuse_name(name, target_.scope_path(target_.scope_of(added)));
+    if (target_.name_of(added) != name)
+      refuse_name(name, target_.scope_path(target_.scope_of(added)));
   }
 }
 

@@ -12,9 +12,10 @@ namespace {
 constexpr std::uint32_t wanted = 0;
 
 [[noreturn]] void refuse_policy(const Graph& g, variable_id v, const char* verb) {
-  throw uninitialized_error({std::string("clone was asked to ") + verb + " the value of '" + g.path_of(v) + "'",
-                             "the variable has no value yet", g.path_of(v),
-                             "initialise it first (session.initialize()), or choose variables::fresh"});
+  throw uninitialized_error(
+      {std::string("clone was asked to ") + verb + " the value of '" + g.path_of(v) + "'",
+       "the variable has no value yet", g.path_of(v),
+       "initialise it first (session.initialize()), or choose variables::fresh"});
 }
 
 }  // namespace
@@ -43,12 +44,14 @@ bool cloner::is_cut(tensor_id t) const {
 
 void cloner::decide_variables() {
   for (const variable_id v : r_.variables) {
-    const variable_info& info = source_.variable_of(v);
-    data_->images.push_back({v, {}, options_.decide ? options_.decide(source_, info) : options_.policy});
+    const variable_policy policy =
+        options_.decide ? options_.decide(source_, source_.variable_of(v)) : options_.policy;
+    data_->images.push_back({v, {}, policy});
   }
 }
 
-// A variable that only the initial value or an update of a frozen or shared variable reads is not made again.
+// A variable that only the initial value or an update of a frozen or shared variable reads is not
+// made again.
 void cloner::settle_variables() {
   const bool all = data_->copy_of_place.empty();
   const VariableStore& store = source_.store();
@@ -90,7 +93,8 @@ void cloner::select_ops() {
     if (same_graph_) keep_shared_bundles();
     std::vector<std::pair<std::uint32_t, std::uint32_t>> chosen;  // (dense index, place)
     for (std::uint32_t place = 0; place < r_.nodes.size(); ++place) {
-      if (data_->copy_of_place[place] == wanted) chosen.emplace_back(t.index(r_.nodes[place]), place);
+      if (data_->copy_of_place[place] == wanted)
+        chosen.emplace_back(t.index(r_.nodes[place]), place);
     }
     std::sort(chosen.begin(), chosen.end());
     for (std::uint32_t copy = 0; copy < chosen.size(); ++copy) {
@@ -104,8 +108,8 @@ void cloner::select_ops() {
   check_references();
 }
 
-// What the outputs need under the variables' policies: a region whose variables are shared or frozen needs
-// neither their initial values nor their updates.
+// What the outputs need under the variables' policies: a region whose variables are shared or
+// frozen needs neither their initial values nor their updates.
 void cloner::select_needed() {
   const Graph::tables& t = source_.data();
   std::vector<std::uint32_t>& state = data_->copy_of_place;
@@ -136,9 +140,10 @@ void cloner::select_needed() {
   while (!open.empty()) {
     const std::uint32_t index = open.back();
     open.pop_back();
-    for_each_need(source_, index, on_variable, [&](tensor_id tensor, std::uint32_t producer, lead by) {
-      need(tensor, producer, by == lead::data || by == lead::initial);
-    });
+    for_each_need(source_, index, on_variable,
+                  [&](tensor_id tensor, std::uint32_t producer, lead by) {
+                    need(tensor, producer, by == lead::data || by == lead::initial);
+                  });
   }
   std::sort(frozen_reads_.begin(), frozen_reads_.end());
 }
@@ -176,7 +181,8 @@ void cloner::select_affected() {
     if (t.attribute_marks[t.ops[index].attributes] == 0) continue;
     for_each_variable(source_, t.attribute_lists[t.ops[index].attributes], [&](variable_id v) {
       const variable_image* image = data_->image_of(v);
-      if (image == nullptr || is_new(*image) || image->policy == variable_policy::frozen) change(place);
+      if (image == nullptr || is_new(*image) || image->policy == variable_policy::frozen)
+        change(place);
     });
   }
   while (!open.empty()) {
@@ -222,6 +228,10 @@ void cloner::keep_shared_bundles() {
 // References that cannot follow are refused before anything is added.
 void cloner::check_references() {
   const Graph::tables& t = source_.data();
+  const bool any_frozen = std::any_of(
+      data_->images.begin(), data_->images.end(),
+      [](const variable_image& image) { return image.policy == variable_policy::frozen; });
+  if (!any_frozen && t.bodies.empty()) return;
   for (const std::uint32_t index : copies_) {
     const Graph::tables::op_record& r = t.ops[index];
     if (t.attribute_marks[r.attributes] == 0) continue;
@@ -232,7 +242,8 @@ void cloner::check_references() {
         const variable_image* image = data_->image_of(v);
         if (image == nullptr || image->policy != variable_policy::frozen) return;
         throw graph_error({"clone was asked to freeze '" + source_.path_of(v) + "'",
-                           "'" + path() + "' updates it, and the outputs depend on that update", path(),
+                           "'" + path() + "' updates it, and the outputs depend on that update",
+                           path(),
                            "choose another policy for it, or cut the region below the update"});
       });
     }

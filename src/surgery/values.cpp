@@ -81,9 +81,10 @@ void copy_variables(Graph& g, std::span<const std::pair<variable_id, variable_id
   for (const auto& [from, to] : source_target) {
     const value_type &a = g.variable_of(from).type, &b = g.variable_of(to).type;
     if (!(a == b)) {
-      const error_parts parts{"the value of '" + g.path_of(from) + "' was to be copied to '" + g.path_of(to) + "'",
-                              "their types are " + to_string(a) + " and " + to_string(b), g.path_of(to),
-                              "pair variables of one type and shape"};
+      const error_parts parts{
+          "the value of '" + g.path_of(from) + "' was to be copied to '" + g.path_of(to) + "'",
+          "their types are " + to_string(a) + " and " + to_string(b), g.path_of(to),
+          "pair variables of one type and shape"};
       if (a.type != b.type) throw dtype_error(parts);
       throw shape_error(parts);
     }

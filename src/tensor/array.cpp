@@ -2,13 +2,12 @@
 
 #include <atomic>
 #include <cstring>
-#include <limits>
 #include <new>
 
 namespace graft {
 
-// A header of one cache line, then the elements, so that one allocation serves both and elements are
-// aligned to 64 bytes.
+// A header of one cache line, then the elements, so that one allocation serves both and elements
+// are aligned to 64 bytes.
 struct alignas(64) Array::storage {
   std::atomic<std::size_t> owners{1};
 
@@ -18,7 +17,8 @@ struct alignas(64) Array::storage {
   static storage* make(std::size_t bytes) {
     // Rounded up to whole lines, so that kernels may read the last one as a whole.
     const std::size_t room = (bytes + alignment - 1) / alignment * alignment;
-    void* memory = ::operator new(sizeof(storage) + room, std::align_val_t{alignment}, std::nothrow);
+    void* memory =
+        ::operator new (sizeof(storage) + room, std::align_val_t{alignment}, std::nothrow);
     if (memory == nullptr) return nullptr;
     return new (memory) storage;
   }
@@ -31,7 +31,7 @@ void Array::storage_ref::retain(storage* s) noexcept {
 void Array::storage_ref::release(storage* s) noexcept {
   if (s == nullptr || s->owners.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   s->~storage();
-  ::operator delete(static_cast<void*>(s), std::align_val_t{storage::alignment});
+  ::operator delete (static_cast<void*>(s), std::align_val_t{storage::alignment});
 }
 
 namespace {
@@ -44,10 +44,11 @@ std::string describe(dtype type, const dims& shape) {
 std::int64_t checked_count(dtype type, const dims& shape) {
   const std::string asked = "an array of " + describe(type, shape) + " was to be made";
   if (size_of(type) == 0) {
-    throw argument_error({.asked = asked,
-                          .found = "the elements of " + std::string(name_of(type)) + " have no fixed size",
-                          .where = {},
-                          .hint = "use a number type or boolean"});
+    throw argument_error(
+        {.asked = asked,
+         .found = "the elements of " + std::string(name_of(type)) + " have no fixed size",
+         .where = {},
+         .hint = "use a number type or boolean"});
   }
   for (const extent e : shape) {
     if (e < 0) {
@@ -58,11 +59,11 @@ std::int64_t checked_count(dtype type, const dims& shape) {
     }
   }
   const extent count = element_count(shape);
-  constexpr auto largest =
-      static_cast<extent>(std::numeric_limits<std::int64_t>::max() - 4096);
-  if (count > largest / static_cast<extent>(size_of(type))) {
+  // No process can address more; asking the allocator for it would only confuse sanitizers.
+  constexpr extent most_bytes = extent{1} << 47;
+  if (count > most_bytes / static_cast<extent>(size_of(type))) {
     throw size_error({.asked = asked,
-                      .found = "its size in bytes does not fit in 63 bits",
+                      .found = "it would take more bytes than a process can address",
                       .where = {},
                       .hint = "check the shape"});
   }
@@ -78,10 +79,11 @@ Array Array::uninitialized(dtype type, const dims& shape) {
   result.shape_ = shape;
   result.storage_ = storage_ref(storage::make(result.bytes()));
   if (result.storage_.get() == nullptr) {
-    throw size_error({.asked = "an array of " + describe(type, shape) + " was to be made",
-                      .found = "there is no memory for " + std::to_string(result.bytes()) + " bytes",
-                      .where = {},
-                      .hint = "use smaller batches or free other arrays"});
+    throw size_error(
+        {.asked = "an array of " + describe(type, shape) + " was to be made",
+         .found = "there is no memory for " + std::to_string(result.bytes()) + " bytes",
+         .where = {},
+         .hint = "use smaller batches or free other arrays"});
   }
   return result;
 }
@@ -136,12 +138,12 @@ Array Array::reshaped(const dims& shape) const {
 Array Array::rows(std::int64_t first, std::int64_t last) const {
   const std::int64_t count = shape_.empty() ? 0 : shape_[0];
   if (first < 0 || last < first || last > count) {
-    throw argument_error({.asked = "rows " + std::to_string(first) + " to " + std::to_string(last) +
-                                   " of " + describe(type_, shape_) + " were asked for",
-                          .found = shape_.empty() ? "it has no axis"
-                                                  : "it has " + std::to_string(count) + " rows",
-                          .where = {},
-                          .hint = "the range is [first, last) with 0 <= first <= last <= rows"});
+    throw argument_error(
+        {.asked = "rows " + std::to_string(first) + " to " + std::to_string(last) + " of " +
+                  describe(type_, shape_) + " were asked for",
+         .found = shape_.empty() ? "it has no axis" : "it has " + std::to_string(count) + " rows",
+         .where = {},
+         .hint = "the range is [first, last) with 0 <= first <= last <= rows"});
   }
   dims shape = shape_;
   shape[0] = last - first;

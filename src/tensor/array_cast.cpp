@@ -18,7 +18,7 @@ float widen(bfloat16 h) {
 bfloat16 narrow_to_bfloat16(float f) {
   std::uint32_t bits;
   std::memcpy(&bits, &f, sizeof bits);
-  if (std::isnan(f)) return {static_cast<std::uint16_t>(bits >> 16 | 0x40u)};  // stays a NaN
+  if (std::isnan(f)) return {static_cast<std::uint16_t>(bits >> 16 | 0x40u)};       // stays a NaN
   return {static_cast<std::uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16)};  // ties to even
 }
 
@@ -44,7 +44,8 @@ float16 narrow_to_float16(float f) {
   if (std::isnan(f)) return {static_cast<std::uint16_t>(sign | 0x7e00u)};
   const float magnitude = std::fabs(f);
   if (magnitude >= 65520.0f) return {static_cast<std::uint16_t>(sign | 0x7c00u)};
-  // Half precision has 11 bits, below 2^-14 fewer. Rounding to that unit is done by the processor, to even.
+  // Half precision has 11 bits, below 2^-14 fewer. Rounding to that unit is done by the processor,
+  // to even.
   const int unit = magnitude < 6.103515625e-05f ? -24 : std::ilogb(magnitude) - 10;
   const auto units = static_cast<int>(std::nearbyint(std::ldexp(magnitude, -unit)));
   const int exponent = unit + 24;  // of the stored form, less one for normal numbers
@@ -66,7 +67,8 @@ To convert(From x) {
     // 2^digits is the first value that does not fit; it is exact in every floating type.
     const From above = std::ldexp(From{1}, std::numeric_limits<To>::digits);
     if (x >= above) return std::numeric_limits<To>::max();
-    if (x <= static_cast<From>(std::numeric_limits<To>::min())) return std::numeric_limits<To>::min();
+    if (x <= static_cast<From>(std::numeric_limits<To>::min()))
+      return std::numeric_limits<To>::min();
     return static_cast<To>(x);
   } else {
     return static_cast<To>(x);
@@ -76,21 +78,35 @@ To convert(From x) {
 template <class F>
 void with_type(dtype type, F&& f) {
   switch (type) {
-    case dtype::float32: return f(float{});
-    case dtype::float64: return f(double{});
-    case dtype::float16: return f(float16{});
-    case dtype::bfloat16: return f(bfloat16{});
-    case dtype::int8: return f(std::int8_t{});
-    case dtype::int16: return f(std::int16_t{});
-    case dtype::int32: return f(std::int32_t{});
-    case dtype::int64: return f(std::int64_t{});
-    case dtype::uint8: return f(std::uint8_t{});
-    case dtype::uint16: return f(std::uint16_t{});
-    case dtype::uint32: return f(std::uint32_t{});
-    case dtype::uint64: return f(std::uint64_t{});
-    case dtype::boolean: return f(bool{});
+    case dtype::float32:
+      return f(float{});
+    case dtype::float64:
+      return f(double{});
+    case dtype::float16:
+      return f(float16{});
+    case dtype::bfloat16:
+      return f(bfloat16{});
+    case dtype::int8:
+      return f(std::int8_t{});
+    case dtype::int16:
+      return f(std::int16_t{});
+    case dtype::int32:
+      return f(std::int32_t{});
+    case dtype::int64:
+      return f(std::int64_t{});
+    case dtype::uint8:
+      return f(std::uint8_t{});
+    case dtype::uint16:
+      return f(std::uint16_t{});
+    case dtype::uint32:
+      return f(std::uint32_t{});
+    case dtype::uint64:
+      return f(std::uint64_t{});
+    case dtype::boolean:
+      return f(bool{});
     case dtype::any:
-    case dtype::string: break;
+    case dtype::string:
+      break;
   }
 }
 
@@ -99,8 +115,8 @@ void with_type(dtype type, F&& f) {
 Array Array::cast(dtype type) const {
   if (type == type_) return *this;
   if (size_of(type) == 0 || size_of(type_) == 0) {
-    throw dtype_error({.asked = "an array of " + std::string(name_of(type_)) + " was to be converted to " +
-                                std::string(name_of(type)),
+    throw dtype_error({.asked = "an array of " + std::string(name_of(type_)) +
+                                " was to be converted to " + std::string(name_of(type)),
                        .found = "there is no conversion between them",
                        .where = {},
                        .hint = "convert between number types and boolean"});
@@ -110,7 +126,8 @@ Array Array::cast(dtype type) const {
     with_type(type, [&](auto to) {
       const auto in = span<decltype(from)>();
       const auto out = result.mutable_span<decltype(to)>();
-      for (std::size_t i = 0; i < in.size(); ++i) out[i] = convert<decltype(from), decltype(to)>(in[i]);
+      for (std::size_t i = 0; i < in.size(); ++i)
+        out[i] = convert<decltype(from), decltype(to)>(in[i]);
     });
   });
   return result;

@@ -33,18 +33,30 @@ class formatter {
   [[nodiscard]] std::string operator()(std::int64_t at) const {
     const auto i = static_cast<std::size_t>(at);
     switch (array_.type()) {
-      case dtype::float32: return format(static_cast<double>(array_.span<float>()[i]));
-      case dtype::float64: return format(array_.span<double>()[i]);
-      case dtype::int8: return std::to_string(array_.span<std::int8_t>()[i]);
-      case dtype::int16: return std::to_string(array_.span<std::int16_t>()[i]);
-      case dtype::int32: return std::to_string(array_.span<std::int32_t>()[i]);
-      case dtype::int64: return std::to_string(array_.span<std::int64_t>()[i]);
-      case dtype::uint8: return std::to_string(array_.span<std::uint8_t>()[i]);
-      case dtype::uint16: return std::to_string(array_.span<std::uint16_t>()[i]);
-      case dtype::uint32: return std::to_string(array_.span<std::uint32_t>()[i]);
-      case dtype::uint64: return std::to_string(array_.span<std::uint64_t>()[i]);
-      case dtype::boolean: return array_.span<bool>()[i] ? "true" : "false";
-      default: return "?";
+      case dtype::float32:
+        return format(static_cast<double>(array_.span<float>()[i]));
+      case dtype::float64:
+        return format(array_.span<double>()[i]);
+      case dtype::int8:
+        return std::to_string(array_.span<std::int8_t>()[i]);
+      case dtype::int16:
+        return std::to_string(array_.span<std::int16_t>()[i]);
+      case dtype::int32:
+        return std::to_string(array_.span<std::int32_t>()[i]);
+      case dtype::int64:
+        return std::to_string(array_.span<std::int64_t>()[i]);
+      case dtype::uint8:
+        return std::to_string(array_.span<std::uint8_t>()[i]);
+      case dtype::uint16:
+        return std::to_string(array_.span<std::uint16_t>()[i]);
+      case dtype::uint32:
+        return std::to_string(array_.span<std::uint32_t>()[i]);
+      case dtype::uint64:
+        return std::to_string(array_.span<std::uint64_t>()[i]);
+      case dtype::boolean:
+        return array_.span<bool>()[i] ? "true" : "false";
+      default:
+        return "?";
     }
   }
 
@@ -115,7 +127,8 @@ std::string to_string(const Array& array) {
       const bool gap = axes[moved].gap != 0 && pos[moved] == axes[moved].gap;
       text.append(closed, ']');
       text += ',';
-      const std::string line = closed == 0 ? " " : std::string(closed, '\n') + std::string(moved + 1, ' ');
+      const std::string line =
+          closed == 0 ? " " : std::string(closed, '\n') + std::string(moved + 1, ' ');
       if (gap) text += line + "...,";
       text += line;
       text.append(closed, '[');

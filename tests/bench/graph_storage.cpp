@@ -1,11 +1,12 @@
-// Building, walking, sorting and copying a graph, against the usual Boost storage with records of about the
-// same size. Times are of one pass over a graph of the named number of ops; divide by it.
-#include <boost/graph/adjacency_list.hpp>
-#include <boost/graph/copy.hpp>
-#include <boost/graph/topological_sort.hpp>
+// Building, walking, sorting and copying a graph, against the usual Boost storage with records of
+// about the same size. Times are of one pass over a graph of the named number of ops; divide by it.
 #include <memory>
 #include <numeric>
 #include <vector>
+
+#include <boost/graph/adjacency_list.hpp>
+#include <boost/graph/copy.hpp>
+#include <boost/graph/topological_sort.hpp>
 
 #include "graft/graph/boost.hpp"
 #include "graft/schema/core_operators.hpp"
@@ -19,7 +20,9 @@ namespace {
 
 using namespace graft;
 
-constexpr inferred infer_add(const infer_args& a) { return rules::broadcast(a.operands[0], a.operands[1]); }
+constexpr inferred infer_add(const infer_args& a) {
+  return rules::broadcast(a.operands[0], a.operands[1]);
+}
 constexpr operator_schema input{"input", 0, 0, detail::infer_declared, ops::source};
 constexpr operator_schema add{"add", 2, 2, infer_add, ops::elementwise};
 
@@ -30,7 +33,9 @@ struct record {
 using list_graph = boost::adjacency_list<boost::vecS, boost::vecS, boost::bidirectionalS, record>;
 
 // Op i takes ops i - 1 and one of the 32 before it, as in networks with skip connections.
-std::size_t second_operand(std::size_t i) { return i - 1 - (i * 2654435761u >> 7) % std::min<std::size_t>(i, 32); }
+std::size_t second_operand(std::size_t i) {
+  return i - 1 - (i * 2654435761u >> 7) % std::min<std::size_t>(i, 32);
+}
 
 void build(Graph& g, std::size_t n) {
   attribute_list declared;
@@ -97,8 +102,8 @@ int main(int argc, char** argv) {
     bench.add({"graph_sort", "graft", size}, [ours] { bench::keep(sort(data_graph(*ours))); });
     bench.add({"graph_sort", "adjacency_list", size}, [list] { bench::keep(sort(*list)); });
 
-    // A copy with its old-to-new map; ours once into the same graph, where it is undone again, and once
-    // into a new graph, which has to bring its own names and shapes.
+    // A copy with its old-to-new map; ours once into the same graph, where it is undone again, and
+    // once into a new graph, which has to bring its own names and shapes.
     const auto all = std::make_shared<std::vector<std::uint32_t>>(n);
     std::iota(all->begin(), all->end(), 0u);
     const auto copy_to = [ours, all](Graph& to) {
@@ -123,7 +128,8 @@ int main(int argc, char** argv) {
       list_graph copy;
       std::vector<std::size_t> map(num_vertices(*list));
       boost::copy_graph(*list, copy,
-                        boost::orig_to_copy(boost::make_iterator_property_map(map.begin(), get(boost::vertex_index, *list))));
+                        boost::orig_to_copy(boost::make_iterator_property_map(
+                            map.begin(), get(boost::vertex_index, *list))));
       bench::keep(map.back());
     });
   }

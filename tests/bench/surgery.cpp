@@ -1,10 +1,14 @@
-// Extracting and cloning regions, against Boost.Graph on an adjacency_list with records of about the same size.
+// Extracting and cloning regions, against Boost.Graph on an adjacency_list with records of about
+// the same size.
 //
-// extract: the closure of the last op, with its maps. The peer is breadth_first_visit against the edges, with a
+// extract: the closure of the last op, with its maps. The peer is breadth_first_visit against the
+// edges, with a
 //   colour map of its own.
-// clone: extract plus the whole clone (variables, names, attributes, scopes, the map both ways) into a graph of its
+// clone: extract plus the whole clone (variables, names, attributes, scopes, the map both ways)
+// into a graph of its
 //   own. The peer is copy_graph, with its map one way.
-// small: a region of 10 ops in a large graph, extracted, cloned and taken back.
+// clone_within: the same into the source's own graph, which is made anew for each turn.
+// small: a region of 10 ops in a small and in a large graph, extracted and cloned within it.
 #include <memory>
 
 #include <boost/graph/adjacency_list.hpp>
@@ -85,7 +89,8 @@ std::unique_ptr<peer_graph> as_peer(const Graph& g) {
   return p;
 }
 
-void add_cases(bench::harness& b, const std::string& kind, std::unique_ptr<subject> (*make)(std::size_t)) {
+void add_cases(bench::harness& b, const std::string& kind,
+               std::unique_ptr<subject> (*make)(std::size_t)) {
   for (const std::size_t n : {1000u, 10000u, 100000u, 1000000u}) {
     const std::string name = kind + "_" + std::to_string(n);
     bool wanted = false;
@@ -101,9 +106,9 @@ void add_cases(bench::harness& b, const std::string& kind, std::unique_ptr<subje
       std::vector<boost::default_color_type> colours(boost::num_vertices(*p));
       const auto reversed = boost::make_reverse_graph(*p);
       boost::queue<std::size_t> open;
-      boost::breadth_first_visit(reversed, boost::num_vertices(*p) - 1, open, boost::bfs_visitor<>(),
-                                 boost::make_iterator_property_map(colours.begin(),
-                                                                   get(boost::vertex_index, reversed)));
+      boost::breadth_first_visit(
+          reversed, boost::num_vertices(*p) - 1, open, boost::bfs_visitor<>(),
+          boost::make_iterator_property_map(colours.begin(), get(boost::vertex_index, reversed)));
       bench::keep(colours);
     });
     b.add({"clone", "graft", name}, [s] {
@@ -113,14 +118,18 @@ void add_cases(bench::harness& b, const std::string& kind, std::unique_ptr<subje
     b.add({"clone", "boost", name}, [p] {
       peer_graph copy;
       std::vector<std::size_t> map(boost::num_vertices(*p));
-      boost::copy_graph(*p, copy, boost::orig_to_copy(boost::make_iterator_property_map(
-                                      map.begin(), get(boost::vertex_index, *p))));
+      boost::copy_graph(*p, copy,
+                        boost::orig_to_copy(boost::make_iterator_property_map(
+                            map.begin(), get(boost::vertex_index, *p))));
       bench::keep(copy);
     });
-    b.add({"clone_within", "graft", name}, [s] {
-      const Graph::transaction undo(s->g);
-      bench::keep(clone(extract(inputs(s->x), outputs(s->y)), into("copy")));
-    });
+    const auto grown = std::make_shared<std::unique_ptr<subject>>();
+    b.add(
+        {"clone_within", "graft", name},
+        [grown] {
+          bench::keep(clone(extract(inputs((*grown)->x), outputs((*grown)->y)), into("copy")));
+        },
+        [grown, make, n] { *grown = make(n); });
   }
 }
 
@@ -128,14 +137,22 @@ void add_small(bench::harness& b) {
   for (const std::size_t n : {1000u, 1000000u}) {
     const bench::case_id id{"small", "graft", "10_in_" + std::to_string(n)};
     if (!b.wants(id)) continue;
-    const std::shared_ptr<subject> s = chain(n);
-    row from = s->y;
-    s->y = from;
-    for (int i = 0; i < 10; ++i) s->y = relu(s->y);
-    b.add(id, [s, from] {
-      const Graph::transaction undo(s->g);
-      bench::keep(clone(extract(inputs(from), outputs(s->y)), into("copy")));
-    });
+    struct state {
+      std::unique_ptr<subject> s;
+      row from;
+    };
+    const auto grown = std::make_shared<state>();
+    b.add(
+        id,
+        [grown] {
+          subject& s = *grown->s;
+          bench::keep(clone(extract(inputs(grown->from), outputs(s.y)), into("copy")));
+        },
+        [grown, n] {
+          grown->s = chain(n);
+          grown->from = grown->s->y;
+          for (int i = 0; i < 10; ++i) grown->s->y = relu(grown->s->y);
+        });
   }
 }
 

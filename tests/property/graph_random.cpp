@@ -1,13 +1,14 @@
-// Random sequences of building, editing and undoing: a graph stays valid, and what is undone leaves no trace.
+// Random sequences of building, editing and undoing: a graph stays valid, and what is undone leaves
+// no trace.
 #include <algorithm>
 #include <numeric>
 #include <random>
 
-#include "catch.hpp"
 #include "graft/core/error.hpp"
-#include "small_graph.hpp"
 
+#include "catch.hpp"
 #include "graph/copy.hpp"
+#include "small_graph.hpp"
 
 using namespace graft;
 
@@ -47,14 +48,26 @@ class player {
       return;
     }
     switch (below(18)) {
-      case 0: small::make_input(g_, {2, 3}, any_name()); break;
-      case 1: small::make_input(g_, {below(3) + 1, 3}, any_name()); break;
+      case 0:
+        small::make_input(g_, {2, 3}, any_name());
+        break;
+      case 1:
+        small::make_input(g_, {below(3) + 1, 3}, any_name());
+        break;
       case 2:
       case 3:
-      case 4: small::apply(g_, small::add, {any_tensor_id(), any_tensor_id()}, any_name()); break;
-      case 5: small::apply(g_, small::split, {any_tensor_id()}, any_name()); break;
-      case 6: small::apply(g_, small::relu, {any_tensor_id()}, any_name()); break;
-      case 7: g_.add_variable(small::weight(any_name(), {2, 3})); break;
+      case 4:
+        small::apply(g_, small::add, {any_tensor_id(), any_tensor_id()}, any_name());
+        break;
+      case 5:
+        small::apply(g_, small::split, {any_tensor_id()}, any_name());
+        break;
+      case 6:
+        small::apply(g_, small::relu, {any_tensor_id()}, any_name());
+        break;
+      case 7:
+        g_.add_variable(small::weight(any_name(), {2, 3}));
+        break;
       case 8: {
         const auto all = g_.variables();
         if (all.empty()) break;
@@ -62,17 +75,27 @@ class player {
         g_.own_update(v, small::assign(g_, v, any_tensor_id()).op);
         break;
       }
-      case 9: g_.enter_scope(below(2) == 0 ? "s" : "t_2"); break;
-      case 10: g_.leave_scope(); break;
-      case 11: g_.add_control_edge(any_op(), any_op()); break;
+      case 9:
+        g_.enter_scope(below(2) == 0 ? "s" : "t_2");
+        break;
+      case 10:
+        g_.leave_scope();
+        break;
+      case 11:
+        g_.add_control_edge(any_op(), any_op());
+        break;
       case 12: {
         const op_id after = any_op();
         const auto before = g_.control_predecessors(after);
         if (!before.empty()) g_.remove_control_edge(before[below(before.size())], after);
         break;
       }
-      case 13: g_.set_operand(any_op(), below(2), any_tensor_id()); break;
-      case 14: g_.rename(any_op(), any_name()); break;
+      case 13:
+        g_.set_operand(any_op(), below(2), any_tensor_id());
+        break;
+      case 14:
+        g_.rename(any_op(), any_name());
+        break;
       case 15: {
         std::vector<op_id> some{any_op()};
         for (int i = 0; i < 3; ++i) some.push_back(any_op());
@@ -86,9 +109,13 @@ class player {
         break;
       }
       case 16:
-        g_.add_to_collection(any_name() + "c", {below(2) == 0 ? member::kind::tensor : member::kind::op, {}, any_tensor_id()});
+        g_.add_to_collection(
+            any_name() + "c",
+            {below(2) == 0 ? member::kind::tensor : member::kind::op, {}, any_tensor_id()});
         break;
-      default: copy_some(); break;
+      default:
+        copy_some();
+        break;
     }
   }
 
@@ -102,7 +129,9 @@ class player {
     const bool flat = below(2) == 0;
     const scope_id top = detail::append_scope(g_, scope_id{0}, "copy");
     const auto scope = [&](scope_id s) {
-      return flat ? top : detail::append_scope(g_, top, s.value == 0 ? "root" : detail::scope_name(g_, s));
+      return flat
+                 ? top
+                 : detail::append_scope(g_, top, s.value == 0 ? "root" : detail::scope_name(g_, s));
     };
     detail::copy_request r;
     r.from = r.to = &g_;

@@ -5,7 +5,9 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::int32, shape<dyn, 3>>& x) { return relu()(cast<float>(x)); }
+any_tensor build(const tensor<Graph, dtype::int32, shape<dyn, 3>>& x) {
+  return relu()(cast<float>(x));
+}
 #else
 any_tensor build(const tensor<Graph, dtype::int32, shape<dyn, 3>>& x) { return relu()(x); }
 #endif

@@ -5,7 +5,13 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<2, 3>>& x, const tensor<Graph, dtype::float32, shape<4>>& y) { return x + slice<along<0, 0, 3>>(y); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<2, 3>>& x,
+                 const tensor<Graph, dtype::float32, shape<4>>& y) {
+  return x + slice<along<0, 0, 3>>(y);
+}
 #else
-any_tensor build(const tensor<Graph, dtype::float32, shape<2, 3>>& x, const tensor<Graph, dtype::float32, shape<4>>& y) { return x + y; }
+any_tensor build(const tensor<Graph, dtype::float32, shape<2, 3>>& x,
+                 const tensor<Graph, dtype::float32, shape<4>>& y) {
+  return x + y;
+}
 #endif

@@ -5,7 +5,13 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<2, 3>>& x, const tensor<Graph, dtype::int32, shape<2, 3>>& y) { return x + cast<float>(y); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<2, 3>>& x,
+                 const tensor<Graph, dtype::int32, shape<2, 3>>& y) {
+  return x + cast<float>(y);
+}
 #else
-any_tensor build(const tensor<Graph, dtype::float32, shape<2, 3>>& x, const tensor<Graph, dtype::int32, shape<2, 3>>& y) { return x + y; }
+any_tensor build(const tensor<Graph, dtype::float32, shape<2, 3>>& x,
+                 const tensor<Graph, dtype::int32, shape<2, 3>>& y) {
+  return x + y;
+}
 #endif

@@ -5,7 +5,11 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 2, 3, 3>>& x) { return avg_pool2d<pool{.window = {3, 3}}>(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 2, 3, 3>>& x) {
+  return avg_pool2d<pool{.window = {3, 3}}>(x);
+}
 #else
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 2, 3, 3>>& x) { return avg_pool2d<pool{.window = {4, 4}}>(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 2, 3, 3>>& x) {
+  return avg_pool2d<pool{.window = {4, 4}}>(x);
+}
 #endif

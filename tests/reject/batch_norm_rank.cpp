@@ -5,7 +5,9 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<8>>& x) { return batch_norm<"bn">(reshape<shape<1, 8>>(x)); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<8>>& x) {
+  return batch_norm<"bn">(reshape<shape<1, 8>>(x));
+}
 #else
 any_tensor build(const tensor<Graph, dtype::float32, shape<8>>& x) { return batch_norm<"bn">(x); }
 #endif

@@ -5,7 +5,9 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::int64, shape<dyn, 8>>& x) { return batch_norm(cast<float>(x)); }
+any_tensor build(const tensor<Graph, dtype::int64, shape<dyn, 8>>& x) {
+  return batch_norm(cast<float>(x));
+}
 #else
 any_tensor build(const tensor<Graph, dtype::int64, shape<dyn, 8>>& x) { return batch_norm(x); }
 #endif

@@ -5,7 +5,13 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 3>>& x, const tensor<Graph, dtype::float32, shape<dyn, 4>>& y) { return concat<1>(x, y); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 3>>& x,
+                 const tensor<Graph, dtype::float32, shape<dyn, 4>>& y) {
+  return concat<1>(x, y);
+}
 #else
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 3>>& x, const tensor<Graph, dtype::float32, shape<dyn, 4>>& y) { return concat<0>(x, y); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 3>>& x,
+                 const tensor<Graph, dtype::float32, shape<dyn, 4>>& y) {
+  return concat<0>(x, y);
+}
 #endif

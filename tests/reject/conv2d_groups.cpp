@@ -5,7 +5,11 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 6, 8, 8>>& x) { return conv2d<8, conv{.groups = 2}, "stem">(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 6, 8, 8>>& x) {
+  return conv2d<8, conv{.groups = 2}, "stem">(x);
+}
 #else
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 6, 8, 8>>& x) { return conv2d<8, conv{.groups = 4}, "stem">(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 6, 8, 8>>& x) {
+  return conv2d<8, conv{.groups = 4}, "stem">(x);
+}
 #endif

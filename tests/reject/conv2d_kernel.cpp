@@ -5,7 +5,11 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 3, 4, 4>>& x) { return conv2d<8, conv{.kernel = {5, 5}, .padding = same}>(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 3, 4, 4>>& x) {
+  return conv2d<8, conv{.kernel = {5, 5}, .padding = same}>(x);
+}
 #else
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 3, 4, 4>>& x) { return conv2d<8, conv{.kernel = {5, 5}}>(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 3, 4, 4>>& x) {
+  return conv2d<8, conv{.kernel = {5, 5}}>(x);
+}
 #endif

@@ -5,7 +5,11 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, dyn, 9, 9>>& x) { return conv2d<8>(any_tensor(x)); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, dyn, 9, 9>>& x) {
+  return conv2d<8>(any_tensor(x));
+}
 #else
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, dyn, 9, 9>>& x) { return conv2d<8>(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, dyn, 9, 9>>& x) {
+  return conv2d<8>(x);
+}
 #endif

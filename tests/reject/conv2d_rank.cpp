@@ -5,7 +5,11 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 28, 28>>& x) { return conv2d<8, conv{}, "stem">(expand_dims<1>(x)); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 28, 28>>& x) {
+  return conv2d<8, conv{}, "stem">(expand_dims<1>(x));
+}
 #else
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 28, 28>>& x) { return conv2d<8, conv{}, "stem">(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 28, 28>>& x) {
+  return conv2d<8, conv{}, "stem">(x);
+}
 #endif

@@ -5,7 +5,9 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::uint8, shape<dyn, 3, 9, 9>>& x) { return conv2d<8>(cast<float>(x)); }
+any_tensor build(const tensor<Graph, dtype::uint8, shape<dyn, 3, 9, 9>>& x) {
+  return conv2d<8>(cast<float>(x));
+}
 #else
 any_tensor build(const tensor<Graph, dtype::uint8, shape<dyn, 3, 9, 9>>& x) { return conv2d<8>(x); }
 #endif

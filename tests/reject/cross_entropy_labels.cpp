@@ -5,7 +5,13 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<8, 10>>& x, const tensor<Graph, dtype::int32, shape<9>>& y) { return softmax_cross_entropy(x, slice<along<0, 0, 8>>(y)); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<8, 10>>& x,
+                 const tensor<Graph, dtype::int32, shape<9>>& y) {
+  return softmax_cross_entropy(x, slice<along<0, 0, 8>>(y));
+}
 #else
-any_tensor build(const tensor<Graph, dtype::float32, shape<8, 10>>& x, const tensor<Graph, dtype::int32, shape<9>>& y) { return softmax_cross_entropy(x, y); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<8, 10>>& x,
+                 const tensor<Graph, dtype::int32, shape<9>>& y) {
+  return softmax_cross_entropy(x, y);
+}
 #endif

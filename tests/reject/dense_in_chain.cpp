@@ -5,7 +5,11 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<1, 4>>& x) { return (dense<5> >> relu >> dense<3, "two">)(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<1, 4>>& x) {
+  return (dense<5> >> relu >> dense<3, "two">)(x);
+}
 #else
-any_tensor build(const tensor<Graph, dtype::float32, shape<1, 4>>& x) { return (dense<5> >> relu >> reshape<shape<5>>() >> dense<3, "two">)(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<1, 4>>& x) {
+  return (dense<5> >> relu >> reshape<shape<5>>() >> dense<3, "two">)(x);
+}
 #endif

@@ -5,7 +5,11 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, dyn>>& x) { return dense<10, "head">(any_tensor(x)); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, dyn>>& x) {
+  return dense<10, "head">(any_tensor(x));
+}
 #else
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, dyn>>& x) { return dense<10, "head">(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, dyn>>& x) {
+  return dense<10, "head">(x);
+}
 #endif

@@ -5,7 +5,11 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<784>>& x) { return dense<10, "logits">(reshape<shape<1, 784>>(x)); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<784>>& x) {
+  return dense<10, "logits">(reshape<shape<1, 784>>(x));
+}
 #else
-any_tensor build(const tensor<Graph, dtype::float32, shape<784>>& x) { return dense<10, "logits">(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<784>>& x) {
+  return dense<10, "logits">(x);
+}
 #endif

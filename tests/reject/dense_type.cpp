@@ -5,7 +5,9 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::int32, shape<dyn, 4>>& x) { return dense<10>(cast<float>(x)); }
+any_tensor build(const tensor<Graph, dtype::int32, shape<dyn, 4>>& x) {
+  return dense<10>(cast<float>(x));
+}
 #else
 any_tensor build(const tensor<Graph, dtype::int32, shape<dyn, 4>>& x) { return dense<10>(x); }
 #endif

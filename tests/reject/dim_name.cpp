@@ -5,7 +5,11 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-tensor<Graph, dtype::float32, any_shape> build(const any_tensor& x) { return as<float, shape<dim<"sequence">, 3>>(x); }
+tensor<Graph, dtype::float32, any_shape> build(const any_tensor& x) {
+  return as<float, shape<dim<"sequence">, 3>>(x);
+}
 #else
-tensor<Graph, dtype::float32, any_shape> build(const any_tensor& x) { return as<float, shape<dim<"sequence_length">, 3>>(x); }
+tensor<Graph, dtype::float32, any_shape> build(const any_tensor& x) {
+  return as<float, shape<dim<"sequence_length">, 3>>(x);
+}
 #endif

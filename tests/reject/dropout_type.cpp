@@ -5,7 +5,11 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::int32, shape<dyn, 8>>& x) { return dropout<"drop">(cast<float>(x), 0.5); }
+any_tensor build(const tensor<Graph, dtype::int32, shape<dyn, 8>>& x) {
+  return dropout<"drop">(cast<float>(x), 0.5);
+}
 #else
-any_tensor build(const tensor<Graph, dtype::int32, shape<dyn, 8>>& x) { return dropout<"drop">(x, 0.5); }
+any_tensor build(const tensor<Graph, dtype::int32, shape<dyn, 8>>& x) {
+  return dropout<"drop">(x, 0.5);
+}
 #endif

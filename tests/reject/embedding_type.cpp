@@ -5,7 +5,11 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 7>>& x) { return embedding<100, 8, "words">(cast<std::int32_t>(x)); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 7>>& x) {
+  return embedding<100, 8, "words">(cast<std::int32_t>(x));
+}
 #else
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 7>>& x) { return embedding<100, 8, "words">(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 7>>& x) {
+  return embedding<100, 8, "words">(x);
+}
 #endif

@@ -5,7 +5,9 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<>>& x) { return flatten(reshape<shape<1>>(x)); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<>>& x) {
+  return flatten(reshape<shape<1>>(x));
+}
 #else
 any_tensor build(const tensor<Graph, dtype::float32, shape<>>& x) { return flatten(x); }
 #endif

@@ -5,7 +5,11 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<4, dyn>>& x) { return layer_norm<"ln">(any_tensor(x)); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<4, dyn>>& x) {
+  return layer_norm<"ln">(any_tensor(x));
+}
 #else
-any_tensor build(const tensor<Graph, dtype::float32, shape<4, dyn>>& x) { return layer_norm<"ln">(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<4, dyn>>& x) {
+  return layer_norm<"ln">(x);
+}
 #endif

@@ -9,7 +9,11 @@ inline constexpr auto network_ =
     net<[](auto x) { return dense<2>(x); }, in<float, shape<dyn, 4>>>();
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 5>>& x) { return lower(network_, *graph, slice<along<1, 0, 4>>(x)); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 5>>& x) {
+  return lower(network_, *graph, slice<along<1, 0, 4>>(x));
+}
 #else
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 5>>& x) { return lower(network_, *graph, x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 5>>& x) {
+  return lower(network_, *graph, x);
+}
 #endif

@@ -5,7 +5,9 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 9>>& x) { return max_pool2d(reshape<shape<dyn, 1, 3, 3>>(x)); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 9>>& x) {
+  return max_pool2d(reshape<shape<dyn, 1, 3, 3>>(x));
+}
 #else
 any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 9>>& x) { return max_pool2d(x); }
 #endif

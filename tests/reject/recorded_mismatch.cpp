@@ -10,7 +10,11 @@ constexpr extent parameters() {
 }
 
 #ifdef GRAFT_ACCEPT
-extent build() { return parameters<[](auto x) { return dense<2, "out">(reshape<shape<3, 4>>(x)); }>(); }
+extent build() {
+  return parameters<[](auto x) { return dense<2, "out">(reshape<shape<3, 4>>(x)); }>();
+}
 #else
-extent build() { return parameters<[](auto x) { return dense<2, "out">(reshape<shape<12>>(x)); }>(); }
+extent build() {
+  return parameters<[](auto x) { return dense<2, "out">(reshape<shape<12>>(x)); }>();
+}
 #endif

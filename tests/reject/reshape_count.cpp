@@ -5,7 +5,11 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<3, 4>>& x) { return reshape<shape<6, 2>>(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<3, 4>>& x) {
+  return reshape<shape<6, 2>>(x);
+}
 #else
-any_tensor build(const tensor<Graph, dtype::float32, shape<3, 4>>& x) { return reshape<shape<5, 2>>(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<3, 4>>& x) {
+  return reshape<shape<5, 2>>(x);
+}
 #endif

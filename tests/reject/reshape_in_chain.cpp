@@ -5,7 +5,11 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<2, 4>>& x) { return (dense<8> >> reshape<shape<dyn, 4>>())(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<2, 4>>& x) {
+  return (dense<8> >> reshape<shape<dyn, 4>>())(x);
+}
 #else
-any_tensor build(const tensor<Graph, dtype::float32, shape<2, 4>>& x) { return (dense<8> >> reshape<shape<dyn, 5>>())(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<2, 4>>& x) {
+  return (dense<8> >> reshape<shape<dyn, 5>>())(x);
+}
 #endif

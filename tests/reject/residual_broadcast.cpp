@@ -5,7 +5,11 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 3>>& x) { return residual(dense<3>)(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 3>>& x) {
+  return residual(dense<3>)(x);
+}
 #else
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 3>>& x) { return residual(dense<1>)(x); }
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 3>>& x) {
+  return residual(dense<1>)(x);
+}
 #endif

@@ -2,17 +2,17 @@
 #include <cmath>
 
 #include <boost/hana/define_struct.hpp>
-
 #include <sys/select.h>
 #include <sys/socket.h>
 
 #include "graft/graft.hpp"
 
-using namespace graft;  // beside tanh, exp, log, sqrt, abs of <cmath> and select, bind of the system
+using namespace graft;  // beside tanh, exp, log, sqrt, abs of <cmath> and select, bind of the
+                        // system
 
 namespace {
 
-// --- Builders with points ----------------------------------------------------------------------------
+// --- Builders with points ------------------------------------------------------------------------
 
 constexpr auto mlp = net<[](auto x) { return dense<10, "logits">(relu(dense<32>(x))); },
                          in<float, shape<dyn, 4>, "x">>();
@@ -37,12 +37,12 @@ static_assert(mlp.table().ops[2].schema == &ops::matmul);
 static_assert(mlp.table().operand(mlp.table().ops[2], 0) == mlp.table().inputs[0]);
 
 // A named batch passes through to the result.
-constexpr auto with_batch = net<[](auto x) { return softmax(dense<3>(x)); },
-                                in<double, shape<dim<"batch">, 5>>>();
+constexpr auto with_batch =
+    net<[](auto x) { return softmax(dense<3>(x)); }, in<double, shape<dim<"batch">, 5>>>();
 static_assert(with_batch.output_shape() == dims{dim<"batch">, 3});
 static_assert(with_batch.output_type() == dtype::float64);
 
-// --- Names ------------------------------------------------------------------------------------------------
+// --- Names ---------------------------------------------------------------------------------------
 
 constexpr auto names = net<[](auto x) {
   const scope outer(x, "encoder");
@@ -54,20 +54,23 @@ constexpr auto names = net<[](auto x) {
   const scope again(x, "block_7");
   y = dense<4>(dense<4, "dense">(y));
   return identity(identity(y, "last_2"), "last_2");
-}, in<float, shape<dyn, 4>>>();
+},
+                           in<float, shape<dyn, 4>>>();
 static_assert(names.variable_name(0) == "encoder/dense/kernel");
 static_assert(names.variable_name(2) == "encoder/block_7/dense/kernel");
-static_assert(names.variable_name(4) == "encoder/block/dense/kernel");  // 7 is taken: the first free number
+static_assert(names.variable_name(4) ==
+              "encoder/block/dense/kernel");  // 7 is taken: the first free number
 static_assert(names.variable_name(6) == "encoder/block/dense_1/kernel");
 static_assert(is(names.table().op_path(names.op_count() - 2), "encoder/block/last_2"));
 static_assert(is(names.table().op_path(names.op_count() - 1), "encoder/block/last"));
 
-// --- Sharing -----------------------------------------------------------------------------------------------
+// --- Sharing -------------------------------------------------------------------------------------
 
 constexpr auto siamese = net<[](auto a, auto b) {
   constexpr auto encoder = dense<8>.shared("encoder");
   return abs(encoder(a) - encoder(b));
-}, in<float, shape<dyn, 3>, "a">, in<float, shape<dyn, 3>, "b">>();
+},
+                             in<float, shape<dyn, 3>, "a">, in<float, shape<dyn, 3>, "b">>();
 static_assert(siamese.variable_count() == 2);
 static_assert(siamese.parameter_count() == 3 * 8 + 8);
 constexpr auto separate = net<[](auto a, auto b) { return dense<8>(a) - dense<8>(b); },
@@ -78,19 +81,23 @@ static_assert(separate.variable_count() == 4);
 constexpr auto used_twice = net<[](auto x) {
   auto y = tanh(x);
   return y + y * y;
-}, in<float, shape<dyn>>>();
+},
+                                in<float, shape<dyn>>>();
 static_assert(used_twice.op_count() == 4);
-constexpr auto called_twice = net<[](auto x) { return tanh(x) + tanh(x); }, in<float, shape<dyn>>>();
+constexpr auto called_twice =
+    net<[](auto x) { return tanh(x) + tanh(x); }, in<float, shape<dyn>>>();
 static_assert(called_twice.op_count() == 4);
 
-// --- Without points ----------------------------------------------------------------------------------------
+// --- Without points ------------------------------------------------------------------------------
 
+// clang-format off: version 14 takes `> >>` for comparisons
 constexpr auto chain = dense<32> >> relu >> dense<32>.bias(false) >> tanh >> flatten >>
                        residual(dense<32> >> leaky_relu(0.2)) >> [](auto x) { return x * 2.0f; } >>
                        parallel(dense<3>, dense<4> >> softmax) >> concat<1>() >>
                        repeat<3>(residual<"block">(sequence<"body">(dense<7>, relu(), dense<7>))) >>
                        reshape<shape<dyn, 7, 1>>() >> transpose<0, 2, 1>() >> split<7, 2>() >>
                        [](auto first, auto, auto, auto, auto, auto, auto) { return first; };
+// clang-format on
 constexpr auto chained = net<[](auto x) { return chain(x); }, in<float, shape<dyn, 4>>>();
 static_assert(chained.output_shape() == dims{dyn, 1, 1});
 static_assert(chained.variable_name(3) == "residual/dense/kernel");
@@ -99,23 +106,29 @@ static_assert(chained.variable_name(13) == "block_1/body/dense/kernel");
 static_assert(chained.variable_count() == 2 + 1 + 2 + 4 + 3 * 4);
 
 // The same network in both styles is the same table.
-constexpr auto pointed = net<[](auto x) { return dense<2>(tanh(dense<3>(x))); }, in<float, shape<dyn, 4>>>();
-constexpr auto pointless = net<[](auto x) { return (dense<3> >> tanh >> dense<2>)(x); }, in<float, shape<dyn, 4>>>();
+constexpr auto pointed =
+    net<[](auto x) { return dense<2>(tanh(dense<3>(x))); }, in<float, shape<dyn, 4>>>();
+constexpr auto pointless =
+    net<[](auto x) { return (dense<3> >> tanh >> dense<2>)(x); }, in<float, shape<dyn, 4>>>();
 static_assert(pointed.op_count() == pointless.op_count());
 static_assert([] {
   for (std::size_t i = 0; i < pointed.op_count(); ++i) {
     const auto &a = pointed.table().ops[i], &b = pointless.table().ops[i];
-    if (a.schema != b.schema || a.scope != b.scope || a.operands.first != b.operands.first) return false;
+    if (a.schema != b.schema || a.scope != b.scope || a.operands.first != b.operands.first)
+      return false;
   }
   return true;
 }());
 
-// --- Images, normalisation, modes ----------------------------------------------------------------------------
+// --- Images, normalisation, modes ----------------------------------------------------------------
 
-constexpr auto images = conv2d<8, conv{.kernel = {3, 3}, .padding = same}, "stem"> >> batch_norm >> relu >>
-                        max_pool2d() >> depthwise_conv2d<2> >> batch_norm<"second">().momentum(0.9) >> relu >>
-                        conv2d<16, conv{.kernel = {1, 1}, .groups = 4}> >> avg_pool2d<pool{.window = {2, 2}}>() >>
-                        flatten >> layer_norm >> dropout(0.3) >> dense<10>;
+// clang-format off
+constexpr auto images =
+    conv2d<8, conv{.kernel = {3, 3}, .padding = same}, "stem"> >> batch_norm >> relu >>
+    max_pool2d() >> depthwise_conv2d<2> >> batch_norm<"second">().momentum(0.9) >> relu >>
+    conv2d<16, conv{.kernel = {1, 1}, .groups = 4}> >> avg_pool2d<pool{.window = {2, 2}}>() >>
+    flatten >> layer_norm >> dropout(0.3) >> dense<10>;
+// clang-format on
 constexpr auto cnn = net<[](auto x) { return images(x); }, in<float, shape<dyn, 1, 12, 12>>>();
 static_assert(cnn.output_shape() == dims{dyn, 10});
 static_assert(cnn.variable_shape(0) == dims{8, 1, 3, 3});
@@ -125,8 +138,8 @@ static_assert(cnn.table().variables[4].role == variable_role::statistic);
 static_assert(cnn.variable_shape(6) == dims{16, 1, 3, 3});
 static_assert(cnn.variable_name(8) == "second/scale");
 static_assert(cnn.variable_shape(12) == dims{16, 4, 1, 1});
-constexpr auto pooled = net<[](auto x) { return global_avg_pool2d(conv2d<3>(x)); },
-                            in<float, shape<dyn, 1, 12, 12>>>();
+constexpr auto pooled =
+    net<[](auto x) { return global_avg_pool2d(conv2d<3>(x)); }, in<float, shape<dyn, 1, 12, 12>>>();
 static_assert(pooled.output_shape() == dims{dyn, 3});
 
 template <class Net>
@@ -142,14 +155,15 @@ static_assert(training_of_dropout(inference_net<dropping, in<float, shape<8>>>()
 static_assert(training_of_dropout(net<[](auto x) {
                 auto m = with_mode(x, mode::inference);
                 return dropout(x, 0.5);
-              }, in<float, shape<8>>>()) == 0);
+              },
+                                      in<float, shape<8>>>()) == 0);
 
 constexpr auto words = net<[](auto tokens) { return embedding<100, 8, "words">(tokens); },
                            in<std::int64_t, shape<dyn, 3>>>();
 static_assert(words.output_shape() == dims{dyn, 3, 8});
 static_assert(words.parameter_count() == 800);
 
-// --- Structures ------------------------------------------------------------------------------------------------
+// --- Structures ----------------------------------------------------------------------------------
 
 template <class Mean, class Deviation>
 struct gaussian {
@@ -158,8 +172,10 @@ struct gaussian {
 constexpr auto encoder = net<[](auto x) {
   auto mean = dense<5>(x);
   auto deviation = softplus(dense<5>(x));
-  return std::tuple{gaussian<decltype(mean), decltype(deviation)>{mean, deviation}, std::array{x, x}};
-}, in<float, shape<dyn, 4>>>();
+  return std::tuple{gaussian<decltype(mean), decltype(deviation)>{mean, deviation},
+                    std::array{x, x}};
+},
+                             in<float, shape<dyn, 4>>>();
 static_assert(encoder.output_count() == 4);
 static_assert(encoder.output_shape(1) == dims{dyn, 5});
 static_assert(encoder.output_shape(3) == dims{dyn, 4});
@@ -169,20 +185,22 @@ static_assert(structure<std::vector<any_tensor>>);
 static_assert(structure<gaussian<any_tensor, any_tensor>>);
 static_assert(!structure<int>);
 
-// --- Loops: blocks of one type compile once ----------------------------------------------------------------------
+// --- Loops: blocks of one type compile once ------------------------------------------------------
 
 constexpr auto deep = net<[](auto x) {
   auto y = dense<16>(x);
   for (int i = 0; i < 64; ++i) y = relu(y + dense<16>(relu(dense<16>(y))));
   return y;
-}, in<float, shape<dyn, 16>>>();
+},
+                          in<float, shape<dyn, 16>>>();
 static_assert(deep.variable_count() == 2 + 64 * 4);
 static_assert(deep.variable_name(257) == "dense_128/bias");
 
-// --- Initial values are part of the table ---------------------------------------------------------------------------
+// --- Initial values are part of the table --------------------------------------------------------
 
-constexpr auto initialized = net<[](auto x) { return dense<2>.init(he_normal()).bias_init(constant(0.5))(x); },
-                                 in<float, shape<dyn, 8>>>();
+constexpr auto initialized =
+    net<[](auto x) { return dense<2>.init(he_normal()).bias_init(constant(0.5))(x); },
+        in<float, shape<dyn, 8>>>();
 static_assert(initialized.table().variables[0].initial == &ops::truncated_normal);
 static_assert(initialized.table().variables[1].initial == &ops::fill);
 static_assert(initialized.table()

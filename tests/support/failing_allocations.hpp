@@ -1,5 +1,5 @@
-// Makes the n-th allocation from now on fail. Include in one source file of a program only: it replaces the
-// global operator new and realloc.
+// Makes the n-th allocation from now on fail. Include in one source file of a program only: it
+// replaces the global operator new and realloc.
 #pragma once
 
 #include <atomic>
@@ -46,6 +46,12 @@ void* operator new(std::size_t size) {
   throw std::bad_alloc();
 }
 void* operator new[](std::size_t size) { return operator new(size); }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return failing::now() ? nullptr : std::malloc(size != 0 ? size : 1);
+}
+void* operator new[](std::size_t size, const std::nothrow_t& tag) noexcept {
+  return operator new(size, tag);
+}
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete[](void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }

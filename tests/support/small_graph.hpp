@@ -41,19 +41,23 @@ constexpr inferred infer_split(const infer_args& a) {
   return two;
 }
 constexpr inferred infer_axis(const infer_args& a) {
-  if (a.attributes.integer("axis") < 0) return graft::problem{.clause = "the axis must not be negative", .needs = {}, .got = {}};
+  if (a.attributes.integer("axis") < 0)
+    return graft::problem{.clause = "the axis must not be negative", .needs = {}, .got = {}};
   return a.operands[0];
 }
 
-inline constexpr operator_schema input{"input", 0, 0, graft::detail::infer_declared, graft::ops::source};
+inline constexpr operator_schema input{"input", 0, 0, graft::detail::infer_declared,
+                                       graft::ops::source};
 inline constexpr operator_schema relu{"relu", 1, 1, infer_same, graft::ops::elementwise};
-inline constexpr operator_schema add{"add", 2, 2, infer_add, graft::ops::elementwise | graft::ops::commutative};
+inline constexpr operator_schema add{"add", 2, 2, infer_add,
+                                     graft::ops::elementwise | graft::ops::commutative};
 inline constexpr operator_schema matmul{"matmul", 2, 2, infer_matmul};
 inline constexpr operator_schema split{"split", 1, 1, infer_split};
 inline constexpr operator_schema along{"along", 1, 1, infer_axis};
 inline constexpr operator_schema join{"join", 1, -1, infer_same};
 inline constexpr operator_schema zeros{"zeros", 0, 0, graft::detail::infer_declared};
-inline constexpr operator_schema noise{"noise", 0, 0, graft::detail::infer_declared, graft::ops::random};
+inline constexpr operator_schema noise{"noise", 0, 0, graft::detail::infer_declared,
+                                       graft::ops::random};
 inline constexpr operator_schema dropout{"dropout", 1, 1, infer_same, graft::ops::modal};
 
 inline attribute_list declared(dtype type, const dims& shape) {
@@ -65,9 +69,12 @@ inline tensor_id make_input(Graph& g, const dims& shape = {2, 3}, std::string_vi
                             dtype type = dtype::float32) {
   return {g.add(input, {}, declared(type, shape), name), 0};
 }
-inline tensor_id apply(Graph& g, const operator_schema& schema, std::initializer_list<tensor_id> operands,
-                       std::string_view name = {}, const attribute_list& attributes = {}) {
-  return {g.add(schema, std::span<const tensor_id>(operands.begin(), operands.size()), attributes, name), 0};
+inline tensor_id apply(Graph& g, const operator_schema& schema,
+                       std::initializer_list<tensor_id> operands, std::string_view name = {},
+                       const attribute_list& attributes = {}) {
+  return {g.add(schema, std::span<const tensor_id>(operands.begin(), operands.size()), attributes,
+                name),
+          0};
 }
 inline graft::variable_spec weight(std::string_view name, const dims& shape) {
   graft::variable_spec spec;

@@ -86,7 +86,8 @@ TEST_CASE("one input used by many and by both operands is one new input [edge-4]
   SECTION("refused") {
     const auto before = g.digest();
     const auto region = extract(inputs(x), outputs(y));
-    CHECK(mentions(message_of<boundary_error>([&] { (void)clone(region, unbound::error); }), "'x'"));
+    CHECK(
+        mentions(message_of<boundary_error>([&] { (void)clone(region, unbound::error); }), "'x'"));
     Graph other;
     CHECK_THROWS_AS(clone(region, into(other, "copy"), unbound::keep), boundary_error);
     CHECK(g.digest() == before);
@@ -180,7 +181,8 @@ TEST_CASE("a variable may be replaced by an expression [edge-16][edge-52]") {
   const variable_id w = variable_named(g, "dense/w");
   const auto read = as<float, shape<4, 4>>(g.handle(g.variable_of(w).read));
   const auto stepped = sub(read, read * 0.1f, "stepped");
-  const auto copy = clone(extract(inputs(x, read), outputs(y)), bind(x, x, read, stepped), variables::shared);
+  const auto copy =
+      clone(extract(inputs(x, read), outputs(y)), bind(x, x, read, stepped), variables::shared);
   CHECK(copy(read).ref() == stepped.ref());
   CHECK(copy.variables().empty());
   CHECK(copy(variable_named(g, "dense/b")) == variable_named(g, "dense/b"));
@@ -302,9 +304,12 @@ TEST_CASE("what cannot stand for an input is refused with a sentence [edge-49]")
   CHECK(mentions(type, "dtype: "));
   CHECK(mentions(type, "bind('x', 'd') replaces float32 [?, 4] by float64 [?, 4]"));
   CHECK(mentions(refusal(placeholder<float, shape<4>>(g, "r")), "the ranks 2 and 1 differ"));
-  CHECK(mentions(refusal(placeholder<float, shape<dyn, 5>>(g, "s")), "the extents 4 and 5 of axis 1 differ"));
-  CHECK(mentions(refusal(placeholder<float, shape<dyn, dyn>>(g, "u")), "the extent 4 of axis 1 is not known"));
-  CHECK(mentions(refusal(placeholder<float, any_shape>(g, "n")), "rank of the replacement is not known"));
+  CHECK(mentions(refusal(placeholder<float, shape<dyn, 5>>(g, "s")),
+                 "the extents 4 and 5 of axis 1 differ"));
+  CHECK(mentions(refusal(placeholder<float, shape<dyn, dyn>>(g, "u")),
+                 "the extent 4 of axis 1 is not known"));
+  CHECK(mentions(refusal(placeholder<float, any_shape>(g, "n")),
+                 "rank of the replacement is not known"));
   CHECK(g.digest() != before_all);  // the placeholders are there, and nothing else
   CHECK(g.op_count() == 7);
 }
@@ -320,11 +325,13 @@ TEST_CASE("types follow a replacement that knows more [edge-55]") {
   check_clone(copy);
 
   SECTION("and a conflict further down is the operator's own sentence") {
-    const auto a = placeholder<float, shape<dyn, 4>>(g, "a"), b = placeholder<float, shape<dyn, 4>>(g, "b");
+    const auto a = placeholder<float, shape<dyn, 4>>(g, "a"),
+               b = placeholder<float, shape<dyn, 4>>(g, "b");
     const auto region = extract(inputs(a, b), outputs(add(a, b, "sum")));
     const auto b9 = placeholder<float, shape<9, 4>>(g, "b9");
     const auto before = g.digest();
-    CHECK(mentions(message_of<shape_error>([&] { (void)clone(region, bind(a, x8, b, b9)); }), "sum"));
+    CHECK(
+        mentions(message_of<shape_error>([&] { (void)clone(region, bind(a, x8, b, b9)); }), "sum"));
     CHECK(g.digest() == before);
   }
 }
@@ -423,7 +430,8 @@ TEST_CASE("into the same graph, another, and one with equal names [edge-63]") {
   CHECK(other.variables().size() == 4);
   CHECK(other.path_of(id_of(first(y))) == "net/dense_1/add");
   const op_id copied_constant = first(g.operand(op_of(c), 1).op);
-  CHECK(other.constant(other.attributes_of(copied_constant).integer("value")).at<float>({3}) == 2.5f);
+  CHECK(other.constant(other.attributes_of(copied_constant).integer("value")).at<float>({3}) ==
+        2.5f);
   check_clone(first);
 
   const auto second = clone(region, into(other, "net"));
@@ -509,7 +517,8 @@ TEST_CASE("only what is affected is copied on request") {
   CHECK(copy(y).ref() != y.ref());
   check_clone(copy);
   Graph other;
-  CHECK_THROWS_AS(clone(extract(inputs(x, m), outputs(y)), into(other), coverage::affected), argument_error);
+  CHECK_THROWS_AS(clone(extract(inputs(x, m), outputs(y)), into(other), coverage::affected),
+                  argument_error);
 }
 
 TEST_CASE("inference keeps what the mode does not change") {

@@ -1,38 +1,6 @@
 // A clone that fails, at whichever allocation, leaves both graphs as they were.
-#include <cstdlib>
-#include <new>
-
 #include "clone_fixture.hpp"
-
-namespace {
-
-// Allocations until one fails; negative: none does.
-thread_local long allocations_left = -1;
-
-void* allocate(std::size_t size, std::size_t alignment) {
-  if (allocations_left == 0) throw std::bad_alloc();
-  if (allocations_left > 0) --allocations_left;
-  void* p = alignment > alignof(std::max_align_t)
-                ? std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment)
-                : std::malloc(size == 0 ? 1 : size);
-  if (p == nullptr) throw std::bad_alloc();
-  return p;
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) { return allocate(size, 0); }
-void* operator new[](std::size_t size) { return allocate(size, 0); }
-void* operator new(std::size_t size, std::align_val_t a) { return allocate(size, static_cast<std::size_t>(a)); }
-void* operator new[](std::size_t size, std::align_val_t a) { return allocate(size, static_cast<std::size_t>(a)); }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete[](void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+#include "failing_allocations.hpp"
 
 namespace {
 
@@ -48,7 +16,8 @@ struct source_network {
 
   source_network() {
     row4 h = relu(dense4(x));
-    const auto moving = make_variable<float, shape<4>>(g, "moving", zeros(), false, variable_role::statistic);
+    const auto moving =
+        make_variable<float, shape<4>>(g, "moving", zeros(), false, variable_role::statistic);
     const variable_id v = *g.variable_read_by(id_of(moving));
     h = sub(h, moving);
     g.own_update(v, op_of(assign(moving, moving * 0.9f + mean<axes<0>>(h) * 0.1f)));
@@ -69,17 +38,11 @@ template <class F>
 long fail_at_each_allocation(const source_network& n, const Graph& target, F&& f) {
   const auto source_before = n.g.digest(), target_before = target.digest();
   for (long at = 0;; ++at) {
-    allocations_left = at;
-    bool failed = false;
-    try {
-      f();
-    } catch (const std::bad_alloc&) {
-      failed = true;
-    }
-    allocations_left = -1;
-    if (!failed) return at;
-    if (n.g.digest() != source_before) FAIL("the source changed when allocation " << at << " failed");
-    if (target.digest() != target_before) FAIL("the target changed when allocation " << at << " failed");
+    if (failing::allocation(at, f)) return at;
+    if (n.g.digest() != source_before)
+      FAIL("the source changed when allocation " << at << " failed");
+    if (target.digest() != target_before)
+      FAIL("the target changed when allocation " << at << " failed");
     target.validate();
   }
 }
@@ -92,14 +55,14 @@ TEST_CASE("a failed allocation leaves a graph that is cloned within as it was [e
     source_network n;
     const auto x2 = placeholder<float, shape<2, 4>>(n.g, "x2");  // types are worked out anew
     n.region = extract(inputs(n.x), outputs(n.y));
-    CHECK(fail_at_each_allocation(n, n.g, [&] {
-            (void)clone(*n.region, bind(n.x, x2), into("a/copy"), policy);
-          }) > 10);
+    CHECK(fail_at_each_allocation(
+              n, n.g, [&] { (void)clone(*n.region, bind(n.x, x2), into("a/copy"), policy); }) > 10);
     // What was tried in vain before has left nothing that the success builds on.
     n.g.validate();
     source_network other;
     const auto x3 = placeholder<float, shape<2, 4>>(other.g, "x2");
-    (void)clone(extract(inputs(other.x), outputs(other.y)), bind(other.x, x3), into("a/copy"), policy);
+    (void)clone(extract(inputs(other.x), outputs(other.y)), bind(other.x, x3), into("a/copy"),
+                policy);
     CHECK(n.g.digest() == other.g.digest());
   }
 }
@@ -110,7 +73,8 @@ TEST_CASE("a failed allocation leaves another graph as it was [edge-85]") {
     source_network n;
     Graph target;
     (void)dense4(input4(target, "x"), "dense");
-    CHECK(fail_at_each_allocation(n, target, [&] { (void)clone(*n.region, into(target, ""), policy); }) > 10);
+    CHECK(fail_at_each_allocation(n, target,
+                                  [&] { (void)clone(*n.region, into(target, ""), policy); }) > 10);
     target.validate();
   }
 }
@@ -124,7 +88,8 @@ TEST_CASE("values move completely or not at all [edge-85]") {
   source_network n;
   const auto copy = clone(*n.region, variables::fresh);
   CHECK(fail_at_each_allocation(n, n.g, [&] { copy_values(copy); }) > 0);
-  for (const variable_id v : copy.variables()) n.g.store().set(v, Array(dtype::float32, n.g.variable_of(v).type.shape));
+  for (const variable_id v : copy.variables())
+    n.g.store().set(v, Array(dtype::float32, n.g.variable_of(v).type.shape));
   CHECK(fail_at_each_allocation(n, n.g, [&] { swap_values(copy); }) > 0);
 }
 
@@ -134,7 +99,8 @@ TEST_CASE("errors found late in a clone leave both graphs as they were [edge-85]
   Graph target;
   (void)relu(input4(target), "relu");
   const auto source_before = n.g.digest(), target_before = target.digest();
-  CHECK_THROWS_AS(clone(*n.region, into(target, ""), names::exact), name_error);  // found after copying
+  CHECK_THROWS_AS(clone(*n.region, into(target, ""), names::exact),
+                  name_error);  // found after copying
   CHECK_THROWS_AS(clone(*n.region, bind(n.x, x2), into(target, "copy")), handle_error);
   CHECK(n.g.digest() == source_before);
   CHECK(target.digest() == target_before);

@@ -25,9 +25,11 @@ TEST_CASE("scopes are repeated from the deepest one that holds all [edge-67]") {
   SECTION("from names the scope that is left out") {
     const auto from_actor = clone(extract(inputs(x), outputs(y)), from("actor"), into("critic"));
     CHECK(from_actor.scope_path() == "critic_1");
-    CHECK(g.path_of(from_actor(variable_named(g, "actor/body/first/w"))) == "critic_1/body/first/w");
+    CHECK(g.path_of(from_actor(variable_named(g, "actor/body/first/w"))) ==
+          "critic_1/body/first/w");
     const auto from_root = clone(extract(inputs(x), outputs(y)), from(""), into("all"));
-    CHECK(g.path_of(from_root(variable_named(g, "actor/body/first/w"))) == "all/actor/body/first/w");
+    CHECK(g.path_of(from_root(variable_named(g, "actor/body/first/w"))) ==
+          "all/actor/body/first/w");
   }
 }
 
@@ -75,7 +77,8 @@ TEST_CASE("a destination that is taken gets a number, or is refused [edge-68]") 
   CHECK(two.scope_path() == "copy_1");
   CHECK(clone(region).scope_path() == "copy_2");
   const auto before = g.digest();
-  CHECK(mentions(message_of<name_error>([&] { (void)clone(region, into("copy"), names::exact); }), "'copy'"));
+  CHECK(mentions(message_of<name_error>([&] { (void)clone(region, into("copy"), names::exact); }),
+                 "'copy'"));
   CHECK(g.digest() == before);
   CHECK_THROWS_AS(clone(region, into(""), names::exact), name_error);
   CHECK(g.digest() == before);
@@ -137,7 +140,8 @@ TEST_CASE("clones go under the current scope, and into nested ones") {
   }
   CHECK(g.scope_path(g.current_scope()).empty());
   const auto before = g.digest();
-  for (const char* wrong : {"a//b", "/a", "a/"}) CHECK_THROWS_AS(clone(region, into(wrong)), name_error);
+  for (const char* wrong : {"a//b", "/a", "a/"})
+    CHECK_THROWS_AS(clone(region, into(wrong)), name_error);
   CHECK(g.digest() == before);
 }
 

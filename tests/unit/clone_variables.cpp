@@ -51,7 +51,9 @@ TEST_CASE("fresh variables are new and without values [edge-23][edge-33]") {
 TEST_CASE("fresh variables draw from streams of their own [edge-23][edge-45]") {
   layer l;
   const auto one = clone(l.region), two = clone(l.region);
-  const auto initial_key = [&](variable_id v) { return key_of(l.g, l.g.variable_of(v).initial.op); };
+  const auto initial_key = [&](variable_id v) {
+    return key_of(l.g, l.g.variable_of(v).initial.op);
+  };
   CHECK(initial_key(one(l.w)) != initial_key(l.w));
   CHECK(initial_key(one(l.w)) != initial_key(two(l.w)));
   for (const variable_id v : {one(l.w), two(l.w)}) {
@@ -194,9 +196,10 @@ TEST_CASE("a rule decides for each variable once, in order [edge-27]") {
   copy.check();
 
   SECTION("by path") {
-    const auto by_path = clone(l.region, variables::by([](const Graph& g, const variable_info& v) {
-                                 return g.path_of(v.id) == "dense/b" ? variables::frozen : variables::fresh;
-                               }));
+    const auto by_path =
+        clone(l.region, variables::by([](const Graph& g, const variable_info& v) {
+                return g.path_of(v.id) == "dense/b" ? variables::frozen : variables::fresh;
+              }));
     CHECK(by_path.variables().size() == 1);
     by_path.check();
   }
@@ -227,7 +230,7 @@ TEST_CASE("ties stay ties [edge-28][edge-29]") {
   Graph g;
   const auto x = input4(g, "x");
   const auto w = make_variable<float, shape<4, 4>>(g, "w", glorot_uniform());
-  const auto h = matmul(relu(matmul(x, w)), w);       // two layers
+  const auto h = matmul(relu(matmul(x, w)), w);        // two layers
   const auto y = matmul(h, w, false, true, "decode");  // and a transposed third
   const auto region = extract(inputs(x), outputs(y));
   CHECK(region.variables().size() == 1);
@@ -235,7 +238,8 @@ TEST_CASE("ties stay ties [edge-28][edge-29]") {
     const auto copy = clone(region, policy);
     const tensor_id read = copy(id_of(w));
     std::size_t users = 0;
-    for (const Graph::use& u : g.uses(read)) users += copy.find_original(u.user).has_value() ? 1 : 0;
+    for (const Graph::use& u : g.uses(read))
+      users += copy.find_original(u.user).has_value() ? 1 : 0;
     CHECK(users >= 3);
     CHECK(copy.variables().size() == (policy == variables::fresh ? 1u : 0u));
     copy.check();
@@ -286,7 +290,8 @@ TEST_CASE("copying or freezing what has no value names it [edge-32]") {
   l.g.store().set(l.w, Array::full<float>({4, 4}, 1));
   const auto before = l.g.digest();
   for (const variable_policy policy : {variables::copied, variables::frozen}) {
-    const std::string text = message_of<uninitialized_error>([&] { (void)clone(l.region, policy); });
+    const std::string text =
+        message_of<uninitialized_error>([&] { (void)clone(l.region, policy); });
     CHECK(mentions(text, "'dense/b'"));
     CHECK(mentions(text, "nitialise it first"));
   }
@@ -299,14 +304,17 @@ TEST_CASE("variables of all kinds and sizes are copied [edge-34]") {
   const auto x = input4(g, "x");
   const auto scalar = make_variable<float, shape<>>(g, "scalar", constant(2));
   const auto none = make_variable<float, shape<0, 4>>(g, "none", zeros());
-  const auto count = make_variable<std::int64_t, shape<>>(g, "count", zeros(), false, variable_role::counter);
+  const auto count =
+      make_variable<std::int64_t, shape<>>(g, "count", zeros(), false, variable_role::counter);
   const auto fixed = make_variable<float, shape<4>>(g, "fixed", ones(), false);
   const auto y = add(x, fixed) * scalar;
   const auto region = extract(inputs(x), outputs(y, none, count));
   set_values(g);
   const auto copy = clone(region, variables::copied);
-  for (const any_tensor t : {any_tensor(scalar), any_tensor(none), any_tensor(count), any_tensor(fixed)}) {
-    const variable_info &mine = g.variable_of(read_of(g, t)), &theirs = g.variable_of(read_of(g, copy(t)));
+  for (const any_tensor t :
+       {any_tensor(scalar), any_tensor(none), any_tensor(count), any_tensor(fixed)}) {
+    const variable_info &mine = g.variable_of(read_of(g, t)),
+                        &theirs = g.variable_of(read_of(g, copy(t)));
     CHECK(mine.type == theirs.type);
     CHECK(mine.role == theirs.role);
     CHECK(mine.trainable == theirs.trainable);
@@ -334,7 +342,8 @@ TEST_CASE("trainable(false) is for the new variables [edge-37]") {
 TEST_CASE("updates of a layer follow its variables [edge-35][edge-36]") {
   Graph g;
   const auto x = input4(g, "x");
-  const auto moving = make_variable<float, shape<4>>(g, "moving", zeros(), false, variable_role::statistic);
+  const auto moving =
+      make_variable<float, shape<4>>(g, "moving", zeros(), false, variable_role::statistic);
   const variable_id v = read_of(g, moving);
   const auto y = sub(x, moving);
   const auto own = assign(moving, moving * 0.9f + mean<axes<0>>(x) * 0.1f, "own");
@@ -380,7 +389,8 @@ TEST_CASE("updates of a layer follow its variables [edge-35][edge-36]") {
     set_values(g);
     const auto after_update = extract(inputs(x), outputs(relu(own)));
     const auto before = g.digest();
-    CHECK(mentions(message_of<graph_error>([&] { (void)clone(after_update, variables::frozen); }), "'moving'"));
+    CHECK(mentions(message_of<graph_error>([&] { (void)clone(after_update, variables::frozen); }),
+                   "'moving'"));
     CHECK(g.digest() == before);
     const auto copy = clone(after_update, variables::fresh);
     CHECK(copy.variables().size() == 1);
@@ -391,9 +401,11 @@ TEST_CASE("updates of a layer follow its variables [edge-35][edge-36]") {
 
 TEST_CASE("copies join the collections of their sources [edge-38]") {
   layer l;
-  const auto penalty = sum(square(as<float, shape<4, 4>>(l.g.handle(l.g.variable_of(l.w).read))), "penalty");
-  member variable{member::kind::variable, l.w, {}}, tensor{member::kind::tensor, {}, id_of(penalty)},
-      op{member::kind::op, {}, {op_of(l.y), 0}}, outside{member::kind::tensor, {}, id_of(l.x)};
+  const auto penalty =
+      sum(square(as<float, shape<4, 4>>(l.g.handle(l.g.variable_of(l.w).read))), "penalty");
+  member variable{member::kind::variable, l.w, {}},
+      tensor{member::kind::tensor, {}, id_of(penalty)}, op{member::kind::op, {}, {op_of(l.y), 0}},
+      outside{member::kind::tensor, {}, id_of(l.x)};
   l.g.add_to_collection("weights", variable);
   l.g.add_to_collection("mine", variable);
   l.g.add_to_collection("losses", tensor);
@@ -407,7 +419,10 @@ TEST_CASE("copies join the collections of their sources [edge-38]") {
   CHECK(l.g.collection("losses") ==
         std::vector<member>{tensor, {member::kind::tensor, {}, copy(id_of(penalty))}});
   CHECK(l.g.collection("mine") ==
-        std::vector<member>{variable, op, outside, {member::kind::variable, copy(l.w), {}},
+        std::vector<member>{variable,
+                            op,
+                            outside,
+                            {member::kind::variable, copy(l.w), {}},
                             {member::kind::op, {}, {copy(op_of(l.y)), 0}}});
 
   (void)clone(region, variables::shared);
@@ -436,8 +451,8 @@ TEST_CASE("two clones are initialised once each [edge-39]") {
 TEST_CASE("random streams: copied ones go on with a key of their own [edge-47]") {
   Graph g;
   const auto x = input4(g, "x");
-  const auto stream = make_variable<std::int64_t, shape<2>>(g, "stream", zeros(), false,
-                                                            variable_role::rng_stream);
+  const auto stream =
+      make_variable<std::int64_t, shape<2>>(g, "stream", zeros(), false, variable_role::rng_stream);
   const auto y = add(x, cast<float>(sum(stream)));
   const variable_id v = read_of(g, stream);
   g.store().set(v, Array::from<std::int64_t>({2}, {99, 12}));
@@ -523,4 +538,13 @@ TEST_CASE("a variable that only a frozen one's initial value reads is not made a
   CHECK(shared.variables().empty());
   CHECK(shared(read_of(g, a)) == read_of(g, a));
   shared.check();
+}
+
+TEST_CASE("a variable shared with another graph keeps its stream there") {
+  layer l;
+  Graph other;
+  const auto copy = clone(l.region, into(other, "net"), variables::shared);
+  CHECK(key_of(other, other.variable_of(copy(l.w)).initial.op) ==
+        key_of(l.g, l.g.variable_of(l.w).initial.op));
+  CHECK(other.variable_of(copy(l.w)).stream_key == l.g.variable_of(l.w).stream_key);
 }

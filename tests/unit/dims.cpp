@@ -3,10 +3,11 @@
 #include <thread>
 #include <vector>
 
-#include "catch.hpp"
 #include "graft/core/error.hpp"
 #include "graft/core/shape.hpp"
 #include "graft/schema/value_type.hpp"
+
+#include "catch.hpp"
 
 using namespace graft;
 
@@ -48,7 +49,8 @@ TEST_CASE("long names are interned once, from several threads too") {
   std::vector<std::vector<extent>> seen(4);
   for (auto& list : seen) {
     threads.emplace_back([&list] {
-      for (int i = 0; i < 200; ++i) list.push_back(named_dim("dimension number " + std::to_string(i)));
+      for (int i = 0; i < 200; ++i)
+        list.push_back(named_dim("dimension number " + std::to_string(i)));
     });
   }
   for (std::thread& t : threads) t.join();
@@ -62,7 +64,8 @@ TEST_CASE("shapes and types print as people write them") {
   CHECK(to_string(value_type::of(dtype::float32, {64, 784})) == "float32 [64, 784]");
   CHECK(to_string(value_type::unranked(dtype::int64)) == "int64 of unknown rank");
   CHECK(to_string(value_type{}) == "any type of unknown rank");
-  CHECK(to_string(value_type{dtype::uint8, value_kind::sequence, true, {2}}) == "sequence of uint8 [2]");
+  CHECK(to_string(value_type{dtype::uint8, value_kind::sequence, true, {2}}) ==
+        "sequence of uint8 [2]");
 }
 
 TEST_CASE("element counts that do not fit are refused") {
@@ -76,10 +79,12 @@ TEST_CASE("an error is a sentence and its parts") {
   const shape_error full({"dense 'logits' multiplies [64, 784] by [128, 10]", "784 and 128 differ",
                           "net.cpp:12", "change the units"});
   CHECK(std::string(full.what()) ==
-        "dense 'logits' multiplies [64, 784] by [128, 10]; 784 and 128 differ (net.cpp:12). Change the units.");
+        "dense 'logits' multiplies [64, 784] by [128, 10]; 784 and 128 differ (net.cpp:12). Change "
+        "the units.");
   CHECK(full.parts().found == "784 and 128 differ");
   CHECK(std::string(name_error({"it was asked", "", "", ""}).what()) == "it was asked.");
-  CHECK(std::string(name_error({"", "it was found", "", "do this."}).what()) == "it was found. Do this.");
+  CHECK(std::string(name_error({"", "it was found", "", "do this."}).what()) ==
+        "it was found. Do this.");
   const error& base = full;
   CHECK(dynamic_cast<const std::runtime_error*>(&base) != nullptr);
 }

@@ -1,9 +1,10 @@
-// Layers on graphs: what they add, how they name it, what they refuse, and that lowering is building.
+// Layers on graphs: what they add, how they name it, what they refuse, and that lowering is
+// building.
 #include <string>
 
-#include "catch.hpp"
-
 #include "graft/graft.hpp"
+
+#include "catch.hpp"
 
 using namespace graft;
 
@@ -98,22 +99,33 @@ TEST_CASE("layers refuse at run time in sentences and leave the graph as it was"
   any_tensor row = placeholder<float, shape<dyn, 4>>(g);
   const std::uint64_t before = g.digest();
 
-  CHECK_THAT((refusal<shape_error>([&] { dense<10, "logits">(vector); })),
-             Catch::Contains("dense 'logits'") && Catch::Contains("[?, ?]") && Catch::Contains("[784]"));
+  CHECK_THAT(
+      (refusal<shape_error>([&] { dense<10, "logits">(vector); })),
+      Catch::Contains("dense 'logits'") && Catch::Contains("[?, ?]") && Catch::Contains("[784]"));
   CHECK_THAT((refusal<shape_error>([&] { dense<10>(open); })), Catch::Contains("must be known"));
   CHECK_THAT((refusal<dtype_error>([&] { dense<10>(integers); })), Catch::Contains("int32"));
   CHECK_THAT((refusal<shape_error>([&] { conv2d<8, conv{.groups = 4}, "stem">(images); })),
              Catch::Contains("conv2d 'stem'") && Catch::Contains("[?, 8, ?, ?]"));
-  CHECK_THAT((refusal<shape_error>([&] { conv2d<8, conv{.kernel = {9, 9}}>(images); })),
+  CHECK_THAT((refusal<shape_error>([&] {
+               conv2d<8, conv{.kernel = {9, 9}}>(images);
+             })),
              Catch::Contains("kernel must fit"));
-  CHECK_THAT((refusal<shape_error>([&] { batch_norm<"bn">(vector); })), Catch::Contains("batch_norm 'bn'"));
+  CHECK_THAT((refusal<shape_error>([&] { batch_norm<"bn">(vector); })),
+             Catch::Contains("batch_norm 'bn'"));
   CHECK_THAT((refusal<shape_error>([&] { residual<"block">(dense<3>)(row); })),
-             Catch::Contains("residual 'block'") && Catch::Contains("[?, 4]") && Catch::Contains("[?, 3]"));
+             Catch::Contains("residual 'block'") && Catch::Contains("[?, 4]") &&
+                 Catch::Contains("[?, 3]"));
   CHECK_THAT((refusal<dtype_error>([&] { embedding<5, 2>(row); })), Catch::Contains("embedding"));
   CHECK_THAT((refusal<argument_error>([&] { dropout(row, 1.5); })), Catch::Contains("1.5"));
   CHECK_THROWS_AS(dropout(row, std::numeric_limits<double>::quiet_NaN()), argument_error);
-  CHECK_THROWS_AS((dense<3> >> relu >> reshape<shape<dyn, 7>>() >> dense<2>)(as<float, any_shape>(vector)),
-                  shape_error);
+  CHECK_THROWS_AS(
+      (dense<3> >> relu >> reshape<shape<dyn, 7>>() >> dense<2>)(as<float, any_shape>(vector)),
+      shape_error);
+
+  // What the parts before the failing one added is taken back too.
+  CHECK_THROWS_AS((dense<3> >> relu >> conv2d<2>)(row), shape_error);
+  CHECK_THROWS_AS(residual(dense<4> >> [](auto t) { return conv2d<2>(t); })(row), shape_error);
+  CHECK_THROWS_AS((parallel(dense<2>, conv2d<2>))(row), shape_error);
 
   CHECK(g.digest() == before);
   CHECK(g.current_scope() == scope_id{});
@@ -152,7 +164,9 @@ TEST_CASE("scopes and modes last as long as their objects", "[dsl]") {
   CHECK(g.current_scope() == scope_id{});
   CHECK_THROWS_AS(scope(g, "a/b"), name_error);
 
-  const auto training = [&](const auto& t) { return g.attributes_of(g.id(t).op).integer("training", -1); };
+  const auto training = [&](const auto& t) {
+    return g.attributes_of(g.id(t).op).integer("training", -1);
+  };
   CHECK(training(dropout(x, 0.5)) == 1);
   {
     auto m = with_mode(g, mode::inference);
@@ -178,8 +192,10 @@ TEST_CASE("updates of statistics belong to their variables", "[dsl]") {
 }
 
 TEST_CASE("a network written with >> is the network written as calls", "[dsl]") {
+  // clang-format off: version 14 takes `> >>` for comparisons
   constexpr auto network = dense<8> >> relu >> residual(dense<8> >> tanh) >>
                            parallel(dense<2>, dense<3> >> softmax) >> concat<1>() >> dense<1, "out">;
+  // clang-format on
   Graph a, b;
   network(placeholder<float, shape<dyn, 4>>(a, "x"));
   {
@@ -211,7 +227,8 @@ TEST_CASE("structures of handles are walked and rebuilt", "[dsl]") {
   CHECK(handle_count(s) == 6);
   int n = 0;
   const auto numbers = transform_handles(s, [&](const auto&) { return ++n; });
-  static_assert(std::is_same_v<decltype(numbers), const std::tuple<int, std::pair<int, int>,
-                                                                   std::array<int, 2>, std::vector<int>>>);
+  static_assert(
+      std::is_same_v<decltype(numbers), const std::tuple<int, std::pair<int, int>,
+                                                         std::array<int, 2>, std::vector<int>>>);
   CHECK(numbers == std::tuple{1, std::pair{2, 3}, std::array{4, 5}, std::vector{6}});
 }

@@ -2,9 +2,9 @@
 #include <optional>
 #include <tuple>
 
-#include "catch.hpp"
-
 #include "graft/graft.hpp"
+
+#include "catch.hpp"
 
 using namespace graft;
 
@@ -77,7 +77,8 @@ TEST_CASE("the table's names are the names in the graph", "[dsl][lower]") {
   }
 }
 
-TEST_CASE("lowering twice makes new variables under new names, as calling twice does", "[dsl][lower]") {
+TEST_CASE("lowering twice makes new variables under new names, as calling twice does",
+          "[dsl][lower]") {
   constexpr auto builder = [](auto x) { return dense<2>(tanh(dense<3, "a">(x))); };
   constexpr auto n = net<builder, in<float, shape<dyn, 4>>>();
   Graph a;
@@ -100,7 +101,8 @@ TEST_CASE("a network is lowered into the current scope", "[dsl][lower]") {
   CHECK(g.path_of(g.variables()[0]) == "outer/dense/kernel");
 }
 
-TEST_CASE("inputs that do not fit a network are refused and the graph is unchanged", "[dsl][lower]") {
+TEST_CASE("inputs that do not fit a network are refused and the graph is unchanged",
+          "[dsl][lower]") {
   constexpr auto n = net<[](auto x) { return dense<2>(x); }, in<float, shape<dyn, 4>>>();
   Graph g, other;
   any_tensor wide = placeholder<float, shape<dyn, 5>>(g);
@@ -116,8 +118,10 @@ TEST_CASE("inputs that do not fit a network are refused and the graph is unchang
   CHECK(g.digest() == before);
 }
 
-TEST_CASE("a name that exists as a shared key ties a lowered network to what is there", "[dsl][lower]") {
-  constexpr auto n = net<[](auto x) { return dense<3>.shared("enc")(x); }, in<float, shape<dyn, 4>>>();
+TEST_CASE("a name that exists as a shared key ties a lowered network to what is there",
+          "[dsl][lower]") {
+  constexpr auto n =
+      net<[](auto x) { return dense<3>.shared("enc")(x); }, in<float, shape<dyn, 4>>>();
   Graph g;
   auto x = placeholder<float, shape<dyn, 4>>(g);
   dense<3>.shared("enc")(x);

@@ -62,7 +62,8 @@ TEST_CASE("an input given twice is an error that names it [edge-3]") {
   CHECK(mentions(problem.parts.found, "'pixels'"));
 }
 
-TEST_CASE("an input that no output depends on is reported with the nearest tensor that is [edge-5]") {
+TEST_CASE(
+    "an input that no output depends on is reported with the nearest tensor that is [edge-5]") {
   Graph g;
   const auto x = input4(g, "x");
   const auto scaled = sub(x, x, "scaled");
@@ -392,7 +393,8 @@ TEST_CASE("a leak through an initial value says so") {
   Graph g;
   const auto x = input4(g);
   const auto seed = placeholder<float, shape<4>>(g, "seed");
-  const variable_id v = g.add_variable("v", id_of(relu(seed, "start")), variable_role::parameter, true);
+  const variable_id v =
+      g.add_variable("v", id_of(relu(seed, "start")), variable_role::parameter, true);
   const auto y = add(x, g.handle(g.variable_of(v).read), "y");
   const auto problem = problem_of(inputs(x), outputs(y));
   CHECK(problem.findings[0].text ==
@@ -402,7 +404,8 @@ TEST_CASE("a leak through an initial value says so") {
 TEST_CASE("updates that a layer declared belong to the region, others do not [edge-35][edge-36]") {
   Graph g;
   const auto x = input4(g);
-  const auto moving = make_variable<float, shape<4>>(g, "moving", zeros(), false, variable_role::statistic);
+  const auto moving =
+      make_variable<float, shape<4>>(g, "moving", zeros(), false, variable_role::statistic);
   const variable_id v = *g.variable_read_by(id_of(moving));
   const auto y = sub(x, moving, "y");
   const auto batch = mean<axes<0>>(x);
@@ -418,7 +421,8 @@ TEST_CASE("updates that a layer declared belong to the region, others do not [ed
   CHECK(r.report().stateful == std::vector<op_id>{op_of(own)});
 
   SECTION("a variable that only its own update uses") {
-    const auto count = make_variable<float, shape<>>(g, "count", zeros(), false, variable_role::counter);
+    const auto count =
+        make_variable<float, shape<>>(g, "count", zeros(), false, variable_role::counter);
     const auto counted = assign(count, count + 1.0f, "counted");
     g.own_update(*g.variable_read_by(id_of(count)), op_of(counted));
     CHECK(extract(inputs(x), outputs(y)).variables().size() == 1);  // nothing reads it here
@@ -444,6 +448,75 @@ TEST_CASE("adding to the graph leaves a region current, taking back makes it sta
   (void)tanh(y);  // another op in its place
   CHECK(taken->stale());
   CHECK_THROWS_AS(taken->report(), graph_error);
+}
+
+TEST_CASE("edits of a region's own ops make it stale, others do not [edge-93]") {
+  Graph g;
+  const auto x = input4(g, "x"), x2 = input4(g, "x2");
+  const auto h = relu(x, "h");
+  const auto y = sub(h, x, "y");
+  const auto head = tanh(h, "head");
+  const Region r = extract(inputs(x), outputs(y));
+
+  g.set_operand(op_of(head), 0, id_of(x2));
+  g.rename(op_of(head), "other_head");
+  CHECK_FALSE(r.stale());
+
+  SECTION("an operand") { g.set_operand(op_of(y), 1, id_of(h)); }
+  SECTION("a name") { g.rename(op_of(h), "hidden"); }
+  SECTION("an op removed") {
+    const std::vector<op_id> gone{op_of(y)};
+    g.erase_ops(gone);
+  }
+  SECTION("an update declared later") {
+    const auto w = make_variable<float, shape<4>>(g, "w", zeros());
+    const Region with_w = extract(inputs(x), outputs(add(x, w)));
+    const op_id bump = op_of(assign(w, w + 1.0f));
+    CHECK_FALSE(with_w.stale());
+    g.own_update(*g.variable_read_by(id_of(w)), bump);
+    CHECK(with_w.stale());
+    g.set_operand(op_of(y), 1, id_of(h));
+  }
+  CHECK(r.stale());
+  CHECK_THROWS_AS(clone(r), graph_error);
+}
+
+TEST_CASE(
+    "an edit that is taken back leaves a region current, one cut meanwhile becomes stale "
+    "[edge-93]") {
+  Graph g;
+  const auto x = input4(g, "x");
+  const auto h = relu(x, "h");
+  const auto y = sub(h, x, "y");
+  const Region before = extract(inputs(x), outputs(y));
+  std::optional<Region> meanwhile;
+  {
+    const Graph::transaction undo(g);
+    g.set_operand(op_of(y), 0, id_of(x));
+    CHECK(before.stale());
+    meanwhile = extract(inputs(x), outputs(y));
+    CHECK(meanwhile->nodes().size() == 1);
+  }
+  CHECK_FALSE(before.stale());
+  CHECK(meanwhile->stale());
+}
+
+TEST_CASE("regions of graphs whose ids are not their places") {
+  Graph g;
+  const auto x = input4(g, "x");
+  const auto gone = relu(x, "gone");
+  const auto y = network(x);
+  const std::vector<op_id> removed{op_of(gone)};
+  g.erase_ops(removed);
+  const Region r = extract(inputs(x), outputs(y));
+  CHECK(r.nodes().size() == 13);
+  const auto copy = clone(r);
+  copy.check();
+  g.validate();
+  CHECK(copy.variables().size() == 4);
+  Graph other;
+  clone(r, into(other, "net")).check();
+  other.validate();
 }
 
 TEST_CASE("a region may outlive its graph") {

@@ -1,5 +1,6 @@
 // Boost's algorithms run on a graph as it is.
-#include "graft/graph/boost.hpp"
+#include <functional>
+#include <vector>
 
 #include <boost/concept/assert.hpp>
 #include <boost/graph/adjacency_list.hpp>
@@ -11,8 +12,8 @@
 #include <boost/graph/reverse_graph.hpp>
 #include <boost/graph/strong_components.hpp>
 #include <boost/graph/topological_sort.hpp>
-#include <functional>
-#include <vector>
+
+#include "graft/graph/boost.hpp"
 
 #include "catch.hpp"
 #include "small_graph.hpp"
@@ -28,11 +29,14 @@ struct models {
   BOOST_CONCEPT_ASSERT((boost::IncidenceGraphConcept<G>));
   BOOST_CONCEPT_ASSERT((boost::BidirectionalGraphConcept<G>));
   BOOST_CONCEPT_ASSERT((boost::AdjacencyGraphConcept<G>));
-  BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<G, std::size_t, boost::vertex_index_t>));
+  BOOST_CONCEPT_ASSERT(
+      (boost::ReadablePropertyGraphConcept<G, std::size_t, boost::vertex_index_t>));
   BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<G, std::size_t, boost::vertex_name_t>));
   using edge = typename boost::graph_traits<G>::edge_descriptor;
-  BOOST_CONCEPT_ASSERT((boost::MultiPassInputIteratorConcept<typename boost::graph_traits<G>::edge_iterator>));
-  BOOST_CONCEPT_ASSERT((boost::MultiPassInputIteratorConcept<typename boost::graph_traits<G>::in_edge_iterator>));
+  BOOST_CONCEPT_ASSERT(
+      (boost::MultiPassInputIteratorConcept<typename boost::graph_traits<G>::edge_iterator>));
+  BOOST_CONCEPT_ASSERT(
+      (boost::MultiPassInputIteratorConcept<typename boost::graph_traits<G>::in_edge_iterator>));
   BOOST_CONCEPT_ASSERT((boost::DefaultConstructibleConcept<edge>));
 };
 template struct models<Graph>;
@@ -58,7 +62,8 @@ struct diamond {
 template <class G>
 std::vector<std::pair<std::size_t, std::size_t>> all_edges(const G& g) {
   std::vector<std::pair<std::size_t, std::size_t>> list;
-  for (auto [at, last] = edges(g); at != last; ++at) list.emplace_back(source(*at, g), target(*at, g));
+  for (auto [at, last] = edges(g); at != last; ++at)
+    list.emplace_back(source(*at, g), target(*at, g));
   return list;
 }
 
@@ -86,7 +91,8 @@ TEST_CASE("edges are operands, parallel ones too, and control edges") {
   using edge_list = std::vector<std::pair<std::size_t, std::size_t>>;
   CHECK(num_vertices(d.g) == 5);
   CHECK(all_edges(data_graph(d.g)) == edge_list{{0, 1}, {0, 2}, {2, 3}, {2, 3}, {1, 4}, {3, 4}});
-  CHECK(all_edges(d.g) == edge_list{{0, 1}, {0, 2}, {2, 3}, {2, 3}, {1, 4}, {3, 4}, {0, 4}, {2, 4}});
+  CHECK(all_edges(d.g) ==
+        edge_list{{0, 1}, {0, 2}, {2, 3}, {2, 3}, {1, 4}, {3, 4}, {0, 4}, {2, 4}});
   CHECK(num_edges(d.g) == 8);
   CHECK(num_edges(data_graph(d.g)) == 6);
   CHECK(out_degree(2, d.g) == 3);
@@ -135,17 +141,17 @@ TEST_CASE("breadth_first_search reaches what depends on the start") {
   const diamond d;
   std::vector<int> distance(num_vertices(d.g), -1);
   distance[0] = 0;
-  const auto record = boost::make_bfs_visitor(
-      boost::record_distances(distance.data(), boost::on_tree_edge()));
+  const auto record =
+      boost::make_bfs_visitor(boost::record_distances(distance.data(), boost::on_tree_edge()));
   boost::breadth_first_search(data_graph(d.g), 0, boost::visitor(record));
   CHECK(distance == std::vector<int>{0, 1, 1, 2, 2});
   std::vector<int> back(num_vertices(d.g), -1);
   back[3] = 0;
   const data_graph data(d.g);
   const auto reversed = boost::make_reverse_graph(data);
-  boost::breadth_first_search(
-      reversed, 3,
-      boost::visitor(boost::make_bfs_visitor(boost::record_distances(back.data(), boost::on_tree_edge()))));
+  boost::breadth_first_search(reversed, 3,
+                              boost::visitor(boost::make_bfs_visitor(
+                                  boost::record_distances(back.data(), boost::on_tree_edge()))));
   CHECK(back == std::vector<int>{2, -1, 1, 0, -1});
 }
 
@@ -175,8 +181,8 @@ TEST_CASE("copy_graph gives an isomorphic adjacency list") {
   const diamond d;
   boost::adjacency_list<boost::vecS, boost::vecS, boost::bidirectionalS> copy;
   const data_graph data(d.g);
-  boost::copy_graph(data, copy,
-                    boost::vertex_copy([](auto, auto) {}).edge_copy([](const auto&, const auto&) {}));
+  boost::copy_graph(
+      data, copy, boost::vertex_copy([](auto, auto) {}).edge_copy([](const auto&, const auto&) {}));
   CHECK(boost::num_vertices(copy) == 5);
   CHECK(boost::num_edges(copy) == 6);
   CHECK(boost::isomorphism(data, copy));
@@ -184,7 +190,8 @@ TEST_CASE("copy_graph gives an isomorphic adjacency list") {
 
 TEST_CASE("indices stay dense when ops are removed") {
   diamond d;
-  const tensor_id extra = apply(d.g, small::relu, {d.x}, "extra"), more = apply(d.g, small::relu, {d.x}, "more");
+  const tensor_id extra = apply(d.g, small::relu, {d.x}, "extra"),
+                  more = apply(d.g, small::relu, {d.x}, "more");
   d.g.erase_ops(std::vector{extra.op});
   CHECK(num_vertices(d.g) == 6);
   CHECK(get(boost::vertex_name, d.g, d.g.index_of(more.op)) == "more");

@@ -1,5 +1,6 @@
-#include "catch.hpp"
 #include "graft/core/error.hpp"
+
+#include "catch.hpp"
 #include "small_graph.hpp"
 
 using namespace graft;
@@ -68,8 +69,10 @@ TEST_CASE("operands that do not fit are refused in a sentence") {
     FAIL("accepted");
   } catch (const shape_error& e) {
     CHECK(std::string(e.what()) ==
-          "matmul 'encoder/dense/matmul' cannot take float32 [64, 784] and float32 [128, 10]; the inner "
-          "extents must be equal: needs [?, 128], found [64, 784] (model.cpp:42). Change the layer's units.");
+          "matmul 'encoder/dense/matmul' cannot take float32 [64, 784] and float32 [128, 10]; the "
+          "inner "
+          "extents must be equal: needs [?, 128], found [64, 784] (model.cpp:42). Change the "
+          "layer's units.");
   }
   CHECK(g.digest() == before);
   const tensor_id i = make_input(g, {128, 10}, {}, dtype::int64);
@@ -77,7 +80,8 @@ TEST_CASE("operands that do not fit are refused in a sentence") {
   CHECK_THROWS_AS(apply(g, small::add, {w}), argument_error);
   CHECK_THROWS_WITH(apply(g, small::relu, {w, w}), Catch::Contains("needs 1, found 2"));
   CHECK_THROWS_WITH(apply(g, small::join, {}), Catch::Contains("needs at least 1, found 0"));
-  CHECK_THROWS_AS(apply(g, small::along, {w}, {}, attribute_list().set("axis", -1)), argument_error);
+  CHECK_THROWS_AS(apply(g, small::along, {w}, {}, attribute_list().set("axis", -1)),
+                  argument_error);
   CHECK_THROWS_AS(apply(g, small::relu, {tensor_id{w.op, 1}}), handle_error);
   CHECK_THROWS_AS(apply(g, small::relu, {tensor_id{op_id{99}, 0}}), handle_error);
   CHECK_THROWS_AS(apply(g, small::relu, {tensor_id{}}), handle_error);
@@ -90,7 +94,10 @@ TEST_CASE("attributes are copied into the graph") {
   {
     std::string key = "some_key", value = "some value";
     attribute_list a;
-    a.set_string(key, value).set("axis", 1).set("rate", 0.5).set("pads", dims{1, 2, 3, 4, 5, 6, 7, 8});
+    a.set_string(key, value)
+        .set("axis", 1)
+        .set("rate", 0.5)
+        .set("pads", dims{1, 2, 3, 4, 5, 6, 7, 8});
     y = apply(g, small::along, {make_input(g)}, {}, a);
     key.assign(key.size(), '#');
     value.assign(value.size(), '#');
@@ -104,7 +111,8 @@ TEST_CASE("attributes are copied into the graph") {
 
 TEST_CASE("attributes that refer to nothing are refused") {
   Graph g;
-  for (const attribute_kind kind : {attribute_kind::constant, attribute_kind::variable, attribute_kind::body}) {
+  for (const attribute_kind kind :
+       {attribute_kind::constant, attribute_kind::variable, attribute_kind::body}) {
     attribute_list a;
     a.set("axis", 1).set("what", std::int64_t{3}, kind);
     CHECK_THROWS_AS(apply(g, small::along, {make_input(g)}, {}, a), argument_error);
@@ -205,8 +213,9 @@ TEST_CASE("ops are added through references") {
   Graph other;
   CHECK_THROWS_AS(traits::add(other, small::relu, std::vector{x}, {}, {}, {}), handle_error);
   const graph_reference read = traits::add_variable(g, small::weight("w", {2, 3}), {});
-  const auto update = traits::add(g, ops::assign, std::vector{read},
-                                  attribute_list().set("variable", std::int64_t{0}, attribute_kind::variable), {}, {});
+  const auto update = traits::add(
+      g, ops::assign, std::vector{read},
+      attribute_list().set("variable", std::int64_t{0}, attribute_kind::variable), {}, {});
   traits::own_update(g, read, update[0]);
   CHECK(g.variable_of({0}).own_updates == std::vector{update[0].id.op});
   CHECK_THROWS_AS(traits::own_update(g, x, update[0]), argument_error);

@@ -2,12 +2,12 @@
 #include <algorithm>
 #include <numeric>
 
+#include "graft/core/error.hpp"
+
 #include "catch.hpp"
 #include "failing_allocations.hpp"
-#include "graft/core/error.hpp"
-#include "small_graph.hpp"
-
 #include "graph/copy.hpp"
+#include "small_graph.hpp"
 
 using namespace graft;
 using namespace graft::detail;
@@ -36,7 +36,8 @@ struct sample {
   }
   [[nodiscard]] std::vector<std::uint32_t> region() const {
     std::vector<std::uint32_t> r;
-    for (const tensor_id t : {first, halves, g.variable_of(w).initial, g.variable_of(w).read, last}) {
+    for (const tensor_id t :
+         {first, halves, g.variable_of(w).initial, g.variable_of(w).read, last}) {
       r.push_back(static_cast<std::uint32_t>(g.index_of(t.op)));
     }
     return r;
@@ -59,7 +60,8 @@ copied_ops copy_region(const sample& s, Graph& to, tensor_id x2, std::string_vie
   };
   const variable_id fresh = next_variable(to);
   const auto attributes = [&](op_id, attribute_list& a) {
-    if (a.find("variable") != nullptr) a.set("variable", std::int64_t{fresh.value}, attribute_kind::variable);
+    if (a.find("variable") != nullptr)
+      a.set("variable", std::int64_t{fresh.value}, attribute_kind::variable);
   };
   Graph::transaction all(to);
   copy_request request;
@@ -94,7 +96,8 @@ TEST_CASE("a region is copied with names, operands, attributes and variables") {
   CHECK(s.g.operand(last, 0) == tensor_id{c.id(1), 1});
   CHECK(s.g.operand(last, 1) == tensor_id{c.id(3), 0});
   CHECK(s.g.attributes_of(c.id(1)).integer("axis") == 1);
-  CHECK(&s.g.attributes_of(c.id(1)) == &s.g.attributes_of(s.halves.op));  // shared: they cannot change
+  CHECK(&s.g.attributes_of(c.id(1)) ==
+        &s.g.attributes_of(s.halves.op));                         // shared: they cannot change
   CHECK(s.g.control_predecessors(last) == std::vector{c.id(0)});  // the one from outside is dropped
   CHECK(s.g.variables().size() == 2);
   CHECK(s.g.variable_read_by({c.id(3), 0}) == variable_id{1});
@@ -168,7 +171,9 @@ TEST_CASE("cut outputs count as outside") {
     asked.push_back(t);
     return s.x;
   };
-  const auto scope = [&](scope_id old) { return append_scope(s.g, scope_id{0}, scope_name(s.g, old)); };
+  const auto scope = [&](scope_id old) {
+    return append_scope(s.g, scope_id{0}, scope_name(s.g, old));
+  };
   copy_request r;
   r.from = r.to = &s.g;
   r.ops = ops;
@@ -187,7 +192,9 @@ TEST_CASE("types are worked out anew when asked for") {
   const std::vector<std::uint32_t> ops{1, 3, 6};
   tensor_id x2 = wide;
   const auto outside = [&](tensor_id t) { return t == s.x ? x2 : t; };
-  const auto scope = [&](scope_id old) { return append_scope(s.g, scope_id{0}, scope_name(s.g, old)); };
+  const auto scope = [&](scope_id old) {
+    return append_scope(s.g, scope_id{0}, scope_name(s.g, old));
+  };
   copy_request r;
   r.from = r.to = &s.g;
   r.ops = ops;

@@ -1,5 +1,6 @@
-#include "catch.hpp"
 #include "graft/core/error.hpp"
+
+#include "catch.hpp"
 #include "small_graph.hpp"
 
 using namespace graft;
@@ -8,7 +9,9 @@ using small::make_input;
 
 namespace {
 
-std::string name_after(Graph& g, std::string_view asked) { return g.name_of(make_input(g, {1}, asked).op); }
+std::string name_after(Graph& g, std::string_view asked) {
+  return g.name_of(make_input(g, {1}, asked).op);
+}
 
 }  // namespace
 
@@ -38,7 +41,8 @@ TEST_CASE("names that are free are given as asked") {
 
 TEST_CASE("numbers that are no ordinals belong to the name") {
   Graph g;
-  for (const char* name : {"v_0", "v_01", "v1", "_1", "1", "v_", "v_12345678901", "v_2_3", "ünïcode_ß", "a:b.c"}) {
+  for (const char* name :
+       {"v_0", "v_01", "v1", "_1", "1", "v_", "v_12345678901", "v_2_3", "ünïcode_ß", "a:b.c"}) {
     CHECK(name_after(g, name) == name);
   }
   CHECK(name_after(g, "v_0") == "v_0_1");
@@ -134,7 +138,8 @@ TEST_CASE("an op can be renamed") {
 
 TEST_CASE("where an op was declared is kept") {
   Graph g;
-  const op_id a = g.add(small::input, {}, small::declared(dtype::float32, {1}), {}, source_line::now());
+  const op_id a =
+      g.add(small::input, {}, small::declared(dtype::float32, {1}), {}, source_line::now());
   const op_id b = g.add(small::input, {}, small::declared(dtype::float32, {1}));
   CHECK(std::string(g.line_of(a).file).find("graph_names.cpp") != std::string::npos);
   CHECK(g.line_of(a).line > 0);

@@ -1,8 +1,9 @@
 #include <functional>
 
+#include "graft/core/error.hpp"
+
 #include "catch.hpp"
 #include "failing_allocations.hpp"
-#include "graft/core/error.hpp"
 #include "small_graph.hpp"
 
 using namespace graft;
@@ -201,8 +202,8 @@ TEST_CASE("removal is undone with its transaction") {
     apply(s.g, small::relu, {again}, "more");
     s.g.add_to_collection("ends", {member::kind::tensor, {}, again});
     s.g.erase_ops(std::vector{s.update.op});
-    const op_id reads[] = {s.g.find_op("more").value(), again.op, s.y.op, s.g.variable_of(s.w).read.op,
-                           s.g.variable_of(s.w).initial.op};
+    const op_id reads[] = {s.g.find_op("more").value(), again.op, s.y.op,
+                           s.g.variable_of(s.w).read.op, s.g.variable_of(s.w).initial.op};
     s.g.erase_ops(reads);
     CHECK_FALSE(s.g.contains(s.w));
     s.g.validate();
@@ -222,7 +223,8 @@ TEST_CASE("new operands are checked against what follows") {
   const tensor_id h = apply(g, small::relu, {x}), y = apply(g, small::matmul, {h, w});
   const tensor_id end = apply(g, small::relu, {y});
   const std::uint64_t before = g.digest();
-  const tensor_id narrow = make_input(g, {2, 2}), other_type = make_input(g, {2, 3}, {}, dtype::float64);
+  const tensor_id narrow = make_input(g, {2, 2}),
+                  other_type = make_input(g, {2, 3}, {}, dtype::float64);
   const tensor_id taller = make_input(g, {7, 3});
   const std::uint64_t with_inputs = g.digest();
   CHECK(before != with_inputs);
@@ -243,7 +245,8 @@ TEST_CASE("new operands are checked against what follows") {
 
 TEST_CASE("attributes can be replaced") {
   Graph g;
-  const tensor_id x = make_input(g), y = apply(g, small::along, {x}, {}, attribute_list().set("axis", 1));
+  const tensor_id x = make_input(g),
+                  y = apply(g, small::along, {x}, {}, attribute_list().set("axis", 1));
   const std::uint64_t before = g.digest();
   CHECK_THROWS_AS(g.set_attributes(y.op, attribute_list().set("axis", -1)), argument_error);
   CHECK(g.digest() == before);
@@ -253,7 +256,8 @@ TEST_CASE("attributes can be replaced") {
   CHECK(g.type_of(y) == value_type::of(dtype::float32, {5}));
   const variable_id w = g.add_variable(weight("w", {2})), v = g.add_variable(weight("v", {2}));
   const op_id read = g.variable_of(w).read.op;
-  CHECK_THROWS_AS(g.set_attributes(read, g.attributes_of(g.variable_of(v).read.op)), argument_error);
+  CHECK_THROWS_AS(g.set_attributes(read, g.attributes_of(g.variable_of(v).read.op)),
+                  argument_error);
   attribute_list wider = g.attributes_of(read);
   wider.set("shape", dims{3});
   CHECK_THROWS_AS(g.set_attributes(read, wider), shape_error);
@@ -263,18 +267,30 @@ TEST_CASE("attributes can be replaced") {
 TEST_CASE("running out of memory at any point changes nothing") {
   using action = std::pair<const char*, std::function<void(sample&)>>;
   const std::vector<action> actions{
-      {"add", [](sample& s) { apply(s.g, small::add, {s.x, s.z}, "a_new_name_7", attribute_list().set("k", dims(9))); }},
-      {"add_constant", [](sample& s) { s.g.add_constant(Array::scalar<float>(1), "some_constant"); }},
-      {"add_variable", [](sample& s) { s.g.add_variable(weight("a_variable_with_a_long_name", {2})); }},
+      {"add",
+       [](sample& s) {
+         apply(s.g, small::add, {s.x, s.z}, "a_new_name_7", attribute_list().set("k", dims(9)));
+       }},
+      {"add_constant",
+       [](sample& s) { s.g.add_constant(Array::scalar<float>(1), "some_constant"); }},
+      {"add_variable",
+       [](sample& s) { s.g.add_variable(weight("a_variable_with_a_long_name", {2})); }},
       {"enter_scope", [](sample& s) { s.g.enter_scope("a_scope_with_a_long_name_too"); }},
-      {"own_update", [](sample& s) { s.g.own_update(s.w, small::assign(s.g, s.w, s.g.variable_of(s.w).read).op); }},
+      {"own_update",
+       [](sample& s) {
+         s.g.own_update(s.w, small::assign(s.g, s.w, s.g.variable_of(s.w).read).op);
+       }},
       {"control", [](sample& s) { s.g.add_control_edge(s.x.op, s.z.op); }},
       {"remove_control", [](sample& s) { s.g.remove_control_edge(s.z.op, s.update.op); }},
       {"set_operand", [](sample& s) { s.g.set_operand(s.z.op, 0, s.x); }},
       {"rename", [](sample& s) { s.g.rename(s.z.op, "another_name_that_is_long"); }},
-      {"collection", [](sample& s) { s.g.add_to_collection("things_of_interest", {member::kind::op, {}, s.x}); }},
+      {"collection",
+       [](sample& s) {
+         s.g.add_to_collection("things_of_interest", {member::kind::op, {}, s.x});
+       }},
       {"erase", [](sample& s) { s.g.erase_ops(std::vector{s.z.op}); }},
-      {"set_attributes", [](sample& s) { s.g.set_attributes(s.z.op, attribute_list().set("k", dims(9))); }},
+      {"set_attributes",
+       [](sample& s) { s.g.set_attributes(s.z.op, attribute_list().set("k", dims(9))); }},
       {"everything",
        [](sample& s) {
          Graph::transaction keep(s.g);

@@ -1,8 +1,9 @@
 // Graphs are broken through their storage, each in one way, and must be found broken.
 #include <functional>
 
-#include "catch.hpp"
 #include "graft/core/error.hpp"
+
+#include "catch.hpp"
 #include "small_graph.hpp"
 
 using namespace graft;
@@ -54,33 +55,52 @@ TEST_CASE("every broken invariant is found") {
       {"has no name", [](sample&, tables& t) { t.ops[0].scope = 50; }},
       {"no attributes", [](sample&, tables& t) { t.ops[0].attributes = 1000; }},
       {"beyond the pools", [](sample&, tables& t) { t.ops[0].output_count = 1000; }},
-      {"belongs to another op", [&](sample& s, tables& t) { t.edges[t.ops[index(s, s.z)].first_operand].user = 0; }},
-      {"does not exist", [&](sample& s, tables& t) { t.edges[t.ops[index(s, s.z)].first_operand].output = 1; }},
-      {"does not exist", [&](sample& s, tables& t) { t.edges[t.ops[index(s, s.z)].first_operand].producer = 99; }},
-      {"comes after it", [&](sample& s, tables& t) { t.edges[t.ops[index(s, s.y)].first_operand].producer = index(s, s.z); }},
-      {"has no shape", [&](sample& s, tables& t) { t.outputs[t.ops[index(s, s.z)].first_output].extents = 1u << 20; }},
-      {"do not match operands", [&](sample& s, tables& t) { t.edges[t.ops[index(s, s.y)].first_use].prev_use = 0; }},
+      {"belongs to another op",
+       [&](sample& s, tables& t) { t.edges[t.ops[index(s, s.z)].first_operand].user = 0; }},
+      {"does not exist",
+       [&](sample& s, tables& t) { t.edges[t.ops[index(s, s.z)].first_operand].output = 1; }},
+      {"does not exist",
+       [&](sample& s, tables& t) { t.edges[t.ops[index(s, s.z)].first_operand].producer = 99; }},
+      {"comes after it",
+       [&](sample& s, tables& t) {
+         t.edges[t.ops[index(s, s.y)].first_operand].producer = index(s, s.z);
+       }},
+      {"has no shape",
+       [&](sample& s, tables& t) {
+         t.outputs[t.ops[index(s, s.z)].first_output].extents = 1u << 20;
+       }},
+      {"do not match operands",
+       [&](sample& s, tables& t) { t.edges[t.ops[index(s, s.y)].first_use].prev_use = 0; }},
       {"end elsewhere", [&](sample& s, tables& t) { t.ops[index(s, s.y)].last_use = 0; }},
-      {"in no use list", [&](sample& s, tables& t) {
+      {"in no use list",
+       [&](sample& s, tables& t) {
          tables::op_record& r = t.ops[index(s, s.x)];
          r.first_use = r.last_use = tables::none;
        }},
       {"do not match", [&](sample& s, tables& t) { t.controls[0].after = index(s, s.y); }},
-      {"in one list only", [&](sample& s, tables& t) { t.ops[index(s, s.x)].control_out = tables::none; }},
-      {"depends on itself", [&](sample& s, tables& t) {
+      {"in one list only",
+       [&](sample& s, tables& t) { t.ops[index(s, s.x)].control_out = tables::none; }},
+      {"depends on itself",
+       [&](sample& s, tables& t) {
          t.ordered = false;  // z and the update swap roles: y takes z, which takes y
-         const std::uint32_t e = t.ops[index(s, s.y)].first_operand, x = index(s, s.x), z = index(s, s.z);
+         const std::uint32_t e = t.ops[index(s, s.y)].first_operand, x = index(s, s.x),
+                             z = index(s, s.z);
          t.edges[e].producer = z;
          t.ops[x].first_use = t.ops[x].last_use = tables::none;
          t.ops[z].first_use = t.ops[z].last_use = e;
        }},
-      {"two ops are named", [&](sample& s, tables& t) {
-         t.ops[index(s, s.z)].name = t.ops[index(s, s.x)].name;
-       }},
+      {"two ops are named",
+       [&](sample& s, tables& t) { t.ops[index(s, s.z)].name = t.ops[index(s, s.x)].name; }},
       {"might be given again", [&](sample& s, tables& t) { t.ops[index(s, s.z)].ordinal = 5; }},
       {"might be given again", [](sample&, tables& t) { t.scopes[2].ordinal = 9; }},
-      {"not what its operands give", [&](sample& s, tables& t) { t.outputs[t.ops[index(s, s.z)].first_output].type = dtype::int32; }},
-      {"cannot take", [&](sample& s, tables& t) { t.outputs[t.ops[index(s, s.x)].first_output].type = dtype::int32; t.ops[index(s, s.x)].schema = &small::zeros;
+      {"not what its operands give",
+       [&](sample& s, tables& t) {
+         t.outputs[t.ops[index(s, s.z)].first_output].type = dtype::int32;
+       }},
+      {"cannot take",
+       [&](sample& s, tables& t) {
+         t.outputs[t.ops[index(s, s.x)].first_output].type = dtype::int32;
+         t.ops[index(s, s.x)].schema = &small::zeros;
          attribute_list a = small::declared(dtype::int32, {2, 3});
          t.attribute_lists.push_back(a);
          t.attribute_marks.reserve(1);
@@ -91,14 +111,21 @@ TEST_CASE("every broken invariant is found") {
       {"another read op", [](sample& s, tables& t) { t.variables[0].read = s.x; }},
       {"no initial value", [](sample&, tables& t) { t.variables[0].initial = {}; }},
       {"cannot hold", [](sample&, tables& t) { t.variables[1].type.type = dtype::int8; }},
-      {"read as another type", [](sample&, tables& t) { t.variables[1].type.shape = {dyn, 3}; }},
+      {"read as another type",
+       [](sample&, tables& t) {
+         t.variables[1].type.shape = {dyn, 3};
+       }},
       {"owns no update", [](sample& s, tables& t) { t.variables[0].own_updates = {s.x.op}; }},
       {"another id", [](sample&, tables& t) { t.variables[1].id = {0}; }},
       {"has no variable", [](sample&, tables& t) { t.shared_keys.emplace("k", variable_id{7}); }},
-      {"depends on itself", [](sample&, tables& t) { t.variables[1].initial = t.variables[1].read; }},
-      {"a member twice", [](sample&, tables& t) { t.collections[0].members.push_back(t.collections[0].members[0]); }},
-      {"a member that does not exist", [](sample&, tables& t) { t.collections[0].members[1].variable = {9}; }},
-      {"a member that does not exist", [](sample&, tables& t) { t.collections[0].members[0].tensor.output = 3; }},
+      {"depends on itself",
+       [](sample&, tables& t) { t.variables[1].initial = t.variables[1].read; }},
+      {"a member twice",
+       [](sample&, tables& t) { t.collections[0].members.push_back(t.collections[0].members[0]); }},
+      {"a member that does not exist",
+       [](sample&, tables& t) { t.collections[0].members[1].variable = {9}; }},
+      {"a member that does not exist",
+       [](sample&, tables& t) { t.collections[0].members[0].tensor.output = 3; }},
   };
   for (const auto& [words, f] : breakers) {
     INFO(words);
@@ -128,11 +155,21 @@ TEST_CASE("a digest tells graphs apart by what they say") {
       [](Graph& g) { apply(g, small::relu, {make_input(g, {2}, "x", dtype::float64)}, "y"); },
       [](Graph& g) { apply(g, small::split, {make_input(g, {2}, "x")}, "y"); },
       [](Graph& g) { apply(g, small::dropout, {make_input(g, {2}, "x")}, "y"); },
-      [](Graph& g) { apply(g, small::relu, {make_input(g, {2}, "x")}, "y", attribute_list().set("a", 1)); },
-      [](Graph& g) { apply(g, small::relu, {make_input(g, {2}, "x")}, "y", attribute_list().set("a", 2)); },
-      [](Graph& g) { apply(g, small::relu, {make_input(g, {2}, "x")}, "y", attribute_list().set("b", 1)); },
-      [](Graph& g) { apply(g, small::relu, {make_input(g, {2}, "x")}, "y", attribute_list().set("a", 1.0)); },
-      [](Graph& g) { apply(g, small::relu, {make_input(g, {2}, "x")}, "y", attribute_list().set("a", dims{1})); },
+      [](Graph& g) {
+        apply(g, small::relu, {make_input(g, {2}, "x")}, "y", attribute_list().set("a", 1));
+      },
+      [](Graph& g) {
+        apply(g, small::relu, {make_input(g, {2}, "x")}, "y", attribute_list().set("a", 2));
+      },
+      [](Graph& g) {
+        apply(g, small::relu, {make_input(g, {2}, "x")}, "y", attribute_list().set("b", 1));
+      },
+      [](Graph& g) {
+        apply(g, small::relu, {make_input(g, {2}, "x")}, "y", attribute_list().set("a", 1.0));
+      },
+      [](Graph& g) {
+        apply(g, small::relu, {make_input(g, {2}, "x")}, "y", attribute_list().set("a", dims{1}));
+      },
       [](Graph& g) {
         g.enter_scope("s");
         apply(g, small::relu, {make_input(g, {2}, "x")}, "y");
@@ -167,8 +204,12 @@ TEST_CASE("a digest tells graphs apart by what they say") {
         spec.shared_key = "k";
         g.add_variable(spec);
       },
-      [](Graph& g) { g.store().set(g.add_variable(small::weight("x", {1})), Array(dtype::float32, {1})); },
-      [](Graph& g) { g.store().set(g.add_variable(small::weight("x", {1})), Array::full<float>({1}, 1)); },
+      [](Graph& g) {
+        g.store().set(g.add_variable(small::weight("x", {1})), Array(dtype::float32, {1}));
+      },
+      [](Graph& g) {
+        g.store().set(g.add_variable(small::weight("x", {1})), Array::full<float>({1}, 1));
+      },
       [](Graph& g) {
         const tensor_id a = make_input(g, {2}, "a"), b = make_input(g, {2}, "b");
         apply(g, small::add, {a, b});

@@ -1,5 +1,6 @@
-#include "catch.hpp"
 #include "graft/core/error.hpp"
+
+#include "catch.hpp"
 #include "small_graph.hpp"
 
 using namespace graft;
@@ -87,7 +88,8 @@ TEST_CASE("an initial value may be a tensor that reads other variables") {
   CHECK(g.variable_of(copy).role == variable_role::slot);
   CHECK_FALSE(g.variable_of(copy).trainable);
   CHECK(g.variable_of(copy).stream_key != g.variable_of(w).stream_key);
-  CHECK_THROWS_AS(g.add_variable("bad", make_input(g, {dyn}), variable_role::slot, false), shape_error);
+  CHECK_THROWS_AS(g.add_variable("bad", make_input(g, {dyn}), variable_role::slot, false),
+                  shape_error);
   g.validate();
   // Closing the circle through an edit is found.
   const tensor_id z{g.add(small::zeros, {}, small::declared(dtype::float32, {2, 2})), 0};
@@ -119,7 +121,8 @@ TEST_CASE("one key means one variable") {
 
 TEST_CASE("updates fit their variable and belong to it") {
   Graph g;
-  const variable_id w = g.add_variable(weight("w", {2, 3})), other = g.add_variable(weight("other", {2, 3}));
+  const variable_id w = g.add_variable(weight("w", {2, 3})),
+                    other = g.add_variable(weight("other", {2, 3}));
   const tensor_id loose = make_input(g, {dyn, 3});
   const tensor_id update = small::assign(g, w, loose);
   CHECK(g.type_of(update) == g.variable_of(w).type);  // refined by the variable
@@ -197,14 +200,16 @@ TEST_CASE("collections keep members once, in order") {
   CHECK(g.collection("trainable_variables").empty());
   CHECK(g.collections() == std::vector<std::string>{"variables", "losses"});
   CHECK_THROWS_AS(g.add_to_collection("variables", as_tensor), name_error);
-  CHECK_THROWS_AS(g.add_to_collection("losses", member{member::kind::variable, {7}, {}}), handle_error);
+  CHECK_THROWS_AS(g.add_to_collection("losses", member{member::kind::variable, {7}, {}}),
+                  handle_error);
   CHECK_THROWS_AS(g.add_to_collection("losses", member{member::kind::op, {}, {}}), handle_error);
   g.validate();
 }
 
 TEST_CASE("a variable goes with its read op") {
   Graph g;
-  const variable_id w = g.add_variable(weight("w", {2})), kept = g.add_variable(weight("kept", {2}));
+  const variable_id w = g.add_variable(weight("w", {2})),
+                    kept = g.add_variable(weight("kept", {2}));
   const tensor_id read = g.variable_of(w).read, initial = g.variable_of(w).initial;
   const tensor_id update = small::assign(g, w, read);
   g.own_update(w, update.op);

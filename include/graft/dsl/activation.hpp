@@ -12,7 +12,8 @@ namespace graft {
 /// The names have to stay functions, since tanh, exp and others are functions of the C library too.
 struct layer_tag {};
 
-/// An elementwise function, or one along the last axis, as a layer: floating tensors in, the same type out.
+/// An elementwise function, or one along the last axis, as a layer: floating tensors in, the same
+/// type out.
 struct activation : layer_base {
   const operator_schema* schema = nullptr;
   const char* parameter = nullptr;  ///< attribute, if any
@@ -41,7 +42,8 @@ struct activation : layer_base {
         attributes.set(parameter, real);
       }
       const std::array<typename X::reference, 1> operands{x.ref()};
-      return result_type(apply_dynamic<typename X::target_type>(*schema, operands, attributes, {}, here)[0]);
+      return result_type(
+          apply_dynamic<typename X::target_type>(*schema, operands, attributes, {}, here)[0]);
     }
   }
 };

@@ -9,8 +9,8 @@ namespace graft {
 
 namespace detail {
 
-// Calls a part of a network: layers learn the user's line, other callables are just called; a tuple is spread where
-// the callable takes its parts.
+// Calls a part of a network: layers learn the user's line, other callables are just called; a tuple
+// is spread where the callable takes its parts.
 template <class F, class X>
 constexpr auto call_part(const F& f, const X& x, source_line here) {
   if constexpr (layer<F>) {
@@ -49,6 +49,13 @@ concept builder_object = std::is_class_v<T> && !tensor_like<T>;
 
 }  // namespace detail
 
+template <class First, class Second>
+struct then;
+template <class T>
+inline constexpr bool is_then = false;
+template <class First, class Second>
+inline constexpr bool is_then<then<First, Second>> = true;
+
 /// One network after another; made by `first >> second`.
 template <class First, class Second>
 struct then : layer_base {
@@ -57,18 +64,30 @@ struct then : layer_base {
 
   constexpr then(const First& f, const Second& s) : first(f), second(s) {}
 
+  /// Where a part throws, what the parts before it added to a graph is taken back.
   template <class X>
   constexpr auto operator()(const X& x, source_line here = source_line::now()) const {
-    if constexpr (layer<First> && layer<Second>) {
-      return second(first(x, here), here);  // the usual case, kept short: networks have hundreds of these
-    } else {
-      return detail::call_part(second, detail::call_part(first, x, here), here);
-    }
+    auto changes = detail::begin_transaction(detail::target_of(detail::first_handle(x)));
+    auto result = build(x, here);
+    changes.commit();
+    return result;
   }
   /// For a first part that takes several handles.
   template <tensor_like A, tensor_like B, tensor_like... More>
   constexpr auto operator()(const A& a, const B& b, const More&... more) const {
-    return detail::call_part(second, first(a, b, more...), {});
+    return (*this)(std::tuple<A, B, More...>(a, b, more...));
+  }
+
+  /// The parts' work, kept short: networks have hundreds of these, one inside the other.
+  template <class X>
+  constexpr auto build(const X& x, source_line here) const {
+    if constexpr (is_then<First> && layer<Second>) {
+      return second(first.build(x, here), here);
+    } else if constexpr (is_then<First>) {
+      return detail::call_part(second, first.build(x, here), here);
+    } else {
+      return detail::call_part(second, detail::call_part(first, x, here), here);
+    }
   }
 };
 
@@ -76,10 +95,8 @@ struct then : layer_base {
 ///
 /// Either side may be a lambda from handles to handles, or the name of an activation.
 template <class A, class B>
-  requires((layer<A> || layer<B>) && detail::builder_object<A> && detail::builder_object<B>)
-constexpr then<A, B> operator>>(const A& a, const B& b) {
-  return {a, b};
-}
+  requires((layer<A> || layer<B>)&&detail::builder_object<A>&& detail::builder_object<B>)
+constexpr then<A, B> operator>>(const A& a, const B& b) { return {a, b}; }
 template <layer A>
 constexpr then<A, activation> operator>>(const A& a, activation (&f)(layer_tag)) {
   return {a, f({})};
@@ -118,14 +135,13 @@ constexpr auto chain(const A& a, const B& b, const More&... more) {
 
 }  // namespace detail
 
-/// The parts one after another: `sequence(dense<64>, relu(), dense<10>)` is `dense<64> >> relu >> dense<10>`.
+/// The parts one after another: `sequence(dense<64>, relu(), dense<10>)` is `dense<64> >> relu >>
+/// dense<10>`.
 ///
 /// As arguments, activations are written as calls: `relu()`.
 template <class... Parts>
   requires(sizeof...(Parts) > 0)
-constexpr auto sequence(const Parts&... parts) {
-  return detail::chain(parts...);
-}
+constexpr auto sequence(const Parts&... parts) { return detail::chain(parts...); }
 /// The same in a scope: `sequence<"encoder">(...)`.
 template <text Name, class... Parts>
   requires(sizeof...(Parts) > 0)
@@ -167,7 +183,8 @@ struct residual_layer : layer_base {
     if constexpr (Y::type != dtype::any && S::type != dtype::any && Y::type != S::type) {
       detail::refuse_type<label, S::type, Y::type>();
       return tensor<target_type, dtype::any, any_shape>{};
-    } else if constexpr (detail::shapes_surely_differ<typename Y::shape_type, typename S::shape_type>()) {
+    } else if constexpr (detail::shapes_surely_differ<typename Y::shape_type,
+                                                      typename S::shape_type>()) {
       detail::refuse_shape<label, typename S::shape_type, typename Y::shape_type>();
       return tensor<target_type, dtype::any, any_shape>{};
     } else {
@@ -175,7 +192,8 @@ struct residual_layer : layer_base {
       if (rules::surely_differ(have, wanted)) {
         detail::layer_refuses(label.view(),
                               {.clause = "the network must keep the shape of its operand",
-                               .needs = wanted, .got = have,
+                               .needs = wanted,
+                               .got = have,
                                .hint = "give residual a shortcut as second argument"});
       }
       return add(y, s, {}, here);
@@ -183,11 +201,13 @@ struct residual_layer : layer_base {
   }
 };
 
-/// f(x) + x, or f(x) + shortcut(x): `residual(dense<64> >> relu)`, `residual<"block">(f, dense<64>)`.
+/// f(x) + x, or f(x) + shortcut(x): `residual(dense<64> >> relu)`, `residual<"block">(f,
+/// dense<64>)`.
 ///
 /// The two must have one shape: nothing is broadcast.
 template <text Name = "", class F, class Shortcut = no_shortcut>
-constexpr residual_layer<F, Shortcut, Name> residual(const F& network, const Shortcut& shortcut = {}) {
+constexpr residual_layer<F, Shortcut, Name> residual(const F& network,
+                                                     const Shortcut& shortcut = {}) {
   return {network, shortcut};
 }
 
@@ -232,7 +252,8 @@ struct repeat_layer : layer_base {
   }
 };
 
-/// A network applied Count times, each time with new variables: `repeat<8>(residual(dense<64> >> relu))`.
+/// A network applied Count times, each time with new variables: `repeat<8>(residual(dense<64> >>
+/// relu))`.
 ///
 /// The network must return what it takes. Compiles in the time of one.
 template <std::size_t Count, class F>

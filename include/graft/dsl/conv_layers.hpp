@@ -48,13 +48,15 @@ constexpr conv with_groups(conv options, std::int64_t groups) {
 
 inline constexpr operand_rule image_rule{.min_rank = 4, .max_rank = 4, .known_axis = 1};
 
-// What the shape rule of the op says of a convolution in types; only where rank and channels are known.
+// What the shape rule of the op says of a convolution in types; only where rank and channels are
+// known.
 template <std::int64_t Filters, conv Options, std::int64_t Groups, class X>
 constexpr const auto& conv_inference() {
   using shapes = conv_shapes<Filters, Options, Groups, X>;
-  return static_inference<ops::conv2d, conv_attributes<with_groups(Options, shapes::groups)>,
-                          tensor<typename X::target_type, X::type, typename X::shape_type>,
-                          tensor<typename X::target_type, X::type, decltype(shapes::kernel_shape())>>;
+  return static_inference<
+      ops::conv2d, conv_attributes<with_groups(Options, shapes::groups)>,
+      tensor<typename X::target_type, X::type, typename X::shape_type>,
+      tensor<typename X::target_type, X::type, decltype(shapes::kernel_shape())>>;
 }
 
 template <std::int64_t Filters, conv Options, std::int64_t Groups, class X>
@@ -136,7 +138,8 @@ struct conv_layer : layer_base {
       using kernel_shape = decltype(shapes::kernel_shape());
       using bias_shape = decltype(shapes::bias_shape());
       target_type& target = detail::target_of(x);
-      const value_type type = detail::checked_type<target_type>(x.ref(), label.view(), detail::image_rule);
+      const value_type type =
+          detail::checked_type<target_type>(x.ref(), label.view(), detail::image_rule);
       const extent channels = type.shape[1];
       const extent groups = Groups == 0 ? channels : Groups;
       const extent filters = Groups == 0 ? channels * Filters : Filters;
@@ -144,11 +147,13 @@ struct conv_layer : layer_base {
         detail::layer_refuses(
             label.view(),
             {.clause = "the groups must divide the channels",
-             .needs = value_type::of(type.type, {dyn, (channels + groups - 1) / groups * groups, dyn, dyn}),
+             .needs = value_type::of(type.type,
+                                     {dyn, (channels + groups - 1) / groups * groups, dyn, dyn}),
              .got = type});
       }
       detail::layer_frame frame(target, detail::layer_scope_name<Kind, Name>());
-      const dims kernel_dims{filters, channels / groups, Options.kernel.height, Options.kernel.width};
+      const dims kernel_dims{filters, channels / groups, Options.kernel.height,
+                             Options.kernel.width};
       const detail::layer_context<target_type> layer{&target, key, here};
       const tensor<target_type, X::type, kernel_shape> kernel(
           layer.variable("kernel", type.type, kernel_dims, kernel_initializer));
@@ -182,7 +187,8 @@ struct conv_layer : layer_base {
   }
 };
 
-/// A convolution: `conv2d<16, conv{.kernel = {5, 5}, .stride = {2, 2}, .padding = same}, "stem">(x)`.
+/// A convolution: `conv2d<16, conv{.kernel = {5, 5}, .stride = {2, 2}, .padding = same},
+/// "stem">(x)`.
 ///
 /// Variables: `kernel` [Filters, C / groups, KH, KW] and `bias` [Filters].
 template <std::int64_t Filters, conv Options = conv{}, text Name = "">
@@ -192,7 +198,8 @@ inline constexpr conv_layer<"conv2d", Filters, Options, Options.groups, Name> co
 template <std::int64_t Multiplier = 1, conv Options = conv{}, text Name = "">
 inline constexpr conv_layer<"depthwise_conv2d", Multiplier, Options, 0, Name> depthwise_conv2d{};
 
-/// Pools as layers: `max_pool2d<pool{.window = {2, 2}}>()`; with a tensor they are the operators themselves.
+/// Pools as layers: `max_pool2d<pool{.window = {2, 2}}>()`; with a tensor they are the operators
+/// themselves.
 template <pool Options = pool{}>
 constexpr auto max_pool2d() {
   return function_layer(
@@ -208,7 +215,8 @@ constexpr auto avg_pool2d() {
 template <tensor_like X>
 constexpr auto global_avg_pool2d(const X& x, source_line here = source_line::now()) {
   if constexpr (!detail::operand_fits<detail::operand_rule{.min_rank = 4, .max_rank = 4}, X>) {
-    return detail::refuse_operand<text("global_avg_pool2d"), detail::operand_rule{.min_rank = 4, .max_rank = 4}, X>();
+    return detail::refuse_operand<text("global_avg_pool2d"),
+                                  detail::operand_rule{.min_rank = 4, .max_rank = 4}, X>();
   } else {
     return mean<axes<2, 3>>(x, {}, here);
   }
@@ -217,7 +225,8 @@ constexpr auto global_avg_pool2d(const X& x, source_line here = source_line::now
 template <tensor_like X>
 constexpr auto global_max_pool2d(const X& x, source_line here = source_line::now()) {
   if constexpr (!detail::operand_fits<detail::operand_rule{.min_rank = 4, .max_rank = 4}, X>) {
-    return detail::refuse_operand<text("global_max_pool2d"), detail::operand_rule{.min_rank = 4, .max_rank = 4}, X>();
+    return detail::refuse_operand<text("global_max_pool2d"),
+                                  detail::operand_rule{.min_rank = 4, .max_rank = 4}, X>();
   } else {
     return max<axes<2, 3>>(x, {}, here);
   }

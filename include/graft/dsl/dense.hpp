@@ -17,22 +17,25 @@ struct dense_parts {
   std::string_view key;
   extent units;
   const initializer* kernel;
-  const initializer* bias;  // nullptr: none
+  const initializer* bias;
+  bool has_bias;
   source_line here;
 };
 inline constexpr operand_rule dense_rule{.min_rank = 2, .known_axis = -1};
 
 template <class Target>
 [[gnu::noinline]] constexpr auto build_dense(const typename target_traits<Target>::reference& x,
-                                             const dense_parts& parts, const static_value* result) {
+                                             const dense_parts& parts, const static_type& result) {
   const value_type type = checked_type<Target>(x, parts.label, dense_rule);
   Target& target = target_traits<Target>::target_of(x);
   layer_frame frame(target, parts.scope);
   const layer_context<Target> layer{&target, parts.key, parts.here};
-  const auto kernel = layer.variable("kernel", type.type, {type.shape.back(), parts.units}, *parts.kernel);
+  const auto kernel =
+      layer.variable("kernel", type.type, {type.shape.back(), parts.units}, *parts.kernel);
   auto y = layer.op(ops::matmul, {x, kernel}, result);
-  if (parts.bias != nullptr) {
-    y = layer.op(ops::add, {y, layer.variable("bias", type.type, {parts.units}, *parts.bias)}, result);
+  if (parts.has_bias) {
+    y = layer.op(ops::add, {y, layer.variable("bias", type.type, {parts.units}, *parts.bias)},
+                 result);
   }
   frame.keep();
   return y;
@@ -51,7 +54,8 @@ struct dense_layer : layer_base {
   std::string_view key;
   bool has_bias = true;
 
-  /// The same layer with its variables tied: every layer of that key in one target uses the same ones.
+  /// The same layer with its variables tied: every layer of that key in one target uses the same
+  /// ones.
   [[nodiscard]] constexpr dense_layer shared(std::string_view shared_key) const {
     dense_layer copy = *this;
     copy.key = shared_key;
@@ -79,7 +83,8 @@ struct dense_layer : layer_base {
   /// x * kernel + bias.
   /// @param x floating [..., K] of rank 2 or more, K known
   /// @return [..., Units]
-  /// @throws shape_error or dtype_error where the type of x does not tell; what it tells does not compile
+  /// @throws shape_error or dtype_error where the type of x does not tell; what it tells does not
+  /// compile
   template <tensor_like X>
   constexpr auto operator()(const X& x, source_line here = source_line::now()) const {
     using target_type = typename X::target_type;
@@ -90,15 +95,16 @@ struct dense_layer : layer_base {
       return tensor<target_type, X::type, result_shape>(detail::build_dense<target_type>(
           x.ref(),
           {label.view(), detail::layer_scope_name<"dense", Name>(), key, Units, &kernel_initializer,
-           has_bias ? &bias_initializer : nullptr, here},
-          detail::known_pointer<X::type, result_shape>()));
+           &bias_initializer, has_bias, here},
+          detail::static_type_of<X::type, result_shape>()));
     }
   }
 };
 
 /// A fully connected layer: `dense<10>(x)`, `dense<10, "logits">(x)`, `dense<10>.bias(false)`.
 ///
-/// Every call makes variables of its own, `kernel` [K, Units] and `bias` [Units], in a scope named after the layer;
+/// Every call makes variables of its own, `kernel` [K, Units] and `bias` [Units], in a scope named
+/// after the layer;
 /// `.shared("key")` ties them.
 template <std::int64_t Units, text Name = "">
 inline constexpr dense_layer<Units, Name> dense{};
@@ -106,7 +112,8 @@ inline constexpr dense_layer<Units, Name> dense{};
 /// A table of vectors looked up by index; use it through `embedding<Count, Width>`.
 template <std::int64_t Count, std::int64_t Width, text Name = "">
 struct embedding_layer : layer_base {
-  static_assert(Count > 0 && Width > 0, "graft: an embedding has at least one vector of at least one element");
+  static_assert(Count > 0 && Width > 0,
+                "graft: an embedding has at least one vector of at least one element");
   static constexpr auto label = detail::layer_label<"embedding", Name>();
 
   initializer table_initializer = uniform(-0.05, 0.05);

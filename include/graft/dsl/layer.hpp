@@ -10,10 +10,11 @@ namespace graft {
 template <int Axis>
 struct at_axis;
 
-/// The extent of that axis decides the shape of the layer's variables, and the operand's type leaves it open.
+/// The extent of that axis decides the shape of the layer's variables, and the operand's type
+/// leaves it open.
 ///
-/// Give the extent where the operand is made, view the operand with as<T, shape<...>>(x), or pass it as
-/// any_tensor, whose shape is looked up in the graph.
+/// Give the extent where the operand is made, view the operand with as<T, shape<...>>(x), or pass
+/// it as any_tensor, whose shape is looked up in the graph.
 template <text Layer, class Got, class Axis>
 struct extent_not_known;
 
@@ -42,8 +43,8 @@ constexpr std::string_view layer_scope_name() {
   return Name.empty() ? Kind.view() : Name.view();
 }
 
-// Throws shape_error, or dtype_error where `why` is about types. Not constexpr: in constant evaluation the
-// compiler names this function and prints its arguments.
+// Throws shape_error, or dtype_error where `why` is about types. Not constexpr: in constant
+// evaluation the compiler names this function and prints its arguments.
 [[noreturn]] void layer_refuses(std::string_view label, const problem& why);
 [[noreturn]] void refuse_element_type(std::string_view label, bool floating, const value_type& got);
 [[noreturn]] void refuse_rank(std::string_view label, std::size_t needed, const value_type& got);
@@ -67,7 +68,8 @@ constexpr auto begin_transaction(Target& target) {
   }
 }
 
-// A layer's place in its target: opens its scope, closes it, and takes back what was added unless kept.
+// A layer's place in its target: opens its scope, closes it, and takes back what was added unless
+// kept.
 template <class Target>
 class layer_frame {
  public:
@@ -97,7 +99,8 @@ constexpr extent extent_at(int axis) {
                         : list.size() - static_cast<std::size_t>(-axis)];
 }
 
-// The shape that a layer wants: `Rank` extents, of which the last or the second may have to be known.
+// The shape that a layer wants: `Rank` extents, of which the last or the second may have to be
+// known.
 template <std::size_t... I>
 constexpr auto unknown_shape(std::index_sequence<I...>) {
   return shape<(static_cast<void>(I), dyn)...>{};
@@ -122,11 +125,18 @@ inline constexpr int no_axis = -100;
 struct operand_rule {
   std::size_t min_rank = 0;
   std::size_t max_rank = 64;
-  bool floating = true;        ///< false: integers
-  int known_axis = no_axis;    ///< this axis (negative: from the end) must be known
+  bool floating = true;      ///< false: integers
+  int known_axis = no_axis;  ///< this axis (negative: from the end) must be known
 };
 
-enum class verdict : std::uint8_t { fits, not_floating, not_integer, low_rank, high_rank, unknown_extent };
+enum class verdict : std::uint8_t {
+  fits,
+  not_floating,
+  not_integer,
+  low_rank,
+  high_rank,
+  unknown_extent
+};
 
 // Judges an operand by its type, as far as that knows.
 template <operand_rule Rule, tensor_like X>
@@ -137,7 +147,8 @@ constexpr verdict judge_operand() {
     constexpr std::size_t rank = X::shape_type::rank;
     if (rank < Rule.min_rank) return verdict::low_rank;
     if (rank > Rule.max_rank) return verdict::high_rank;
-    if (Rule.known_axis != no_axis && !is_known(extent_at<typename X::shape_type>(Rule.known_axis))) {
+    if (Rule.known_axis != no_axis &&
+        !is_known(extent_at<typename X::shape_type>(Rule.known_axis))) {
       return verdict::unknown_extent;
     }
   }
@@ -167,11 +178,13 @@ constexpr auto refuse_operand() {
   return tensor<typename X::target_type, dtype::any, any_shape>{};
 }
 
-// The same for what only the target knows. From here on nothing depends on types but the target's: layers are called with
-// many shapes, and each should cost the compiler little more than its own checks.
+// The same for what only the target knows. From here on nothing depends on types but the target's:
+// layers are called with many shapes, and each should cost the compiler little more than its own
+// checks.
 template <class Target>
-[[gnu::noinline]] constexpr value_type checked_type(const typename target_traits<Target>::reference& x,
-                                                    std::string_view label, const operand_rule& rule) {
+[[gnu::noinline]] constexpr value_type checked_type(
+    const typename target_traits<Target>::reference& x, std::string_view label,
+    const operand_rule& rule) {
   value_type t = target_traits<Target>::type_of(x);
   if (t.type != dtype::any && (rule.floating ? !is_floating(t.type) : !is_integer(t.type))) {
     refuse_element_type(label, rule.floating, t);
@@ -181,10 +194,27 @@ template <class Target>
   if (t.shape.size() > rule.max_rank) refuse_rank(label, rule.max_rank, t);
   if (rule.known_axis != no_axis) {
     const auto axis = static_cast<std::size_t>(
-        rule.known_axis >= 0 ? rule.known_axis : static_cast<int>(t.shape.size()) + rule.known_axis);
+        rule.known_axis >= 0 ? rule.known_axis
+                             : static_cast<int>(t.shape.size()) + rule.known_axis);
     if (!is_known(t.shape[axis])) refuse_unknown(label, t);
   }
   return t;
+}
+
+// The type of a value where its handle's type tells it, for constant evaluation.
+struct static_type {
+  const static_value* value = nullptr;
+  bool is_known = false;
+};
+template <dtype Type, shape_type Shape>
+inline constexpr static_value known_value{value_type_of<Type, Shape>()};
+template <dtype Type, shape_type Shape>
+constexpr static_type static_type_of() {
+  if constexpr (Type != dtype::any && Shape::ranked) {
+    return {&known_value<Type, Shape>, true};
+  } else {
+    return {};
+  }
 }
 
 // What the parts of one layer share while it is built.
@@ -196,8 +226,8 @@ struct layer_context {
   source_line here;
 
   // A shared layer's variables have keys of their own: "<key>/<name>".
-  [[gnu::noinline]] constexpr reference variable(std::string_view name, dtype type, const dims& shape,
-                                                 const initial_value& initial,
+  [[gnu::noinline]] constexpr reference variable(std::string_view name, dtype type,
+                                                 const dims& shape, const initial_value& initial,
                                                  variable_role role = variable_role::parameter,
                                                  bool trainable = true) const {
     variable_spec spec;
@@ -220,31 +250,19 @@ struct layer_context {
     return variable(name, type, shape, initial.make(type, shape));
   }
 
-  // Adds an op of one output; `known` is the output's type where the layer's type tells, else nullptr.
+  // Adds an op of one output.
   constexpr reference op(const operator_schema& schema, std::initializer_list<reference> operands,
-                         const static_value* known, const attribute_list* attributes = nullptr,
-                         std::string_view name = {}) const {
-    const op_parts parts{&schema, nullptr, attributes, name, here};
+                         const static_type& known) const {
+    const op_parts parts{&schema, nullptr, false, nullptr, false, {}, here};
     if constexpr (requires { &target_traits<Target>::add_known; }) {
-      if (known != nullptr) {
-        return target_traits<Target>::add_known(*target, parts, operands.begin(), operands.size(), known, 1);
+      if (known.is_known) {
+        return target_traits<Target>::add_known(*target, parts, operands.begin(), operands.size(),
+                                                known.value, 1);
       }
     }
     return add_op<Target>(*target, parts, operands.begin(), operands.size())[0];
   }
 };
-
-// The type of a value whose element type and shape are known in types, for constant evaluation; nullptr where they are not.
-template <dtype Type, shape_type Shape>
-inline constexpr static_value known_value{value_type_of<Type, Shape>()};
-template <dtype Type, shape_type Shape>
-constexpr const static_value* known_pointer() {
-  if constexpr (Type != dtype::any && Shape::ranked) {
-    return &known_value<Type, Shape>;
-  } else {
-    return nullptr;
-  }
-}
 
 // A shape with its last extent replaced.
 template <extent Last, class Shape, class I>

@@ -6,7 +6,8 @@
 
 namespace graft {
 
-/// One input of a network: `in<float, shape<dyn, 4>>`, or with a name, `in<float, shape<dyn, 4>, "x">`.
+/// One input of a network: `in<float, shape<dyn, 4>>`, or with a name, `in<float, shape<dyn, 4>,
+/// "x">`.
 template <element T, shape_type Shape, text Name = "">
 struct in {
   using shape_type = Shape;
@@ -24,7 +25,8 @@ namespace detail {
 // Runs a builder on a recorder and returns its result; inputs are added from left to right.
 template <auto Builder, class... Inputs>
 constexpr auto record(Recorder& recorder) {
-  const std::tuple inputs{recorder.input<Inputs::type, typename Inputs::shape_type>(Inputs::name)...};
+  const std::tuple inputs{
+      recorder.input<Inputs::type, typename Inputs::shape_type>(Inputs::name)...};
   auto result = std::apply(Builder, inputs);
   for_each_handle(result, [&](const auto& handle) { recorder.output(handle.ref()); });
   return result;
@@ -48,13 +50,17 @@ constexpr auto recorded_table() {
 
 }  // namespace detail
 
-/// A network that the compiler knows: an empty value whose table is a constant of its type. Made by net().
-template <auto Builder, mode Mode, class... Inputs>
+/// A network that the compiler knows: an empty value whose table is a constant of its type. Made by
+/// net() and extract().
+///
+/// @tparam Source has `make()`, which returns the table, and the types `result` and `inputs`
+template <class Source>
 class network {
  public:
-  /// What the builder returns: a handle, a tuple or a struct of handles of a Recorder.
-  using result_type = decltype(detail::record<Builder, Inputs...>(std::declval<Recorder&>()));
-  using input_types = std::tuple<Inputs...>;
+  /// A handle, a tuple or a struct of handles of a Recorder.
+  using result_type = typename Source::result;
+  /// A tuple of in<...> or of what looks like them.
+  using input_types = typename Source::inputs;
 
   /// Ops, operands, shapes, names and variables.
   [[nodiscard]] static constexpr const auto& table() { return table_; }
@@ -67,9 +73,14 @@ class network {
   [[nodiscard]] static constexpr std::string_view variable_name(std::size_t i) {
     return table_.variable_path(i);
   }
-  [[nodiscard]] static constexpr dims variable_shape(std::size_t i) { return table_.variable_shape(i); }
-  [[nodiscard]] static constexpr std::size_t input_count() { return sizeof...(Inputs); }
+  [[nodiscard]] static constexpr dims variable_shape(std::size_t i) {
+    return table_.variable_shape(i);
+  }
+  [[nodiscard]] static constexpr std::size_t input_count() { return table_.inputs.size(); }
   [[nodiscard]] static constexpr std::size_t output_count() { return table_.outputs.size(); }
+  [[nodiscard]] static constexpr dims input_shape(std::size_t i = 0) {
+    return table_.shape_of(table_.inputs[i]);
+  }
   [[nodiscard]] static constexpr dims output_shape(std::size_t i = 0) {
     return table_.shape_of(table_.outputs[i]);
   }
@@ -78,29 +89,34 @@ class network {
   }
 
  private:
-  static constexpr auto table_ = detail::recorded_table<Builder, Mode, Inputs...>();
+  static constexpr auto table_ = Source::make();
 };
 
-/// Runs a builder at compile time: `constexpr auto n = net<[](auto x) { return mlp(x); }, in<float, shape<dyn, 4>>>();`.
+/// The source of a network that net() records.
+template <auto Builder, mode Mode, class... Inputs>
+struct recorded_network {
+  using result = decltype(detail::record<Builder, Inputs...>(std::declval<Recorder&>()));
+  using inputs = std::tuple<Inputs...>;
+  static constexpr auto make() { return detail::recorded_table<Builder, Mode, Inputs...>(); }
+};
+
+/// Runs a builder at compile time: `constexpr auto n = net<[](auto x) { return mlp(x); }, in<float,
+/// shape<dyn, 4>>>();`.
 ///
 /// @tparam Builder a lambda without captures, or any other callable that may be a template argument
 /// @tparam Inputs in<T, shape<...>> for each of its parameters
 /// @return an empty value: ask it in static_assert, lower() it, or run it by static_network
 template <auto Builder, class... Inputs>
   requires(sizeof...(Inputs) > 0 && (is_network_input<Inputs> && ...))
-constexpr network<Builder, mode::training, Inputs...> net() {
-  return {};
-}
+constexpr network<recorded_network<Builder, mode::training, Inputs...>> net() { return {}; }
 /// The same, built in inference mode.
 template <auto Builder, class... Inputs>
   requires(sizeof...(Inputs) > 0 && (is_network_input<Inputs> && ...))
-constexpr network<Builder, mode::inference, Inputs...> inference_net() {
-  return {};
-}
+constexpr network<recorded_network<Builder, mode::inference, Inputs...>> inference_net() { return {}; }
 
 template <class T>
 inline constexpr bool is_network = false;
-template <auto Builder, mode Mode, class... Inputs>
-inline constexpr bool is_network<network<Builder, Mode, Inputs...>> = true;
+template <class Source>
+inline constexpr bool is_network<network<Source>> = true;
 
 }  // namespace graft

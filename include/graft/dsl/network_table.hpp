@@ -41,16 +41,17 @@ struct table_op {
   table_span attributes;
   table_span outputs;
   std::uint32_t scope = 0;
-  table_span name;           ///< as asked for; empty: the operator's name
-  std::uint32_t base = 0;    ///< length of the name without a number at its end
-  std::uint32_t suffix = 0;  ///< the number that makes the base unique in its scope, "_<suffix>"; 0: none
+  table_span name;         ///< as asked for; empty: the operator's name
+  std::uint32_t base = 0;  ///< length of the name without a number at its end
+  std::uint32_t suffix =
+      0;  ///< the number that makes the base unique in its scope, "_<suffix>"; 0: none
   source_line line;
 };
 
 /// A variable, identified by its place. A shared one is one entry, read by several ops' operands.
 struct table_variable {
-  table_span name;  ///< as asked for
-  table_span path;  ///< "encoder/dense_1/kernel"
+  table_span name;          ///< as asked for
+  table_span path;          ///< "encoder/dense_1/kernel"
   std::uint32_t value = 0;  ///< place of the tensor that reads it
   variable_role role = variable_role::parameter;
   bool trainable = true;
@@ -70,7 +71,16 @@ struct table_scope {
 
 /// What the builder did, in order, so that lowering can do the same.
 struct table_step {
-  enum class kind : std::uint8_t { enter_scope, leave_scope, input, op, variable, reuse, set_mode, own_update };
+  enum class kind : std::uint8_t {
+    enter_scope,
+    leave_scope,
+    input,
+    op,
+    variable,
+    reuse,
+    set_mode,
+    own_update
+  };
   kind what = kind::op;
   std::uint32_t index = 0;   ///< of the scope, op or variable; the mode; the value read
   std::uint32_t second = 0;  ///< own_update: value of the update
@@ -84,7 +94,8 @@ struct table_sizes {
 
 namespace detail {
 
-// A growing list for constant evaluation, where every call counts: std::vector makes some ten per element.
+// A growing list for constant evaluation, where every call counts: std::vector makes some ten per
+// element.
 template <class T>
 class growing_list {
  public:
@@ -189,36 +200,45 @@ struct basic_table : Lists {
     for (std::uint32_t i = 0; i < s.count; ++i) {
       const table_attribute& a = this->attributes[s.first + i];
       switch (a.kind) {
-        case attribute_kind::real: result.set(a.key, a.real); break;
-        case attribute_kind::integers: result.set(a.key, extents_of(a.extents)); break;
-        case attribute_kind::string: result.set_string(a.key, characters_of(a.characters)); break;
-        default: result.set(a.key, a.integer, a.kind); break;
+        case attribute_kind::real:
+          result.set(a.key, a.real);
+          break;
+        case attribute_kind::integers:
+          result.set(a.key, extents_of(a.extents));
+          break;
+        case attribute_kind::string:
+          result.set_string(a.key, characters_of(a.characters));
+          break;
+        default:
+          result.set(a.key, a.integer, a.kind);
+          break;
       }
     }
     return result;
   }
   [[nodiscard]] constexpr std::int64_t integer_of(const table_op& op, std::string_view key,
                                                   std::int64_t otherwise = 0) const {
-    const table_attribute* a = find_attribute(op, key);
-    return a != nullptr ? a->integer : otherwise;
+    const std::uint32_t at = find_attribute(op, key);
+    return at != not_found ? this->attributes[at].integer : otherwise;
   }
   [[nodiscard]] constexpr double real_of(const table_op& op, std::string_view key,
                                          double otherwise = 0) const {
-    const table_attribute* a = find_attribute(op, key);
-    return a != nullptr ? a->real : otherwise;
+    const std::uint32_t at = find_attribute(op, key);
+    return at != not_found ? this->attributes[at].real : otherwise;
   }
   [[nodiscard]] constexpr dims integers_of(const table_op& op, std::string_view key,
                                            const dims& otherwise = {}) const {
-    const table_attribute* a = find_attribute(op, key);
-    return a != nullptr ? extents_of(a->extents) : otherwise;
+    const std::uint32_t at = find_attribute(op, key);
+    return at != not_found ? extents_of(this->attributes[at].extents) : otherwise;
   }
-  [[nodiscard]] constexpr const table_attribute* find_attribute(const table_op& op,
-                                                                std::string_view key) const {
+  static constexpr std::uint32_t not_found = 0xffffffffu;
+  /// Returns the place of an op's attribute in `attributes`, or not_found.
+  [[nodiscard]] constexpr std::uint32_t find_attribute(const table_op& op,
+                                                       std::string_view key) const {
     for (std::uint32_t i = 0; i < op.attributes.count; ++i) {
-      const table_attribute& a = this->attributes[op.attributes.first + i];
-      if (a.key == key) return &a;
+      if (this->attributes[op.attributes.first + i].key == key) return op.attributes.first + i;
     }
-    return nullptr;
+    return not_found;
   }
 
   [[nodiscard]] constexpr std::string_view variable_path(std::size_t i) const {
@@ -236,30 +256,42 @@ struct basic_table : Lists {
     return count;
   }
 
+  /// Returns the name of a scope or an op, unique in its scope: "dense_1".
+  [[nodiscard]] constexpr small_vector<char, 64> unique_name(const table_scope& s) const {
+    small_vector<char, 64> name;
+    append_name(name, characters_of({s.name.first, s.base}), s.suffix);
+    return name;
+  }
+  [[nodiscard]] constexpr small_vector<char, 64> unique_name(const table_op& op) const {
+    small_vector<char, 64> name;
+    append_name(name,
+                op.name.count == 0 ? std::string_view(op.schema->name)
+                                   : characters_of({op.name.first, op.base}),
+                op.suffix);
+    return name;
+  }
   /// Returns the path of a scope or of an op: "encoder/dense_1/matmul".
   [[nodiscard]] constexpr small_vector<char, 64> scope_path(std::uint32_t scope) const {
     small_vector<std::uint32_t, 8> chain;
     for (; scope != 0; scope = this->scopes[scope].parent) chain.push_back(scope);
     small_vector<char, 64> path;
-    for (std::size_t i = chain.size(); i-- > 0;) {
-      const table_scope& s = this->scopes[chain[i]];
-      if (!path.empty()) path.push_back('/');
-      append_name(path, characters_of({s.name.first, s.base}), s.suffix);
-    }
+    for (std::size_t i = chain.size(); i-- > 0;)
+      append_part(path, unique_name(this->scopes[chain[i]]));
     return path;
   }
   [[nodiscard]] constexpr small_vector<char, 64> op_path(std::size_t i) const {
     const table_op& op = this->ops[i];
     small_vector<char, 64> path = scope_path(op.scope);
-    if (!path.empty()) path.push_back('/');
-    append_name(path,
-                op.name.count == 0 ? std::string_view(op.schema->name)
-                                   : characters_of({op.name.first, op.base}),
-                op.suffix);
+    append_part(path, unique_name(op));
     return path;
   }
 
  private:
+  static constexpr void append_part(small_vector<char, 64>& path,
+                                    const small_vector<char, 64>& part) {
+    if (!path.empty()) path.push_back('/');
+    path.append(part.begin(), part.end());
+  }
   static constexpr void append_name(small_vector<char, 64>& path, std::string_view name,
                                     std::uint32_t suffix) {
     path.append(name.begin(), name.end());

@@ -1,4 +1,5 @@
-// Layers that behave differently in training: batch norm and dropout; and layer norm, which does not.
+// Layers that behave differently in training: batch norm and dropout; and layer norm, which does
+// not.
 #pragma once
 
 #include "graft/dsl/compose.hpp"
@@ -33,7 +34,8 @@ struct batch_norm_layer : layer_base {
   double epsilon_value = 1e-3;
   std::string_view key;
 
-  /// How much of the moving statistics each batch leaves: moving = momentum * moving + (1 - momentum) * batch.
+  /// How much of the moving statistics each batch leaves: moving = momentum * moving + (1 -
+  /// momentum) * batch.
   [[nodiscard]] constexpr batch_norm_layer momentum(double m) const {
     batch_norm_layer copy = *this;
     copy.momentum_value = m;
@@ -78,11 +80,14 @@ struct batch_norm_layer : layer_base {
       const auto variance = variable("moving_variance", ones(), false);
       attribute_list attributes;
       const bool training = traits::mode_of(target) == mode::training;
-      attributes.set("epsilon", epsilon_value).set("momentum", momentum_value).set("training", training);
-      const std::tuple outputs =
-          apply<ops::batch_norm, no_attributes, label>(attributes, {}, here, x, scale, bias, mean, variance);
+      attributes.set("epsilon", epsilon_value)
+          .set("momentum", momentum_value)
+          .set("training", training);
+      const std::tuple outputs = apply<ops::batch_norm, no_attributes, label>(
+          attributes, {}, here, x, scale, bias, mean, variance);
       // Declared in both modes: a clone may turn an inference copy into one that is trained.
-      traits::own_update(target, mean.ref(), assign(mean, std::get<1>(outputs), "update_mean", here).ref());
+      traits::own_update(target, mean.ref(),
+                         assign(mean, std::get<1>(outputs), "update_mean", here).ref());
       traits::own_update(target, variance.ref(),
                          assign(variance, std::get<2>(outputs), "update_variance", here).ref());
       auto result = std::get<0>(outputs);
@@ -95,11 +100,12 @@ struct batch_norm_layer : layer_base {
   static constexpr detail::operand_rule rule{.min_rank = 2, .known_axis = 1};
 };
 
-/// Batch normalisation over all axes but the second: `batch_norm(x)`, `conv2d<8> >> batch_norm >> relu`,
-/// `batch_norm<"bn">().momentum(0.9)`.
+/// Batch normalisation over all axes but the second: `batch_norm(x)`, `conv2d<8> >> batch_norm >>
+/// relu`, `batch_norm<"bn">().momentum(0.9)`.
 ///
-/// Variables: `scale`, `bias`, and the statistics `moving_mean` and `moving_variance`, whose updates belong to the
-/// layer and run with the training step. In inference mode the statistics are used instead of the batch's.
+/// Variables: `scale`, `bias`, and the statistics `moving_mean` and `moving_variance`, whose
+/// updates belong to the layer and run with the training step. In inference mode the statistics are
+/// used instead of the batch's.
 /// @see Ioffe & Szegedy, Batch normalization, 2015
 template <text Name = "", tensor_like X>
 constexpr auto batch_norm(const X& x, source_line here = source_line::now()) {
@@ -159,7 +165,8 @@ struct layer_norm_layer : layer_base {
       const parameter bias(layer.variable("bias", type.type, width, zeros()));
       attribute_list attributes;
       attributes.set("epsilon", epsilon_value);
-      auto result = apply<ops::layer_norm, no_attributes, label>(attributes, {}, here, x, scale, bias);
+      auto result =
+          apply<ops::layer_norm, no_attributes, label>(attributes, {}, here, x, scale, bias);
       frame.keep();
       return result;
     }
@@ -169,7 +176,8 @@ struct layer_norm_layer : layer_base {
   static constexpr detail::operand_rule rule{.min_rank = 1, .known_axis = -1};
 };
 
-/// Layer normalisation over the last axis: `layer_norm(x)`, `dense<64> >> layer_norm >> relu`. Variables: `scale`, `bias`.
+/// Layer normalisation over the last axis: `layer_norm(x)`, `dense<64> >> layer_norm >> relu`.
+/// Variables: `scale`, `bias`.
 /// @see Ba, Kiros, Hinton, Layer normalization, 2016
 template <text Name = "", tensor_like X>
 constexpr auto layer_norm(const X& x, source_line here = source_line::now()) {
@@ -198,7 +206,8 @@ struct dropout_layer : layer_base {
   constexpr explicit dropout_layer(double r) : rate(r) {}
 
   /// @param x floating, any shape
-  /// @return x's type: in training, elements are zero with probability `rate`, others divided by 1 - rate
+  /// @return x's type: in training, elements are zero with probability `rate`, others divided by 1
+  /// - rate
   /// @throws argument_error unless 0 <= rate < 1
   template <tensor_like X>
   constexpr auto operator()(const X& x, source_line here = source_line::now()) const {
@@ -213,13 +222,14 @@ struct dropout_layer : layer_base {
       initial_value start;
       start.schema = &ops::stream;
       const detail::layer_context<target_type> layer{&target, {}, here};
-      const tensor<target_type, dtype::int64, shape<2>> stream(layer.variable(
-          "stream", dtype::int64, {2}, start, variable_role::rng_stream, false));
+      const tensor<target_type, dtype::int64, shape<2>> stream(
+          layer.variable("stream", dtype::int64, {2}, start, variable_role::rng_stream, false));
       attribute_list attributes;
       attributes.set("rate", rate).set("training", traits::mode_of(target) == mode::training);
       auto result = apply<ops::dropout, no_attributes, label>(attributes, {}, here, x, stream);
       const auto advanced = apply<ops::advance_stream>({}, {}, here, stream);
-      traits::own_update(target, stream.ref(), assign(stream, advanced, "update_stream", here).ref());
+      traits::own_update(target, stream.ref(),
+                         assign(stream, advanced, "update_stream", here).ref());
       frame.keep();
       return result;
     }

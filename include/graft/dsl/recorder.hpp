@@ -18,14 +18,14 @@ struct recorder_reference {
 
 namespace detail {
 
-// Called where a builder does something wrong on a recorder. They are not constexpr, so that in constant
-// evaluation the first error names them; outside of it they throw.
+// Called where a builder does something wrong on a recorder. They are not constexpr, so that in
+// constant evaluation the first error names them; outside of it they throw.
 [[noreturn]] void recorder_refuses(const char* schema, const problem& why);
 [[noreturn]] void recorder_refuses_handle(const char* why);
 [[noreturn]] void recorder_refuses_name(const char* why);
 
-// Makes names unique in their scope, by the rule of graphs: "dense", "dense_1", ...; a number asked for is kept while it
-// is free. Ops and scopes count apart.
+// Makes names unique in their scope, by the rule of graphs: "dense", "dense_1", ...; a number asked
+// for is kept while it is free. Ops and scopes count apart.
 class name_counter {
  public:
   struct chosen {
@@ -44,9 +44,11 @@ class name_counter {
   constexpr chosen take(std::uint32_t scope, bool is_scope, const char* name, std::size_t size) {
     if (size == 0) recorder_refuses_name("a name must not be empty");
     std::uint32_t asked = 0;
-    const std::size_t base = name[size - 1] >= '0' && name[size - 1] <= '9' ? base_of(name, size, asked) : size;
+    const std::size_t base =
+        name[size - 1] >= '0' && name[size - 1] <= '9' ? base_of(name, size, asked) : size;
     if ((used_ + 1) * 2 > capacity_) grow();
-    std::uint64_t h = 0xcbf29ce484222325ull ^ ((scope * 2 + (is_scope ? 1 : 0)) * 0x9e3779b97f4a7c15ull);
+    std::uint64_t h =
+        0xcbf29ce484222325ull ^ ((scope * 2 + (is_scope ? 1 : 0)) * 0x9e3779b97f4a7c15ull);
     for (std::size_t i = 0; i < base; ++i) {
       if (name[i] == '/') recorder_refuses_name("a name must not hold a '/'");
       h = (h ^ static_cast<unsigned char>(name[i])) * 0x100000001b3ull;
@@ -115,7 +117,8 @@ class name_counter {
 
 }  // namespace detail
 
-/// Records what a builder does, as tables. A literal type: builders run on it in constant evaluation.
+/// Records what a builder does, as tables. A literal type: builders run on it in constant
+/// evaluation.
 ///
 /// Handles of a recorder are used while it lives and stays where it is. Users rarely name it:
 /// `net<builder, in<float, shape<dyn, 4>>>()` makes one, runs the builder and keeps the table.
@@ -130,25 +133,27 @@ class Recorder {
   /// Adds an input of the network.
   template <dtype Type, shape_type Shape>
   constexpr tensor<Recorder, Type, Shape> input(std::string_view name = {}) {
-    value_type type = value_type_of<Type, Shape>();
+    return tensor<Recorder, Type, Shape>(add_input(value_type_of<Type, Shape>(), name));
+  }
+  constexpr reference add_input(const value_type& type, std::string_view name) {
     attribute_list attributes;
-    attributes.set("type", Type);
-    attributes.set("shape", type.shape);
+    attributes.set("type", type.type);
+    if (type.ranked) attributes.set("shape", type.shape);
     const std::uint32_t value = begin_op(ops::placeholder, nullptr, 0, name, {});
     keep_attributes(attributes);
     add_value(type);
     end_op(table_step::kind::input, static_cast<std::uint32_t>(table_.inputs.size()));
     table_.inputs.push_back(value);
-    return tensor<Recorder, Type, Shape>(reference{this, value});
+    return {this, value};
   }
   /// Marks a result of the network.
   constexpr void output(const reference& r) { table_.outputs.push_back(value_of(r)); }
 
   [[nodiscard]] constexpr const basic_table<growing_lists>& table() const { return table_; }
   [[nodiscard]] constexpr table_sizes sizes() const {
-    return {table_.ops.size(),        table_.values.size(),     table_.operands.size(),
-            table_.attributes.size(), table_.extents.size(),    table_.characters.size(),
-            table_.variables.size(),  table_.scopes.size(),     table_.steps.size(),
+    return {table_.ops.size(),        table_.values.size(),  table_.operands.size(),
+            table_.attributes.size(), table_.extents.size(), table_.characters.size(),
+            table_.variables.size(),  table_.scopes.size(),  table_.steps.size(),
             table_.inputs.size(),     table_.outputs.size()};
   }
   /// Copies the table into arrays of exactly its sizes.
@@ -194,8 +199,8 @@ class Recorder {
                                 std::size_t operand_count, const detail::static_value* outputs,
                                 std::size_t output_count) {
     const std::uint32_t first = begin_op(*op.schema, operands, operand_count, op.name, op.line);
-    if (op.fixed != nullptr) keep_attributes(op.fixed());
-    if (op.more != nullptr) keep_attributes(*op.more);
+    if (op.has_fixed) keep_attributes(op.fixed());
+    if (op.has_more) keep_attributes(*op.more);
     for (std::size_t i = 0; i < output_count; ++i) {
       add_value(outputs[i].type, outputs[i].ranked, outputs[i].extents, outputs[i].rank);
     }
@@ -262,7 +267,7 @@ class Recorder {
   /// The number of the variable that a value reads.
   [[nodiscard]] constexpr std::int64_t variable_number(const reference& read) const {
     const table_op& op = table_.ops[table_.values[value_of(read)].op];
-    if (op.schema != &ops::variable) {
+    if (std::string_view(op.schema->name) != ops::variable.name) {
       detail::recorder_refuses_handle("the tensor on the left reads no variable");
     }
     return table_.integer_of(op, "variable");
@@ -369,7 +374,8 @@ class Recorder {
   }
   constexpr void end_op(table_step::kind what, std::uint32_t index) {
     table_op& op = table_.ops.back();
-    op.attributes.count = static_cast<std::uint32_t>(table_.attributes.size()) - op.attributes.first;
+    op.attributes.count =
+        static_cast<std::uint32_t>(table_.attributes.size()) - op.attributes.first;
     step(what, index);
   }
   constexpr void end_op() {
@@ -408,7 +414,8 @@ struct target_traits<Recorder> {
                                        std::size_t output_count) {
     return t.add_known(op, operands, operand_count, outputs, output_count);
   }
-  static constexpr reference add_variable(Recorder& t, const variable_spec& spec, source_line line) {
+  static constexpr reference add_variable(Recorder& t, const variable_spec& spec,
+                                          source_line line) {
     return t.add_variable(spec, line);
   }
   static constexpr void enter_scope(Recorder& t, std::string_view name) { t.enter_scope(name); }

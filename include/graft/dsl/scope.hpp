@@ -7,8 +7,8 @@ namespace graft {
 
 /// Names what is built while it lives: `auto s = scope(g, "encoder");`.
 ///
-/// Scopes nest; the name is made unique among those of the enclosing one. Takes a target (a Graph) or any
-/// handle of it, so builders that only see tensors can open scopes.
+/// Scopes nest; the name is made unique among those of the enclosing one. Takes a target (a Graph)
+/// or any handle of it, so builders that only see tensors can open scopes.
 template <class Target>
   requires(!tensor_like<Target>)
 class scope {
@@ -30,7 +30,8 @@ class scope {
 
 template <class Target>
   requires(!tensor_like<Target>)
-scope(Target&, std::string_view) -> scope<Target>;
+scope(Target&, std::string_view)
+->scope<Target>;
 template <class Target, dtype Type, class Shape>
 scope(const tensor<Target, Type, Shape>&, std::string_view) -> scope<Target>;
 

@@ -1,6 +1,7 @@
 // Operators that change shapes, as parts of networks: `reshape<shape<dyn, 8, 8>>()`, `concat<1>()`.
 //
-// Called with a tensor these names are the operators themselves; called without one they make a layer.
+// Called with a tensor these names are the operators themselves; called without one they make a
+// layer.
 #pragma once
 
 #include "graft/dsl/compose.hpp"

@@ -1,7 +1,8 @@
 // Structures of handles: tuples, pairs, arrays, vectors and the user's own structs, nested at will.
 //
 // A struct takes part when it is described to Boost.Hana, by BOOST_HANA_DEFINE_STRUCT inside it or
-// BOOST_HANA_ADAPT_STRUCT after it; include <boost/hana/define_struct.hpp> or adapt_struct.hpp for that.
+// BOOST_HANA_ADAPT_STRUCT after it; include <boost/hana/define_struct.hpp> or adapt_struct.hpp for
+// that.
 #pragma once
 
 #include <array>
@@ -38,12 +39,13 @@ inline constexpr bool is_sequence<std::vector<T, A>> = true;
 template <class T, std::size_t N>
 inline constexpr bool is_sequence<small_vector<T, N>> = true;
 
-// Hana's accessors of a struct, spread out: f(accessor...), each a function from the struct to a member.
+// Hana's accessors of a struct, spread out: f(accessor...), each a function from the struct to a
+// member.
 template <class Struct, class F>
 constexpr decltype(auto) with_accessors(F&& f) {
-  return boost::hana::unpack(boost::hana::accessors<Struct>(), [&](const auto&... pair) -> decltype(auto) {
-    return f(boost::hana::second(pair)...);
-  });
+  return boost::hana::unpack(
+      boost::hana::accessors<Struct>(),
+      [&](const auto&... pair) -> decltype(auto) { return f(boost::hana::second(pair)...); });
 }
 
 }  // namespace detail
@@ -55,7 +57,7 @@ concept mirrored = boost::hana::Struct<std::remove_cvref_t<T>>::value;
 /// Something made of handles: a handle, or a tuple, pair, array, vector or mirrored struct of such.
 template <class T>
 concept structure = tensor_like<T> || detail::is_tuple<std::remove_cvref_t<T>> ||
-                    detail::is_sequence<std::remove_cvref_t<T>> || mirrored<T>;
+    detail::is_sequence<std::remove_cvref_t<T>> || mirrored<T>;
 
 /// Calls f(handle) for every handle of a structure, in order.
 template <class S, class F>
@@ -70,7 +72,8 @@ constexpr void for_each_handle(S&& s, F&& f) {
   } else {
     static_assert(mirrored<type>,
                   "graft: not a handle, a tuple, a vector or a struct described to Boost.Hana");
-    detail::with_accessors<type>([&](const auto&... member) { (for_each_handle(member(s), f), ...); });
+    detail::with_accessors<type>(
+        [&](const auto&... member) { (for_each_handle(member(s), f), ...); });
   }
 }
 
@@ -87,12 +90,14 @@ constexpr auto transform_handles(const S& s, F&& f) {
         [&]<class... Part>(const Part&... part) {
           // Braces keep the order of the calls.
           if constexpr (requires { typename S::first_type; }) {
-            return std::pair<decltype(transform_handles(part, f))...>{transform_handles(part, f)...};
+            return std::pair<decltype(transform_handles(part, f))...>{
+                transform_handles(part, f)...};
           } else if constexpr (requires { s[0]; }) {
             using result = decltype(transform_handles(s[0], f));
             return std::array<result, sizeof...(Part)>{transform_handles(part, f)...};
           } else {
-            return std::tuple<decltype(transform_handles(part, f))...>{transform_handles(part, f)...};
+            return std::tuple<decltype(transform_handles(part, f))...>{
+                transform_handles(part, f)...};
           }
         },
         s);

@@ -1,18 +1,20 @@
 // Graph as a model of the Boost.Graph concepts VertexListGraph, EdgeListGraph, BidirectionalGraph,
 // AdjacencyGraph and PropertyGraph.
 //
-// Vertices are dense indices (Graph::index_of), so Boost's default maps and vectors fit. Edges are operands,
-// from producer to user, and control edges after them; `data_graph` leaves control edges out. The model reads;
-// graphs change through Graph's own functions, which invalidate descriptors and iterators.
+// Vertices are dense indices (Graph::index_of), so Boost's default maps and vectors fit. Edges are
+// operands, from producer to user, and control edges after them; `data_graph` leaves control edges
+// out. The model reads; graphs change through Graph's own functions, which invalidate descriptors
+// and iterators.
 #pragma once
+
+#include <string>
+#include <utility>
 
 #include <boost/graph/graph_traits.hpp>
 #include <boost/graph/properties.hpp>
 #include <boost/iterator/counting_iterator.hpp>
 #include <boost/iterator/iterator_facade.hpp>
 #include <boost/property_map/property_map.hpp>
-#include <string>
-#include <utility>
 
 #include "graft/graph/graph.hpp"
 
@@ -37,7 +39,9 @@ struct edge {
   std::uint32_t at = Graph::tables::none;
   bool control = false;
   std::uint32_t from = 0, to = 0;
-  friend bool operator==(const edge& a, const edge& b) { return a.at == b.at && a.control == b.control; }
+  friend bool operator==(const edge& a, const edge& b) {
+    return a.at == b.at && a.control == b.control;
+  }
   friend bool operator<(const edge& a, const edge& b) {
     return a.control != b.control ? b.control : a.at < b.at;
   }
@@ -61,7 +65,8 @@ class out_iterator
  private:
   friend class boost::iterator_core_access;
   [[nodiscard]] edge dereference() const {
-    return use_ != Graph::tables::none ? data_edge(*tables_, use_) : control_edge(*tables_, control_);
+    return use_ != Graph::tables::none ? data_edge(*tables_, use_)
+                                       : control_edge(*tables_, control_);
   }
   [[nodiscard]] bool equal(const out_iterator& other) const {
     return use_ == other.use_ && control_ == other.control_;
@@ -80,8 +85,8 @@ class out_iterator
 };
 
 /// The ops at the ends of edges out of an op; one that takes an output twice comes twice.
-class adjacency_iterator
-    : public boost::iterator_facade<adjacency_iterator, vertex, boost::forward_traversal_tag, vertex> {
+class adjacency_iterator : public boost::iterator_facade<adjacency_iterator, vertex,
+                                                         boost::forward_traversal_tag, vertex> {
  public:
   adjacency_iterator() = default;
   explicit adjacency_iterator(const out_iterator& at) : at_(at) {}
@@ -96,10 +101,12 @@ class adjacency_iterator
 };
 
 /// Counts through the operands of an op, then follows the control edges into it.
-class in_iterator : public boost::iterator_facade<in_iterator, edge, boost::forward_traversal_tag, edge> {
+class in_iterator
+    : public boost::iterator_facade<in_iterator, edge, boost::forward_traversal_tag, edge> {
  public:
   in_iterator() = default;
-  in_iterator(const Graph::tables& t, std::uint32_t operand, std::uint32_t last, std::uint32_t control)
+  in_iterator(const Graph::tables& t, std::uint32_t operand, std::uint32_t last,
+              std::uint32_t control)
       : tables_(&t), operand_(operand), last_(last), control_(control) {}
 
  private:
@@ -174,12 +181,15 @@ inline vertex target(const edge& e, const Graph&) { return e.to; }
 inline vertex source(const edge& e, const data_graph&) { return e.from; }
 inline vertex target(const edge& e, const data_graph&) { return e.to; }
 
-inline std::pair<out_iterator, out_iterator> out_edges(vertex v, const Graph::tables& t, bool control) {
+inline std::pair<out_iterator, out_iterator> out_edges(vertex v, const Graph::tables& t,
+                                                       bool control) {
   const Graph::tables::op_record& r = t.ops[v];
   constexpr std::uint32_t none = Graph::tables::none;
-  return {out_iterator(t, r.first_use, control ? r.control_out : none), out_iterator(t, none, none)};
+  return {out_iterator(t, r.first_use, control ? r.control_out : none),
+          out_iterator(t, none, none)};
 }
-inline std::pair<in_iterator, in_iterator> in_edges(vertex v, const Graph::tables& t, bool control) {
+inline std::pair<in_iterator, in_iterator> in_edges(vertex v, const Graph::tables& t,
+                                                    bool control) {
   const Graph::tables::op_record& r = t.ops[v];
   const std::uint32_t last = r.first_operand + r.operand_count;
   constexpr std::uint32_t none = Graph::tables::none;
@@ -194,12 +204,15 @@ struct name_map {
   using reference = std::string;
   using category = boost::readable_property_map_tag;
   const Graph* graph = nullptr;
-  friend std::string get(const name_map& m, vertex v) { return m.graph->path_of(m.graph->op_at(v)); }
+  friend std::string get(const name_map& m, vertex v) {
+    return m.graph->path_of(m.graph->op_at(v));
+  }
 };
 
 }  // namespace graph_model
 
-// --- The functions of the concepts, for a graph and for its data alone ------------------------------------
+// --- The functions of the concepts, for a graph and for its data alone
+// ------------------------------------
 
 inline auto vertices(const Graph& g) {
   using iterator = boost::counting_iterator<graph_model::vertex>;
@@ -298,7 +311,9 @@ inline auto get(boost::vertex_index_t, const data_graph&) {
   return boost::typed_identity_property_map<graph_model::vertex>();
 }
 inline std::size_t get(boost::vertex_index_t, const Graph&, graph_model::vertex v) { return v; }
-inline std::size_t get(boost::vertex_index_t, const data_graph&, graph_model::vertex v) { return v; }
+inline std::size_t get(boost::vertex_index_t, const data_graph&, graph_model::vertex v) {
+  return v;
+}
 inline graph_model::name_map get(boost::vertex_name_t, const Graph& g) { return {&g}; }
 inline graph_model::name_map get(boost::vertex_name_t, const data_graph& g) { return {&g.graph()}; }
 inline std::string get(boost::vertex_name_t, const Graph& g, graph_model::vertex v) {

@@ -58,7 +58,7 @@ class Graph {
   // --- Building ---------------------------------------------------------------------------------
 
   /// Adds one op.
-  /// @param operands tensors of this graph, or of a graph this one is a body of (they become captures)
+  /// @param operands tensors of this graph
   /// @param name last component of the op's name; empty: made from the operator's. Made unique in its scope.
   /// @throws shape_error, dtype_error, argument_error with the operator's sentence; handle_error
   op_id add(const operator_schema& schema, std::span<const tensor_id> operands,
@@ -167,8 +167,29 @@ class Graph {
   [[nodiscard]] const Array& constant(std::int64_t index) const;  ///< value of attribute_kind::constant
   /// A nested graph, owned by ops that carry an attribute of attribute_kind::body.
   [[nodiscard]] const Graph& body(std::int64_t index) const;
+  /// Adds a graph that was built elsewhere. @throws graph_error if it is not valid
   std::int64_t add_body(std::unique_ptr<Graph> body);
   [[nodiscard]] std::size_t body_count() const;
+
+  /// Opens a body: until it is closed, what is built through handles of this graph goes into the graph that is
+  /// returned. Tensors of this graph that are used there become captures; variables that are made there belong
+  /// to the outermost graph. Bodies nest.
+  /// @throws graph_error if one is open already (open the next one on that one)
+  Graph& open_body();
+  /// What closing a body gives.
+  struct closed_body {
+    std::int64_t index = 0;           ///< for an attribute of attribute_kind::body
+    std::vector<tensor_id> captures;  ///< of this graph, in the order the body numbers them
+  };
+  /// @throws graph_error if none is open
+  closed_body close_body();
+  /// Forgets the open body, if there is one.
+  void abandon_body() noexcept;
+  /// The body that is open, or nullptr.
+  [[nodiscard]] Graph* current_body() const;
+  /// Of an open body: the tensor of it that stands for one of a graph around it.
+  /// @throws handle_error if that graph is not around this one
+  tensor_id capture(const graph_reference& outer);
 
   // --- Edits ---------------------------------------------------------------------------------------
   // Each stamps the ops it touches, so that regions and plans notice.

@@ -11,8 +11,8 @@ namespace graft {
 
 class Graph;
 
-/// The fixed place through which handles find their graph. Slots are reused under a new generation and
-/// never freed, so a handle may outlive its graph and still be asked, from any thread.
+/// The fixed place through which handles find their graph. Slots are reused under a new generation
+/// and never freed, so a handle may outlive its graph and still be asked, from any thread.
 struct graph_slot {
   std::atomic<Graph*> graph{nullptr};
   std::atomic<std::uint32_t> generation{0};
@@ -33,8 +33,9 @@ struct target_traits<Graph> {
   /// @throws handle_error if the handle is empty, or its graph or op is gone
   static Graph& target_of(const reference& r);
   static value_type type_of(const reference& r);
-  static references add(Graph& g, const operator_schema& schema, std::span<const reference> operands,
-                        const attribute_list& attributes, std::string_view name, source_line line);
+  static references add(Graph& g, const operator_schema& schema,
+                        std::span<const reference> operands, const attribute_list& attributes,
+                        std::string_view name, source_line line);
   static reference add_variable(Graph& g, const variable_spec& spec, source_line line);
   static void enter_scope(Graph& g, std::string_view name);
   static void leave_scope(Graph& g);
@@ -43,7 +44,8 @@ struct target_traits<Graph> {
   static void own_update(Graph& g, const reference& variable_read, const reference& update);
 };
 
-/// A graph tensor whose element type and shape only the graph knows. Every typed handle converts to it.
+/// A graph tensor whose element type and shape only the graph knows. Every typed handle converts to
+/// it.
 using any_tensor = tensor<Graph, dtype::any, any_shape>;
 
 /// A variable of a graph as a typed handle; converts to the tensor that reads it.

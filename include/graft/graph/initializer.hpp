@@ -10,8 +10,8 @@ namespace graft {
 
 /// Variables of one graph that a session is to give their first values.
 ///
-/// A set holds exactly the variables it was made with: variables added to the graph later are not in it. Initial
-/// values may read other variables; a session orders the work and refuses cycles.
+/// A set holds exactly the variables it was made with: variables added to the graph later are not
+/// in it. Initial values may read other variables; a session orders the work and refuses cycles.
 struct initializer_set {
   Graph* graph = nullptr;
   std::vector<variable_id> variables;  ///< each once, in order of creation
@@ -25,7 +25,8 @@ inline initializer_set initializer_of(Graph& g, std::span<const variable_id> var
   return {&g, {variables.begin(), variables.end()}};
 }
 
-/// The variables that have no value yet, in order of creation: read from the graph, not from a list somebody keeps.
+/// The variables that have no value yet, in order of creation: read from the graph, not from a list
+/// somebody keeps.
 inline std::vector<variable_id> uninitialized(const Graph& g) {
   std::vector<variable_id> missing;
   for (const variable_id v : g.variables()) {

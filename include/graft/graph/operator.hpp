@@ -68,10 +68,11 @@ struct kernel_call {
 struct bound_kernel {
   std::function<void(const kernel_call&)> run;
   std::size_t scratch_bytes = 0;
-  /// Outputs that may be written over an operand of equal size: {output, operand}.
+  /// Outputs that may be written over an operand of equal size: {output, operand}. A kernel with such pairs must
+  /// not throw from `run`: it may be writing a variable when a run commits.
   small_vector<std::pair<std::uint8_t, std::uint8_t>, 2> in_place;
   /// For operators with the trait `elementwise`: computes n consecutive elements of the broadcast result;
-  /// scalar[i] tells that in[i] points at one element used for all. The planner fuses with it.
+  /// scalar[i] tells that in[i] points at one element used for all. Must not throw. The planner fuses with it.
   std::function<void(const void* const* in, const bool* scalar, void* out, std::int64_t n)> tile;
 };
 using kernel_binding = bound_kernel (*)(const bind_args&);

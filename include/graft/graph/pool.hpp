@@ -12,8 +12,8 @@
 
 namespace graft::detail {
 
-/// What a std::vector of records would be, but growth leaves new records unwritten: copying a region in
-/// bulk writes each record once, and large pools grow in place where the allocator can.
+/// What a std::vector of records would be, but growth leaves new records unwritten: copying a
+/// region in bulk writes each record once, and large pools grow in place where the allocator can.
 template <class T>
 class pool {
   static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);

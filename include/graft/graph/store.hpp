@@ -21,8 +21,8 @@ struct variable_cell {
 
 /// Maps the variables of one graph to their cells.
 ///
-/// Runs read cells under a shared lock and commit updates under an exclusive one, so concurrent runs
-/// see all of another's updates or none.
+/// Runs read cells under a shared lock and commit updates under an exclusive one, so concurrent
+/// runs see all of another's updates or none.
 class VariableStore {
  public:
   [[nodiscard]] bool initialized(variable_id v) const;
@@ -36,15 +36,18 @@ class VariableStore {
   [[nodiscard]] const std::shared_ptr<variable_cell>& cell(variable_id v) const;
   void add(std::shared_ptr<variable_cell> cell, const value_type& type);
   void truncate(std::size_t count);
-  /// Puts another cell in a variable's place, none for a variable that is gone; returns the one before.
-  std::shared_ptr<variable_cell> exchange(variable_id v, std::shared_ptr<variable_cell> cell) noexcept;
+  /// Puts another cell in a variable's place, none for a variable that is gone; returns the one
+  /// before.
+  std::shared_ptr<variable_cell> exchange(variable_id v,
+                                          std::shared_ptr<variable_cell> cell) noexcept;
   [[nodiscard]] std::size_t size() const { return cells_.size(); }
   /// Guards the values of all cells of this store and of those it shares its lock with.
   [[nodiscard]] std::shared_mutex& mutex() const { return root_lock().mutex; }
-  /// Held, before mutex(), from the first read to the commit of a run that updates variables: such runs follow one
-  /// another, while those that only read go beside them.
+  /// Held, before mutex(), from the first read to the commit of a run that updates variables: such
+  /// runs follow one another, while those that only read go beside them.
   [[nodiscard]] std::mutex& update_mutex() const { return root_lock().updates; }
-  /// Makes two stores use one lock; needed before one holds a cell of the other. Not while either is in use.
+  /// Makes two stores use one lock; needed before one holds a cell of the other. Not while either
+  /// is in use.
   void share_lock_with(VariableStore& other);
   /// Counts changes of which cells are initialized or shared; values written by runs do not count.
   [[nodiscard]] std::uint64_t version() const { return version_; }

@@ -1,5 +1,5 @@
-// How a graph is stored. Included by graph.hpp; for the algorithms of this library, which walk dense indices
-// instead of ids. Everything here may change.
+// How a graph is stored. Included by graph.hpp; for the algorithms of this library, which walk
+// dense indices instead of ids. Everything here may change.
 #pragma once
 
 #include <array>
@@ -87,8 +87,9 @@ struct Graph::tables {
     std::uint32_t first_output, output_count;    // in outputs
     std::uint32_t attributes;                    // in attribute_lists; 0 is the empty list
     std::uint32_t scope;
-    std::uint32_t name, ordinal;        // base in strings, ordinal 0 is left out: "add", "add_1"
-    std::uint32_t first_use, last_use;  // in edges: uses of all outputs, in the order they were added
+    std::uint32_t name, ordinal;  // base in strings, ordinal 0 is left out: "add", "add_1"
+    std::uint32_t first_use,
+        last_use;  // in edges: uses of all outputs, in the order they were added
     std::uint32_t control_in, control_out;  // in controls, latest first
     std::uint32_t file, line;               // file in files
     std::uint64_t stamp;                    // version of the latest edit; 0: as added
@@ -144,7 +145,8 @@ struct Graph::tables {
   tables(const tables&) = delete;
   tables& operator=(const tables&) = delete;
 
-  // --- Ops: pools -----------------------------------------------------------------------------------
+  // --- Ops: pools
+  // -----------------------------------------------------------------------------------
   detail::pool<op_record> ops;
   detail::pool<edge> edges;
   detail::pool<output_record> outputs;
@@ -165,28 +167,31 @@ struct Graph::tables {
   bool ids_are_indices = true;
   bool ordered = true;  // every operand and control edge comes from a lower index
 
-  // By id; one that was removed has no valid id. Deques, because references to elements are given out.
+  // By id; one that was removed has no valid id. Deques, because references to elements are given
+  // out.
   std::deque<variable_info> variables;
   std::map<std::string, variable_id, std::less<>> shared_keys;
   std::vector<named_collection> collections;
   std::deque<Array> constants;
   std::vector<std::shared_ptr<const Graph>> bodies;
-  std::vector<capture> captures;        // of a body: outer tensor, inner placeholder
-  graph_slot* parent = nullptr;         // of a body
-  std::uint32_t parent_generation = 0;
+  std::unique_ptr<Graph> open_body;
+  std::vector<capture>
+      captures;  // of a body: tensor of the graph around it, and the op that stands for it
+  graph_slot* around = nullptr;  // of an open body: the graph it is in
 
   std::vector<std::uint32_t> scope_stack;
   mode current = mode::training;
   std::uint32_t next_serial = 0;
   std::uint64_t version = 1;
 
-  // --- Undo -------------------------------------------------------------------------------------------
+  // --- Undo
+  // -------------------------------------------------------------------------------------------
   struct mark {
     std::uint32_t ops, edges, outputs, extents, controls, scopes, batches, files;
     std::size_t attribute_lists, variables, collections, constants, bodies, captures;
     std::size_t edits, counters;
     std::uint32_t next_id;
-    bool ordered;
+    bool ordered, in_body;
     std::vector<std::uint32_t> scope_stack;
     mode current;
   };
@@ -206,7 +211,8 @@ struct Graph::tables {
   std::unique_ptr<detail::graph_lookup> lookup;
   VariableStore* store = nullptr;
 
-  // --- Reading ------------------------------------------------------------------------------------------
+  // --- Reading
+  // ------------------------------------------------------------------------------------------
   [[nodiscard]] bool contains(op_id op) const {
     if (ids_are_indices) return op.value < ops.size();
     return op.value < index_of_id.size() && index_of_id[op.value] != none;

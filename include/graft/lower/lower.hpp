@@ -41,12 +41,15 @@ table_view view_of(const basic_table<Lists>& t) {
   return v;
 }
 
-/// Adds a recorded network to a graph: ops, scopes and variables as its builder would have added them.
+/// Adds a recorded network to a graph: ops, scopes and variables as its builder would have added
+/// them.
 ///
 /// @param inputs one tensor of the graph for each input of the table
 /// @return the results
-/// @throws shape_error, dtype_error where an input does not fit; handle_error; then the graph is unchanged
-std::vector<any_tensor> lower(const table_view& table, Graph& g, std::span<const any_tensor> inputs);
+/// @throws shape_error, dtype_error where an input does not fit; handle_error; then the graph is
+/// unchanged
+std::vector<any_tensor> lower(const table_view& table, Graph& g,
+                              std::span<const any_tensor> inputs);
 
 namespace detail {
 template <class In, class Given>
@@ -54,27 +57,35 @@ constexpr void check_network_input() {
   constexpr text label("the network's input");
   if constexpr (Given::type != dtype::any && Given::type != In::type) {
     refuse_type<label, In::type, Given::type>();
-  } else if constexpr (shapes_surely_differ<typename In::shape_type, typename Given::shape_type>()) {
+  } else if constexpr (shapes_surely_differ<typename In::shape_type,
+                                            typename Given::shape_type>()) {
     refuse_shape<label, typename In::shape_type, typename Given::shape_type>();
   }
 }
+template <class... Given, class... In>
+constexpr void check_network_inputs(const std::tuple<In...>*) {
+  (check_network_input<In, Given>(), ...);
+}
 }  // namespace detail
 
-/// Adds a compile-time network to a graph: `auto y = lower(mlp, g, x);`. Equals calling the builder on x.
+/// Adds a compile-time network to a graph: `auto y = lower(mlp, g, x);`. Equals calling the builder
+/// on x.
 ///
 /// @param network made by net()
 /// @param inputs a handle of g for each of the network's inputs
-/// @return what the builder returns, with handles of the graph; a struct becomes a tuple of its members
+/// @return what the builder returns, with handles of the graph; a struct becomes a tuple of its
+/// members
 /// @throws as above; inputs whose types tell that they do not fit do not compile
-template <auto Builder, mode Mode, class... Inputs, tensor_like... X>
-auto lower(const network<Builder, Mode, Inputs...>&, Graph& g, const X&... inputs) {
-  static_assert(sizeof...(X) == sizeof...(Inputs), "graft: lower takes one tensor for each input of the network");
-  using net = network<Builder, Mode, Inputs...>;
-  (detail::check_network_input<Inputs, X>(), ...);
+template <class Source, tensor_like... X>
+auto lower(const network<Source>&, Graph& g, const X&... inputs) {
+  using inputs_of_network = typename network<Source>::input_types;
+  static_assert(sizeof...(X) == std::tuple_size_v<inputs_of_network>,
+                "graft: lower takes one tensor for each input of the network");
+  detail::check_network_inputs<X...>(static_cast<const inputs_of_network*>(nullptr));
   const std::array<any_tensor, sizeof...(X)> operands{any_tensor(inputs)...};
-  const std::vector<any_tensor> outputs = lower(view_of(net::table()), g, operands);
+  const std::vector<any_tensor> outputs = lower(view_of(network<Source>::table()), g, operands);
   std::size_t next = 0;
-  return transform_handles(typename net::result_type{}, [&]<class H>(const H&) {
+  return transform_handles(typename network<Source>::result_type{}, [&]<class H>(const H&) {
     return tensor<Graph, H::type, typename H::shape_type>(outputs[next++].ref());
   });
 }

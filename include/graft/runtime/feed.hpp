@@ -3,41 +3,62 @@
 
 #include <initializer_list>
 #include <span>
-#include <vector>
+#include <type_traits>
 
 #include "graft/graph/graph.hpp"
 
 namespace graft {
 
-/// A value for a tensor. Any tensor can be fed; its producer is then not run.
+/// A value for a tensor in one run. Any tensor can be fed: what would have computed it is then not
+/// run.
 struct feed_item {
   any_tensor target;
   Array value;
 };
 
+/// Feeds an array; its storage is shared, not copied.
 inline feed_item feed(const any_tensor& target, Array value) { return {target, std::move(value)}; }
 
-/// Feeds elements of a tensor whose type and extents are static but for at most one, which follows from the count.
-/// @throws shape_error where the count does not fit
-template <dtype Type, extent... Extents, element T>
-  requires(dtype_of<T> == Type)
-feed_item feed(const tensor<Graph, Type, shape<Extents...>>& target, std::span<const T> values) {
-  dims shape{Extents...};
-  std::int64_t known = 1, open = -1;
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    if (shape[i] >= 0) {
-      known *= shape[i];
-    } else {
-      open = static_cast<std::int64_t>(i);
-    }
+namespace detail {
+
+/// The shape of `count` elements for a tensor of which at most one extent is unknown.
+/// @throws shape_error where they do not fill it
+dims feed_shape(const graph_reference& target, std::size_t count);
+
+template <dtype Type, class T>
+constexpr void check_feed_element() {
+  static_assert(Type == dtype::any || Type == dtype_of<T>,
+                "graft: the values fed must have the tensor's element type; write 1.0f for float");
+}
+
+template <class Range>
+using range_element =
+    std::remove_cv_t<typename decltype(std::span(std::declval<const Range&>()))::element_type>;
+
+}  // namespace detail
+
+/// Feeds elements in row-major order from a vector, array or span. At most one extent of the tensor
+/// may be unknown; it follows from the number of elements.
+/// @throws shape_error where the number of elements does not fit
+template <dtype Type, class Shape, class Range>
+  requires element<detail::range_element<Range>> feed_item
+  feed(const tensor<Graph, Type, Shape>& target, const Range& values) {
+    using T = detail::range_element<Range>;
+    detail::check_feed_element<Type, T>();
+    const std::span<const T> elements(values);
+    return {target, Array::from<T>(detail::feed_shape(target.ref(), elements.size()), elements)};
   }
-  if (open >= 0 && known > 0) shape[static_cast<std::size_t>(open)] = static_cast<std::int64_t>(values.size()) / known;
-  return {target, Array::from<T>(shape, values)};
+template <dtype Type, class Shape, element T>
+feed_item feed(const tensor<Graph, Type, Shape>& target, std::initializer_list<T> values) {
+  return feed(target, std::span<const T>(values.begin(), values.size()));
 }
-template <dtype Type, extent... Extents, element T>
-  requires(dtype_of<T> == Type)
-feed_item feed(const tensor<Graph, Type, shape<Extents...>>& target, const std::vector<T>& values) {
-  return feed(target, std::span<const T>(values));
+/// Feeds one number to a scalar.
+template <dtype Type, class Shape, element T>
+feed_item feed(const tensor<Graph, Type, Shape>& target, T value) {
+  return feed(target, std::span<const T>(&value, 1));
 }
+
+/// Feeds zeros of a shape: for prepare(), where only the shape counts.
+feed_item shaped(const any_tensor& target, const dims& shape);
 
 }  // namespace graft

@@ -1,216 +1,169 @@
 // Running graphs.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string>
-#include <tuple>
-#include <utility>
-#include <variant>
-#include <vector>
 
 #include "graft/graph/initializer.hpp"
-#include "graft/graph/update_group.hpp"
 #include "graft/runtime/feed.hpp"
+#include "graft/runtime/fetch.hpp"
+#include "graft/runtime/prepared.hpp"
 
 namespace graft {
 
 struct session_options {
   int threads = 0;         ///< 0: one a processor; results are the same bits for every number
   std::uint64_t seed = 0;  ///< of all random streams
-  /// Test every result and throw numeric_error naming the first op whose result is not finite. Slow.
+  /// Tests every result and throws numeric_error naming the first op that made a NaN or an
+  /// infinity. Slow: nothing is fused then, and updates wait until all results were tested.
   bool check_numerics = false;
 };
 
 namespace detail {
+
 class session_state;
 
-/// What to fetch and to update, without the structure it was asked in.
-struct fetch_list {
-  std::vector<any_tensor> tensors;
-  std::vector<op_id> updates;
-};
+inline void append_feeds(std::vector<feed_item>& all, feed_item item) {
+  all.push_back(std::move(item));
+}
+inline void append_feeds(std::vector<feed_item>& all, const std::vector<feed_item>& items) {
+  all.insert(all.end(), items.begin(), items.end());
+}
+template <class... Feeds>
+std::vector<feed_item> feed_list(Feeds&&... feeds) {
+  std::vector<feed_item> all;
+  all.reserve(sizeof...(feeds));
+  (append_feeds(all, std::forward<Feeds>(feeds)), ...);
+  return all;
+}
 
-// How each kind of fetch is collected and given back.
-template <class T>
-struct fetch_traits;
+/// Zeros for a tensor whose extents are all known. @throws shape_error where one is not
+feed_item known_shape(const graph_reference& target);
 
-template <dtype Type, class Shape>
-struct fetch_traits<tensor<Graph, Type, Shape>> {
-  static void collect(const tensor<Graph, Type, Shape>& t, fetch_list& list) { list.tensors.push_back(t); }
-  static Array give(const tensor<Graph, Type, Shape>&, const std::vector<Array>& found, std::size_t& at) {
-    return found[at++];
+// What prepare() takes as inputs: feeds, or tensors whose extents are all known.
+template <class Input>
+void append_inputs(std::vector<feed_item>& all, const Input& input) {
+  if constexpr (tensor_like<Input>) {
+    all.push_back(known_shape(input.ref()));
+  } else if constexpr (reference_list<Input>) {
+    for (const graph_reference& r : input.tensors) all.push_back(known_shape(r));
+  } else {
+    append_feeds(all, input);
   }
-};
-template <dtype Type, class Shape>
-struct fetch_traits<variable<Type, Shape>> : fetch_traits<tensor<Graph, Type, Shape>> {};
-template <>
-struct fetch_traits<update_group> {
-  static void collect(const update_group& u, fetch_list& list) {
-    list.updates.insert(list.updates.end(), u.assigns().begin(), u.assigns().end());
-  }
-  static std::monostate give(const update_group&, const std::vector<Array>&, std::size_t&) { return {}; }
-};
-template <class T>
-struct fetch_traits<std::vector<T>> {
-  static void collect(const std::vector<T>& all, fetch_list& list) {
-    for (const T& t : all) fetch_traits<T>::collect(t, list);
-  }
-  static auto give(const std::vector<T>& all, const std::vector<Array>& found, std::size_t& at) {
-    std::vector<decltype(fetch_traits<T>::give(std::declval<const T&>(), found, at))> result;
-    for (const T& t : all) result.push_back(fetch_traits<T>::give(t, found, at));
-    return result;
-  }
-};
-template <class T, std::size_t N>
-struct fetch_traits<std::array<T, N>> {
-  static void collect(const std::array<T, N>& all, fetch_list& list) {
-    for (const T& t : all) fetch_traits<T>::collect(t, list);
-  }
-  static auto give(const std::array<T, N>& all, const std::vector<Array>& found, std::size_t& at) {
-    std::array<decltype(fetch_traits<T>::give(std::declval<const T&>(), found, at)), N> result;
-    for (std::size_t i = 0; i < N; ++i) result[i] = fetch_traits<T>::give(all[i], found, at);
-    return result;
-  }
-};
-template <class... T>
-struct fetch_traits<std::tuple<T...>> {
-  static void collect(const std::tuple<T...>& all, fetch_list& list) {
-    std::apply([&](const auto&... t) { (fetch_traits<std::remove_cvref_t<decltype(t)>>::collect(t, list), ...); }, all);
-  }
-  static auto give(const std::tuple<T...>& all, const std::vector<Array>& found, std::size_t& at) {
-    // Braces, so that the elements are taken from left to right.
-    return std::apply(
-        [&](const auto&... t) {
-          return std::tuple<decltype(fetch_traits<T>::give(t, found, at))...>{
-              fetch_traits<std::remove_cvref_t<decltype(t)>>::give(t, found, at)...};
-        },
-        all);
-  }
-};
-template <class A, class B>
-struct fetch_traits<std::pair<A, B>> {
-  static void collect(const std::pair<A, B>& all, fetch_list& list) {
-    fetch_traits<A>::collect(all.first, list);
-    fetch_traits<B>::collect(all.second, list);
-  }
-  static auto give(const std::pair<A, B>& all, const std::vector<Array>& found, std::size_t& at) {
-    auto first = fetch_traits<A>::give(all.first, found, at);
-    return std::pair(std::move(first), fetch_traits<B>::give(all.second, found, at));
-  }
-};
+}
+
+template <class Fetch>
+fetch_list list_of(const Fetch& fetch) {
+  fetch_list list;
+  collect_fetch(fetch, list);
+  return list;
+}
 
 }  // namespace detail
 
-/// A call bound once: its fetches, its feeds and their shapes. Running it allocates nothing.
-class prepared_call {
- public:
-  prepared_call(prepared_call&&) noexcept;
-  prepared_call& operator=(prepared_call&&) noexcept;
-  ~prepared_call();
-
-  /// The memory of feed i, to be written before run(). Its contents stay between runs.
-  template <element T>
-  [[nodiscard]] std::span<T> input(std::size_t i) {
-    return {static_cast<T*>(input_data(i, dtype_of<T>)), input_size(i)};
-  }
-  /// The result of fetch i after run(), valid until the next run.
-  template <element T>
-  [[nodiscard]] std::span<const T> output(std::size_t i) const {
-    return {static_cast<const T*>(output_data(i, dtype_of<T>)), output_size(i)};
-  }
-  void run();
-
- private:
-  friend class Session;
-  struct state;
-  explicit prepared_call(std::unique_ptr<state> s);
-  [[nodiscard]] void* input_data(std::size_t i, dtype type);
-  [[nodiscard]] std::size_t input_size(std::size_t i) const;
-  [[nodiscard]] const void* output_data(std::size_t i, dtype type) const;
-  [[nodiscard]] std::size_t output_size(std::size_t i) const;
-  std::unique_ptr<state> state_;
-};
-
-/// Runs pieces of one graph. Plans are made once for each set of fetches, feeds and feed shapes, and kept.
+/// Runs pieces of one graph. A plan is made once for each set of fetches, feeds and feed shapes,
+/// and kept.
 ///
-/// In a run every variable is read as it was at the start; updates are committed together at the end, and a run
-/// that throws commits none. Several threads may run one session at a time, as long as none changes the graph.
+/// In a run every variable is read as it was at the start; updates are committed together at the
+/// end; a run that throws has changed nothing. Several threads may run one session, or sessions of
+/// graphs that share variables, at a time: runs that update variables follow one another, all
+/// others go beside them. Changing the graph needs exclusive access.
 class Session {
  public:
+  /// The graph may move; when it is gone, using the session is a handle_error.
   explicit Session(Graph& graph, const session_options& options = {});
   ~Session();
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
 
-  /// Gives every variable without a value its initial value, in an order in which initial values that read other
-  /// variables find them. @throws graph_error for initial values that need each other
+  /// Gives every variable without a value its initial value; those that have one keep it.
+  /// @throws graph_error for initial values that need each other; no variable has changed then
   void initialize();
-  /// Gives exactly these variables their initial values (again).
+  /// Gives exactly these variables their initial values, again if they have one. Initial values
+  /// that read variables of the set see the new ones.
   void run(const initializer_set& initializer);
 
-  /// Computes what is asked for: a tensor, updates, or tuples, pairs, arrays and vectors of them, nested; the result has the
-  /// same structure, with Array for tensors and std::monostate for updates.
-  /// @throws feed_error, shape_error, dtype_error, uninitialized_error, unsupported_error, numeric_error: nothing has changed then
+  /// Computes what is asked for: a tensor, updates, a training step, or tuples, pairs, arrays,
+  /// vectors and optionals of such, nested. The result has the same structure, with Array for
+  /// tensors and std::monostate for updates.
+  ///
+  /// What is asked for twice is computed once. A fed tensor that is asked for is the value fed.
+  /// @param feeds feed(...) items, or vectors of them
+  /// @throws feed_error, shape_error, dtype_error, uninitialized_error, graph_error for two updates
+  /// of one variable where neither follows from the other, unsupported_error, numeric_error
   template <class Fetch, class... Feeds>
   auto run(const Fetch& fetch, Feeds&&... feeds) {
-    std::vector<feed_item> items;
-    items.reserve(sizeof...(feeds));
-    (append(items, std::forward<Feeds>(feeds)), ...);
-    detail::fetch_list list;
-    detail::fetch_traits<Fetch>::collect(fetch, list);
-    const std::vector<Array> found = run_list(list, items);
-    std::size_t at = 0;
-    return detail::fetch_traits<Fetch>::give(fetch, found, at);
+    std::vector<Array> found =
+        run_list(detail::list_of(fetch), detail::feed_list(std::forward<Feeds>(feeds)...));
+    detail::fetch_results results(found);
+    return detail::give_fetch(fetch, results);
+  }
+  template <class... Feeds>
+  std::vector<Array> run(std::initializer_list<any_tensor> fetches, Feeds&&... feeds) {
+    return run(std::vector<any_tensor>(fetches), std::forward<Feeds>(feeds)...);
   }
 
-  /// Binds a call. @param feeds the arrays give the shapes and the first contents
-  template <class Fetch>
-  prepared_call prepare(const Fetch& fetch, const std::vector<feed_item>& feeds = {}) {
-    detail::fetch_list list;
-    detail::fetch_traits<Fetch>::collect(fetch, list);
-    return prepare_list(list, feeds);
+  /// Binds a call to memory of its own, for running it without allocating.
+  /// @param fetch as for run; outputs are numbered in the order of its tensors
+  /// @param inputs tensors whose extents are all known, shaped(x, {32, 784}), or feed(x, array) for
+  /// first contents
+  template <class Fetch, class... Inputs>
+  [[nodiscard]] prepared_call prepare(const Fetch& fetch, const Inputs&... inputs) {
+    std::vector<feed_item> all;
+    (detail::append_inputs(all, inputs), ...);
+    return prepare_list(detail::list_of(fetch), std::move(all));
+  }
+  [[nodiscard]] prepared_call prepare(std::initializer_list<any_tensor> fetches,
+                                      std::initializer_list<any_tensor> inputs = {}) {
+    std::vector<feed_item> all;
+    for (const any_tensor& input : inputs) all.push_back(detail::known_shape(input.ref()));
+    return prepare_list(detail::list_of(std::vector<any_tensor>(fetches)), std::move(all));
   }
 
+  /// The value of a variable, given by the tensor that reads it.
+  /// @throws argument_error if the tensor reads no variable, uninitialized_error
   [[nodiscard]] Array value(const any_tensor& variable) const;
+  [[nodiscard]] Array value(variable_id variable) const;
+  /// @throws argument_error, shape_error, dtype_error where the value does not fit
   void set_value(const any_tensor& variable, Array value);
+  void set_value(variable_id variable, Array value);
 
-  /// Describes the plan of a call: steps, shapes, places, bytes of the arena.
+  /// Describes the plan of a call: its steps in order with shapes and where results go, and the
+  /// memory.
   template <class Fetch, class... Feeds>
-  std::string explain_plan(const Fetch& fetch, Feeds&&... feeds) {
-    std::vector<feed_item> items;
-    (append(items, std::forward<Feeds>(feeds)), ...);
-    detail::fetch_list list;
-    detail::fetch_traits<Fetch>::collect(fetch, list);
-    return explain_list(list, items);
+  [[nodiscard]] std::string explain_plan(const Fetch& fetch, Feeds&&... feeds) {
+    return explain_list(detail::list_of(fetch), detail::feed_list(std::forward<Feeds>(feeds)...));
   }
+
+  /// Number of threads that kernels run on.
+  [[nodiscard]] int threads() const;
+  /// Number of plans made so far, those that were dropped since included.
+  [[nodiscard]] std::uint64_t plans_made() const;
 
  private:
-  static void append(std::vector<feed_item>& items, feed_item item) { items.push_back(std::move(item)); }
-  static void append(std::vector<feed_item>& items, const std::vector<feed_item>& more) {
-    items.insert(items.end(), more.begin(), more.end());
-  }
   std::vector<Array> run_list(const detail::fetch_list& list, const std::vector<feed_item>& feeds);
-  prepared_call prepare_list(const detail::fetch_list& list, const std::vector<feed_item>& feeds);
+  prepared_call prepare_list(const detail::fetch_list& list, std::vector<feed_item> inputs);
   std::string explain_list(const detail::fetch_list& list, const std::vector<feed_item>& feeds);
 
   std::shared_ptr<detail::session_state> state_;
 };
 
-/// Computes tensors once, without keeping a session.
+namespace detail {
+/// The graph of what is asked for. @throws argument_error if nothing is
+Graph& graph_of(const fetch_list& list);
+}  // namespace detail
+
+/// Computes tensors once, without a session: `evaluate(y, feed(x, array))`.
 template <class Fetch, class... Feeds>
 auto evaluate(const Fetch& fetch, Feeds&&... feeds) {
-  detail::fetch_list list;
-  detail::fetch_traits<Fetch>::collect(fetch, list);
-  if (list.tensors.empty()) {
-    throw argument_error({"nothing was asked to be evaluated", "there is no tensor to fetch", "", "pass a tensor"});
-  }
-  Session session(target_traits<Graph>::target_of(list.tensors[0].ref()));
+  Session session(detail::graph_of(detail::list_of(fetch)));
   return session.run(fetch, std::forward<Feeds>(feeds)...);
 }
 
-/// The updates that the layers under a tensor own: moving statistics, random streams.
-update_group updates_of(const any_tensor& y);
+/// The updates that the layers under a tensor own: moving statistics, draw counters. In the order
+/// of their variables.
+[[nodiscard]] update_group updates_of(const any_tensor& y);
 
 }  // namespace graft

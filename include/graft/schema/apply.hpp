@@ -129,11 +129,14 @@ constexpr auto outputs_tuple(const References& refs, std::index_sequence<I...>) 
       output_tensor<Target, Result, I>(refs[I])...);
 }
 
-// What an op is made of but for its operands. Attributes come as a function and a list, either of which may be absent.
+// What an op is made of but for its operands. Attributes come as a function and a list, either of which may be absent; flags
+// tell, because the address of an object is not always known to differ from null in constant evaluation.
 struct op_parts {
   const operator_schema* schema;
   attribute_list (*fixed)();
+  bool has_fixed;
   const attribute_list* more;
+  bool has_more;
   std::string_view name;
   source_line line;
 };
@@ -144,8 +147,8 @@ template <class Target>
                                         const typename target_traits<Target>::reference* operands,
                                         std::size_t count) {
   attribute_list attributes;
-  if (op.fixed != nullptr) attributes = op.fixed();
-  if (op.more != nullptr) attributes.set(*op.more);
+  if (op.has_fixed) attributes = op.fixed();
+  if (op.has_more) attributes.set(*op.more);
   return target_traits<Target>::add(target, *op.schema, {operands, count}, attributes, op.name, op.line);
 }
 template <class Target>
@@ -168,16 +171,6 @@ constexpr auto add_known_op(const op_parts& op,
   return traits::add_known(traits::target_of(operands[0]), op, operands, count, outputs, output_count);
 }
 
-// The function that makes attributes, or none where there are none.
-template <class StaticAttributes>
-constexpr attribute_list (*fixed_attributes())() {
-  if constexpr (std::is_same_v<StaticAttributes, no_attributes>) {
-    return nullptr;
-  } else {
-    return &StaticAttributes::list;
-  }
-}
-
 }  // namespace detail
 
 /// Attributes as an argument: a list, or {} for none.
@@ -185,11 +178,13 @@ class more_attributes {
  public:
   constexpr more_attributes() = default;
   constexpr more_attributes(const attribute_list& list)  // NOLINT: a list is one
-      : list_(list.empty() ? nullptr : &list) {}
+      : list_(&list), any_(!list.empty()) {}
   [[nodiscard]] constexpr const attribute_list* list() const { return list_; }
+  [[nodiscard]] constexpr bool any() const { return any_; }
 
  private:
   const attribute_list* list_ = nullptr;
+  bool any_ = false;
 };
 
 /// Adds one op of an operator to the target of its operands and returns its output as a typed handle, a tuple of
@@ -213,7 +208,10 @@ constexpr auto apply(more_attributes more, std::string_view name, source_line li
   } else {
     using reference = typename target_traits<Target>::reference;
     const reference refs[] = {operands.ref()...};
-    const detail::op_parts op{&Schema, detail::fixed_attributes<StaticAttributes>(), more.list(), name, line};
+    const detail::op_parts op{&Schema,     &StaticAttributes::list,
+                              !std::is_same_v<StaticAttributes, no_attributes>,
+                              more.list(), more.any(),
+                              name,        line};
     constexpr std::make_index_sequence<result.count> all_outputs{};
     if constexpr (((Types != dtype::any && Shapes::ranked) && ...) &&
                   requires { &target_traits<Target>::add_known; }) {
@@ -244,7 +242,10 @@ constexpr auto apply_source(Target& target, more_attributes more, std::string_vi
   if constexpr (result.failed) {
     return tensor<Target, dtype::any, any_shape>{};
   } else {
-    const detail::op_parts op{&Schema, detail::fixed_attributes<StaticAttributes>(), more.list(), name, line};
+    const detail::op_parts op{&Schema,     &StaticAttributes::list,
+                              !std::is_same_v<StaticAttributes, no_attributes>,
+                              more.list(), more.any(),
+                              name,        line};
     const auto outputs = detail::add_op<Target>(target, op, nullptr, 0);
     if constexpr (result.count == 1) {
       return detail::output_tensor<Target, result, 0>(outputs[0]);

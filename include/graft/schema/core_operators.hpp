@@ -1,4 +1,5 @@
-// The operators that a graph itself knows: reading a variable, a stored constant, assigning a variable.
+// The operators that a graph itself knows: reading a variable, a stored constant, assigning a
+// variable.
 #pragma once
 
 #include "graft/schema/operator_schema.hpp"
@@ -34,7 +35,13 @@ inline constexpr operator_schema variable{"variable", 0, 0, graft::detail::infer
 /// @see ONNX operator Constant
 inline constexpr operator_schema constant{"constant", 0, 0, graft::detail::infer_declared};
 
-/// Gives a variable a new value at the end of the run. Attribute: "variable". The output is the new value.
+/// In a body: a tensor of the graph around it. Attributes: "capture" (its number), "type", "shape".
+///
+/// Made by the graph where a body uses an outer tensor.
+inline constexpr operator_schema captured{"captured", 0, 0, graft::detail::infer_declared, source};
+
+/// Gives a variable a new value at the end of the run. Attribute: "variable". The output is the new
+/// value.
 ///
 /// Two assigns of one variable in one run are an error unless one depends on the other.
 inline constexpr operator_schema assign{"assign", 1, 1, graft::detail::infer_assign, update};

@@ -1,5 +1,6 @@
-// The code of static networks, included once for each instruction set: inside a namespace of its own, inside a region in
-// which the compiler may use that set, with GRAFT_FIXED_BYTES telling the bytes of a vector.
+// The code of static networks, included once for each instruction set: inside a namespace of its
+// own, inside a region in which the compiler may use that set, with GRAFT_FIXED_BYTES telling the
+// bytes of a vector.
 //
 // Vector types are named directly, never as template arguments, which would drop their alignment.
 
@@ -71,60 +72,60 @@ template <auto Net, std::uint32_t I>
 struct unary_function {
   static constexpr const auto& table = Net.table();
   static constexpr const table_op& op = table.ops[I];
-  static constexpr const operator_schema* schema = op.schema;
+  static constexpr kind what = plan_of<Net>.ops[I].what;
 
   GRAFT_FIXED_INLINE vec operator()(vec x) const {
-    if constexpr (schema == &ops::relu) return x < 0.0f ? vec{} : x;
-    if constexpr (schema == &ops::tanh) return hyperbolic_tangent(x);
-    if constexpr (schema == &ops::sigmoid) return logistic(x);
-    if constexpr (schema == &ops::silu) return x * logistic(x);
-    if constexpr (schema == &ops::exp) return exponential(x);
-    if constexpr (schema == &ops::neg) return -x;
-    if constexpr (schema == &ops::abs) return magnitude(x);
-    if constexpr (schema == &ops::square) return x * x;
-    if constexpr (schema == &ops::reciprocal) return 1.0f / x;
-    if constexpr (schema == &ops::leaky_relu) {
+    if constexpr (what == kind::relu) return x < 0.0f ? vec{} : x;
+    if constexpr (what == kind::tanh) return hyperbolic_tangent(x);
+    if constexpr (what == kind::sigmoid) return logistic(x);
+    if constexpr (what == kind::silu) return x * logistic(x);
+    if constexpr (what == kind::exp) return exponential(x);
+    if constexpr (what == kind::neg) return -x;
+    if constexpr (what == kind::abs) return magnitude(x);
+    if constexpr (what == kind::square) return x * x;
+    if constexpr (what == kind::reciprocal) return 1.0f / x;
+    if constexpr (what == kind::leaky_relu) {
       constexpr auto alpha = static_cast<float>(table.real_of(op, "alpha"));
       return x < 0.0f ? x * alpha : x;
     }
-    if constexpr (schema == &ops::elu) {
+    if constexpr (what == kind::elu) {
       constexpr auto alpha = static_cast<float>(table.real_of(op, "alpha"));
       return lane_by_lane(x, [](float v) { return v < 0 ? alpha * std::expm1(v) : v; });
     }
-    if constexpr (schema == &ops::clip) {
+    if constexpr (what == kind::clip) {
       constexpr auto low = static_cast<float>(table.real_of(op, "low"));
       constexpr auto high = static_cast<float>(table.real_of(op, "high"));
       return x < low ? all(low) : x > high ? all(high) : x;
     }
-    if constexpr (schema == &ops::softplus) {
+    if constexpr (what == kind::softplus) {
       return lane_by_lane(
           x, [](float v) { return (v > 0 ? v : 0.0f) + std::log1p(std::exp(-std::fabs(v))); });
     }
-    if constexpr (schema == &ops::gelu) {
+    if constexpr (what == kind::gelu) {
       return lane_by_lane(
           x, [](float v) { return 0.5f * v * (1.0f + std::erf(v * 0.707106781186547524f)); });
     }
-    if constexpr (schema == &ops::log) return lane_by_lane(x, [](float v) { return std::log(v); });
-    if constexpr (schema == &ops::sqrt) return lane_by_lane(x, [](float v) { return std::sqrt(v); });
+    if constexpr (what == kind::log) return lane_by_lane(x, [](float v) { return std::log(v); });
+    if constexpr (what == kind::sqrt) return lane_by_lane(x, [](float v) { return std::sqrt(v); });
   }
 };
 
-template <const operator_schema* Schema>
+template <kind What>
 struct binary_function {
   // For vectors and for single numbers alike.
   template <class T>
   GRAFT_FIXED_INLINE T operator()(T a, T b) const {
-    if constexpr (Schema == &ops::add) return a + b;
-    if constexpr (Schema == &ops::sub) return a - b;
-    if constexpr (Schema == &ops::mul) return a * b;
-    if constexpr (Schema == &ops::div) return a / b;
-    if constexpr (Schema == &ops::squared_difference) return (a - b) * (a - b);
-    if constexpr (Schema == &ops::maximum) return a > b ? a : a != a ? a : b;
-    if constexpr (Schema == &ops::minimum) return a < b ? a : a != a ? a : b;
+    if constexpr (What == kind::add) return a + b;
+    if constexpr (What == kind::sub) return a - b;
+    if constexpr (What == kind::mul) return a * b;
+    if constexpr (What == kind::div) return a / b;
+    if constexpr (What == kind::squared_difference) return (a - b) * (a - b);
+    if constexpr (What == kind::maximum) return a > b ? a : a != a ? a : b;
+    if constexpr (What == kind::minimum) return a < b ? a : a != a ? a : b;
   }
 };
 
-// --- Elementwise loops ------------------------------------------------------------------------------
+// --- Elementwise loops ---------------------------------------------------------------------------
 
 template <class F>
 GRAFT_FIXED_INLINE void map(const float* x, float* y, std::size_t n, F f) {
@@ -145,15 +146,23 @@ GRAFT_FIXED_INLINE void line(const float* a, const float* b, float* y, std::size
   if constexpr ((StrideA == 0 || StrideA == 1) && (StrideB == 0 || StrideB == 1)) {
     for (; i + width <= n; i += width) {
       vec va, vb;
-      if constexpr (StrideA == 1) va = load(a + i); else va = all(*a);
-      if constexpr (StrideB == 1) vb = load(b + i); else vb = all(*b);
+      if constexpr (StrideA == 1)
+        va = load(a + i);
+      else
+        va = all(*a);
+      if constexpr (StrideB == 1)
+        vb = load(b + i);
+      else
+        vb = all(*b);
       store(y + i, f(va, vb));
     }
   }
-  for (; i < n; ++i) y[i] = f(a[static_cast<extent>(i) * StrideA], b[static_cast<extent>(i) * StrideB]);
+  for (; i < n; ++i)
+    y[i] = f(a[static_cast<extent>(i) * StrideA], b[static_cast<extent>(i) * StrideB]);
 }
 
-// The loops over the row extents of a result; L has extents, strides_a and strides_b, all constants.
+// The loops over the row extents of a result; L has extents, strides_a and strides_b, all
+// constants.
 template <class L, std::size_t D, class F>
 GRAFT_FIXED_INLINE void nest(const float* a, const float* b, float*& y, F f) {
   if constexpr (D + 1 >= L::rank) {
@@ -167,10 +176,11 @@ GRAFT_FIXED_INLINE void nest(const float* a, const float* b, float*& y, F f) {
   }
 }
 
-// --- Products -----------------------------------------------------------------------------------------
+// --- Products ------------------------------------------------------------------------------------
 
 template <std::size_t R, std::size_t G, std::size_t K, std::size_t N, bool Bias, bool Relu>
-GRAFT_FIXED_INLINE void tile(const float* x, const float* w, const float* bias, float* y, std::size_t column) {
+GRAFT_FIXED_INLINE void tile(const float* x, const float* w, const float* bias, float* y,
+                             std::size_t column) {
   vec sum[R][G];
   GRAFT_FIXED_UNROLL
   for (std::size_t g = 0; g < G; ++g) {
@@ -222,14 +232,15 @@ void product(const float* x, const float* w, const float* bias, float* y, std::s
   for (; r < rows; ++r) strip<1, K, N, Bias, Relu>(x + r * K, w, bias, y + r * N);
 }
 
-// --- Images ---------------------------------------------------------------------------------------------
+// --- Images --------------------------------------------------------------------------------------
 
 // y[i] += w * x[i * Step]
 template <extent Step>
 GRAFT_FIXED_INLINE void add_scaled(const float* x, float w, float* y, extent n) {
   extent i = 0;
   if constexpr (Step == 1) {
-    for (; i + static_cast<extent>(width) <= n; i += width) store(y + i, load(y + i) + load(x + i) * w);
+    for (; i + static_cast<extent>(width) <= n; i += width)
+      store(y + i, load(y + i) + load(x + i) * w);
   }
   for (; i < n; ++i) y[i] += w * x[i * Step];
 }
@@ -258,7 +269,8 @@ void convolution(const float* x, const float* w, float* y) {
             const extent ih = oh * S::stride_h + kh * S::dilation_h - S::pad_top;
             if (ih < 0 || ih >= S::in_h) continue;
             add_scaled<S::stride_w>(from + ih * S::in_w + first * S::stride_w + shift,
-                                    filter[kh * S::k_w + kw], plane + oh * S::out_w + first, last - first);
+                                    filter[kh * S::k_w + kw], plane + oh * S::out_w + first,
+                                    last - first);
           }
         }
       }
@@ -286,14 +298,15 @@ void pooling(const float* x, float* y) {
             ++count;
           }
         }
-        if constexpr (!Maximum) value /= static_cast<float>(CountPadding ? S::k_h * S::k_w : count > 0 ? count : 1);
+        if constexpr (!Maximum)
+          value /= static_cast<float>(CountPadding ? S::k_h * S::k_w : count > 0 ? count : 1);
         *y++ = value;
       }
     }
   }
 }
 
-// --- Lines: softmax and normalisation ---------------------------------------------------------------------
+// --- Lines: softmax and normalisation ------------------------------------------------------------
 
 template <std::size_t N, bool Log>
 void softmax(const float* x, float* y, std::size_t lines) {
@@ -315,7 +328,8 @@ void softmax(const float* x, float* y, std::size_t lines) {
 }
 
 template <std::size_t N>
-void layer_norm(const float* x, const float* scale, const float* bias, float* y, std::size_t lines, float epsilon) {
+void layer_norm(const float* x, const float* scale, const float* bias, float* y, std::size_t lines,
+                float epsilon) {
   for (std::size_t r = 0; r < lines; ++r, x += N, y += N) {
     float mean = 0, variance = 0;
     for (std::size_t i = 0; i < N; ++i) mean += x[i];
@@ -326,7 +340,7 @@ void layer_norm(const float* x, const float* scale, const float* bias, float* y,
   }
 }
 
-// --- Steps: one op of the table -----------------------------------------------------------------------------
+// --- Steps: one op of the table ------------------------------------------------------------------
 
 template <auto Net, std::uint32_t V>
 GRAFT_FIXED_INLINE const float* read(const memory& m) {
@@ -344,15 +358,37 @@ GRAFT_FIXED_INLINE float* write(const memory& m) {
 template <auto Net, std::uint32_t I>
 GRAFT_FIXED_INLINE void binary(const memory& m, std::size_t rows) {
   using loops = binary_loops<Net, I>;
-  constexpr binary_function<Net.table().ops[I].schema> f{};
+  constexpr binary_function<plan_of<Net>.ops[I].what> f{};
   const float* a = read<Net, loops::a>(m);
   const float* b = read<Net, loops::b>(m);
   float* y = write<Net, loops::out>(m);
   if constexpr (loops::contiguous) {
     line<1, 1>(a, b, y, rows * loops::count, f);
   } else {
-    for (std::size_t r = 0; r < rows; ++r, a += loops::row_a, b += loops::row_b) nest<loops, 0>(a, b, y, f);
+    for (std::size_t r = 0; r < rows; ++r, a += loops::row_a, b += loops::row_b)
+      nest<loops, 0>(a, b, y, f);
   }
+}
+
+// Copies the parts of a concat, each a run of floats within every outer index.
+template <auto Net, std::uint32_t I, std::uint32_t Part>
+GRAFT_FIXED_INLINE void concat_part(const memory& m, float* y, std::size_t rows) {
+  constexpr const auto& table = Net.table();
+  constexpr const table_op& op = table.ops[I];
+  using runs = concat_runs<Net, I, Part>;
+  const float* x = read<Net, table.operands[op.operands.first + Part]>(m);
+  for (std::size_t r = 0; r < rows * runs::outer; ++r) {
+    __builtin_memcpy(y + r * runs::out_run + runs::offset, x + r * runs::run,
+                     runs::run * sizeof(float));
+  }
+}
+template <auto Net, std::uint32_t I>
+GRAFT_FIXED_INLINE void concatenate(const memory& m, float* y, std::size_t rows) {
+  [&]<std::uint32_t... P>(std::integer_sequence<std::uint32_t, P...>) {
+    const int done[] = {(concat_part<Net, I, P>(m, y, rows), 0)...};
+    static_cast<void>(done);
+  }
+  (std::make_integer_sequence<std::uint32_t, Net.table().ops[I].operands.count>{});
 }
 
 template <auto Net, std::uint32_t I>
@@ -360,13 +396,13 @@ GRAFT_FIXED_INLINE void step(const memory& m, std::size_t rows) {
   constexpr const auto& table = Net.table();
   constexpr const auto& p = plan_of<Net>;
   constexpr const table_op& op = table.ops[I];
-  constexpr const operator_schema* s = op.schema;
+  constexpr kind s = p.ops[I].what;
   constexpr std::uint32_t out = p.ops[I].result;
   constexpr std::size_t count = p.values[out].count;
-  if constexpr (s == &ops::scalar) {
-    constexpr const table_attribute* value = table.find_attribute(op, "value");
-    *write<Net, out>(m) = value->kind == attribute_kind::real ? static_cast<float>(value->real)
-                                                              : static_cast<float>(value->integer);
+  if constexpr (s == kind::scalar) {
+    constexpr table_attribute value = table.attributes[table.find_attribute(op, "value")];
+    *write<Net, out>(m) = value.kind == attribute_kind::real ? static_cast<float>(value.real)
+                                                             : static_cast<float>(value.integer);
   } else if constexpr (is_binary(s)) {
     binary<Net, I>(m, rows);
   } else {
@@ -375,7 +411,7 @@ GRAFT_FIXED_INLINE void step(const memory& m, std::size_t rows) {
     float* y = write<Net, out>(m);
     if constexpr (is_unary(s)) {
       map(x, y, rows * count, unary_function<Net, I>{});
-    } else if constexpr (s == &ops::matmul) {
+    } else if constexpr (s == kind::matmul) {
       constexpr auto k = static_cast<std::size_t>(last_extent(table, first));
       constexpr auto n = static_cast<std::size_t>(last_extent(table, out));
       const std::size_t lines = rows * (count / (n == 0 ? 1 : n));
@@ -387,13 +423,14 @@ GRAFT_FIXED_INLINE void step(const memory& m, std::size_t rows) {
       }
     } else if constexpr (is_softmax(s)) {
       constexpr auto n = static_cast<std::size_t>(last_extent(table, out));
-      softmax<n, s == &ops::log_softmax>(x, y, rows * (count / (n == 0 ? 1 : n)));
-    } else if constexpr (s == &ops::layer_norm) {
+      softmax<n, s == kind::log_softmax>(x, y, rows * (count / (n == 0 ? 1 : n)));
+    } else if constexpr (s == kind::layer_norm) {
       constexpr auto n = static_cast<std::size_t>(last_extent(table, out));
       layer_norm<n>(x, read<Net, table.operands[op.operands.first + 1]>(m),
-                    read<Net, table.operands[op.operands.first + 2]>(m), y, rows * (count / (n == 0 ? 1 : n)),
+                    read<Net, table.operands[op.operands.first + 2]>(m), y,
+                    rows * (count / (n == 0 ? 1 : n)),
                     static_cast<float>(table.real_of(op, "epsilon", 1e-5)));
-    } else if constexpr (s == &ops::batch_norm) {
+    } else if constexpr (s == kind::batch_norm) {
       // Scale and shift of each channel were prepared in place of the first two parameters.
       constexpr auto channels = static_cast<std::size_t>(first_row_extent(table, first));
       const float* const scale = read<Net, table.operands[op.operands.first + 1]>(m);
@@ -409,16 +446,16 @@ GRAFT_FIXED_INLINE void step(const memory& m, std::size_t rows) {
           map(x, y, inner, [factor, shift](vec v) { return v * factor + shift; });
         }
       }
-    } else if constexpr (s == &ops::conv2d) {
+    } else if constexpr (s == kind::conv2d) {
       using shape = window_shape<Net, I>;
       for (std::size_t r = 0; r < rows; ++r) {
-        convolution<shape>(x + r * p.values[first].count, read<Net, table.operands[op.operands.first + 1]>(m),
-                           y + r * count);
+        convolution<shape>(x + r * p.values[first].count,
+                           read<Net, table.operands[op.operands.first + 1]>(m), y + r * count);
       }
-    } else if constexpr (s == &ops::max_pool2d || s == &ops::avg_pool2d) {
+    } else if constexpr (s == kind::max_pool2d || s == kind::avg_pool2d) {
       using shape = window_shape<Net, I>;
       for (std::size_t r = 0; r < rows; ++r) {
-        pooling<shape, s == &ops::max_pool2d, table.integer_of(op, "count_padding") != 0>(
+        pooling<shape, s == kind::max_pool2d, table.integer_of(op, "count_padding") != 0>(
             x + r * p.values[first].count, y + r * count);
       }
     } else if constexpr (is_reduction(s)) {
@@ -426,51 +463,34 @@ GRAFT_FIXED_INLINE void step(const memory& m, std::size_t rows) {
       constexpr std::size_t in_count = p.values[first].count;
       for (std::size_t r = 0; r < rows; ++r) {
         float* const to = y + r * count;
-        for (std::size_t i = 0; i < count; ++i) to[i] = s == &ops::max ? -__builtin_inff() : 0.0f;
+        for (std::size_t i = 0; i < count; ++i) to[i] = s == kind::max ? -__builtin_inff() : 0.0f;
         std::array<extent, loops::size> at{};
         for (std::size_t i = 0; i < in_count; ++i) {
           float& t = to[loops::advance(at)];
           const float v = x[r * in_count + i];
-          if constexpr (s == &ops::max) {
+          if constexpr (s == kind::max) {
             t = v > t || v != v ? v : t;
           } else {
             t += v;
           }
         }
-        if constexpr (s == &ops::mean) {
-          for (std::size_t i = 0; i < count; ++i) to[i] *= static_cast<float>(count) / static_cast<float>(in_count);
+        if constexpr (s == kind::mean) {
+          for (std::size_t i = 0; i < count; ++i)
+            to[i] *= static_cast<float>(count) / static_cast<float>(in_count);
         }
       }
-    } else if constexpr (s == &ops::transpose || s == &ops::slice) {
+    } else if constexpr (s == kind::transpose || s == kind::slice) {
       using loops = copy_loops<Net, I>;
       constexpr std::size_t in_count = p.values[first].count;
       for (std::size_t r = 0; r < rows; ++r) {
         std::array<extent, loops::size> at{};
-        for (std::size_t i = 0; i < count; ++i) y[r * count + i] = x[r * in_count + loops::advance(at)];
+        for (std::size_t i = 0; i < count; ++i)
+          y[r * count + i] = x[r * in_count + loops::advance(at)];
       }
-    } else if constexpr (s == &ops::concat) {
+    } else if constexpr (s == kind::concat) {
       concatenate<Net, I>(m, y, rows);
     }
   }
-}
-
-// Copies the parts of a concat, each a run of floats within every outer index.
-template <auto Net, std::uint32_t I, std::uint32_t Part>
-GRAFT_FIXED_INLINE void concat_part(const memory& m, float* y, std::size_t rows) {
-  constexpr const auto& table = Net.table();
-  constexpr const table_op& op = table.ops[I];
-  using runs = concat_runs<Net, I, Part>;
-  const float* x = read<Net, table.operands[op.operands.first + Part]>(m);
-  for (std::size_t r = 0; r < rows * runs::outer; ++r) {
-    __builtin_memcpy(y + r * runs::out_run + runs::offset, x + r * runs::run, runs::run * sizeof(float));
-  }
-}
-template <auto Net, std::uint32_t I>
-GRAFT_FIXED_INLINE void concatenate(const memory& m, float* y, std::size_t rows) {
-  [&]<std::uint32_t... P>(std::integer_sequence<std::uint32_t, P...>) {
-    const int done[] = {(concat_part<Net, I, P>(m, y, rows), 0)...};
-    static_cast<void>(done);
-  }(std::make_integer_sequence<std::uint32_t, Net.table().ops[I].operands.count>{});
 }
 
 template <auto Net, std::uint32_t... I>
@@ -493,12 +513,15 @@ void prepare_all(const memory& m, std::integer_sequence<std::uint32_t, I...>) {
 // One block of rows.
 template <auto Net>
 void run(const memory& m, std::size_t rows) {
-  run_all<Net>(m, rows, std::make_integer_sequence<std::uint32_t, static_cast<std::uint32_t>(Net.op_count())>{});
+  run_all<Net>(
+      m, rows,
+      std::make_integer_sequence<std::uint32_t, static_cast<std::uint32_t>(Net.op_count())>{});
 }
 // What depends on variables alone.
 template <auto Net>
 void prepare(const memory& m) {
-  prepare_all<Net>(m, std::make_integer_sequence<std::uint32_t, static_cast<std::uint32_t>(Net.op_count())>{});
+  prepare_all<Net>(
+      m, std::make_integer_sequence<std::uint32_t, static_cast<std::uint32_t>(Net.op_count())>{});
 }
 
 #undef GRAFT_FIXED_INLINE

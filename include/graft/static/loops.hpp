@@ -68,7 +68,8 @@ struct binary_loops {
   static constexpr std::uint32_t a = table.operand(table.ops[I], 0);
   static constexpr std::uint32_t b = table.operand(table.ops[I], 1);
   static constexpr std::uint32_t out = table.ops[I].outputs.first;
-  static constexpr bool rows_a = p.values[a].has_rows, rows_b = p.values[b].has_rows, rows = p.values[out].has_rows;
+  static constexpr bool rows_a = p.values[a].has_rows, rows_b = p.values[b].has_rows,
+                        rows = p.values[out].has_rows;
   static constexpr extent row_a = rows_a ? static_cast<extent>(p.values[a].count) : 0;
   static constexpr extent row_b = rows_b ? static_cast<extent>(p.values[b].count) : 0;
   static constexpr std::size_t count = p.values[out].count;
@@ -84,7 +85,8 @@ struct binary_loops {
       p.values[a].count == count && p.values[b].count == count && rows_a == rows && rows_b == rows;
 };
 
-// Walks the input of a reduction (giving places in the result) or the result of a copy (giving places in the input).
+// Walks the input of a reduction (giving places in the result) or the result of a copy (giving
+// places in the input).
 template <auto Net, std::uint32_t I>
 struct copy_loops {
   struct walk {
@@ -101,9 +103,9 @@ struct copy_loops {
     dims in_strides(in.size(), 0);
     extent step_size = 1;
     for (std::size_t i = in.size(); i-- > 0; step_size *= in[i]) in_strides[i] = step_size;
-    walk w;
+    walk result;
     dims strides;
-    if (op.schema == &ops::transpose) {
+    if (p.ops[I].what == kind::transpose) {
       dims perm = t.integers_of(op, "perm");
       const auto rank = static_cast<extent>(t.shape_of(from).size());
       for (std::size_t i = 0; i < out.size(); ++i) {
@@ -111,17 +113,17 @@ struct copy_loops {
         if (axis < 0) axis += rank;
         strides.push_back(in_strides[static_cast<std::size_t>(axis - (rows ? 1 : 0))]);
       }
-      w.extents = fixed_dims(out);
-    } else if (op.schema == &ops::slice) {
+      result.extents = fixed_dims(out);
+    } else if (p.ops[I].what == kind::slice) {
       const dims axes = row_axes(t, from, rows, t.integers_of(op, "axes")).strides;
       const dims begin = t.integers_of(op, "begin"), steps = t.integers_of(op, "step");
       strides = in_strides;
       for (std::size_t i = 0; i < axes.size(); ++i) {
         const auto axis = static_cast<std::size_t>(axes[i]);
-        w.start += (begin[i] < 0 ? begin[i] + in[axis] : begin[i]) * in_strides[axis];
+        result.start += (begin[i] < 0 ? begin[i] + in[axis] : begin[i]) * in_strides[axis];
         if (i < steps.size()) strides[axis] = in_strides[axis] * steps[i];
       }
-      w.extents = fixed_dims(out);
+      result.extents = fixed_dims(out);
     } else {
       const dims axes = row_axes(t, from, rows, reduced_axes(t, op)).strides;
       strides = dims(in.size(), 0);
@@ -133,15 +135,16 @@ struct copy_loops {
         strides[i] = step_out;
         step_out *= in[i];
       }
-      w.extents = fixed_dims(in);
+      result.extents = fixed_dims(in);
     }
-    w.strides = fixed_dims(strides);
-    return w;
+    result.strides = fixed_dims(strides);
+    return result;
   }
   static constexpr walk w = make();
   static constexpr std::size_t size = w.extents.size + 1;
 
-  /// Returns the place of an index and moves the index on; the last element of `at` is the place itself.
+  /// Returns the place of an index and moves the index on; the last element of `at` is the place
+  /// itself.
   static constexpr std::size_t advance(std::array<extent, size>& at) {
     const extent place = w.start + at[size - 1];
     for (std::size_t i = size - 1; i-- > 0;) {
@@ -165,19 +168,19 @@ struct concat_runs {
     const bool rows = plan_of<Net>.values[op.outputs.first].has_rows;
     const auto axis = static_cast<std::size_t>(
         row_axes(t, t.operand(op, 0), rows, {t.integer_of(op, "axis")}).strides[0]);
-    sizes s;
+    sizes result;
     const dims part = row_dims(t, t.operand(op, Part), rows);
-    for (std::size_t i = 0; i < axis; ++i) s.outer *= static_cast<std::size_t>(part[i]);
+    for (std::size_t i = 0; i < axis; ++i) result.outer *= static_cast<std::size_t>(part[i]);
     std::size_t inner = 1;
     for (std::size_t i = axis + 1; i < part.size(); ++i) inner *= static_cast<std::size_t>(part[i]);
-    s.run = inner * static_cast<std::size_t>(part[axis]);
+    result.run = inner * static_cast<std::size_t>(part[axis]);
     const dims whole = row_dims(t, op.outputs.first, rows);
-    s.out_run = inner * static_cast<std::size_t>(whole[axis]);
+    result.out_run = inner * static_cast<std::size_t>(whole[axis]);
     for (std::uint32_t k = 0; k < Part; ++k) {
       const dims before = row_dims(t, t.operand(op, k), rows);
-      s.offset += inner * static_cast<std::size_t>(before[axis]);
+      result.offset += inner * static_cast<std::size_t>(before[axis]);
     }
-    return s;
+    return result;
   }
   static constexpr sizes s = make();
   static constexpr std::size_t outer = s.outer, run = s.run, out_run = s.out_run, offset = s.offset;
@@ -193,10 +196,11 @@ struct window_shape {
   };
   static constexpr numbers make() {
     const auto& t = Net.table();
+    const auto& p = plan_of<Net>;
     const table_op& op = t.ops[I];
     const dims in = t.shape_of(t.operand(op, 0)), out = t.shape_of(op.outputs.first);
     extent2d size{1, 1};
-    if (op.schema == &ops::conv2d) {
+    if (p.ops[I].what == kind::conv2d) {
       const dims w = t.shape_of(t.operand(op, 1));
       size = {w[2], w[3]};
     } else {
@@ -204,15 +208,25 @@ struct window_shape {
       size = {kernel[0], kernel[1]};
     }
     const window2d window = window2d::of(t.attributes_of(op.attributes), size);
-    return {in[1], in[2], in[3], out[1], out[2], out[3], size.height, size.width, t.integer_of(op, "groups", 1),
-            window, window.resolved(in[2], in[3])};
+    return {in[1],
+            in[2],
+            in[3],
+            out[1],
+            out[2],
+            out[3],
+            size.height,
+            size.width,
+            t.integer_of(op, "groups", 1),
+            window,
+            window.resolved(in[2], in[3])};
   }
   static constexpr numbers n = make();
   static constexpr extent in_c = n.in_c, in_h = n.in_h, in_w = n.in_w;
   static constexpr extent out_c = n.out_c, out_h = n.out_h, out_w = n.out_w;
   static constexpr extent k_h = n.k_h, k_w = n.k_w, groups = n.groups;
   static constexpr extent stride_h = n.window.stride.height, stride_w = n.window.stride.width;
-  static constexpr extent dilation_h = n.window.dilation.height, dilation_w = n.window.dilation.width;
+  static constexpr extent dilation_h = n.window.dilation.height,
+                          dilation_w = n.window.dilation.width;
   static constexpr extent pad_top = n.padding.top, pad_left = n.padding.left;
 };
 

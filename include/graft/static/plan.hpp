@@ -1,4 +1,5 @@
-// What the static executor decides at compile time: which ops run, when, and where every value lives.
+// What the static executor decides at compile time: which ops run, when, and where every value
+// lives.
 #pragma once
 
 #include "graft/dsl/network.hpp"
@@ -18,7 +19,8 @@ namespace graft::fixed {
 /// The network holds an operator that static_network cannot run, or cannot run row by row.
 template <text Operator>
 struct operator_not_supported;
-/// Every input and output of a static network is float32 and has the batch, dyn or named, as its first axis only.
+/// Every input and output of a static network is float32 and has the batch, dyn or named, as its
+/// first axis only.
 template <int Place>
 struct input_needs_a_batch_axis;
 
@@ -32,20 +34,100 @@ enum class place : std::uint8_t {
 
 inline constexpr std::uint32_t nothing = 0xffffffffu;
 
+/// The operators that static networks run.
+enum class kind : std::uint8_t {
+  other,
+  placeholder,
+  variable,
+  scalar,
+  reshape,
+  flatten,
+  expand_dims,
+  squeeze,
+  identity,
+  stop_gradient,
+  dropout,
+  relu,
+  tanh,
+  sigmoid,
+  leaky_relu,
+  elu,
+  softplus,
+  silu,
+  gelu,
+  neg,
+  abs,
+  square,
+  exp,
+  log,
+  sqrt,
+  reciprocal,
+  clip,
+  add,
+  sub,
+  mul,
+  div,
+  maximum,
+  minimum,
+  squared_difference,
+  sum,
+  mean,
+  max,
+  softmax,
+  log_softmax,
+  matmul,
+  transpose,
+  concat,
+  slice,
+  conv2d,
+  layer_norm,
+  batch_norm,
+  max_pool2d,
+  avg_pool2d,
+};
+
+/// Compares names, since addresses cannot always be compared in constant evaluation.
+constexpr kind kind_of(const operator_schema& schema) {
+  constexpr const char* names[] = {
+      ops::placeholder.name, ops::variable.name,    ops::scalar.name,
+      ops::reshape.name,     ops::flatten.name,     ops::expand_dims.name,
+      ops::squeeze.name,     ops::identity.name,    ops::stop_gradient.name,
+      ops::dropout.name,     ops::relu.name,        ops::tanh.name,
+      ops::sigmoid.name,     ops::leaky_relu.name,  ops::elu.name,
+      ops::softplus.name,    ops::silu.name,        ops::gelu.name,
+      ops::neg.name,         ops::abs.name,         ops::square.name,
+      ops::exp.name,         ops::log.name,         ops::sqrt.name,
+      ops::reciprocal.name,  ops::clip.name,        ops::add.name,
+      ops::sub.name,         ops::mul.name,         ops::div.name,
+      ops::maximum.name,     ops::minimum.name,     ops::squared_difference.name,
+      ops::sum.name,         ops::mean.name,        ops::max.name,
+      ops::softmax.name,     ops::log_softmax.name, ops::matmul.name,
+      ops::transpose.name,   ops::concat.name,      ops::slice.name,
+      ops::conv2d.name,      ops::layer_norm.name,  ops::batch_norm.name,
+      ops::max_pool2d.name,  ops::avg_pool2d.name,
+  };
+  const std::string_view name = schema.name;
+  for (std::size_t i = 0; i < std::size(names); ++i) {
+    if (name == names[i]) return static_cast<kind>(i + 1);
+  }
+  return kind::other;
+}
+
 /// One value. `count` is per row for values that have rows.
 struct value_plan {
   bool has_rows = false;
   place where = place::none;
   std::size_t count = 0;
-  std::size_t offset = 0;         ///< in floats; for inputs and outputs their number
-  std::uint32_t root = nothing;   ///< the value whose memory this one views, or itself
-  std::uint32_t last_use = 0;     ///< op; of roots
+  std::size_t offset = 0;        ///< in floats; for inputs and outputs their number
+  std::uint32_t root = nothing;  ///< the value whose memory this one views, or itself
+  std::uint32_t last_use = 0;    ///< op; of roots
 };
 
 /// How an op runs.
 struct op_plan {
-  bool runs = false;      ///< for every block of rows
-  bool prepares = false;  ///< once after loading: nothing in it depends on an input
+  kind what = kind::other;
+  bool runs = false;               ///< for every block of rows
+  bool prepares = false;           ///< once after loading: nothing in it depends on an input
   std::uint32_t bias = nothing;    ///< matmul: value added to every row of the result
   bool relu = false;               ///< matmul: negative results become 0
   std::uint32_t result = nothing;  ///< value that the op writes, after what was merged into it
@@ -56,36 +138,32 @@ template <std::size_t Ops, std::size_t Values>
 struct plan {
   std::array<op_plan, Ops> ops{};
   std::array<value_plan, Values> values{};
-  std::size_t persistent = 0;      ///< floats
-  std::size_t scratch_per_row = 0; ///< floats
+  std::size_t persistent = 0;           ///< floats
+  std::size_t scratch_per_row = 0;      ///< floats
   std::uint32_t unsupported = nothing;  ///< an op
-  std::size_t rows = 1;            ///< of a block
+  std::size_t rows = 1;                 ///< of a block
 };
 
 inline constexpr std::size_t lanes = 8;  // of the widest vectors; matrices are packed to a multiple
 constexpr std::size_t padded(std::size_t n) { return (n + lanes - 1) / lanes * lanes; }
 
 /// True for operators whose result has the elements of their first operand.
-constexpr bool is_view(const operator_schema* s) {
-  return s == &ops::reshape || s == &ops::flatten || s == &ops::expand_dims || s == &ops::squeeze ||
-         s == &ops::identity || s == &ops::stop_gradient || s == &ops::dropout;
+constexpr bool is_view(kind s) {
+  return s == kind::reshape || s == kind::flatten || s == kind::expand_dims || s == kind::squeeze ||
+         s == kind::identity || s == kind::stop_gradient || s == kind::dropout;
 }
-constexpr bool is_unary(const operator_schema* s) {
-  return s == &ops::relu || s == &ops::tanh || s == &ops::sigmoid || s == &ops::leaky_relu ||
-         s == &ops::elu || s == &ops::softplus || s == &ops::silu || s == &ops::gelu || s == &ops::neg ||
-         s == &ops::abs || s == &ops::square || s == &ops::exp || s == &ops::log || s == &ops::sqrt ||
-         s == &ops::reciprocal || s == &ops::clip;
+constexpr bool is_unary(kind s) {
+  return s == kind::relu || s == kind::tanh || s == kind::sigmoid || s == kind::leaky_relu ||
+         s == kind::elu || s == kind::softplus || s == kind::silu || s == kind::gelu ||
+         s == kind::neg || s == kind::abs || s == kind::square || s == kind::exp ||
+         s == kind::log || s == kind::sqrt || s == kind::reciprocal || s == kind::clip;
 }
-constexpr bool is_binary(const operator_schema* s) {
-  return s == &ops::add || s == &ops::sub || s == &ops::mul || s == &ops::div || s == &ops::maximum ||
-         s == &ops::minimum || s == &ops::squared_difference;
+constexpr bool is_binary(kind s) {
+  return s == kind::add || s == kind::sub || s == kind::mul || s == kind::div ||
+         s == kind::maximum || s == kind::minimum || s == kind::squared_difference;
 }
-constexpr bool is_reduction(const operator_schema* s) {
-  return s == &ops::sum || s == &ops::mean || s == &ops::max;
-}
-constexpr bool is_softmax(const operator_schema* s) {
-  return s == &ops::softmax || s == &ops::log_softmax;
-}
+constexpr bool is_reduction(kind s) { return s == kind::sum || s == kind::mean || s == kind::max; }
+constexpr bool is_softmax(kind s) { return s == kind::softmax || s == kind::log_softmax; }
 
 /// The extents of a value within one row: without the batch axis, where it has one.
 template <class Table>
@@ -94,7 +172,8 @@ constexpr dims row_dims(const Table& t, std::uint32_t value, bool has_rows) {
   return has_rows ? dims(all.begin() + 1, all.end()) : all;
 }
 
-/// Strides of an operand over the row extents of a result it broadcasts to, and `fits` = false where it cannot row by row.
+/// Strides of an operand over the row extents of a result it broadcasts to, and `fits` = false
+/// where it cannot row by row.
 struct broadcast_plan {
   bool fits = true;
   dims strides;
@@ -119,9 +198,11 @@ constexpr broadcast_plan broadcast_strides(const Table& t, std::uint32_t from, b
   return result;
 }
 
-/// Axes of a reduction or other op as places within a row; `fits` = false where the batch axis is among them.
+/// Axes of a reduction or other op as places within a row; `fits` = false where the batch axis is
+/// among them.
 template <class Table>
-constexpr broadcast_plan row_axes(const Table& t, std::uint32_t value, bool has_rows, const dims& axes) {
+constexpr broadcast_plan row_axes(const Table& t, std::uint32_t value, bool has_rows,
+                                  const dims& axes) {
   broadcast_plan result;
   const std::size_t rank = t.shape_of(value).size();
   for (const extent a : axes) {
@@ -135,8 +216,9 @@ constexpr broadcast_plan row_axes(const Table& t, std::uint32_t value, bool has_
 template <class Table>
 constexpr dims reduced_axes(const Table& t, const table_op& op) {
   dims axes = t.integers_of(op, "axes");
-  if (t.find_attribute(op, "axes") == nullptr) {
-    for (std::size_t i = 0; i < t.shape_of(t.operand(op, 0)).size(); ++i) axes.push_back(static_cast<extent>(i));
+  if (t.find_attribute(op, "axes") == t.not_found) {
+    for (std::size_t i = 0; i < t.shape_of(t.operand(op, 0)).size(); ++i)
+      axes.push_back(static_cast<extent>(i));
   }
   return axes;
 }
@@ -151,6 +233,7 @@ class planner {
   constexpr explicit planner(const Table& t) : t_(t) {}
 
   constexpr plan_type make() {
+    for (std::size_t i = 0; i < op_count; ++i) p_.ops[i].what = kind_of(*t_.ops[i].schema);
     find_needed();
     for (std::uint32_t i = 0; i < op_count && p_.unsupported == nothing; ++i) {
       if (needed_[i]) classify(i);
@@ -164,11 +247,17 @@ class planner {
   }
 
  private:
+  constexpr kind what(const table_op& op) const {
+    return p_.ops[t_.values[op.outputs.first].op].what;
+  }
   constexpr std::uint32_t operands_needed(const table_op& op) const {
-    return op.schema == &ops::dropout ? 1 : op.operands.count;
+    return what(op) == kind::dropout ? 1 : op.operands.count;
   }
   constexpr void find_needed() {
-    for (const std::uint32_t v : t_.outputs) needed_[t_.values[v].op] = true;
+    for (const std::uint32_t v : t_.outputs) {
+      needed_[t_.values[v].op] = true;
+      if (t_.values[v].output != 0) refuse(t_.values[v].op);
+    }
     for (std::size_t i = op_count; i-- > 0;) {
       if (!needed_[i]) continue;
       for (std::uint32_t k = 0; k < operands_needed(t_.ops[i]); ++k) {
@@ -180,35 +269,38 @@ class planner {
   // Decides what an op's outputs are, and whether the op can run row by row.
   constexpr void classify(std::uint32_t i) {
     const table_op& op = t_.ops[i];
-    bool rows = op.schema == &ops::placeholder;
+    bool rows = what(op) == kind::placeholder;
     for (std::uint32_t k = 0; k < operands_needed(op); ++k) {
       rows = rows || p_.values[t_.operand(op, k)].has_rows;
     }
-    const std::uint32_t out = op.outputs.first;
-    for (std::uint32_t k = 0; k < op.outputs.count; ++k) {
-      value_plan& v = p_.values[out + k];
-      v.has_rows = rows;
-      v.root = out + k;
-      const dims all = t_.shape_of(out + k);
-      if (!t_.values[out + k].ranked || (rows && (all.empty() || all[0] >= 0))) return refuse(i);
-      const dims inner = row_dims(t_, out + k, rows);
-      if (!all_known(inner)) return refuse(i);
-      v.count = static_cast<std::size_t>(element_count(inner));
+    // Only first outputs are computed: batch norm's statistics and the places of a pool's maxima
+    // are not.
+    for (std::uint32_t k = 0; k < operands_needed(op); ++k) {
+      if (t_.values[t_.operand(op, k)].output != 0) return refuse(t_.values[t_.operand(op, k)].op);
     }
+    const std::uint32_t out = op.outputs.first;
+    value_plan& v = p_.values[out];
+    v.has_rows = rows;
+    v.root = out;
+    const dims all = t_.shape_of(out);
+    if (!t_.values[out].ranked || (rows && (all.empty() || all[0] >= 0))) return refuse(i);
+    const dims inner = row_dims(t_, out, rows);
+    if (!all_known(inner)) return refuse(i);
+    v.count = static_cast<std::size_t>(element_count(inner));
     if (t_.values[out].type != dtype::float32) return refuse(i);
     p_.ops[i].result = out;
-    if (op.schema == &ops::placeholder) {
+    if (what(op) == kind::placeholder) {
       p_.values[out].where = place::input;
       for (std::size_t k = 0; k < t_.inputs.size(); ++k) {
         if (t_.inputs[k] == out) p_.values[out].offset = k;
       }
       return;
     }
-    if (op.schema == &ops::variable) {
+    if (what(op) == kind::variable) {
       p_.values[out].where = place::persistent;
       return;
     }
-    if (is_view(op.schema)) {
+    if (is_view(what(op))) {
       p_.values[out].root = p_.values[t_.operand(op, 0)].root;
       return;
     }
@@ -235,18 +327,19 @@ class planner {
   }
 
   constexpr bool supported(const table_op& op, bool rows) const {
-    const operator_schema* s = op.schema;
-    if (s == &ops::scalar || is_unary(s)) return true;
+    const kind s = what(op);
+    if (s == kind::scalar || is_unary(s)) return true;
     if (is_binary(s)) {
       for (std::uint32_t k = 0; k < 2; ++k) {
-        if (!broadcast_strides(t_, t_.operand(op, k), has_rows(op, k), op.outputs.first, rows).fits) {
+        if (!broadcast_strides(t_, t_.operand(op, k), has_rows(op, k), op.outputs.first, rows)
+                 .fits) {
           return false;
         }
       }
       return true;
     }
     const std::size_t rank = t_.shape_of(t_.operand(op, 0)).size();
-    if (s == &ops::matmul) {
+    if (s == kind::matmul) {
       return only_first_has_rows(op) && t_.integer_of(op, "transpose_a") == 0 &&
              t_.shape_of(t_.operand(op, 1)).size() == 2;
     }
@@ -255,17 +348,19 @@ class planner {
       return (axis == -1 || axis + 1 == static_cast<extent>(rank)) && rank > (rows ? 1u : 0u);
     }
     if (is_reduction(s)) return row_axes(t_, t_.operand(op, 0), rows, reduced_axes(t_, op)).fits;
-    if (s == &ops::transpose) {
+    if (s == kind::transpose) {
       const dims perm = t_.integers_of(op, "perm");
       return !rows || (!perm.empty() && (perm[0] == 0 || perm[0] == -static_cast<extent>(rank)));
     }
-    if (s == &ops::concat) {
+    if (s == kind::concat) {
       return all_operands_have(op, rows) &&
              row_axes(t_, t_.operand(op, 0), rows, {t_.integer_of(op, "axis")}).fits;
     }
-    if (s == &ops::slice) return row_axes(t_, t_.operand(op, 0), rows, t_.integers_of(op, "axes")).fits;
-    if (s == &ops::conv2d || s == &ops::layer_norm || s == &ops::batch_norm) return only_first_has_rows(op);
-    return s == &ops::max_pool2d || s == &ops::avg_pool2d ? rows : false;
+    if (s == kind::slice)
+      return row_axes(t_, t_.operand(op, 0), rows, t_.integers_of(op, "axes")).fits;
+    if (s == kind::conv2d || s == kind::layer_norm || s == kind::batch_norm)
+      return only_first_has_rows(op);
+    return s == kind::max_pool2d || s == kind::avg_pool2d ? rows : false;
   }
 
   constexpr std::uint32_t use_count(std::uint32_t value) const {
@@ -294,20 +389,21 @@ class planner {
   constexpr void merge() {
     for (std::uint32_t i = 0; i < op_count; ++i) {
       op_plan& op = p_.ops[i];
-      if (!op.runs || t_.ops[i].schema != &ops::matmul) continue;
+      if (!op.runs || p_.ops[i].what != kind::matmul) continue;
       std::uint32_t next = only_user(op.result, i);
-      if (next != nothing && t_.ops[next].schema == &ops::add) {
+      if (next != nothing && p_.ops[next].what == kind::add) {
         const std::uint32_t a = t_.operand(t_.ops[next], 0), b = t_.operand(t_.ops[next], 1);
         const std::uint32_t other = a == op.result ? b : a;
         const dims bias = t_.shape_of(other);
-        if (!p_.values[other].has_rows && bias.size() == 1 && bias[0] == t_.shape_of(op.result).back() &&
+        if (!p_.values[other].has_rows && bias.size() == 1 &&
+            bias[0] == t_.shape_of(op.result).back() &&
             p_.values[p_.values[other].root].where == place::persistent) {
           op.bias = other;
           take_over(op, next);
           next = only_user(op.result, next);
         }
       }
-      if (next != nothing && t_.ops[next].schema == &ops::relu) {
+      if (next != nothing && p_.ops[next].what == kind::relu) {
         op.relu = true;
         take_over(op, next);
       }
@@ -349,17 +445,13 @@ class planner {
     small_vector<std::uint32_t, 16> alive;
     for (std::uint32_t i = 0; i < op_count; ++i) {
       if (!p_.ops[i].runs) continue;
-      if (t_.ops[i].schema == &ops::matmul) {
-        const dims w = t_.shape_of(t_.operand(t_.ops[i], 1));
+      if (p_.ops[i].what == kind::matmul) {
         p_.ops[i].packed = p_.persistent;
         p_.persistent += static_cast<std::size_t>(t_.shape_of(t_.operand(t_.ops[i], 0)).back()) *
                          padded(static_cast<std::size_t>(t_.shape_of(p_.ops[i].result).back()));
-        static_cast<void>(w);
       }
-      for (std::uint32_t k = 0; k < written(i); ++k) {
-        value_plan& value = p_.values[k == 0 ? p_.ops[i].result : t_.ops[i].outputs.first + k];
-        if (value.where == place::scratch) give_room(value, k == 0 ? p_.ops[i].result : t_.ops[i].outputs.first + k, alive);
-      }
+      value_plan& value = p_.values[p_.ops[i].result];
+      if (value.where == place::scratch) give_room(value, p_.ops[i].result, alive);
       for (std::size_t k = alive.size(); k-- > 0;) {
         if (p_.values[alive[k]].last_use <= i) alive.erase(k);
       }
@@ -367,9 +459,8 @@ class planner {
     const std::size_t fitting = p_.scratch_per_row == 0 ? 16 : 8192 / p_.scratch_per_row;
     p_.rows = fitting >= 16 ? 16 : fitting >= 4 ? fitting / 4 * 4 : 1;
   }
-  // Statistics of batch norm and indices of pools are never written.
-  constexpr std::uint32_t written(std::uint32_t) const { return 1; }
-  constexpr void give_room(value_plan& value, std::uint32_t id, small_vector<std::uint32_t, 16>& alive) {
+  constexpr void give_room(value_plan& value, std::uint32_t id,
+                           small_vector<std::uint32_t, 16>& alive) {
     std::size_t at = 0;
     for (bool moved = true; moved;) {
       moved = false;
@@ -383,7 +474,8 @@ class planner {
     }
     value.offset = at;
     alive.push_back(id);
-    if (at + padded(value.count) > p_.scratch_per_row) p_.scratch_per_row = at + padded(value.count);
+    if (at + padded(value.count) > p_.scratch_per_row)
+      p_.scratch_per_row = at + padded(value.count);
   }
 
   const Table& t_;
@@ -393,6 +485,7 @@ class planner {
 
 /// The plan of a network, a constant of its type.
 template <auto Net>
-inline constexpr auto plan_of = planner<std::remove_cvref_t<decltype(Net.table())>>(Net.table()).make();
+inline constexpr auto plan_of =
+    planner<std::remove_cvref_t<decltype(Net.table())>>(Net.table()).make();
 
 }  // namespace graft::fixed

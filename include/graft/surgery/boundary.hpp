@@ -20,7 +20,8 @@ struct output_list {
   std::vector<graph_reference> tensors;
 };
 
-/// Names the inputs of a region: handles, or tuples, arrays, vectors, optionals and mirrored structs of handles.
+/// Names the inputs of a region: handles, or tuples, arrays, vectors, optionals and mirrored
+/// structs of handles.
 template <class... Handles>
 input_list inputs(const Handles&... handles) {
   input_list list;
@@ -51,13 +52,15 @@ enum class boundary_fault : std::uint8_t {
 struct boundary_finding {
   boundary_fault fault = boundary_fault::uncut_source;
   tensor_id tensor;  ///< the source, or the input
-  /// uncut_source: from an output down to the source; reentry: from the input down to an op of the region;
-  /// input_not_reached: the nearest tensor that is reached, if one was found. Else empty.
+  /// uncut_source: from an output down to the source; reentry: from the input down to an op of the
+  /// region; input_not_reached: the nearest tensor that is reached, if one was found. Else empty.
+  /// An op without outputs stands as its output 0.
   std::vector<tensor_id> path;
   std::string text;  ///< one clause: "output 'logits' <- 'mul' <- placeholder 'mask'"
 };
 
-/// Everything that is wrong with a boundary, worst first, then in the order of ids: never in the order of addresses.
+/// Everything that is wrong with a boundary, worst first, then in the order of ids: never in the
+/// order of addresses.
 struct boundary_problem {
   std::vector<boundary_finding> findings;
   error_parts parts;  ///< the sentence that boundary_error carries
@@ -71,8 +74,8 @@ struct boundary_problem {
 template <class Value, class Problem>
 class result {
  public:
-  result(Value value) : content_(std::in_place_index<0>, std::move(value)) {}          // NOLINT: either
-  result(Problem problem) : content_(std::in_place_index<1>, std::move(problem)) {}    // NOLINT: or
+  result(Value value) : content_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: either
+  result(Problem problem) : content_(std::in_place_index<1>, std::move(problem)) {}  // NOLINT: or
 
   [[nodiscard]] bool has_value() const { return content_.index() == 0; }
   explicit operator bool() const { return has_value(); }

@@ -17,8 +17,8 @@ struct clone_data;
 /// What became of one variable.
 struct variable_image {
   variable_id source;
-  /// In the clone's graph. Not valid for frozen variables and for those that only these need; the source itself where
-  /// only a shared variable's initial value or update needs it.
+  /// In the clone's graph. Not valid for frozen variables and for those that only these need; the
+  /// source itself where only a shared variable's initial value or update needs it.
   variable_id image;
   variable_policy policy = variable_policy::fresh;
 };
@@ -32,17 +32,19 @@ struct source_access {
 
 /// A copy of a region, as a map between the region and the copy.
 ///
-/// The map is total: every op, tensor and variable of the region has an image, boundary inputs included (what
-/// they were bound to). `copy(y)` keeps the static type of y and the structure of tuples, arrays, vectors and
-/// optionals; ids map to ids. What is shared is its own image. Only what belongs to frozen variables alone (their
-/// initial values and updates) has none.
+/// The map is total: every op, tensor and variable of the region has an image, boundary inputs
+/// included (what they were bound to). `copy(y)` keeps the static type of y and the structure of
+/// tuples, arrays, vectors and optionals; ids map to ids. What is shared is its own image. Only
+/// what belongs to frozen variables alone (their initial values and updates) has none.
 ///
-/// A clone is a value; copying it is cheap. It may outlive its graphs: then every use that needs one throws handle_error.
+/// A clone is a value; copying it is cheap. It may outlive its graphs: then every use that needs
+/// one throws handle_error.
 class Clone {
  public:
   explicit Clone(std::shared_ptr<const clone_data> data) : data_(std::move(data)) {}
 
-  /// The image of a handle, an op_id, a tensor_id, a variable_id, or a container of these. O(1) each.
+  /// The image of a handle, an op_id, a tensor_id, a variable_id, or a container of these. O(1)
+  /// each.
   /// @throws handle_error for what is not of the source graph, not in the region, or has no image
   template <class T>
   [[nodiscard]] auto operator()(const T& t) const {
@@ -62,10 +64,12 @@ class Clone {
       return image ? *image : leaf;
     });
   }
-  /// The way back: from the clone to the region. A tensor that several inputs were bound to leads to the first of them.
+  /// The way back: from the clone to the region. A tensor that several inputs were bound to leads
+  /// to the first of them.
   template <class T>
   [[nodiscard]] auto original(const T& t) const {
-    return detail::map_handles(t, [&](const auto& leaf) { return must(leaf, direction::backward); });
+    return detail::map_handles(t,
+                               [&](const auto& leaf) { return must(leaf, direction::backward); });
   }
   template <detail::leaf T>
   [[nodiscard]] std::optional<T> find_original(const T& t) const {
@@ -83,7 +87,8 @@ class Clone {
   /// Images of the region's inputs and outputs, in order.
   [[nodiscard]] std::vector<tensor_id> inputs() const;
   [[nodiscard]] std::vector<tensor_id> outputs() const;
-  /// The ops that were added: copies, placeholders of unbound inputs, constants of frozen variables; in the order of ids.
+  /// The ops that were added: copies, placeholders of unbound inputs, constants of frozen
+  /// variables; in the order of ids.
   [[nodiscard]] std::vector<op_id> nodes() const;
   /// The new variables (fresh and copied), in order of creation.
   [[nodiscard]] std::vector<variable_id> variables() const;
@@ -94,8 +99,9 @@ class Clone {
   /// Exactly the new variables that have no value yet by their policy: the fresh ones.
   [[nodiscard]] initializer_set initializer() const;
 
-  /// Checks that the map is one to one, that operands, types, ties and variables of the copy correspond to the
-  /// source's, and that no op of the clone reaches a variable of the source except as its policy allows.
+  /// Checks that the map is one to one, that operands, types, ties and variables of the copy
+  /// correspond to the source's, and that no op of the clone reaches a variable of the source
+  /// except as its policy allows.
   /// @throws graph_error that names the first fault; handle_error if a graph is gone
   /// Complexity: O(region)
   void check() const;
@@ -138,30 +144,36 @@ Clone clone_region(const Region& region, const clone_options& options);
 /// Copies a region.
 ///
 /// @param choices in any order; the last of a kind counts, bindings add up:
-///   - `bind(x, x2)`: what replaces inputs. Element type, rank and known extents must fit; types are worked out anew
-///     where a replacement knows more. Inputs that are not bound become placeholders of their name and type in the
-///     clone's scope (@see unbound)
-///   - `into("copy")`, `into(graph, "copy")`: where to; without it a scope "copy" of the same graph, under
+///   - `bind(x, x2)`: what replaces inputs. Element type, rank and known extents must fit; types
+///   are worked out anew
+///     where a replacement knows more. Inputs that are not bound become placeholders of their name
+///     and type in the clone's scope (@see unbound)
+///   - `into("copy")`, `into(graph, "copy")`: where to; without it a scope "copy" of the same
+///   graph, under
 ///     the current scope. The scope is made anew: its name gets a number if it is taken
-///   - `variables::fresh` (default), `copied`, `shared`, `frozen`, `variables::by(rule)`, `variables::by_scope(...)`
+///   - `variables::fresh` (default), `copied`, `shared`, `frozen`, `variables::by(rule)`,
+///   `variables::by_scope(...)`
 ///   - `trainable(false)`: for the new variables
 ///   - `mode::inference`, `mode::training`: for layers that differ between the two
 ///   - `from("actor")`, `names::exact`, `seeds::same`, `unbound::keep`, `coverage::affected`
 ///
-/// Scopes of the source are made again under the clone's scope, as paths from the deepest scope that holds all that is
-/// copied: what was "actor/dense/matmul" in a region within "actor" becomes "copy/dense/matmul".
+/// Scopes of the source are made again under the clone's scope, as paths from the deepest scope
+/// that holds all that is copied: what was "actor/dense/matmul" in a region within "actor" becomes
+/// "copy/dense/matmul".
 ///
-/// Variables keep role, type and trainable flag; `variable_info::origin` of a copy in the same graph names its source. Their initial values
-/// are copied with them, with random streams of their own. Updates that a layer declared are copied for fresh and
-/// copied variables, dropped for frozen ones, and stay the source's own where a variable is shared within one graph.
-/// Members of collections in the region have their copies added to the same collections. Control edges that leave or enter
-/// the region are dropped.
+/// Variables keep role, type and trainable flag; `variable_info::origin` of a copy in the same
+/// graph names its source. Their initial values are copied with them, with random streams of their
+/// own. Updates that a layer declared are copied for fresh and copied variables, dropped for frozen
+/// ones, and stay the source's own where a variable is shared within one graph. Members of
+/// collections in the region have their copies added to the same collections. Control edges that
+/// leave or enter the region are dropped.
 ///
-/// @throws boundary_error for a key that is no input or is bound twice; dtype_error, shape_error for a replacement that does not
-/// fit; handle_error for foreign or stale handles; graph_error for a stale region; uninitialized_error where a
-/// value to copy or freeze is missing; name_error under names::exact; unsupported_error for nested graphs that cannot follow.
-/// Both graphs are then as before.
-/// Complexity: O(region), independent of the size of the graphs, but for collections, which are looked through
+/// @throws boundary_error for a key that is no input or is bound twice; dtype_error, shape_error
+/// for a replacement that does not fit; handle_error for foreign or stale handles; graph_error for
+/// a stale region; uninitialized_error where a value to copy or freeze is missing; name_error under
+/// names::exact; unsupported_error for nested graphs that cannot follow. Both graphs are then as
+/// before. Complexity: O(region), independent of the size of the graphs, but for collections, which
+/// are looked through
 template <class... Choices>
 Clone clone(const Region& region, const Choices&... choices) {
   clone_options options;
@@ -169,8 +181,8 @@ Clone clone(const Region& region, const Choices&... choices) {
   return clone_region(region, options);
 }
 
-/// Gives the clone's fresh and copied variables the values that their sources have now; elements are copied when either is
-/// written. Shared and frozen variables are left alone.
+/// Gives the clone's fresh and copied variables the values that their sources have now; elements
+/// are copied when either is written. Shared and frozen variables are left alone.
 /// @throws uninitialized_error naming a source without a value; nothing has changed then
 void copy_values(const Clone& clone);
 
@@ -182,21 +194,24 @@ void swap_values(const Clone& clone);
 void reinitialize(const Clone& clone);
 
 /// Gives each target the value of its source: pairs (source, target) of one graph, all at once.
-/// @throws shape_error, dtype_error, uninitialized_error naming the first that does not fit; nothing has changed then
+/// @throws shape_error, dtype_error, uninitialized_error naming the first that does not fit;
+/// nothing has changed then
 void copy_variables(Graph& g, std::span<const std::pair<variable_id, variable_id>> source_target);
 
 namespace detail {
 graph_reference in_mode(const graph_reference& y, mode m);
 }
 
-/// The same network on the same variables and inputs in inference mode: dropout passes, batch norm uses its moving
-/// statistics.
+/// The same network on the same variables and inputs in inference mode: dropout passes, batch norm
+/// uses its moving statistics.
 ///
-/// Only ops that the mode changes and those that depend on them are added, under the scope "inference"; without such
-/// ops the result is the argument. Updates that layers declared stay with the original.
+/// Only ops that the mode changes and those that depend on them are added, under the scope
+/// "inference"; without such ops the result is the argument. Updates that layers declared stay with
+/// the original.
 template <graph_handle T>
 [[nodiscard]] T inference(const T& y) {
-  return T(tensor<Graph, T::type, typename T::shape_type>(detail::in_mode(y.ref(), mode::inference)));
+  return T(
+      tensor<Graph, T::type, typename T::shape_type>(detail::in_mode(y.ref(), mode::inference)));
 }
 
 }  // namespace graft

@@ -23,27 +23,31 @@ concept graph_handle = requires(const T& t) {
 
 /// How a container of handles is taken apart and put together again.
 ///
-/// A specialisation has `each(const T&, f)`, which calls f for every handle in order, and `map(const T&, f)`, which
-/// returns a container of the same structure with f(handle) in every handle's place. Specialise it for structs of your own:
-/// they may then be given to `inputs`, `outputs`, `bind` and to the map of a clone.
+/// A specialisation has `each(const T&, f)`, which calls f for every handle in order, and
+/// `map(const T&, f)`, which returns a container of the same structure with f(handle) in every
+/// handle's place. Specialise it for structs of your own: they may then be given to `inputs`,
+/// `outputs`, `bind` and to the map of a clone.
 template <class T>
 struct mirror;
 
 namespace detail {
 
 template <class T>
-concept mirrored = requires { sizeof(mirror<T>); };
+concept mirrored = requires {
+  sizeof(mirror<T>);
+};
 
 // What stands for itself rather than for what is inside it.
 template <class T>
 concept leaf = graph_handle<T> || std::same_as<T, op_id> || std::same_as<T, tensor_id> ||
-               std::same_as<T, variable_id>;
+    std::same_as<T, variable_id>;
 
 template <class T, class F>
 void each_handle(const T& value, F&& f) {
-  static_assert(leaf<T> || mirrored<T>,
-                "graft: expected handles of graph tensors, or tuples, arrays, vectors or optionals of them; "
-                "specialise graft::mirror for a struct of your own");
+  static_assert(
+      leaf<T> || mirrored<T>,
+      "graft: expected handles of graph tensors, or tuples, arrays, vectors or optionals of them; "
+      "specialise graft::mirror for a struct of your own");
   if constexpr (leaf<T>) {
     f(value);
   } else if constexpr (mirrored<T>) {
@@ -53,9 +57,10 @@ void each_handle(const T& value, F&& f) {
 
 template <class T, class F>
 auto map_handles(const T& value, F&& f) {
-  static_assert(leaf<T> || mirrored<T>,
-                "graft: expected handles or ids of a graph, or tuples, arrays, vectors or optionals of them; "
-                "specialise graft::mirror for a struct of your own");
+  static_assert(
+      leaf<T> || mirrored<T>,
+      "graft: expected handles or ids of a graph, or tuples, arrays, vectors or optionals of them; "
+      "specialise graft::mirror for a struct of your own");
   if constexpr (leaf<T>) {
     return f(value);
   } else if constexpr (mirrored<T>) {
@@ -76,7 +81,8 @@ struct mirror<std::tuple<Parts...>> {
     return std::apply(
         [&](const Parts&... parts) {
           // Braces, so that the parts are mapped from left to right.
-          return std::tuple<decltype(detail::map_handles(parts, f))...>{detail::map_handles(parts, f)...};
+          return std::tuple<decltype(detail::map_handles(parts, f))...>{
+              detail::map_handles(parts, f)...};
         },
         value);
   }
@@ -134,7 +140,8 @@ struct mirror<std::span<T, Extent>> {
   }
   template <class F>
   static auto map(std::span<T, Extent> value, F&& f) {
-    std::vector<decltype(detail::map_handles(std::declval<const std::remove_const_t<T>&>(), f))> result;
+    std::vector<decltype(detail::map_handles(std::declval<const std::remove_const_t<T>&>(), f))>
+        result;
     result.reserve(value.size());
     for (const T& part : value) result.push_back(detail::map_handles(part, f));
     return result;

@@ -19,16 +19,18 @@ struct variable_info;
 /// What a clone does with one variable of its source.
 enum class variable_policy : std::uint8_t { fresh, copied, shared, frozen };
 
-/// What a clone does with the variables of its source. One decision falls per variable, however often it is
-/// read: ties stay ties.
+/// What a clone does with the variables of its source. One decision falls per variable, however
+/// often it is read: ties stay ties.
 namespace variables {
 
-/// A new variable without a value, whose initial value is a copy of the source's with a random stream of its own.
+/// A new variable without a value, whose initial value is a copy of the source's with a random
+/// stream of its own.
 inline constexpr variable_policy fresh = variable_policy::fresh;
 /// As fresh, and it has the source's value at once; the elements are copied when either is written.
 /// The source must have a value.
 inline constexpr variable_policy copied = variable_policy::copied;
-/// The same variable; in another graph a variable with the same storage. Training either trains both.
+/// The same variable; in another graph a variable with the same storage. Training either trains
+/// both.
 inline constexpr variable_policy shared = variable_policy::shared;
 /// A constant with the value of now; never trained, never changed by the source's later updates.
 /// The source must have a value.
@@ -41,8 +43,8 @@ struct chosen_by {
 };
 
 /// A decision for each variable: `variables::by([](const variable_info& v) { return ...; })`.
-/// @param decide takes (const variable_info&) or (const Graph&, const variable_info&); asked once for each variable, in order
-/// of creation; what it throws leaves both graphs as they were
+/// @param decide takes (const variable_info&) or (const Graph&, const variable_info&); asked once
+/// for each variable, in order of creation; what it throws leaves both graphs as they were
 template <class Rule>
 chosen_by by(Rule decide) {
   if constexpr (std::is_invocable_r_v<variable_policy, Rule&, const Graph&, const variable_info&>) {
@@ -54,8 +56,9 @@ chosen_by by(Rule decide) {
   }
 }
 
-/// By scope, first match wins: `by_scope({{"encoder", shared}}, fresh)` shares what lies in the scope "encoder", at any
-/// depth, and makes the rest fresh. Scopes match by component, so "encoder" is not "encoder_1".
+/// By scope, first match wins: `by_scope({{"encoder", shared}}, fresh)` shares what lies in the
+/// scope "encoder", at any depth, and makes the rest fresh. Scopes match by component, so "encoder"
+/// is not "encoder_1".
 chosen_by by_scope(std::vector<std::pair<std::string, variable_policy>> scopes,
                    variable_policy otherwise);
 
@@ -80,11 +83,13 @@ enum class unbound : std::uint8_t {
 /// Which ops are copied.
 enum class coverage : std::uint8_t {
   whole,     ///< all
-  affected,  ///< those that bindings, variables or the mode change, and what depends on them; the rest is shared
+  affected,  ///< those that bindings, variables or the mode change, and what depends on them; the
+             ///< rest is shared
 };
 
 struct bindings {
-  std::vector<std::pair<graph_reference, graph_reference>> pairs;  ///< (input of the region, what replaces it)
+  std::vector<std::pair<graph_reference, graph_reference>>
+      pairs;  ///< (input of the region, what replaces it)
 };
 struct destination {
   Graph* graph = nullptr;  ///< nullptr: the source's
@@ -97,15 +102,15 @@ struct trainable_flag {
   bool value = true;
 };
 
-/// Where the clone's ops go: a new scope under the current one. "a/b" goes into a (made if need be) and makes b.
-/// An empty path puts them into the current scope itself.
+/// Where the clone's ops go: a new scope under the current one. "a/b" goes into a (made if need be)
+/// and makes b. An empty path puts them into the current scope itself.
 inline destination into(std::string_view scope) { return {nullptr, std::string(scope)}; }
 /// The same in another graph.
 inline destination into(Graph& graph, std::string_view scope = {}) {
   return {&graph, std::string(scope)};
 }
-/// The scope of the source that is not repeated in the clone's names; without it the deepest scope that holds all
-/// that is copied. @see clone
+/// The scope of the source that is not repeated in the clone's names; without it the deepest scope
+/// that holds all that is copied. @see clone
 inline source_scope from(std::string_view scope) { return {std::string(scope)}; }
 /// Whether an optimiser may train the new variables; without it as in the source.
 inline trainable_flag trainable(bool value) { return {value}; }
@@ -128,7 +133,8 @@ constexpr void check_binding() {
       return true;
     }();
     if constexpr (!fits) {
-      shape_mismatch<text("bind"), needs<typename From::shape_type>, got<typename To::shape_type>> error{};
+      shape_mismatch<text("bind"), needs<typename From::shape_type>, got<typename To::shape_type>>
+          error{};
       (void)error;
     }
   }
@@ -159,15 +165,21 @@ void bind_all(bindings& all, const From& from, const To& to, const Rest&... rest
 
 }  // namespace detail
 
-/// Replaces inputs: `bind(x, x2)`, `bind(x, x2, mask, mask2)`, `bind(std::tuple{x, mask}, std::tuple{x2, mask2})`.
+/// Replaces inputs: `bind(x, x2)`, `bind(x, x2, mask, mask2)`, `bind(std::tuple{x, mask},
+/// std::tuple{x2, mask2})`.
 ///
-/// All replacements happen at once: `bind(a, b, b, a)` swaps. What does not fit by its static type does not compile.
+/// All replacements happen at once: `bind(a, b, b, a)` swaps. What does not fit by its static type
+/// does not compile.
 /// @throws argument_error where containers hold different numbers of handles
-// Forwarding references make this a better match than std::bind, which argument-dependent lookup finds for containers.
+// Forwarding references make this a better match than std::bind, which argument-dependent lookup
+// finds for containers.
 template <class From, class To, class... Rest>
-  requires((graph_handle<std::remove_cvref_t<From>> || detail::mirrored<std::remove_cvref_t<From>>) &&
-           (graph_handle<std::remove_cvref_t<To>> || detail::mirrored<std::remove_cvref_t<To>>) &&
-           sizeof...(Rest) % 2 == 0)
+  requires(
+      (graph_handle<std::remove_cvref_t<From>> || detail::mirrored<std::remove_cvref_t<From>>)&&(
+          graph_handle<std::remove_cvref_t<To>> ||
+          detail::mirrored<std::remove_cvref_t<To>>)&&sizeof...(Rest) %
+          2 ==
+      0)
 bindings bind(From&& from, To&& to, Rest&&... rest) {
   bindings all;
   detail::bind_all(all, from, to, rest...);

@@ -1,4 +1,5 @@
-// Regions: what lies between some tensors of a graph and some others, cut out by following the data backwards.
+// Regions: what lies between some tensors of a graph and some others, cut out by following the data
+// backwards.
 #pragma once
 
 #include <memory>
@@ -18,10 +19,12 @@ enum class leaks : std::uint8_t {
 };
 /// What happens to inputs that no output depends on.
 enum class unused : std::uint8_t { error, allow };
-/// What happens where an input depends, outside the region, on an op of the region that itself depends on an input.
+/// What happens where an input depends, outside the region, on an op of the region that itself
+/// depends on an input.
 enum class reentry : std::uint8_t { error, allow };
 
-/// The options of extract(), which are given by their values in any order: `extract(in, out, leaks::lift)`.
+/// The options of extract(), which are given by their values in any order: `extract(in, out,
+/// leaks::lift)`.
 struct extract_options {
   leaks uncut = leaks::error;
   unused inputs = unused::error;
@@ -40,9 +43,11 @@ struct region_report {
     bool operator==(const exit&) const = default;
   };
   std::vector<tensor_id> unused_inputs;
-  /// Uses of inner tensors by ops outside: other heads, gradients, optimisers. A clone does not touch them.
+  /// Uses of inner tensors by ops outside: other heads, gradients, optimisers. A clone does not
+  /// touch them.
   std::vector<exit> side_exits;
-  /// Updates of the region's variables that no layer declared (an optimiser's): not part of the region.
+  /// Updates of the region's variables that no layer declared (an optimiser's): not part of the
+  /// region.
   std::vector<op_id> foreign_updates;
   std::vector<op_id> random;    ///< ops that draw from a stream
   std::vector<op_id> stateful;  ///< updates and ops with effects inside the region
@@ -52,16 +57,18 @@ struct region_report {
 
 struct region_data;
 
-/// A piece of a graph between inputs and outputs: the ops that the outputs depend on, followed backwards and stopped at
-/// the inputs.
+/// A piece of a graph between inputs and outputs: the ops that the outputs depend on, followed
+/// backwards and stopped at the inputs.
 ///
-/// A region is closed under variables: a variable that is read inside brings its initial value (and the variables
-/// that one reads) and the updates that its own layer declared, such as moving statistics, with what these depend
-/// on. Nothing else enters: losses, gradients and optimisers that hang on inner tensors are side exits. Ops with
-/// effects that an op of the region waits for by a control edge (assertions) belong to it.
+/// A region is closed under variables: a variable that is read inside brings its initial value (and
+/// the variables that one reads) and the updates that its own layer declared, such as moving
+/// statistics, with what these depend on. Nothing else enters: losses, gradients and optimisers
+/// that hang on inner tensors are side exits. Ops with effects that an op of the region waits for
+/// by a control edge (assertions) belong to it.
 ///
-/// A region is a value: copying it is cheap, and it may outlive its graph. Adding to the graph never
-/// invalidates it; taking back (Graph::transaction) or editing its own ops makes it stale, and then clone() refuses it.
+/// A region is a value: copying it is cheap, and it may outlive its graph. Adding to the graph
+/// never invalidates it; taking back (Graph::transaction) or editing its own ops makes it stale,
+/// and then clone() refuses it.
 class Region {
  public:
   explicit Region(std::shared_ptr<const region_data> data) : data_(std::move(data)) {}
@@ -79,7 +86,7 @@ class Region {
   /// Outputs that are inputs too, in the order of the outputs.
   [[nodiscard]] const std::vector<tensor_id>& passthroughs() const;
 
-  [[nodiscard]] bool contains(op_id op) const;  ///< O(1)
+  [[nodiscard]] bool contains(op_id op) const;       ///< O(1)
   [[nodiscard]] bool contains(variable_id v) const;  ///< O(log variables)
 
   /// The graph it was cut from. @throws handle_error if the graph is gone
@@ -87,7 +94,8 @@ class Region {
   /// True where the graph is gone or an op of the region was removed or edited since.
   [[nodiscard]] bool stale() const;
 
-  /// Looks at the surroundings. Complexity: O(region + its uses + variables of the graph's other updates).
+  /// Looks at the surroundings. Complexity: O(region + its uses + variables of the graph's other
+  /// updates).
   /// @throws handle_error if the graph is gone, graph_error if the region is stale
   [[nodiscard]] region_report report() const;
 
@@ -98,7 +106,8 @@ class Region {
   std::shared_ptr<const region_data> data_;
 };
 
-/// A readable account of a region: sizes, inputs, outputs, variables, and what report() finds. Deterministic.
+/// A readable account of a region: sizes, inputs, outputs, variables, and what report() finds.
+/// Deterministic.
 std::string to_string(const Region& region);
 
 result<Region, boundary_problem> try_extract_region(const input_list& in, const output_list& out,
@@ -106,9 +115,10 @@ result<Region, boundary_problem> try_extract_region(const input_list& in, const 
 
 /// Cuts out what lies between inputs and outputs, or says what is wrong with them.
 ///
-/// An input that lies behind another one cuts the paths through it; where nothing else needs the outer one, that
-/// one is reported (unused::allow accepts it). An output that is an input passes through. An output that depends on
-/// no input is legal: its whole closure is in the region. Inputs cut tensors: other outputs of an input's op may lie inside.
+/// An input that lies behind another one cuts the paths through it; where nothing else needs the
+/// outer one, that one is reported (unused::allow accepts it). An output that is an input passes
+/// through. An output that depends on no input is legal: its whole closure is in the region. Inputs
+/// cut tensors: other outputs of an input's op may lie inside.
 /// @param options values of leaks, unused and reentry
 /// Complexity: O(region), independent of the size of the graph, and without recursion.
 template <class... Options>

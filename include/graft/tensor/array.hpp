@@ -17,11 +17,11 @@ namespace graft {
 /// A tensor's value: element type, extents, and elements in row-major order.
 ///
 /// Copying shares the storage; the first write to a copy makes it its own (copy on write), so that
-/// passing and snapshotting arrays costs no elements. Storage is aligned to 64 bytes. One array may be
-/// read from several threads at once; writing needs exclusive access, as for a std::vector.
+/// passing and snapshotting arrays costs no elements. Storage is aligned to 64 bytes. One array may
+/// be read from several threads at once; writing needs exclusive access, as for a std::vector.
 class Array {
-  // Counted by hand rather than by std::shared_ptr: whether storage has one owner must be asked with
-  // acquire order before it is written, which use_count() does not promise.
+  // Counted by hand rather than by std::shared_ptr: whether storage has one owner must be asked
+  // with acquire order before it is written, which use_count() does not promise.
   struct storage;
   class storage_ref {
    public:
@@ -118,7 +118,8 @@ class Array {
     check_type(dtype_of<T>);
     return {static_cast<T*>(mutable_data()), static_cast<std::size_t>(size_)};
   }
-  /// The single element. @throws shape_error unless size() == 1, dtype_error if T is not the element type
+  /// The single element. @throws shape_error unless size() == 1, dtype_error if T is not the
+  /// element type
   template <element T>
   [[nodiscard]] T item() const {
     check_single();

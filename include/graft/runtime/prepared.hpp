@@ -1,0 +1,65 @@
+// Calls that are bound once and run many times.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "graft/core/dims.hpp"
+#include "graft/core/dtype.hpp"
+
+namespace graft {
+
+/// A call bound once: its fetches, its feeds and their shapes, with memory of its own for both.
+///
+/// After the first run, running allocates nothing. One thread may use a prepared call at a time;
+/// several calls of one session may run at once.
+/// @code
+/// auto call = session.prepare(y, shaped(x, {32, 784}));
+/// std::copy(pixels.begin(), pixels.end(), call.input<float>(0).begin());
+/// call.run();
+/// use(call.output<float>(0));
+/// @endcode
+class prepared_call {
+ public:
+  prepared_call(prepared_call&&) noexcept;
+  prepared_call& operator=(prepared_call&&) noexcept;
+  ~prepared_call();
+
+  /// Runs the call. @throws what Session::run throws; variables and outputs are then as before, but
+  /// for outputs that were computed already
+  void run();
+
+  /// The elements of feed i, to be written before run(). They stay between runs.
+  /// @throws argument_error if there is no such feed, dtype_error if T is not its element type
+  template <element T>
+  [[nodiscard]] std::span<T> input(std::size_t i = 0) {
+    const memory m = input_memory(i, dtype_of<T>);
+    return {static_cast<T*>(m.data), m.size};
+  }
+  /// The elements of fetch i as the last run left them.
+  /// @throws argument_error if there is no such fetch, dtype_error if T is not its element type
+  template <element T>
+  [[nodiscard]] std::span<const T> output(std::size_t i = 0) const {
+    const memory m = output_memory(i, dtype_of<T>);
+    return {static_cast<const T*>(m.data), m.size};
+  }
+  [[nodiscard]] const dims& input_shape(std::size_t i = 0) const;
+  [[nodiscard]] const dims& output_shape(std::size_t i = 0) const;
+  [[nodiscard]] std::size_t input_count() const;
+  [[nodiscard]] std::size_t output_count() const;
+
+ private:
+  friend class Session;
+  struct state;
+  struct memory {
+    void* data;
+    std::size_t size;
+  };
+  explicit prepared_call(std::unique_ptr<state> s);
+  [[nodiscard]] memory input_memory(std::size_t i, dtype type);
+  [[nodiscard]] memory output_memory(std::size_t i, dtype type) const;
+
+  std::unique_ptr<state> state_;
+};
+
+}  // namespace graft

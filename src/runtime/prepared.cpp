@@ -1,0 +1,144 @@
+#include "graft/runtime/prepared.hpp"
+
+#include <cstring>
+
+#include "graft/core/error.hpp"
+
+#include "runtime/session_state.hpp"
+
+namespace graft {
+
+struct prepared_call::state {
+  std::shared_ptr<detail::session_state> session;
+  detail::fetch_list fetches;
+  std::vector<feed_item> inputs;
+
+  // What follows from the plan, made again where the graph was edited.
+  std::shared_ptr<detail::cached_plan> plan;
+  std::unique_ptr<detail::run_context> context;
+  std::vector<const void*> feeds;  // addresses in the plan's order
+  std::vector<Array> made;         // memory that steps write results to
+  std::vector<void*> addresses;    // of `made`
+  struct result {
+    const tensor_info* info = nullptr;
+    const void* data = nullptr;
+    Array kept;  // of a variable's value at the start of the run
+    std::uint32_t variable = no_id;
+  };
+  std::vector<result> results;
+
+  void bind(Graph& g);
+  void run();
+};
+
+void prepared_call::state::bind(Graph& g) {
+  const detail::session_call call = session->resolve(g, fetches, inputs);
+  const std::shared_ptr<detail::cached_plan> found = session->plan_for(g, call, inputs);
+  const detail::Plan& p = found->plan();
+  context = std::make_unique<detail::run_context>(p);
+  feeds.clear();
+  for (const auto& f : call.feeds) feeds.push_back(inputs[f.place].value.mutable_data());
+  made.clear();
+  addresses.clear();
+  for (const tensor_info& info : p.fetch_memory) {
+    made.push_back(Array(info.type, info.shape));
+    addresses.push_back(made.back().mutable_data());
+  }
+  results.clear();
+  for (const detail::plan_fetch& f : p.fetches) {
+    result r;
+    r.info = &p.values[f.value].info;
+    const detail::location& at = p.at(f.value);
+    switch (at.where) {
+      case detail::home::fetch:
+        r.data = addresses[at.index];
+        break;
+      case detail::home::feed:
+        r.data = feeds[at.index];
+        break;
+      case detail::home::constant:
+        r.data = p.constants[at.index].data();
+        break;
+      default:
+        r.kept = Array(r.info->type, r.info->shape);
+        r.data = r.kept.mutable_data();
+        r.variable = static_cast<std::uint32_t>(at.index);
+    }
+    results.push_back(std::move(r));
+  }
+  plan = found;
+}
+
+void prepared_call::state::run() {
+  Graph& g = session->graph();
+  if (!plan->holds(g)) bind(g);
+  const auto keep_variables = [&] {
+    for (result& r : results) {
+      if (r.variable == no_id || r.kept.bytes() == 0) continue;
+      const Array& value = context->cells[r.variable]->value;
+      std::memcpy(r.kept.mutable_data(), value.data(), r.kept.bytes());
+    }
+  };
+  detail::run_plan(plan->plan(), *context, g, session->arguments(feeds.data(), addresses.data()),
+                   keep_variables);
+}
+
+prepared_call::prepared_call(std::unique_ptr<state> s) : state_(std::move(s)) {}
+prepared_call::prepared_call(prepared_call&&) noexcept = default;
+prepared_call& prepared_call::operator=(prepared_call&&) noexcept = default;
+prepared_call::~prepared_call() = default;
+
+void prepared_call::run() { state_->run(); }
+
+prepared_call Session::prepare_list(const detail::fetch_list& list, std::vector<feed_item> inputs) {
+  auto s = std::make_unique<prepared_call::state>();
+  s->session = state_;
+  s->fetches = list;
+  s->inputs = std::move(inputs);
+  s->bind(state_->graph());
+  return prepared_call(std::move(s));
+}
+
+namespace {
+
+void check_place(std::size_t i, std::size_t count, const char* what) {
+  if (i < count) return;
+  throw argument_error(
+      {std::string(what) + " " + std::to_string(i) + " of a prepared call was asked for",
+       "it has " + std::to_string(count), "", "count from 0 in the order they were given in"});
+}
+void check_type(dtype type, dtype wanted, const char* what, std::size_t i) {
+  if (type == wanted) return;
+  throw dtype_error({std::string(what) + " " + std::to_string(i) +
+                         " of a prepared call was asked for as " + std::string(name_of(wanted)),
+                     "it is " + std::string(name_of(type)), "", "ask for its own element type"});
+}
+
+}  // namespace
+
+std::size_t prepared_call::input_count() const { return state_->inputs.size(); }
+std::size_t prepared_call::output_count() const { return state_->results.size(); }
+
+const dims& prepared_call::input_shape(std::size_t i) const {
+  check_place(i, input_count(), "input");
+  return state_->inputs[i].value.shape();
+}
+const dims& prepared_call::output_shape(std::size_t i) const {
+  check_place(i, output_count(), "output");
+  return state_->results[i].info->shape;
+}
+
+prepared_call::memory prepared_call::input_memory(std::size_t i, dtype type) {
+  check_place(i, input_count(), "input");
+  Array& value = state_->inputs[i].value;
+  check_type(value.type(), type, "input", i);
+  return {value.mutable_data(), static_cast<std::size_t>(value.size())};
+}
+prepared_call::memory prepared_call::output_memory(std::size_t i, dtype type) const {
+  check_place(i, output_count(), "output");
+  const state::result& r = state_->results[i];
+  check_type(r.info->type, type, "output", i);
+  return {const_cast<void*>(r.data), static_cast<std::size_t>(r.info->size)};
+}
+
+}  // namespace graft

@@ -1,0 +1,190 @@
+#include "runtime/run.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <shared_mutex>
+
+#include "graft/core/error.hpp"
+
+#include "graph/building.hpp"
+
+namespace graft::detail {
+namespace {
+
+constexpr std::align_val_t alignment{64};
+
+// Looks the variables up and puts their addresses into the pointers of the steps.
+void find_variables(const Plan& p, run_context& c, const Graph& g) {
+  for (std::size_t i = 0; i < p.variables.size(); ++i) {
+    variable_cell* cell = g.store().cell(p.variables[i].ids.front()).get();
+    if (p.variables[i].read && !cell->initialized) {
+      refuse_uninitialized(g, p.variables[i].ids.front());
+    }
+    c.cells[i] = cell;
+  }
+  for (const plan_patch& patch : p.variable_pointers) {
+    const Array& value = c.cells[patch.index]->value;
+    c.pointers[patch.pointer] = const_cast<void*>(value.data());
+  }
+}
+
+template <class T>
+std::ptrdiff_t first_bad(const void* data, std::int64_t n) {
+  const T* values = static_cast<const T*>(data);
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (!std::isfinite(values[i])) return i;
+  }
+  return -1;
+}
+// Place of the first element that is not finite, or -1.
+std::ptrdiff_t first_bad(const tensor_info& info, const void* data) {
+  if (info.type == dtype::float32) return first_bad<float>(data, info.size);
+  if (info.type == dtype::float64) return first_bad<double>(data, info.size);
+  return -1;
+}
+
+double element(const tensor_info& info, const void* data, std::ptrdiff_t i) {
+  return info.type == dtype::float32 ? static_cast<double>(static_cast<const float*>(data)[i])
+                                     : static_cast<const double*>(data)[i];
+}
+
+void check_finite(const Plan& p, const Graph& g, const plan_step& s, void* const* pointers) {
+  void* const* out = pointers + s.in.size();
+  for (std::size_t o = 0; o < s.out.size(); ++o) {
+    const tensor_info& info = p.values[s.out[o]].info;
+    const std::ptrdiff_t bad = first_bad(info, out[o]);
+    if (bad < 0) continue;
+    std::string found = "element " + std::to_string(bad) + " of " +
+                        to_string(value_type::of(info.type, info.shape)) + " is " +
+                        std::to_string(element(info, out[o], bad));
+    for (std::size_t k = 0; k < s.in.size(); ++k) {
+      if (s.in[k] == no_id || first_bad(p.values[s.in[k]].info, pointers[k]) < 0) continue;
+      found += "; its operand '" + g.path_of(g.operand(s.op, static_cast<std::uint32_t>(k))) +
+               "' was not finite already";
+      break;
+    }
+    const std::string line = where(g.line_of(s.op));
+    throw numeric_error({"'" + g.path_of(s.op) + "' was computed", found,
+                         g.path_of(s.op) + (line.empty() ? "" : ", declared at " + line),
+                         "look at its operands; no variable was changed"});
+  }
+}
+
+void run_steps(const Plan& p, run_context& c, const Graph& g, const run_arguments& a,
+               std::size_t first, std::size_t last) {
+  for (std::size_t i = first; i < last; ++i) {
+    const plan_step& s = p.steps[i];
+    void** pointers = c.pointers.data() + s.first_pointer;
+    s.kernel.run({pointers, pointers + s.in.size(), c.arena + s.scratch.index, a.parallel, a.seed});
+    if (p.check_numerics && s.op.valid()) check_finite(p, g, s, pointers);
+  }
+}
+
+const void* address_of(const Plan& p, const run_context& c, const run_arguments& a,
+                       std::uint32_t value) {
+  const location& at = p.at(value);
+  switch (at.where) {
+    case home::arena:
+      return c.arena + at.index;
+    case home::constant:
+      return p.constants[at.index].data();
+    case home::feed:
+      return a.feeds[at.index];
+    case home::fetch:
+      return a.fetches[at.index];
+    case home::variable:
+      return static_cast<const Array&>(c.cells[at.index]->value).data();
+    case home::none:
+      break;
+  }
+  return nullptr;
+}
+
+// Gives the variables that are to be written storage of their own: all that may fail comes before
+// the first write.
+void own_storage(const Plan& p, run_context& c, const Graph& g) {
+  for (const plan_commit& commit : p.commits) {
+    variable_cell& cell = *c.cells[commit.variable];
+    if (cell.initialized) {
+      (void)cell.value.mutable_data();
+    } else {
+      const value_type& type = g.variable_of(p.variables[commit.variable].ids.front()).type;
+      cell.value = Array::uninitialized(type.type, type.shape);
+    }
+  }
+}
+
+void commit(const Plan& p, run_context& c, Graph& g, const run_arguments& a) {
+  const std::unique_lock lock(g.store().mutex());
+  find_variables(p, c, g);
+  own_storage(p, c, g);
+  find_variables(p, c, g);  // those that shared their storage have moved
+  run_steps(p, c, g, a, p.first_update, p.steps.size());
+  for (const plan_commit& commit : p.commits) {
+    variable_cell& cell = *c.cells[commit.variable];
+    if (commit.from != no_id && cell.value.bytes() > 0) {
+      std::memcpy(cell.value.mutable_data(), address_of(p, c, a, commit.from), cell.value.bytes());
+    }
+    if (cell.initialized) continue;
+    cell.initialized = true;
+    g.store().touch();
+  }
+}
+
+}  // namespace
+
+run_context::run_context(const Plan& p) : cells(p.variables.size()) {
+  const std::size_t bytes = p.arena_bytes > 0 ? p.arena_bytes : 64;
+  pointers.reserve(p.pointers.size());
+  arena = static_cast<std::byte*>(::operator new(bytes, alignment, std::nothrow));
+  if (arena == nullptr) {
+    throw size_error({"a plan was to be run",
+                      "there is no memory for its " + std::to_string(bytes) + " bytes of results",
+                      "", "use smaller batches"});
+  }
+  for (const location& at : p.pointers) {
+    void* address = nullptr;
+    if (at.where == home::arena) address = arena + at.index;
+    if (at.where == home::constant) address = const_cast<void*>(p.constants[at.index].data());
+    pointers.push_back(address);
+  }
+}
+
+run_context::~run_context() { ::operator delete(arena, alignment); }
+
+void run_plan(const Plan& p, run_context& c, Graph& g, const run_arguments& a,
+              function_ref<void()> at_start) {
+  for (const plan_patch& patch : p.feed_pointers) {
+    c.pointers[patch.pointer] = const_cast<void*>(a.feeds[patch.index]);
+  }
+  for (const plan_patch& patch : p.fetch_pointers) {
+    c.pointers[patch.pointer] = a.fetches[patch.index];
+  }
+  // Runs that update follow one another, so what one has read is still so when it writes.
+  std::unique_lock<std::mutex> updating;
+  if (!p.commits.empty()) updating = std::unique_lock(g.store().update_mutex());
+  {
+    const std::shared_lock lock(g.store().mutex());
+    find_variables(p, c, g);
+    at_start();
+    run_steps(p, c, g, a, 0, p.first_update);
+  }
+  if (!p.commits.empty()) commit(p, c, g, a);
+}
+
+void refuse_uninitialized(const Graph& g, variable_id v) {
+  const variable_info& info = g.variable_of(v);
+  std::string found = "it has no value yet";
+  std::string hint = "run session.initialize() once after the last variable was made";
+  if (info.origin.valid()) {
+    if (g.contains(info.origin)) found += "; it is a copy of '" + g.path_of(info.origin) + "'";
+    hint = "run the clone's initializer: session.run(copy.initializer()), or session.initialize()";
+  }
+  const std::string line = where(g.line_of(info.read.op));
+  throw uninitialized_error({"variable '" + g.path_of(v) + "' was read", found,
+                             g.path_of(v) + (line.empty() ? "" : ", declared at " + line), hint});
+}
+
+}  // namespace graft::detail

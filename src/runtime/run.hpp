@@ -1,0 +1,42 @@
+// Running a plan.
+#pragma once
+
+#include <vector>
+
+#include "runtime/plan.hpp"
+
+namespace graft::detail {
+
+/// The memory that one run of a plan needs; used again by later runs, by one at a time.
+class run_context {
+ public:
+  /// @throws size_error if there is no memory
+  explicit run_context(const Plan& p);
+  ~run_context();
+  run_context(const run_context&) = delete;
+  run_context& operator=(const run_context&) = delete;
+
+  std::byte* arena = nullptr;
+  std::vector<void*> pointers;        // of all steps' operands and outputs
+  std::vector<variable_cell*> cells;  // of the plan's variables
+};
+
+/// What changes from run to run.
+struct run_arguments {
+  const void* const* feeds = nullptr;  ///< addresses, in the plan's order
+  void* const* fetches = nullptr;      ///< addresses for Plan::fetch_memory
+  parallel_runner& parallel;
+  std::uint64_t seed = 0;
+};
+
+/// Runs a plan: all reads under the store's shared lock, then all writes of variables under its
+/// exclusive one.
+/// @param at_start called when variables are readable and before any step
+/// @throws uninitialized_error, numeric_error and what kernels throw; no variable has changed then
+void run_plan(const Plan& p, run_context& c, Graph& g, const run_arguments& arguments,
+              function_ref<void()> at_start);
+
+/// Throws the sentence about a variable that is read before it has a value.
+[[noreturn]] void refuse_uninitialized(const Graph& g, variable_id v);
+
+}  // namespace graft::detail

@@ -1,0 +1,147 @@
+// Threads: the same bits for every number of them, and runs beside one another.
+#include <thread>
+
+#include "graft/ops/softmax.hpp"
+
+#include "../unit/session_fixture.hpp"
+#include "catch.hpp"
+
+using namespace session_test;
+
+namespace {
+
+// Large enough for every kernel to share its work.
+struct workload {
+  Graph g;
+  tensor<Graph, dtype::float32, shape<300, 257>> x = placeholder<float, shape<300, 257>>(g, "x");
+  tensor<Graph, dtype::float32, shape<257, 300>> w =
+      make_variable<float, shape<257, 300>>(g, "w", uniform(-1, 1));
+  any_tensor product = matmul(x, w);
+  any_tensor chain = tanh(product * 0.01f + 1.0f) * sigmoid(product);
+  any_tensor rows = sum(chain, dims{1}), columns = mean(chain, dims{0}), all = sum(chain);
+  any_tensor soft = softmax(chain);
+  update_group step = updates(g, assign(w, w - w * 0.125f));
+};
+
+Array input() {
+  Array a(dtype::float32, {300, 257});
+  auto values = a.mutable_span<float>();
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = static_cast<float>(i * 2654435761u % 1000) / 500 - 1;
+  return a;
+}
+
+}  // namespace
+
+TEST_CASE("results are the same bits for every number of threads") {
+  const Array fed = input();
+  std::vector<Array> first;
+  for (const int threads : {1, 2, 3, 4, 8}) {
+    workload work;
+    Session session(work.g, {.threads = threads, .seed = 4});
+    session.initialize();
+    std::vector<Array> found =
+        session.run({work.product, work.chain, work.rows, work.columns, work.all, work.soft},
+                    feed(work.x, fed));
+    session.run(work.step);
+    found.push_back(session.value(work.w));
+    if (first.empty()) first = found;
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      INFO(threads << " threads, result " << i);
+      REQUIRE(found[i].same_bits(first[i]));
+    }
+  }
+}
+
+TEST_CASE("runs of one session go beside one another") {
+  Graph g;
+  auto x = placeholder<float, shape<dyn, 4>>(g, "x");
+  auto w = make_variable<float, shape<4, 4>>(g, "w", ones());
+  auto y = relu(matmul(x, w)) + 1.0f;
+  Session session(g, {.threads = 2});
+  session.initialize();
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> all;
+  for (int t = 0; t < 4; ++t) {
+    all.emplace_back([&, t] {
+      for (int i = 0; i < 200; ++i) {
+        const std::int64_t n = 1 + (i + t) % 5;
+        const float v = static_cast<float>(t + i % 7);
+        const Array found = session.run(y, feed(x, Array::full<float>({n, 4}, v)));
+        if (!found.same_bits(Array::full<float>({n, 4}, 4 * v + 1))) ++wrong;
+      }
+    });
+  }
+  for (std::thread& t : all) t.join();
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("no update is lost and none is seen in part") {
+  Graph g;
+  constexpr std::int64_t n = 20000;
+  auto a = make_variable<float, shape<n>>(g, "a", zeros());
+  auto b = make_variable<float, shape<n>>(g, "b", zeros());
+  auto c = make_variable<float, shape<n>>(g, "c", zeros());
+  // a and b are written in place, c is computed apart and copied.
+  auto step = updates(g, assign(a, a + 1.0f), assign(b, b - 1.0f), assign(c, counted(c + 1.0f)));
+  auto sum = a + b;
+  Session session(g, {.threads = 1});
+  session.initialize();
+  constexpr int writers = 2, readers = 2, steps = 1500;
+  std::atomic<int> wrong{0}, ready{0}, writing{writers};
+  const auto wait_for_all = [&] {
+    ++ready;
+    while (ready < writers + readers) std::this_thread::yield();
+  };
+  std::vector<std::thread> all;
+  for (int t = 0; t < writers; ++t) {
+    all.emplace_back([&] {
+      wait_for_all();
+      for (int i = 0; i < steps; ++i) session.run(step);
+      --writing;
+    });
+  }
+  for (int t = 0; t < readers; ++t) {
+    all.emplace_back([&] {
+      const Array zero(dtype::float32, {n});
+      wait_for_all();
+      while (writing > 0) {
+        const auto [total, held] = session.run(std::tuple{sum, a});
+        if (!total.same_bits(zero)) ++wrong;
+        if (held.template at<float>({0}) != held.template at<float>({n - 1})) ++wrong;
+      }
+    });
+  }
+  for (std::thread& t : all) t.join();
+  CHECK(wrong == 0);
+  constexpr float count = writers * steps;
+  CHECK(session.value(a).same_bits(Array::full<float>({n}, count)));
+  CHECK(session.value(b).same_bits(Array::full<float>({n}, -count)));
+  CHECK(session.value(c).same_bits(Array::full<float>({n}, count)));
+}
+
+TEST_CASE("prepared calls of one session run beside one another") {
+  Graph g;
+  auto x = placeholder<float, shape<64>>(g, "x");
+  auto counter = make_variable<std::int64_t, shape<>>(g, "counter", zeros());
+  auto y = square(x) + 1.0f;
+  auto step = updates(g, assign(counter, counter + std::int64_t{1}));
+  Session session(g);
+  session.initialize();
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> all;
+  for (int t = 0; t < 4; ++t) {
+    all.emplace_back([&, t] {
+      prepared_call call = session.prepare(std::tuple{y, step}, x);
+      for (int i = 0; i < 100; ++i) {
+        const float v = static_cast<float>(t * 100 + i);
+        for (float& e : call.input<float>()) e = v;
+        call.run();
+        for (const float e : call.output<float>()) wrong += e != v * v + 1 ? 1 : 0;
+      }
+    });
+  }
+  for (std::thread& t : all) t.join();
+  CHECK(wrong == 0);
+  CHECK(session.value(counter).item<std::int64_t>() == 400);
+}

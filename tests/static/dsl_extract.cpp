@@ -1,0 +1,49 @@
+// Cutting compile-time networks.
+#include "graft/graft.hpp"
+
+using namespace graft;
+
+namespace {
+
+constexpr auto whole = net<[](auto x) {
+  const scope s(x, "encoder");
+  auto h = relu(dense<8>(batch_norm(dense<4>(x))), "hidden");
+  auto side = tanh(dense<3>(h));
+  return dense<2, "logits">(dropout(h, 0.5) + dense<8>(side));
+},
+                           in<float, shape<dyn, 5>, "x">>();
+
+constexpr auto head = extract<"encoder/hidden", "encoder/logits/add">(whole);
+static_assert(head.input_count() == 1);
+static_assert(head.input_shape() == dims{dyn, 8});
+static_assert(head.output_shape() == dims{dyn, 2});
+// Two dense layers, the stream of dropout, and the logits, under the names they had.
+static_assert(head.variable_count() == 7);
+static_assert(head.variable_name(0) == "encoder/dense_2/kernel");
+static_assert(head.variable_name(2) == "encoder/dropout/stream");
+static_assert(head.variable_name(3) == "encoder/dense_3/kernel");
+static_assert(head.variable_name(5) == "encoder/logits/kernel");
+static_assert(head.parameter_count() == 8 * 3 + 3 + 3 * 8 + 8 + 8 * 2 + 2);
+
+constexpr auto trunk = extract<"x", "encoder/hidden">(whole);
+static_assert(trunk.variable_count() == 2 + 4 + 2);
+static_assert(trunk.variable_name(2) == "encoder/batch_norm/scale");
+// The statistics' updates belong to them.
+static_assert([] {
+  std::size_t assigns = 0;
+  for (const table_op& op : trunk.table().ops)
+    assigns += std::string_view(op.schema->name) == "assign";
+  return assigns;
+}() == 2);
+static_assert(trunk.parameter_count() + head.parameter_count() == whole.parameter_count());
+
+// A part of a part.
+constexpr auto middle = extract<"encoder/dense/add", "encoder/batch_norm/batch_norm">(trunk);
+static_assert(middle.variable_count() == 4);
+static_assert(middle.op_count() == 1 + 4 + 1 + 2);
+
+// An op between the same tensors is nothing but the tensor.
+constexpr auto nothing = extract<"encoder/hidden", "encoder/hidden">(whole);
+static_assert(nothing.op_count() == 1 && nothing.variable_count() == 0);
+
+}  // namespace

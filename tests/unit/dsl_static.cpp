@@ -1,0 +1,256 @@
+// Static networks against sessions: the same numbers, for every operator, block size and
+// instruction set.
+#include <cmath>
+#include <cstdlib>
+#include <string>
+
+#include "graft/graft.hpp"
+#include "graft/static.hpp"
+
+#include "catch.hpp"
+
+using namespace graft;
+
+namespace {
+
+// Numbers in [-2, 2) that differ from place to place.
+std::vector<float> some_numbers(std::size_t n, unsigned seed) {
+  std::vector<float> numbers(n);
+  std::uint32_t state = seed * 2654435761u + 12345u;
+  for (float& x : numbers) {
+    state = state * 1664525u + 1013904223u;
+    x = static_cast<float>(state >> 8) / static_cast<float>(1u << 22) - 2.0f;
+  }
+  return numbers;
+}
+
+// Runs a network of one input and one output both ways.
+template <auto Net, extent... Extents>
+void compare() {
+  Graph g;
+  auto x = placeholder<float, shape<dyn, Extents...>>(g, "x");
+  any_tensor y = [&] {
+    const auto m = with_mode(g, mode::inference);
+    return lower(Net, g, x);
+  }();
+  Session session(g);
+  session.initialize();
+  // Statistics and biases that are not just 0 and 1.
+  unsigned seed = 1;
+  for (const variable_id v : g.variables()) {
+    const Array now = g.store().get(v);
+    if (now.type() != dtype::float32) continue;
+    std::vector<float> values = some_numbers(static_cast<std::size_t>(now.size()), ++seed);
+    for (float& value : values) value = std::fabs(value) * 0.25f;
+    g.store().set(v, Array::from<float>(now.shape(), values));
+  }
+  for (const char* isa : {"sse2", ""}) {
+    setenv("GRAFT_ISA", isa, 1);
+    static_network<Net> f;
+    unsetenv("GRAFT_ISA");
+    f.load(g);
+    for (const std::size_t batch : {0, 1, 2, 5, 16, 33}) {
+      const std::vector<float> in =
+          some_numbers(batch * f.input_size(), static_cast<unsigned>(batch) + 7);
+      std::vector<float> out(batch * f.output_size(), -77.0f);
+      f(in, out, batch);
+      const Array wanted =
+          session.run(y, feed(x, Array::from<float>({static_cast<extent>(batch), Extents...}, in)));
+      REQUIRE(static_cast<std::size_t>(wanted.size()) == out.size());
+      float largest = 1e-3f;
+      for (const float w : wanted.span<float>()) largest = std::max(largest, std::fabs(w));
+      for (std::size_t i = 0; i < out.size(); ++i) {
+        INFO("isa '" << isa << "' batch " << batch << " element " << i);
+        REQUIRE(std::fabs(out[i] - wanted.span<float>()[i]) <= 1e-5f * largest);
+      }
+    }
+  }
+}
+
+constexpr auto perceptron =
+    inference_net<[](auto x) { return (dense<64> >> relu >> dense<64> >> relu >> dense<2>)(x); },
+                  in<float, shape<dyn, 4>>>();
+constexpr auto odd_sizes = inference_net<[](auto x) {
+  return (dense<13> >> relu >> dense<1>.bias(false) >> dense<37> >> dense<9>)(x);
+},
+                                         in<float, shape<dyn, 7>>>();
+constexpr auto curves = inference_net<[](auto x) {
+  return tanh(x) + sigmoid(x) * silu(x) - gelu(x) / (softplus(x) + 0.5f) +
+         elu(leaky_relu(x, 0.1), 0.7);
+},
+                                      in<float, shape<dyn, 11>>>();
+constexpr auto powers = inference_net<[](auto x) {
+  return exp(x) + log(square(x) + 1.0f) + sqrt(abs(x)) + reciprocal(abs(x) + 2.0f) +
+         clip(-x, -0.5, 0.75);
+},
+                                      in<float, shape<dyn, 5>>>();
+constexpr auto comparisons = inference_net<[](auto x) {
+  return squared_difference(maximum(x, -x), minimum(x, square(x))) + maximum(x, 0.25f);
+},
+                                           in<float, shape<dyn, 9>>>();
+constexpr auto shares = inference_net<[](auto x) { return softmax(dense<10>(log_softmax(x))); },
+                                      in<float, shape<dyn, 6>>>();
+constexpr auto blocks = inference_net<[](auto x) {
+  return (repeat<3>(residual(dense<8> >> tanh)) >> layer_norm >> dropout(0.5))(x);
+},
+                                      in<float, shape<dyn, 8>>>();
+constexpr auto branches = inference_net<[](auto x) {
+  return (parallel(dense<3>, dense<5> >> softmax, relu()) >> concat<1>() >> dense<2>)(x);
+},
+                                        in<float, shape<dyn, 6>>>();
+constexpr auto images = inference_net<[](auto x) {
+  return (conv2d<6, conv{.kernel = {3, 3}, .padding = same}> >> batch_norm >> relu >>
+          max_pool2d() >> conv2d<4, conv{.kernel = {2, 3}, .stride = {2, 1}, .groups = 2}> >>
+          flatten >> dense<3>)(x);
+},
+                                      in<float, shape<dyn, 2, 9, 8>>>();
+constexpr auto windows = inference_net<[](auto x) {
+  return (
+      depthwise_conv2d<2, conv{.kernel = {3, 3}, .padding = {1, 0, 2, 1}, .dilation = {2, 1}}> >>
+      avg_pool2d<pool{.window = {3, 2}, .stride = {2, 2}, .padding = {1, 1, 1, 1}}>() >>
+      global_avg_pool2d())(x);
+},
+                                       in<float, shape<dyn, 3, 8, 9>>>();
+constexpr auto counted_padding = inference_net<[](auto x) {
+  return avg_pool2d<pool{.window = {3, 3}, .padding = {1, 1, 1, 1}, .count_padding = true}>(
+      max_pool2d<pool{.window = {3, 3}, .stride = {1, 1}, .padding = same}>(x));
+},
+                                               in<float, shape<dyn, 1, 5, 5>>>();
+constexpr auto axes_moved = inference_net<[](auto x) {
+  return transpose<0, 2, 3, 1>(x) * 2.0f + reshape<shape<dyn, 4, 5, 1>>(mean<axes<1>>(x));
+},
+                                          in<float, shape<dyn, 3, 4, 5>>>();
+constexpr auto parts = inference_net<[](auto x) {
+  return concat<2>(slice<along<2, 1, 3, 2>, along<1, -1, dyn, -1>>(x), slice<along<2, 0, 2>>(x));
+},
+                                     in<float, shape<dyn, 4, 6>>>();
+constexpr auto sums = inference_net<[](auto x) {
+  return sum<axes<1>>(x) + max<axes<-2>>(x) * reshape<shape<dyn, 1>>(mean<axes<1, 2>>(x + 1.0f));
+},
+                                    in<float, shape<dyn, 3, 5>>>();
+constexpr auto only_a_view =
+    inference_net<[](auto x) { return flatten(x); }, in<float, shape<dyn, 3, 5>>>();
+constexpr auto sequence_product =
+    inference_net<[](auto x) { return relu(dense<4>(x)); }, in<float, shape<dyn, 3, 5>>>();
+
+constexpr auto wider =
+    net<[](auto x) { return (dense<64> >> relu >> dense<64> >> relu >> dense<3>)(x); },
+        in<float, shape<dyn, 4>>>();
+
+}  // namespace
+
+TEST_CASE("static products and activations equal a session's", "[static]") {
+  compare<perceptron, 4>();
+  compare<odd_sizes, 7>();
+  compare<curves, 11>();
+  compare<powers, 5>();
+  compare<comparisons, 9>();
+  compare<shares, 6>();
+  compare<sequence_product, 3, 5>();
+}
+
+TEST_CASE("static blocks and branches equal a session's", "[static]") {
+  compare<blocks, 8>();
+  compare<branches, 6>();
+}
+
+TEST_CASE("static convolutions and pools equal a session's", "[static]") {
+  compare<images, 2, 9, 8>();
+  compare<windows, 3, 8, 9>();
+  compare<counted_padding, 1, 5, 5>();
+}
+
+TEST_CASE("static movements of elements equal a session's", "[static]") {
+  compare<axes_moved, 3, 4, 5>();
+  compare<parts, 4, 6>();
+  compare<sums, 3, 5>();
+  compare<only_a_view, 3, 5>();
+}
+
+TEST_CASE("a static network has several inputs and outputs, also the same twice", "[static]") {
+  constexpr auto n = net<[](auto a, auto b) {
+    auto h = a * b + a;
+    return std::tuple{h, reshape<shape<dyn, 3, 1>>(h), a, sum<axes<1>>(h)};
+  },
+                         in<float, shape<dyn, 3>>, in<float, shape<dyn, 3>>>();
+  static_network<n> f;
+  const std::vector<float> a{1, 2, 3, 4, 5, 6}, b{2, 2, 2, 3, 3, 3};
+  std::vector<float> h(6), view(6), same_as_a(6), total(2);
+  f.run({a, b}, {h, view, same_as_a, total}, 2);
+  CHECK(h == std::vector<float>{3, 6, 9, 16, 20, 24});
+  CHECK(view == h);
+  CHECK(same_as_a == a);
+  CHECK(total == std::vector<float>{18, 60});
+}
+
+TEST_CASE("special numbers pass through static networks", "[static]") {
+  constexpr auto n = net<[](auto x) { return concat<1>(relu(x), tanh(x), sigmoid(x), exp(x)); },
+                         in<float, shape<dyn, 5>>>();
+  static_network<n> f;
+  const float inf = std::numeric_limits<float>::infinity(),
+              nan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> x{inf, -inf, nan, -0.0f, 100.0f};
+  std::vector<float> y(20);
+  f(x, y, 1);
+  CHECK((y[0] == inf && y[1] == 0.0f && std::isnan(y[2]) && y[3] == 0.0f && y[4] == 100.0f));
+  CHECK((y[5] == 1.0f && y[6] == -1.0f && std::isnan(y[7]) && y[8] == 0.0f && y[9] == 1.0f));
+  CHECK((y[10] == 1.0f && y[11] == 0.0f && std::isnan(y[12]) && y[13] == 0.5f && y[14] == 1.0f));
+  CHECK((y[15] == inf && y[16] == 0.0f && std::isnan(y[17]) && y[18] == 1.0f && y[19] == inf));
+}
+
+TEST_CASE("static networks load clones by scope and refuse what does not fit", "[static]") {
+  Graph g;
+  auto x = placeholder<float, shape<dyn, 4>>(g, "x");
+  {
+    const scope s(g, "copy");
+    lower(perceptron, g, x);
+  }
+  static_network<perceptron> f;
+  std::vector<float> in(4, 1.0f), out(2);
+  CHECK_THROWS_AS(f(in, out, 1), uninitialized_error);
+  CHECK_THROWS_AS(f.load(g, "copy"), uninitialized_error);
+  Session session(g);
+  session.initialize();
+  CHECK_THROWS_AS(f.load(g), name_error);
+  f.load(g, "copy");
+  CHECK_NOTHROW(f(in, out, 1));
+  const std::vector<float> before = out;
+
+  CHECK_THROWS_AS(f(in, out, 2), shape_error);
+  CHECK_THROWS_AS(f(in, std::span(out).first(1), 1), shape_error);
+  CHECK_THROWS_AS(f(in, out, std::size_t{1} << 63), shape_error);
+  CHECK_THROWS_AS(f.set("dense/kernel", in), shape_error);
+  CHECK_THROWS_AS(f.set("nothing", in), name_error);
+  Graph other;
+  lower(wider, other, placeholder<float, shape<dyn, 4>>(other));
+  Session(other).initialize();
+  CHECK_THROWS_AS(f.load(other), shape_error);
+  f(in, out, 1);
+  CHECK(out == before);
+
+  f.set("dense_2/bias", std::vector<float>{100, 200});
+  f(in, out, 1);
+  CHECK(out[0] == Approx(before[0] + 100));
+  CHECK(out[1] == Approx(before[1] + 200));
+}
+
+TEST_CASE("parts of a static network load the values of the whole", "[static]") {
+  constexpr auto first = extract<"placeholder", "relu">(perceptron);
+  constexpr auto rest = extract<"relu", "dense_2/add">(perceptron);
+  Graph g;
+  auto x = placeholder<float, shape<dyn, 4>>(g, "x");
+  lower(perceptron, g, x);
+  Session(g).initialize();
+  static_network<perceptron> whole;
+  static_network<first> head;
+  static_network<rest> tail;
+  whole.load(g);
+  head.load(g);
+  tail.load(g);
+  const std::vector<float> values = some_numbers(3 * 4, 5);
+  std::vector<float> hidden(3 * 64), joined(3 * 2), all(3 * 2);
+  whole(values, all, 3);
+  head(values, hidden, 3);
+  tail(hidden, joined, 3);
+  CHECK(joined == all);
+}
