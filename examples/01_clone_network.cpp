@@ -16,7 +16,7 @@ namespace {
 template <tensor_like X>
 auto build_network(const X& images) {
   auto pixels = reshape<shape<dyn, 1, 8, 8>>(images);
-  auto features = relu(batch_norm(conv2d<16, conv{.kernel = {3, 3}, .padding = same}>(pixels)));
+  auto features = relu(batch_norm(conv2d<16, conv{.kernel = {3, 3}, .padding = same_padding}>(pixels)));
   auto pooled = flatten(max_pool2d<pool{.window = {2, 2}}>(features));
   auto mix = dense<64>.shared("mix");  // one layer, used twice: the clone must keep it one
   auto hidden = relu(mix(relu(dense<64, "entry">(pooled))));

@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <tuple>
 
 #include "io/file.hpp"
 
@@ -142,8 +143,8 @@ entry read_entry(const std::string& path, const std::string& name, const json& v
 
 // Entries in the order of their bytes, without holes, overlaps or bytes left over.
 void check_tiling(const std::string& path, std::vector<entry>& entries, std::size_t data_size) {
-  std::stable_sort(entries.begin(), entries.end(), [](const entry& a, const entry& b) {
-    return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
+  std::sort(entries.begin(), entries.end(), [](const entry& a, const entry& b) {
+    return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
   });
   std::size_t at = 0;
   for (const entry& e : entries) {

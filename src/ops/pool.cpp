@@ -261,7 +261,7 @@ struct pool_case {
 std::vector<pool_case> cases() {
   return {{{2, 3, 4, 6}, {}},
           {{1, 2, 5, 7}, {.window = {3, 2}, .stride = {2, 1}}},
-          {{2, 1, 5, 5}, {.window = {3, 3}, .stride = {2, 2}, .padding = same}},
+          {{2, 1, 5, 5}, {.window = {3, 3}, .stride = {2, 2}, .padding = same_padding}},
           {{1, 1, 4, 4}, {.window = {2, 2}, .padding = {1, 1, 1, 1}, .count_padding = true}},
           {{1, 1, 1, 1}, {.window = {1, 1}}},
           {{0, 3, 4, 4}, {}}};

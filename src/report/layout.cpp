@@ -1,6 +1,7 @@
 #include "report/layout.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace graft::report {
 namespace {
@@ -91,15 +92,16 @@ void assign_places(layout& l) {
     widest = std::max(widest, widths[k]);
   }
   for (std::size_t k = 0; k < layers.size(); ++k) {
-    std::vector<std::pair<double, std::size_t>> order;
+    // (wish, place in the layer, op): ops of equal wishes keep their order.
+    std::vector<std::tuple<double, std::size_t, std::size_t>> order;
     for (const std::size_t i : layers[k]) {
       order.emplace_back(wish(i) - (l.ops[i].variable ? 1e-3 : 0) +
-                             1e5 * static_cast<double>(l.ops[i].group), i);
+                             1e5 * static_cast<double>(l.ops[i].group),
+                         order.size(), i);
     }
-    std::stable_sort(order.begin(), order.end(),
-                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::sort(order.begin(), order.end());
     double x = margin + (widest - widths[k]) / 2;
-    for (const auto& [wanted, i] : order) {
+    for (const auto& [wanted, place, i] : order) {
       l.ops[i].x = x + l.ops[i].width / 2;
       l.ops[i].y = margin + static_cast<double>(k) * (box_height + layer_gap);
       x += l.ops[i].width + box_gap;

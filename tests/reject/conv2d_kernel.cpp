@@ -6,7 +6,7 @@ using namespace graft;
 
 #ifdef GRAFT_ACCEPT
 any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 3, 4, 4>>& x) {
-  return conv2d<8, conv{.kernel = {5, 5}, .padding = same}>(x);
+  return conv2d<8, conv{.kernel = {5, 5}, .padding = same_padding}>(x);
 }
 #else
 any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 3, 4, 4>>& x) {

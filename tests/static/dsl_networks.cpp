@@ -124,7 +124,7 @@ static_assert([] {
 
 // clang-format off
 constexpr auto images =
-    conv2d<8, conv{.kernel = {3, 3}, .padding = same}, "stem"> >> batch_norm >> relu >>
+    conv2d<8, conv{.kernel = {3, 3}, .padding = same_padding}, "stem"> >> batch_norm >> relu >>
     max_pool2d() >> depthwise_conv2d<2> >> batch_norm<"second">().momentum(0.9) >> relu >>
     conv2d<16, conv{.kernel = {1, 1}, .groups = 4}> >> avg_pool2d<pool{.window = {2, 2}}>() >>
     flatten >> layer_norm >> dropout(0.3) >> dense<10>;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr auto everything = [](auto x, auto tokens) {
   const scope s(x, "net");
-  auto maps = conv2d<4, conv{.kernel = {3, 3}, .padding = same}, "stem">(x);
+  auto maps = conv2d<4, conv{.kernel = {3, 3}, .padding = same_padding}, "stem">(x);
   maps = relu(batch_norm(maps));
   auto [left, right] = split<2, 1>(maps);
   auto pooled = max_pool2d(concat<1>(right, left));

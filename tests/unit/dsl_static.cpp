@@ -99,7 +99,7 @@ constexpr auto branches = inference_net<[](auto x) {
 },
                                         in<float, shape<dyn, 6>>>();
 constexpr auto images = inference_net<[](auto x) {
-  return (conv2d<6, conv{.kernel = {3, 3}, .padding = same}> >> batch_norm >> relu >>
+  return (conv2d<6, conv{.kernel = {3, 3}, .padding = same_padding}> >> batch_norm >> relu >>
           max_pool2d() >> conv2d<4, conv{.kernel = {2, 3}, .stride = {2, 1}, .groups = 2}> >>
           flatten >> dense<3>)(x);
 },
@@ -113,7 +113,7 @@ constexpr auto windows = inference_net<[](auto x) {
                                        in<float, shape<dyn, 3, 8, 9>>>();
 constexpr auto counted_padding = inference_net<[](auto x) {
   return avg_pool2d<pool{.window = {3, 3}, .padding = {1, 1, 1, 1}, .count_padding = true}>(
-      max_pool2d<pool{.window = {3, 3}, .stride = {1, 1}, .padding = same}>(x));
+      max_pool2d<pool{.window = {3, 3}, .stride = {1, 1}, .padding = same_padding}>(x));
 },
                                                in<float, shape<dyn, 1, 5, 5>>>();
 constexpr auto axes_moved = inference_net<[](auto x) {

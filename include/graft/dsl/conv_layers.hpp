@@ -187,7 +187,7 @@ struct conv_layer : layer_base {
   }
 };
 
-/// A convolution: `conv2d<16, conv{.kernel = {5, 5}, .stride = {2, 2}, .padding = same},
+/// A convolution: `conv2d<16, conv{.kernel = {5, 5}, .stride = {2, 2}, .padding = same_padding},
 /// "stem">(x)`.
 ///
 /// Variables: `kernel` [Filters, C / groups, KH, KW] and `bias` [Filters].

@@ -6,7 +6,7 @@
 
 namespace graft {
 
-/// The options of a convolution, usable as a template argument: `conv{.kernel = {3, 3}, .padding = same}`.
+/// The options of a convolution, usable as a template argument: `conv{.kernel = {3, 3}, .padding = same_padding}`.
 struct conv {
   extent2d kernel{3, 3};
   extent2d stride{1, 1};

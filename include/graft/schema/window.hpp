@@ -5,13 +5,13 @@
 
 namespace graft {
 
-/// Padding of the two spatial axes, in elements; or `same`: out = ceil(in / stride), the odd element after.
+/// Padding of the two spatial axes, in elements; or `same_padding`: out = ceil(in / stride), the odd element after.
 struct padding2d {
   std::int64_t top = 0, left = 0, bottom = 0, right = 0;
   bool same = false;
   constexpr bool operator==(const padding2d&) const = default;
 };
-inline constexpr padding2d same{.same = true};
+inline constexpr padding2d same_padding{.same = true};
 inline constexpr padding2d valid{};
 
 /// Height and width of something.
@@ -51,7 +51,7 @@ struct window2d {
     }
     return nullptr;
   }
-  /// The padding with `same` worked out for an input of known size.
+  /// The padding with `same_padding` worked out for an input of known size.
   [[nodiscard]] constexpr padding2d resolved(std::int64_t in_h, std::int64_t in_w) const {
     if (!padding.same) return padding;
     const std::int64_t h = total(in_h, size.height, stride.height, dilation.height);

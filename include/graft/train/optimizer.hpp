@@ -97,7 +97,7 @@ struct training_step {
 
 struct minimize_options {
   /// What to train; empty: every trainable variable the loss depends on.
-  std::vector<variable_id> parameters;
+  std::vector<variable_id> parameters = {};
   double clip_norm = 0;  ///< > 0: clip_by_global_norm
   /// Also run the updates that the loss's layers own: moving statistics, draw counters.
   bool own_updates = true;
