@@ -32,6 +32,7 @@
 #include "graft/surgery/clone.hpp"
 #include "graft/surgery/region.hpp"
 #include "graft/train/batches.hpp"
+#include "graft/train/extract_training.hpp"
 #include "graft/train/gradients.hpp"
 #include "graft/train/losses.hpp"
 #include "graft/train/optimizer.hpp"

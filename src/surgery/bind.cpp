@@ -107,9 +107,44 @@ void cloner::resolve_bindings() {
                         "", "bind them, or leave the option out to get placeholders"});
 }
 
+void cloner::resolve_expressions() {
+  for (const auto& [from, to] : options_.expressions.pairs) {
+    const tensor_id key = source_.id(from);
+    const auto refuse = [&](const char* found, const char* hint) {
+      throw boundary_error({"variables::expr replaces '" + source_.path_of(key) + "'", found,
+                            source_.path_of(key), hint});
+    };
+    const auto v = source_.variable_read_by(key);
+    if (!v) refuse("it reads no variable", "replace inputs by bind(...)");
+    const auto image = std::lower_bound(
+        data_->images.begin(), data_->images.end(), *v,
+        [](const variable_image& i, variable_id wanted) { return i.source < wanted; });
+    if (image == data_->images.end() || image->source != *v) {
+      refuse("the region has no such variable", "name variables that Region::variables() lists");
+    }
+    const tensor_id value = target_.id(to);
+    if (!data_->stand_ins.emplace(key.op, value).second) {
+      refuse("it is replaced twice", "name each variable once");
+    }
+    image->policy = variable_policy::replaced;
+    check_replacement(source_, key, target_, value);
+    infer_again_ = infer_again_ || !(source_.type_of(key) == target_.type_of(value));
+  }
+}
+
 }  // namespace detail
 
 namespace variables {
+
+chosen_by by_role(std::vector<std::pair<variable_role, variable_policy>> roles,
+                  variable_policy otherwise) {
+  return {[roles = std::move(roles), otherwise](const Graph&, const variable_info& v) {
+    for (const auto& [role, policy] : roles) {
+      if (v.role == role) return policy;
+    }
+    return otherwise;
+  }};
+}
 
 chosen_by by_scope(std::vector<std::pair<std::string, variable_policy>> scopes,
                    variable_policy otherwise) {

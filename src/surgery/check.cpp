@@ -38,6 +38,7 @@ class checker {
       const auto image = d_.forward(op);
       if (!image) continue;
       require(target_.contains(*image), "the copy of an op is gone", op);
+      if (d_.stand_ins.contains(op)) continue;  // one expression may stand for several variables
       require(images.insert(*image).second, "two ops have one copy", op);
       require(d_.backward(*image) == op, "the way back leads to another op", op);
     }
@@ -128,7 +129,7 @@ std::vector<source_access> Clone::leak_audit() const {
     }
     return accesses;
   }
-  // Backwards from the clone's ops; what inputs were bound to is the caller's own.
+  // Backwards from the clone's ops; what inputs and variables were replaced by is the caller's own.
   std::vector<op_id> open = nodes();
   detail::index_set seen;
   for (const op_id op : open) seen.insert(op.value);
@@ -138,12 +139,16 @@ std::vector<source_access> Clone::leak_audit() const {
     detail::for_each_variable(g, g.attributes_of(op), [&](variable_id v) {
       const variable_image* image = d.image_of(v);
       if (image != nullptr) {
-        accesses.push_back({v, op, image->policy == variable_policy::shared});
+        accesses.push_back({v, op, image->policy == variable_policy::shared ||
+                                       image->policy == variable_policy::linked});
       }
     });
     for (std::uint32_t i = 0; i < g.operand_count(op); ++i) {
       const tensor_id operand = g.operand(op, i);
-      if (!d.cut_originals.contains(operand) && seen.insert(operand.op.value))
+      const bool theirs = d.cut_originals.contains(operand) ||
+                          (d.stand_in_originals.contains(operand) &&
+                           !std::binary_search(d.extra.begin(), d.extra.end(), operand.op));
+      if (!theirs && seen.insert(operand.op.value))
         open.push_back(operand.op);
     }
   }

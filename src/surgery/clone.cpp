@@ -54,7 +54,7 @@ Clone cloner::run() {
   steps all(target_.data());
   make_scopes();
   add_placeholders();
-  add_constants();
+  add_stand_ins();
   append_ops();
   add_variables();
   split_streams();
@@ -65,6 +65,9 @@ Clone cloner::run() {
   }
   for (const variable_image& image : data_->images) {
     if (image.image.valid()) data_->variable_originals.emplace(image.image, image.source);
+  }
+  for (const op_id read : replaced_reads_) {
+    data_->stand_in_originals.try_emplace(data_->stand_ins.at(read), read);
   }
   std::sort(data_->extra.begin(), data_->extra.end());
   check_names();
@@ -88,15 +91,22 @@ void cloner::add_placeholders() {
   }
 }
 
-void cloner::add_constants() {
-  for (const op_id read : frozen_reads_) {
+void cloner::add_stand_ins() {
+  for (const op_id read : replaced_reads_) {
     const variable_id v = read_by(source_.data().index(read));
+    const variable_policy policy = data_->image_of(v)->policy;
+    if (policy == variable_policy::replaced) continue;  // resolve_expressions
     const inside_scope inside(target_, scope_id{scope_images_.at(source_.scope_of(read).value)});
-    const tensor_id added =
-        target_.add_constant(source_.store().get(v), source_.name_of(read), source_.line_of(read));
+    const std::string name(source_.name_of(read));
+    tensor_id added;
+    if (policy == variable_policy::frozen) {
+      added = target_.add_constant(source_.store().get(v), name, source_.line_of(read));
+    } else {
+      const tensor_id operand{read, 0};
+      added = {target_.add(ops::identity, {&operand, 1}, {}, name, source_.line_of(read)), 0};
+    }
     data_->extra.push_back(added.op);
-    data_->constants.emplace(read, added.op);
-    data_->constant_originals.emplace(added.op, read);
+    data_->stand_ins.emplace(read, added);
   }
 }
 
@@ -115,7 +125,7 @@ void cloner::append_ops() {
     const auto cut = data_->cut_images.find(t);
     if (cut != data_->cut_images.end()) return cut->second;
     const std::uint32_t state = data_->copy_of_place[place_of(t.op)];
-    return state == clone_data::replaced ? tensor_id{data_->constants.at(t.op), 0} : t;
+    return state == clone_data::replaced ? data_->stand_ins.at(t.op) : t;
   };
   request.outside = outside;
   const auto scope = [this](scope_id s) { return scope_id{scope_images_.at(s.value)}; };
@@ -270,6 +280,17 @@ void cloner::add_to_collections() {
 
 Clone clone_region(const Region& region, const clone_options& options) {
   return detail::cloner(region, options).run();
+}
+
+std::vector<Clone> replicate_region(const Region& region, std::size_t count,
+                                    const clone_options& options) {
+  std::vector<Clone> result;
+  if (count == 0) return result;
+  result.reserve(count);
+  detail::steps all(detail::target_graph(*region.data(), options).data());
+  for (std::size_t i = 0; i < count; ++i) result.push_back(clone_region(region, options));
+  all.commit();
+  return result;
 }
 
 namespace detail {

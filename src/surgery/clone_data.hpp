@@ -16,7 +16,7 @@ struct clone_data {
   // In place of the number of a copy, for ops of the region that were not copied.
   static constexpr std::uint32_t dropped = 0xffffffffu;   ///< no image
   static constexpr std::uint32_t itself = 0xfffffffeu;    ///< shared: its own image
-  static constexpr std::uint32_t replaced = 0xfffffffdu;  ///< its image is in `constants`
+  static constexpr std::uint32_t replaced = 0xfffffffdu;  ///< its image is in `stand_ins`
 
   Region region;
   graph_slot* slot = nullptr;
@@ -33,8 +33,9 @@ struct clone_data {
 
   std::unordered_map<tensor_id, tensor_id> cut_images;  ///< of inputs and kept sources
   std::unordered_map<tensor_id, tensor_id> cut_originals;
-  std::unordered_map<op_id, op_id> constants;  ///< reads of frozen variables
-  std::unordered_map<op_id, op_id> constant_originals;
+  /// What takes the place of reads of frozen, linked and replaced variables, and the way back.
+  std::unordered_map<op_id, tensor_id> stand_ins;
+  std::unordered_map<tensor_id, op_id> stand_in_originals;
   std::vector<op_id> extra;            ///< placeholders and constants added, ascending
   std::vector<variable_image> images;  ///< ascending by source
   std::unordered_map<variable_id, variable_id> variable_originals;
@@ -43,6 +44,11 @@ struct clone_data {
 
   [[nodiscard]] const region_data& source() const { return *region.data(); }
   [[nodiscard]] const variable_image* image_of(variable_id v) const;
+  /// True for policies that put another tensor in the place of a variable's read.
+  [[nodiscard]] static bool stands_in(variable_policy p) {
+    return p == variable_policy::frozen || p == variable_policy::linked ||
+           p == variable_policy::replaced;
+  }
   [[nodiscard]] std::uint32_t copy_number(std::uint32_t place) const {
     return copy_of_place.empty() ? place : copy_of_place[place];
   }

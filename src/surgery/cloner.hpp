@@ -23,6 +23,7 @@ class cloner {
   // Decisions: nothing changes.
   void resolve_bindings();  // bind.cpp
   void decide_variables();  // select.cpp
+  void resolve_expressions();  // bind.cpp
   void select_ops();        // select.cpp
   void select_needed();
   void select_affected();
@@ -37,7 +38,7 @@ class cloner {
   scope_id image_of_scope(scope_id s);
   void check_names();
   void add_placeholders();
-  void add_constants();
+  void add_stand_ins();
   void append_ops();
   void change_attributes(op_id old_op, attribute_list& attributes);
   void add_variables();
@@ -75,7 +76,7 @@ class cloner {
   std::vector<tensor_id> unbound_;
   index_set needed_variables_;         // unless all are
   std::vector<std::uint32_t> copies_;  // dense indices of the ops to copy, ascending
-  std::vector<op_id> frozen_reads_;    // ascending
+  std::vector<op_id> replaced_reads_;  // of frozen, linked and replaced variables; ascending
   std::vector<op_id> random_ops_;      // of the source
   index_set initial_ops_;              // of the target: their streams are their variables'
   std::vector<scope_id> scopes_;       // of what is copied

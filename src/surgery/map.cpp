@@ -20,7 +20,7 @@ std::optional<op_id> clone_data::forward(op_id op) const {
   const std::uint32_t copy = copy_number(place);
   if (copy == dropped) return std::nullopt;
   if (copy == itself) return op;
-  if (copy == replaced) return constants.at(op);
+  if (copy == replaced) return stand_ins.at(op).op;
   return op_id{first_id + copy};
 }
 
@@ -31,7 +31,10 @@ std::optional<tensor_id> clone_data::forward(tensor_id t) const {
   }
   const auto op = forward(t.op);
   if (!op) return std::nullopt;
-  return tensor_id{*op, t.output};
+  if (stand_ins.empty()) return tensor_id{*op, t.output};
+  // The read of a variable has one output; what stands for it may be any output of its op.
+  const auto stand_in = stand_ins.find(t.op);
+  return stand_in != stand_ins.end() ? stand_in->second : tensor_id{*op, t.output};
 }
 
 std::optional<variable_id> clone_data::forward(variable_id v) const {
@@ -42,8 +45,10 @@ std::optional<variable_id> clone_data::forward(variable_id v) const {
 
 std::optional<op_id> clone_data::backward(op_id op) const {
   if (is_copy(op)) return source().nodes[place_number(op.value - first_id)];
-  const auto constant = constant_originals.find(op);
-  if (constant != constant_originals.end()) return constant->second;
+  const auto read = stand_in_originals.find({op, 0});
+  if (read != stand_in_originals.end() && std::binary_search(extra.begin(), extra.end(), op)) {
+    return read->second;
+  }
   if (!same_graph) return std::nullopt;
   const std::uint32_t place = source().places.find(op.value);
   if (place == place_map::none || copy_number(place) != itself) return std::nullopt;
@@ -53,6 +58,8 @@ std::optional<op_id> clone_data::backward(op_id op) const {
 std::optional<tensor_id> clone_data::backward(tensor_id t) const {
   const auto cut = cut_originals.find(t);
   if (cut != cut_originals.end()) return cut->second;
+  const auto read = stand_in_originals.find(t);
+  if (read != stand_in_originals.end()) return tensor_id{read->second, 0};
   const auto op = backward(t.op);
   if (!op) return std::nullopt;
   return tensor_id{*op, t.output};
@@ -79,7 +86,7 @@ Graph& graph_of(const clone_data& d) {
 }
 
 const char* missing(bool forward) {
-  return forward ? "it is not in the region that was cloned, or belongs to a frozen variable alone"
+  return forward ? "it is not in the region that was cloned, or belongs to a frozen or replaced variable alone"
                  : "it is not part of the clone";
 }
 
@@ -171,8 +178,21 @@ op_id Clone::must(const op_id& op, direction d) const {
 variable_id Clone::must(const variable_id& v, direction d) const {
   if (const auto image = may(v, d)) return *image;
   refuse("variable " + std::to_string(v.value),
-         d == direction::forward ? "it is not in the region that was cloned, or it is frozen"
+         d == direction::forward ? "it is not in the region that was cloned, or it is frozen or replaced"
                                  : "it is not one of the clone's");
+}
+
+update_group clone_image(const Clone& clone, const update_group& updates) {
+  std::vector<op_id> images;
+  images.reserve(updates.assigns().size());
+  for (const op_id op : updates.assigns()) images.push_back(clone(op));
+  return {clone.graph(), std::move(images)};
+}
+
+std::vector<variable_id> lineage(const Graph& g, variable_id v) {
+  std::vector<variable_id> chain;
+  for (v = g.variable_of(v).origin; v.valid(); v = g.variable_of(v).origin) chain.push_back(v);
+  return chain;
 }
 
 }  // namespace graft

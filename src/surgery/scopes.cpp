@@ -61,7 +61,7 @@ void cloner::check_scopes() {
     met.insert(scope);
   };
   for (const std::uint32_t index : copies_) meet(t.ops[index].scope);
-  for (const op_id read : frozen_reads_) meet(t.ops[t.index(read)].scope);
+  for (const op_id read : replaced_reads_) meet(t.ops[t.index(read)].scope);
   for (const std::uint32_t s : met.sorted()) scopes_.push_back(scope_id{s});
 
   if (!options_.strip) {
@@ -111,7 +111,7 @@ scope_id cloner::make_top_scope() {
 }
 
 void cloner::make_scopes() {
-  if (copies_.empty() && frozen_reads_.empty() && unbound_.empty()) {
+  if (copies_.empty() && replaced_reads_.empty() && unbound_.empty()) {
     data_->scope = target_.current_scope();
     return;
   }
@@ -150,10 +150,10 @@ void cloner::check_names() {
       refuse_name(name, target_.scope_path(target_.scope_of(copy)));
   }
   for (const op_id added : data_->extra) {
-    const auto constant = data_->constant_originals.find(added);
+    const auto read = data_->stand_in_originals.find(tensor_id{added, 0});
     std::string name;
-    if (constant != data_->constant_originals.end()) {
-      name = source_.name_of(constant->second);
+    if (read != data_->stand_in_originals.end()) {
+      name = source_.name_of(read->second);
     } else if (const auto cut = data_->cut_originals.find(tensor_id{added, 0});
                cut != data_->cut_originals.end()) {
       name = source_.name_of(cut->second.op);

@@ -46,8 +46,14 @@ void cloner::decide_variables() {
   for (const variable_id v : r_.variables) {
     const variable_policy policy =
         options_.decide ? options_.decide(source_, source_.variable_of(v)) : options_.policy;
+    if (policy == variable_policy::linked && !same_graph_) {
+      throw argument_error({"clone was asked to link '" + source_.path_of(v) + "' in another graph",
+                            "only ops of one graph can read the same tensor", source_.path_of(v),
+                            "choose variables::shared, which shares storage between graphs"});
+    }
     data_->images.push_back({v, {}, policy});
   }
+  resolve_expressions();
 }
 
 // A variable that only the initial value or an update of a frozen or shared variable reads is not
@@ -68,7 +74,8 @@ void cloner::settle_variables() {
     }
     if (is_new(image)) {
       image.image = variable_id{next++};
-    } else if (image.policy == variable_policy::shared) {
+    } else if (image.policy == variable_policy::shared ||
+               image.policy == variable_policy::linked) {
       image.image = image.source;
     }
   }
@@ -123,9 +130,9 @@ void cloner::select_needed() {
     const variable_image* image = v.valid() ? data_->image_of(v) : nullptr;
     if (image != nullptr && !is_new(*image)) {
       needed_variables_.insert(v.value);
-      const bool frozen = image->policy == variable_policy::frozen;
-      state[place] = frozen ? clone_data::replaced : clone_data::itself;
-      if (frozen) frozen_reads_.push_back(t.id(producer));
+      const bool replaced = clone_data::stands_in(image->policy);
+      state[place] = replaced ? clone_data::replaced : clone_data::itself;
+      if (replaced) replaced_reads_.push_back(t.id(producer));
       return;
     }
     state[place] = wanted;
@@ -145,7 +152,7 @@ void cloner::select_needed() {
                     need(tensor, producer, by == lead::data || by == lead::initial);
                   });
   }
-  std::sort(frozen_reads_.begin(), frozen_reads_.end());
+  std::sort(replaced_reads_.begin(), replaced_reads_.end());
 }
 
 // Of what is needed, what differs from the source: the rest is shared.
@@ -168,7 +175,7 @@ void cloner::select_affected() {
     const auto image = data_->cut_images.find(cut);
     if (image == data_->cut_images.end() || image->second != cut) change_users(cut);
   }
-  for (const op_id read : frozen_reads_) change_users({read, 0});
+  for (const op_id read : replaced_reads_) change_users({read, 0});
   for (const variable_image& image : data_->images) {
     if (!is_new(image)) continue;
     const variable_info& info = source_.variable_of(image.source);
@@ -181,7 +188,7 @@ void cloner::select_affected() {
     if (t.attribute_marks[t.ops[index].attributes] == 0) continue;
     for_each_variable(source_, t.attribute_lists[t.ops[index].attributes], [&](variable_id v) {
       const variable_image* image = data_->image_of(v);
-      if (image == nullptr || is_new(*image) || image->policy == variable_policy::frozen)
+      if (image == nullptr || is_new(*image) || clone_data::stands_in(image->policy))
         change(place);
     });
   }
@@ -198,7 +205,7 @@ void cloner::select_affected() {
   }
 }
 
-// The initial values and updates of shared variables are their own images: the map stays total.
+// The initial values and updates of shared and linked variables are their own images: the map stays total.
 void cloner::keep_shared_bundles() {
   const Graph::tables& t = source_.data();
   std::vector<std::uint32_t>& state = data_->copy_of_place;
@@ -212,7 +219,7 @@ void cloner::keep_shared_bundles() {
     open.push_back(t.index(tensor.op));
   };
   for (const variable_image& image : data_->images) {
-    if (image.policy != variable_policy::shared) continue;
+    if (image.policy != variable_policy::shared && image.policy != variable_policy::linked) continue;
     const variable_info& info = source_.variable_of(image.source);
     keep(info.read);
     keep(info.initial);
@@ -228,10 +235,10 @@ void cloner::keep_shared_bundles() {
 // References that cannot follow are refused before anything is added.
 void cloner::check_references() {
   const Graph::tables& t = source_.data();
-  const bool any_frozen = std::any_of(
+  const bool any_replaced = std::any_of(
       data_->images.begin(), data_->images.end(),
-      [](const variable_image& image) { return image.policy == variable_policy::frozen; });
-  if (!any_frozen && t.bodies.empty()) return;
+      [](const variable_image& image) { return clone_data::stands_in(image.policy); });
+  if (!any_replaced && t.bodies.empty()) return;
   for (const std::uint32_t index : copies_) {
     const Graph::tables::op_record& r = t.ops[index];
     if (t.attribute_marks[r.attributes] == 0) continue;
@@ -240,8 +247,11 @@ void cloner::check_references() {
     if (r.schema->has(ops::update)) {
       for_each_variable(source_, attributes, [&](variable_id v) {
         const variable_image* image = data_->image_of(v);
-        if (image == nullptr || image->policy != variable_policy::frozen) return;
-        throw graph_error({"clone was asked to freeze '" + source_.path_of(v) + "'",
+        if (image == nullptr || !clone_data::stands_in(image->policy)) return;
+        const char* verb = image->policy == variable_policy::frozen   ? "freeze"
+                           : image->policy == variable_policy::linked ? "link"
+                                                                      : "replace";
+        throw graph_error({std::string("clone was asked to ") + verb + " '" + source_.path_of(v) + "'",
                            "'" + path() + "' updates it, and the outputs depend on that update",
                            path(),
                            "choose another policy for it, or cut the region below the update"});

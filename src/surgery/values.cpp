@@ -76,6 +76,15 @@ void reinitialize(const Clone& clone) {
   for (const variable_id v : d.created) g.store().reset(v);
 }
 
+void reset_slots(const Clone& clone) {
+  const clone_data& d = *clone.data();
+  Graph& g = graphs_of(d).target;
+  for (const variable_id v : d.created) {
+    const variable_role role = g.variable_of(v).role;
+    if (role == variable_role::slot || role == variable_role::counter) g.store().reset(v);
+  }
+}
+
 void copy_variables(Graph& g, std::span<const std::pair<variable_id, variable_id>> source_target) {
   std::vector<std::pair<variable_id, Array>> values;
   for (const auto& [from, to] : source_target) {

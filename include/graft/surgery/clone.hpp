@@ -1,12 +1,15 @@
 // Clones: copies of regions with variables of a chosen kind, and the map between the two.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "graft/graph/initializer.hpp"
+#include "graft/graph/update_group.hpp"
 #include "graft/surgery/policy.hpp"
 #include "graft/surgery/region.hpp"
 
@@ -17,8 +20,9 @@ struct clone_data;
 /// What became of one variable.
 struct variable_image {
   variable_id source;
-  /// In the clone's graph. Not valid for frozen variables and for those that only these need; the
-  /// source itself where only a shared variable's initial value or update needs it.
+  /// In the clone's graph. Not valid for frozen and replaced variables and for those that only these
+  /// need; the source itself for a linked variable, and where only a shared variable's initial value
+  /// or update needs it.
   variable_id image;
   variable_policy policy = variable_policy::fresh;
 };
@@ -27,7 +31,7 @@ struct variable_image {
 struct source_access {
   variable_id variable;  ///< of the source
   op_id op;              ///< of the clone's graph
-  bool allowed = false;  ///< true where the policy of the variable is `shared`
+  bool allowed = false;  ///< true where the policy of the variable is `shared` or `linked`
 };
 
 /// A copy of a region, as a map between the region and the copy.
@@ -43,12 +47,17 @@ class Clone {
  public:
   explicit Clone(std::shared_ptr<const clone_data> data) : data_(std::move(data)) {}
 
-  /// The image of a handle, an op_id, a tensor_id, a variable_id, or a container of these. O(1)
-  /// each.
+  /// The image of a handle, an op_id, a tensor_id, a variable_id, an update_group, or a container of
+  /// these. O(1) each. Types with a function `clone_image(const Clone&, const T&)` beside them, such
+  /// as training_step, have what that returns.
   /// @throws handle_error for what is not of the source graph, not in the region, or has no image
   template <class T>
   [[nodiscard]] auto operator()(const T& t) const {
-    return detail::map_handles(t, [&](const auto& leaf) { return must(leaf, direction::forward); });
+    if constexpr (requires { clone_image(*this, t); }) {
+      return clone_image(*this, t);
+    } else {
+      return map_leaves(t);
+    }
   }
   /// The image, or nothing where there is none.
   /// @throws handle_error for a handle of another graph
@@ -114,6 +123,10 @@ class Clone {
  private:
   enum class direction { forward, backward };
 
+  template <class T>
+  [[nodiscard]] auto map_leaves(const T& t) const {
+    return detail::map_handles(t, [&](const auto& leaf) { return must(leaf, direction::forward); });
+  }
   [[nodiscard]] std::optional<tensor_id> may(const tensor_id& t, direction d) const;
   [[nodiscard]] std::optional<op_id> may(const op_id& op, direction d) const;
   [[nodiscard]] std::optional<variable_id> may(const variable_id& v, direction d) const;
@@ -139,7 +152,18 @@ class Clone {
   std::shared_ptr<const clone_data> data_;
 };
 
+/// The images of updates, as a group of the clone's graph.
+/// @throws handle_error for an update that is not in the region, or whose variable has no copy
+update_group clone_image(const Clone& clone, const update_group& updates);
+
+/// The variables that a variable was cloned from, in the same graph: its source, the source of that,
+/// and so on.
+std::vector<variable_id> lineage(const Graph& g, variable_id v);
+
 Clone clone_region(const Region& region, const clone_options& options);
+
+std::vector<Clone> replicate_region(const Region& region, std::size_t count,
+                                    const clone_options& options);
 
 /// Copies a region.
 ///
@@ -151,8 +175,8 @@ Clone clone_region(const Region& region, const clone_options& options);
 ///   - `into("copy")`, `into(graph, "copy")`: where to; without it a scope "copy" of the same
 ///   graph, under
 ///     the current scope. The scope is made anew: its name gets a number if it is taken
-///   - `variables::fresh` (default), `copied`, `shared`, `frozen`, `variables::by(rule)`,
-///   `variables::by_scope(...)`
+///   - `variables::fresh` (default), `copied`, `shared`, `frozen`, `linked`, `variables::by(rule)`,
+///   `variables::by_scope(...)`, `variables::by_role(...)`; `variables::expr(w, tensor)` adds to it
 ///   - `trainable(false)`: for the new variables
 ///   - `mode::inference`, `mode::training`: for layers that differ between the two
 ///   - `from("actor")`, `names::exact`, `seeds::same`, `unbound::keep`, `coverage::affected`
@@ -164,14 +188,14 @@ Clone clone_region(const Region& region, const clone_options& options);
 /// Variables keep role, type and trainable flag; `variable_info::origin` of a copy in the same
 /// graph names its source. Their initial values are copied with them, with random streams of their
 /// own. Updates that a layer declared are copied for fresh and copied variables, dropped for frozen
-/// ones, and stay the source's own where a variable is shared within one graph. Members of
+/// and replaced ones, and stay the source's own where a variable is shared within one graph or linked. Members of
 /// collections in the region have their copies added to the same collections. Control edges that
 /// leave or enter the region are dropped.
 ///
 /// @throws boundary_error for a key that is no input or is bound twice; dtype_error, shape_error
 /// for a replacement that does not fit; handle_error for foreign or stale handles; graph_error for
 /// a stale region; uninitialized_error where a value to copy or freeze is missing; name_error under
-/// names::exact; unsupported_error for nested graphs that cannot follow. Both graphs are then as
+/// names::exact; argument_error for variables::linked in another graph; unsupported_error for nested graphs that cannot follow. Both graphs are then as
 /// before. Complexity: O(region), independent of the size of the graphs, but for collections, which
 /// are looked through
 template <class... Choices>
@@ -179,6 +203,27 @@ Clone clone(const Region& region, const Choices&... choices) {
   clone_options options;
   (options.set(choices), ...);
   return clone_region(region, options);
+}
+
+/// As many clones of a region: `replicate(region, 8, into("member"))` makes "member", "member_1", ...
+///
+/// Random streams are keyed by the paths, so the first clones draw the same however many follow.
+/// @return the clones in order; all are made, or none
+/// @throws as clone does
+template <class... Choices>
+std::vector<Clone> replicate(const Region& region, std::size_t count, const Choices&... choices) {
+  clone_options options;
+  (options.set(choices), ...);
+  return replicate_region(region, count, options);
+}
+
+/// The same with the number known at compile time: `auto [a, b] = replicate<2>(region)`.
+template <std::size_t Count, class... Choices>
+std::array<Clone, Count> replicate(const Region& region, const Choices&... choices) {
+  const std::vector<Clone> all = replicate(region, Count, choices...);
+  return [&]<std::size_t... I>(std::index_sequence<I...>) {
+    return std::array<Clone, Count>{all[I]...};
+  }(std::make_index_sequence<Count>());
 }
 
 /// Gives the clone's fresh and copied variables the values that their sources have now; elements
@@ -192,6 +237,9 @@ void swap_values(const Clone& clone);
 
 /// Takes the values of the clone's new variables away: the next initialisation draws them again.
 void reinitialize(const Clone& clone);
+
+/// The same for the optimiser's slots and step counters among them only.
+void reset_slots(const Clone& clone);
 
 /// Gives each target the value of its source: pairs (source, target) of one graph, all at once.
 /// @throws shape_error, dtype_error, uninitialized_error naming the first that does not fit;

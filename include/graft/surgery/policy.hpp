@@ -16,8 +16,13 @@ namespace graft {
 
 struct variable_info;
 
+/// What replaces what, all at once. @see bind
+struct bindings {
+  std::vector<std::pair<graph_reference, graph_reference>> pairs;  ///< (key, replacement)
+};
+
 /// What a clone does with one variable of its source.
-enum class variable_policy : std::uint8_t { fresh, copied, shared, frozen };
+enum class variable_policy : std::uint8_t { fresh, copied, shared, frozen, linked, replaced };
 
 /// What a clone does with the variables of its source. One decision falls per variable, however
 /// often it is read: ties stay ties.
@@ -35,6 +40,10 @@ inline constexpr variable_policy shared = variable_policy::shared;
 /// A constant with the value of now; never trained, never changed by the source's later updates.
 /// The source must have a value.
 inline constexpr variable_policy frozen = variable_policy::frozen;
+/// The source's variable, read through an op of the clone's own: gradients with respect to the
+/// source's variable flow through the clone, and those with respect to the clone's reading
+/// (`copy(w)`) stay apart. Within one graph only.
+inline constexpr variable_policy linked = variable_policy::linked;
 
 using rule = std::function<variable_policy(const Graph&, const variable_info&)>;
 
@@ -62,6 +71,15 @@ chosen_by by(Rule decide) {
 chosen_by by_scope(std::vector<std::pair<std::string, variable_policy>> scopes,
                    variable_policy otherwise);
 
+/// By role, first match wins: `by_role({{variable_role::statistic, copied}}, fresh)`.
+chosen_by by_role(std::vector<std::pair<variable_role, variable_policy>> roles,
+                  variable_policy otherwise);
+
+/// Tensors that are read in place of variables. @see expr
+struct expressions {
+  bindings pairs;
+};
+
 }  // namespace variables
 
 /// Whether random streams of a clone differ from the source's.
@@ -87,10 +105,6 @@ enum class coverage : std::uint8_t {
              ///< rest is shared
 };
 
-struct bindings {
-  std::vector<std::pair<graph_reference, graph_reference>>
-      pairs;  ///< (input of the region, what replaces it)
-};
 struct destination {
   Graph* graph = nullptr;  ///< nullptr: the source's
   std::string scope;
@@ -186,9 +200,31 @@ bindings bind(From&& from, To&& to, Rest&&... rest) {
   return all;
 }
 
+namespace variables {
+
+/// Reads tensors in place of variables: `clone(region, variables::expr(w, w - rate * dw))` is the
+/// network one gradient step later, without variables of its own, and gradients flow through the
+/// expressions. Takes pairs or containers as bind does; variables that are not named follow the
+/// other policies.
+///
+/// An expression must have the variable's type. Updates that a layer declared for the variable are
+/// dropped.
+/// @throws argument_error where containers hold different numbers of handles
+/// @see Finn, Abbeel, Levine, Model-agnostic meta-learning, 2017
+template <class From, class To, class... Rest>
+  requires(sizeof...(Rest) % 2 == 0)
+expressions expr(const From& from, const To& to, const Rest&... rest) {
+  expressions all;
+  detail::bind_all(all.pairs, from, to, rest...);
+  return all;
+}
+
+}  // namespace variables
+
 /// All choices of one clone() call. clone() takes the values in any order.
 struct clone_options {
   bindings bound;
+  bindings expressions;  ///< (read of a variable, what is read instead)
   destination where;
   bool where_given = false;
   std::optional<std::string> strip;
@@ -204,6 +240,9 @@ struct clone_options {
 
   void set(const bindings& b) {
     bound.pairs.insert(bound.pairs.end(), b.pairs.begin(), b.pairs.end());
+  }
+  void set(const variables::expressions& e) {
+    expressions.pairs.insert(expressions.pairs.end(), e.pairs.pairs.begin(), e.pairs.pairs.end());
   }
   void set(const destination& d) {
     where = d;
