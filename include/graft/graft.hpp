@@ -30,6 +30,7 @@
 #include "graft/report/surgery_drawing.hpp"
 #include "graft/runtime/session.hpp"
 #include "graft/surgery/clone.hpp"
+#include "graft/surgery/ensemble.hpp"
 #include "graft/surgery/region.hpp"
 #include "graft/train/batches.hpp"
 #include "graft/train/extract_training.hpp"

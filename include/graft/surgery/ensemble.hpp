@@ -1,0 +1,162 @@
+// Ensembles: many copies of a region whose variables are stacked, run as one batch.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "graft/surgery/clone.hpp"
+
+namespace graft {
+
+struct ensemble_data;
+
+namespace detail {
+template <class Shape>
+struct stacked_shape {
+  using type = any_shape;
+};
+template <extent... Extents>
+struct stacked_shape<shape<Extents...>> {
+  using type = shape<dyn, Extents...>;
+};
+}  // namespace detail
+
+/// The type of an ensemble's tensor: that of a member's with the axis of members before the others.
+template <graph_handle T>
+using stacked_t =
+    tensor<Graph, T::type, typename detail::stacked_shape<typename T::shape_type>::type>;
+
+/// N networks of one structure as one: variables have a leading axis of members, and so has what
+/// depends on them. Elementwise operators, products of matrices, reductions, convolutions, pooling,
+/// normalisation, look-ups and shape operators run once for all members; any other operator runs
+/// member by member.
+///
+/// An ensemble is ordinary graph: take the gradient of sum(loss over members), and one optimiser
+/// trains all of them. It is a value; copying it is cheap.
+///
+/// Results equal those of N clones but for rounding: sums may be taken in another order.
+class Ensemble {
+ public:
+  explicit Ensemble(std::shared_ptr<const ensemble_data> data) : data_(std::move(data)) {}
+
+  [[nodiscard]] std::size_t size() const;  ///< the number of members
+  /// @throws handle_error if the graph is gone
+  [[nodiscard]] Graph& graph() const;
+  [[nodiscard]] const Region& origin() const;
+  [[nodiscard]] scope_id scope() const;
+
+  /// The tensor of all members, [members, ...], that a tensor of the region became.
+  /// @throws handle_error for what is not in the region, or is the same for all members (it depends on
+  /// no variable of theirs); the outputs of the region always have an axis of members
+  template <graph_handle T>
+  [[nodiscard]] stacked_t<T> operator()(const T& t) const {
+    return stacked_t<T>(image(t.ref()));
+  }
+  /// The stacked variable. @throws handle_error where there is none (shared and frozen variables)
+  [[nodiscard]] variable_id operator()(variable_id v) const;
+  /// True for a tensor of the region that differs between members.
+  [[nodiscard]] bool has_members(const any_tensor& t) const;
+
+  /// The new variables, in order of creation: stacked ones, and the streams that dropout draws from,
+  /// which members share.
+  [[nodiscard]] const std::vector<variable_id>& variables() const;
+  /// Those that an optimiser may train.
+  [[nodiscard]] std::vector<variable_id> parameters() const;
+  /// The new variables that have no value yet.
+  [[nodiscard]] initializer_set initializer() const;
+
+  /// One member as a view: a clone that reads its slice of the stacked variables, so that it follows
+  /// them, and gradients flow into them.
+  /// @param choices as for clone(), but for policies
+  /// @throws argument_error for a member that does not exist
+  template <class... Choices>
+  [[nodiscard]] Clone member(std::size_t i, const Choices&... choices) const {
+    clone_options options;
+    (options.set(choices), ...);
+    return member_clone(i, options);
+  }
+  /// One member as a network of its own: a clone with variables that have the member's values now.
+  /// @throws argument_error for a member that does not exist; uninitialized_error where a stacked
+  /// variable has no value
+  template <class... Choices>
+  [[nodiscard]] Clone detach(std::size_t i, const Choices&... choices) const {
+    clone_options options;
+    (options.set(choices), ...);
+    return detached_clone(i, options);
+  }
+
+  /// Gives member i the values of the i-th clone of the same region, for all members at once.
+  /// @throws argument_error unless there are as many clones as members, of this ensemble's region;
+  /// uninitialized_error naming a variable without a value. Nothing has changed then
+  void scatter_from(std::span<const Clone> clones) const;
+  /// Gives the i-th clone the values of member i. @throws as scatter_from
+  void gather_to(std::span<const Clone> clones) const;
+
+  /// For the functions of this library.
+  [[nodiscard]] const std::shared_ptr<const ensemble_data>& data() const { return data_; }
+
+ private:
+  [[nodiscard]] graph_reference image(const graph_reference& r) const;
+  [[nodiscard]] Clone member_clone(std::size_t i, clone_options options) const;
+  [[nodiscard]] Clone detached_clone(std::size_t i, clone_options options) const;
+
+  std::shared_ptr<const ensemble_data> data_;
+};
+
+/// Inputs that differ between members. @see bind_each
+struct member_bindings {
+  bindings all;
+};
+
+/// Replaces an input by a tensor that has a part for each member: of a rank higher by one, its first
+/// extent the number of members.
+template <graph_handle From, graph_handle To>
+member_bindings bind_each(const From& from, const To& to) {
+  if constexpr (From::shape_type::ranked && To::shape_type::ranked) {
+    if constexpr (To::shape_type::rank != From::shape_type::rank + 1) {
+      shape_mismatch<text("bind_each"), needs<typename stacked_t<From>::shape_type>,
+                     got<typename To::shape_type>>
+          error{};
+      (void)error;
+    }
+  }
+  return {{{{from.ref(), to.ref()}}}};
+}
+
+struct ensemble_options : clone_options {
+  bindings stacked;
+  using clone_options::set;
+  void set(const member_bindings& b) {
+    stacked.pairs.insert(stacked.pairs.end(), b.all.pairs.begin(), b.all.pairs.end());
+  }
+};
+
+Ensemble ensemble_region(const Region& region, std::size_t members,
+                         const ensemble_options& options);
+
+/// Makes an ensemble of a region.
+///
+///     Ensemble many = ensemble(region, 8, bind(x, x2), into("ensemble"));
+///     auto all = many(y);                          // [8, batch, ...]
+///     session.run(many.initializer());
+///     Clone third = many.detach(3);
+///
+/// @param members at least 1
+/// @param choices `bind(x, x2)`: the same input for all members; `bind_each(x, xs)`: one for each. Inputs
+/// that are not bound become placeholders that all members share. `into("name")` within the same graph;
+/// policies: fresh draws every member's initial value from a stream of its own, copied starts all
+/// from the source's value, shared and frozen variables are not stacked; `trainable(false)`;
+/// `mode::inference`
+/// @throws argument_error for 0 members or another choice; boundary_error, dtype_error, shape_error,
+/// handle_error, graph_error, uninitialized_error as clone does; unsupported_error for ops that own
+/// nested graphs. The graph is then as before
+/// Complexity: O(region), and O(region * members) for initial values and what runs member by member
+template <class... Choices>
+Ensemble ensemble(const Region& region, std::size_t members, const Choices&... choices) {
+  ensemble_options options;
+  (options.set(choices), ...);
+  return ensemble_region(region, members, options);
+}
+
+}  // namespace graft
