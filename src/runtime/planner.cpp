@@ -171,9 +171,26 @@ class planner {
     for (std::size_t i = 0; i < r_.feeds.size(); ++i) {
       if (fed_used_[i]) continue;
       const std::string path = g_.path_of(r_.feeds[i].tensor);
-      throw feed_error({"'" + path + "' was fed", "nothing that was asked for needs it", path,
-                        "leave the feed out, or feed the tensor that what is fetched depends on"});
+      const std::string needed = unfed_sources();
+      throw feed_error(
+          {"'" + path + "' was fed", "nothing that was asked for needs it", path,
+           needed.empty() ? "leave the feed out, or feed the tensor that what is fetched depends on"
+                          : "what is asked for needs " + needed + " instead"});
     }
+  }
+
+  // The placeholders that are needed and not fed, for a sentence: 'x2', 'mask'.
+  [[nodiscard]] std::string unfed_sources() const {
+    std::string list;
+    int count = 0;
+    for (const node& n : nodes_) {
+      const bool open = schema_of(n).has(ops::source) && t_.ops[n.index].operand_count == 0 &&
+                        t_.attribute_marks[t_.ops[n.index].attributes] == 0;
+      if (!open || feed_of({t_.id(n.index), 0}) != no_id) continue;
+      if (++count > 3) return list + ", ...";
+      list += (list.empty() ? "'" : ", '") + path_of(n) + "'";
+    }
+    return list;
   }
 
   // --- in which order

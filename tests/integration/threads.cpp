@@ -53,7 +53,7 @@ TEST_CASE("results are the same bits for every number of threads") {
   }
 }
 
-TEST_CASE("runs of one session go beside one another") {
+TEST_CASE("runs of one session go beside one another", "[edge-82]") {
   Graph g;
   auto x = placeholder<float, shape<dyn, 4>>(g, "x");
   auto w = make_variable<float, shape<4, 4>>(g, "w", ones());

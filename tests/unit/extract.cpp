@@ -542,7 +542,7 @@ TEST_CASE("boundaries come in any nesting") {
         ids(x, y, z));
 }
 
-TEST_CASE("the account of a region is stable") {
+TEST_CASE("the account of a region is stable", "[edge-94]") {
   Graph g;
   const auto x = input4(g);
   const auto y = dense4(x);

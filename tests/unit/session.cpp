@@ -37,7 +37,7 @@ TEST_CASE("feeds come from ranges, lists and numbers") {
   CHECK(has(sentence<shape_error>([&] { (void)feed(free, {1.0f}); }), "Feed an Array"));
 }
 
-TEST_CASE("results mirror the structure of the fetches") {
+TEST_CASE("results mirror the structure of the fetches", "[edge-79]") {
   Graph g;
   auto x = placeholder<float, shape<2>>(g, "x");
   auto a = x + 1.0f, b = x * x;
@@ -75,7 +75,7 @@ TEST_CASE("results mirror the structure of the fetches") {
   CHECK(session.run(a, items).same_bits(first));
 }
 
-TEST_CASE("what is asked for twice is computed once") {
+TEST_CASE("what is asked for twice is computed once", "[edge-79]") {
   Graph g;
   auto x = placeholder<float, shape<2>>(g, "x");
   auto y = counted(x);
@@ -87,7 +87,7 @@ TEST_CASE("what is asked for twice is computed once") {
   CHECK(c.same_bits(vector_of({2, 4})));
 }
 
-TEST_CASE("any tensor can be fed, which cuts off what computes it") {
+TEST_CASE("any tensor can be fed, which cuts off what computes it", "[edge-77]") {
   Graph g;
   auto x = placeholder<float, shape<2>>(g, "x");
   auto hidden = counted(x);
@@ -117,7 +117,7 @@ TEST_CASE("only one output of an op may be fed") {
   CHECK(out.same_bits(vector_of({11, 22})));
 }
 
-TEST_CASE("feeds that do not fit get sentences") {
+TEST_CASE("feeds that do not fit get sentences", "[edge-78]") {
   Graph g;
   auto x = placeholder<float, shape<dim<"batch">, 2>>(g, "x");
   auto t = placeholder<float, shape<dim<"batch">, 1>>(g, "targets");
