@@ -59,6 +59,8 @@ Clone cloner::run() {
   add_variables();
   split_streams();
   add_to_collections();
+  split_ties();
+  apply_rule();
 
   for (const auto* list : {&r_.inputs, &r_.kept}) {
     for (const tensor_id t : *list) data_->cut_originals.try_emplace(data_->cut_images.at(t), t);

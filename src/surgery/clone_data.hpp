@@ -2,6 +2,7 @@
 #pragma once
 
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "graft/surgery/clone.hpp"
@@ -22,6 +23,7 @@ struct clone_data {
   graph_slot* slot = nullptr;
   std::uint32_t generation = 0;
   bool same_graph = true;
+  bool ruled = false;  ///< a rule saw the copies: their attributes may differ
   scope_id scope;
 
   /// Copies have consecutive ids. Where all ops of the region were copied, copy k is of node k and
@@ -36,9 +38,13 @@ struct clone_data {
   /// What takes the place of reads of frozen, linked and replaced variables, and the way back.
   std::unordered_map<op_id, tensor_id> stand_ins;
   std::unordered_map<tensor_id, op_id> stand_in_originals;
+  /// Outputs in whose place a rule put other tensors, and the way back.
+  std::unordered_map<tensor_id, tensor_id> rewired;
+  std::unordered_map<tensor_id, tensor_id> rewired_originals;
   std::vector<op_id> extra;            ///< placeholders and constants added, ascending
   std::vector<variable_image> images;  ///< ascending by source
   std::unordered_map<variable_id, variable_id> variable_originals;
+  std::vector<std::pair<variable_id, variable_id>> splits;  ///< (source, a further image), ascending
   std::vector<variable_id> created;  ///< fresh and copied, ascending
   std::vector<variable_id> unset;    ///< of these the fresh ones
 

@@ -44,6 +44,8 @@ class cloner {
   void add_variables();
   void set_initial_key(const variable_image& image, const variable_info& info);
   void split_streams();
+  void split_ties();  // ties.cpp
+  void apply_rule();  // each_op.cpp
   void add_to_collections();
 
   [[nodiscard]] bool is_new(const variable_image& image) const {

@@ -29,6 +29,10 @@ std::optional<tensor_id> clone_data::forward(tensor_id t) const {
     const auto cut = cut_images.find(t);
     if (cut != cut_images.end()) return cut->second;
   }
+  if (!rewired.empty()) {
+    const auto other = rewired.find(t);
+    if (other != rewired.end()) return other->second;
+  }
   const auto op = forward(t.op);
   if (!op) return std::nullopt;
   if (stand_ins.empty()) return tensor_id{*op, t.output};
@@ -60,6 +64,8 @@ std::optional<tensor_id> clone_data::backward(tensor_id t) const {
   if (cut != cut_originals.end()) return cut->second;
   const auto read = stand_in_originals.find(t);
   if (read != stand_in_originals.end()) return tensor_id{read->second, 0};
+  const auto other = rewired_originals.find(t);
+  if (other != rewired_originals.end()) return other->second;
   const auto op = backward(t.op);
   if (!op) return std::nullopt;
   return tensor_id{*op, t.output};
@@ -98,6 +104,17 @@ scope_id Clone::scope() const { return data_->scope; }
 std::string Clone::scope_path() const { return graph().scope_path(data_->scope); }
 const std::vector<variable_image>& Clone::variable_images() const { return data_->images; }
 std::vector<variable_id> Clone::variables() const { return data_->created; }
+
+std::vector<variable_id> Clone::images(variable_id v) const {
+  const variable_image* image = data_->image_of(v);
+  if (image == nullptr) (void)must(v, direction::forward);
+  std::vector<variable_id> result;
+  if (image->image.valid()) result.push_back(image->image);
+  for (const auto& [source, further] : data_->splits) {
+    if (source == v) result.push_back(further);
+  }
+  return result;
+}
 
 std::vector<variable_id> Clone::parameters() const {
   const Graph& g = graph();

@@ -52,12 +52,21 @@ void copy_values(const Clone& clone) {
     require_value(g.source, image.source, "copied");
     values.emplace_back(image.image, g.source.store().get(image.source));
   }
+  for (const auto& [source, further] : d.splits) {
+    values.emplace_back(further, g.source.store().get(source));
+  }
   write(g.target, values);
 }
 
 void swap_values(const Clone& clone) {
   const clone_data& d = *clone.data();
   const both_graphs g = graphs_of(d);
+  if (!d.splits.empty()) {
+    const variable_id v = d.splits.front().first;
+    throw argument_error({"the values of a clone were to be swapped with its source's",
+                          "'" + g.source.path_of(v) + "' has several images, its ties were split",
+                          g.source.path_of(v), "copy values instead, or pair variables yourself"});
+  }
   std::vector<std::pair<variable_id, Array>> to_source, to_target;
   for (const variable_image& image : d.images) {
     if (!owned(d, image)) continue;

@@ -103,8 +103,12 @@ class Clone {
   [[nodiscard]] std::vector<variable_id> variables() const;
   /// The new variables that an optimiser may train: trainable, of role parameter.
   [[nodiscard]] std::vector<variable_id> parameters() const;
-  /// What became of each variable of the region, in the order of Region::variables().
+  /// What became of each variable of the region, in the order of Region::variables(). Of a parameter
+  /// whose ties were split it names the first image. @see images
   [[nodiscard]] const std::vector<variable_image>& variable_images() const;
+  /// All images of a variable: several where ties were split, in the order of the ops that read them;
+  /// none for frozen and replaced variables. @throws handle_error for a variable outside the region
+  [[nodiscard]] std::vector<variable_id> images(variable_id v) const;
   /// Exactly the new variables that have no value yet by their policy: the fresh ones.
   [[nodiscard]] initializer_set initializer() const;
 
@@ -179,7 +183,9 @@ std::vector<Clone> replicate_region(const Region& region, std::size_t count,
 ///   `variables::by_scope(...)`, `variables::by_role(...)`; `variables::expr(w, tensor)` adds to it
 ///   - `trainable(false)`: for the new variables
 ///   - `mode::inference`, `mode::training`: for layers that differ between the two
-///   - `from("actor")`, `names::exact`, `seeds::same`, `unbound::keep`, `coverage::affected`
+///   - `from("actor")`, `names::exact`, `seeds::same`, `unbound::keep`, `coverage::affected`,
+///   `ties::split`
+///   - `each_op(rule)`: to change, replace or drop ops on the way
 ///
 /// Scopes of the source are made again under the clone's scope, as paths from the deepest scope
 /// that holds all that is copied: what was "actor/dense/matmul" in a region within "actor" becomes
@@ -195,7 +201,8 @@ std::vector<Clone> replicate_region(const Region& region, std::size_t count,
 /// @throws boundary_error for a key that is no input or is bound twice; dtype_error, shape_error
 /// for a replacement that does not fit; handle_error for foreign or stale handles; graph_error for
 /// a stale region; uninitialized_error where a value to copy or freeze is missing; name_error under
-/// names::exact; argument_error for variables::linked in another graph; unsupported_error for nested graphs that cannot follow. Both graphs are then as
+/// names::exact; argument_error for variables::linked in another graph, and for a rule that returns
+/// another number of tensors than the op has; unsupported_error for nested graphs that cannot follow. Both graphs are then as
 /// before. Complexity: O(region), independent of the size of the graphs, but for collections, which
 /// are looked through
 template <class... Choices>
@@ -232,7 +239,8 @@ std::array<Clone, Count> replicate(const Region& region, const Choices&... choic
 void copy_values(const Clone& clone);
 
 /// Exchanges the values of the clone's fresh and copied variables with their sources'.
-/// @throws uninitialized_error naming a variable without a value; nothing has changed then
+/// @throws uninitialized_error naming a variable without a value, argument_error where ties were split;
+/// nothing has changed then
 void swap_values(const Clone& clone);
 
 /// Takes the values of the clone's new variables away: the next initialisation draws them again.

@@ -87,6 +87,11 @@ enum class seeds : std::uint8_t {
   split,  ///< a key made from the new path: other draws than the source's, the same in every rerun
   same,   ///< the source's key: equal draws
 };
+/// What becomes of a parameter that several ops read.
+enum class ties : std::uint8_t {
+  keep,   ///< one new parameter, read by the copies of all of them
+  split,  ///< a new parameter for each op, of the same policy; names get numbers
+};
 /// What happens where a name is taken.
 enum class names : std::uint8_t {
   unique,  ///< a number is appended: "copy_1"
@@ -200,6 +205,33 @@ bindings bind(From&& from, To&& to, Rest&&... rest) {
   return all;
 }
 
+/// One op that a clone copied, as a rule sees it. @see each_op
+struct copied_op {
+  Graph* graph = nullptr;  ///< of the clone
+  op_id source;            ///< in the region's graph
+  op_id copy;              ///< in the clone's
+  const operator_schema* schema = nullptr;
+  std::vector<any_tensor> operands;  ///< of the copy, as earlier rules left them
+  std::vector<any_tensor> outputs;   ///< of the copy
+};
+using op_rule = std::function<std::optional<std::vector<any_tensor>>(const copied_op&)>;
+struct op_transform {
+  op_rule rule;
+};
+
+/// Calls a rule for each op that is copied, in order, inside the scope of the copy.
+///
+/// What the rule returns takes the place of the copy's outputs, for the other copies and in the map of
+/// the clone: `std::vector{op.outputs[0] + noise}` adds noise, `std::vector{op.operands[0]}` drops the
+/// op, nothing keeps it. The rule may add ops, and change the copy's attributes
+/// (Graph::set_attributes). A copy that is no longer read stays in the graph; runs leave it out.
+/// @param rule takes a `const copied_op&`, returns a std::optional<std::vector<any_tensor>>; what it
+/// throws leaves the graphs as they were
+template <class Rule>
+op_transform each_op(Rule rule) {
+  return {op_rule(std::move(rule))};
+}
+
 namespace variables {
 
 /// Reads tensors in place of variables: `clone(region, variables::expr(w, w - rate * dw))` is the
@@ -236,6 +268,8 @@ struct clone_options {
   names naming = names::unique;
   unbound inputs = unbound::placeholder;
   coverage covered = coverage::whole;
+  ties tied = ties::keep;
+  op_rule rule;  ///< may be empty
   source_line line;
 
   void set(const bindings& b) {
@@ -260,6 +294,8 @@ struct clone_options {
   void set(names n) { naming = n; }
   void set(unbound u) { inputs = u; }
   void set(coverage c) { covered = c; }
+  void set(ties t) { tied = t; }
+  void set(const op_transform& t) { rule = t.rule; }
 };
 
 }  // namespace graft
