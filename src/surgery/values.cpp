@@ -1,4 +1,5 @@
 // Values of variables moved between a clone and its source.
+#include <algorithm>
 #include <mutex>
 
 #include "surgery/clone_data.hpp"
@@ -92,6 +93,53 @@ void reset_slots(const Clone& clone) {
     const variable_role role = g.variable_of(v).role;
     if (role == variable_role::slot || role == variable_role::counter) g.store().reset(v);
   }
+}
+
+Clone unfreeze_clone(const Clone& frozen, clone_options options) {
+  const clone_data& d = *frozen.data();
+  const both_graphs g = graphs_of(d);
+  std::vector<std::pair<variable_id, Array>> values;  // of the source
+  for (const variable_image& image : d.images) {
+    if (image.policy != variable_policy::frozen) continue;
+    const auto constant = d.stand_ins.find(g.source.variable_of(image.source).read.op);
+    if (constant == d.stand_ins.end()) continue;  // only a frozen variable's initial value needed it
+    const attribute_list& held = g.target.attributes_of(constant->second.op);
+    values.emplace_back(image.source, g.target.constant(held.integer("value")));
+  }
+  if (values.empty()) {
+    throw argument_error({"a clone was to be unfrozen", "no variable of it is frozen",
+                          g.target.scope_path(d.scope), "clone with variables::frozen, or copy it"});
+  }
+  if (!options.where_given) options.set(into(g.target, "unfrozen"));
+  Graph& into_graph = options.where.graph != nullptr ? *options.where.graph : g.source;
+  const auto was_frozen = [&](variable_id v) {
+    return std::any_of(values.begin(), values.end(), [v](const auto& p) { return p.first == v; });
+  };
+  const variables::rule otherwise = options.decide;
+  const variable_policy policy = options.policy;
+  options.set(variables::chosen_by{[&](const Graph& of, const variable_info& v) {
+    if (was_frozen(v.id)) return variable_policy::fresh;
+    return otherwise ? otherwise(of, v) : policy;
+  }});
+  if (&into_graph == &g.target) {
+    const auto named = [&](tensor_id key) {
+      return std::any_of(options.bound.pairs.begin(), options.bound.pairs.end(),
+                         [&](const auto& pair) { return pair.first.id == key; });
+    };
+    bindings kept;
+    for (const tensor_id input : d.source().inputs) {
+      if (named(input)) continue;
+      kept.pairs.emplace_back(
+          graph_reference{d.source().slot, d.source().generation, input},
+          graph_reference{d.slot, d.generation, d.cut_images.at(input)});
+    }
+    options.set(kept);
+  }
+  Clone result = clone_region(d.region, options);
+  for (auto& [v, value] : values) {
+    if (const auto image = result.find(v)) result.graph().store().set(*image, std::move(value));
+  }
+  return result;
 }
 
 void copy_variables(Graph& g, std::span<const std::pair<variable_id, variable_id>> source_target) {

@@ -254,6 +254,21 @@ void reset_slots(const Clone& clone);
 /// nothing has changed then
 void copy_variables(Graph& g, std::span<const std::pair<variable_id, variable_id>> source_target);
 
+Clone unfreeze_clone(const Clone& frozen, clone_options options);
+
+/// A trainable copy of a frozen clone: the same region again, with variables that have the values of
+/// the clone's constants, on the inputs that the clone was bound to.
+/// @param choices as for clone(); a policy counts for variables that were not frozen, without one they
+/// are shared with the source
+/// @throws argument_error if nothing in the clone is frozen; else as clone() does
+template <class... Choices>
+[[nodiscard]] Clone unfreeze(const Clone& frozen, const Choices&... choices) {
+  clone_options options;
+  options.policy = variables::shared;
+  (options.set(choices), ...);
+  return unfreeze_clone(frozen, std::move(options));
+}
+
 namespace detail {
 graph_reference in_mode(const graph_reference& y, mode m);
 }
