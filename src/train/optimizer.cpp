@@ -258,6 +258,10 @@ update_group soft_update(Graph& g, std::span<const std::pair<variable_id, variab
     throw argument_error({"soft_update was given tau = " + std::to_string(options.tau),
                           "tau must be between 0 and 1", "", "for example 0.005"});
   }
+  if (options.counters == sync::blend) {
+    throw argument_error({"soft_update was asked to blend counters", "they are whole numbers", "",
+                          "choose sync::copy or sync::skip"});
+  }
   Graph::transaction undo(g);
   std::vector<op_id> assigns;
   {
@@ -268,8 +272,9 @@ update_group soft_update(Graph& g, std::span<const std::pair<variable_id, variab
                               "a variable cannot follow itself", g.path_of(from),
                               "clone with variables of its own"});
       }
-      const variable_info& source = g.variable_of(from);
-      const variable_info& target = g.variable_of(to);
+      // Copies: adding ops may move what the graph knows of its variables.
+      const variable_info source = g.variable_of(from);
+      const variable_info target = g.variable_of(to);
       if (source.type.type != target.type.type) {
         throw dtype_error({"soft_update was given '" + g.path_of(from) + "' and '" + g.path_of(to) + "'",
                            "their types are " + to_string(source.type) + " and " +
@@ -284,6 +289,11 @@ update_group soft_update(Graph& g, std::span<const std::pair<variable_id, variab
       }
       const bool parameter = source.role == variable_role::parameter;
       const bool statistic = source.role == variable_role::statistic;
+      const bool counter = source.role == variable_role::counter;
+      if (counter && options.counters == sync::copy) {
+        assigns.push_back(add_assign(g, to, source.read, "assign"));
+        continue;
+      }
       if (!is_floating(source.type.type) || (!parameter && !statistic)) continue;
       if (statistic && options.statistics == sync::skip) continue;
       const any_tensor theirs = g.handle(source.read);
@@ -296,6 +306,28 @@ update_group soft_update(Graph& g, std::span<const std::pair<variable_id, variab
   update_group result(g, std::move(assigns));
   undo.commit();
   return result;
+}
+
+update_group soft_update(const Clone& target, const soft_update_options& options) {
+  Graph& g = target.graph();
+  const auto refuse = [&](const char* found, const char* hint) {
+    throw argument_error({"soft_update was given the clone '" + target.scope_path() + "'", found,
+                          target.scope_path(), hint});
+  };
+  if (&g != &target.origin().graph()) {
+    refuse("it is in another graph than its source",
+           "clone within the source's graph, or copy_values() when it is to follow");
+  }
+  std::vector<std::pair<variable_id, variable_id>> pairs;
+  for (const variable_image& image : target.variable_images()) {
+    for (const variable_id v : target.images(image.source)) {
+      if (v != image.source) pairs.emplace_back(image.source, v);
+    }
+  }
+  if (pairs.empty()) {
+    refuse("it has no variables of its own", "clone with variables::copied or variables::fresh");
+  }
+  return soft_update(g, pairs, options);
 }
 
 }  // namespace graft

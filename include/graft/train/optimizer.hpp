@@ -9,6 +9,7 @@
 
 #include "graft/graph/graph.hpp"
 #include "graft/graph/update_group.hpp"
+#include "graft/surgery/clone.hpp"
 
 namespace graft {
 
@@ -120,13 +121,23 @@ enum class sync : std::uint8_t { copy, blend, skip };
 struct soft_update_options {
   double tau = 0.005;  ///< in [0, 1]; 1 copies
   sync statistics = sync::copy;
+  sync counters = sync::skip;  ///< whole numbers: copy or skip
 };
 
-/// Updates that move target variables towards source variables, pairwise. Counters, slots, random streams and
-/// integer variables are left alone.
-/// @throws argument_error for tau outside [0, 1] or NaN, or a pair of one variable with itself; shape_error
-/// or dtype_error where a pair does not fit
+/// Updates that move target variables towards source variables, pairwise: parameters and statistics of
+/// floating type as the options say, counters if asked for. Slots, random streams and other variables
+/// are left alone.
+/// @throws argument_error for tau outside [0, 1] or NaN, for counters to be blended, or a pair of one
+/// variable with itself; shape_error or dtype_error where a pair does not fit. The graph is then as
+/// before
 update_group soft_update(Graph& g, std::span<const std::pair<variable_id, variable_id>> source_target,
                          const soft_update_options& options = {});
+
+/// Updates that move a clone's own variables towards those it was cloned from: a target network that
+/// follows. Of a parameter whose ties were split all images follow. Shared variables are left alone.
+/// @throws argument_error also for a clone without variables of its own (frozen or shared) and for one
+/// in another graph
+/// @see Lillicrap et al., Continuous control with deep reinforcement learning, 2016
+update_group soft_update(const Clone& target, const soft_update_options& options = {});
 
 }  // namespace graft

@@ -1,0 +1,182 @@
+// Gradients as graph: values, structure, errors.
+#include <cmath>
+
+#include "graft/graft.hpp"
+
+#include "clone_fixture.hpp"
+
+using namespace graft_test;
+
+namespace {
+
+using vector3 = tensor<Graph, dtype::float64, shape<3>>;
+
+Array doubles(const dims& shape, std::initializer_list<double> values) {
+  Array a(dtype::float64, shape);
+  std::copy(values.begin(), values.end(), a.mutable_span<double>().begin());
+  return a;
+}
+
+void check_values(const Array& a, std::initializer_list<double> expected) {
+  REQUIRE(a.size() == static_cast<std::int64_t>(expected.size()));
+  std::size_t i = 0;
+  for (const double e : expected) CHECK(a.span<double>()[i++] == Approx(e).epsilon(1e-12));
+}
+
+}  // namespace
+
+TEST_CASE("gradients of hand-worked expressions", "[gradients]") {
+  Graph g;
+  const auto x = placeholder<double, shape<3>>(g, "x");
+  const auto y = placeholder<double, shape<3>>(g, "y");
+  Session session(g);
+  const Array a = doubles({3}, {1, 2, -3}), b = doubles({3}, {4, 0.5, 2});
+  SECTION("a product") {
+    const auto d = gradients(sum(x * y), {x, y});
+    check_values(session.run(d[0], feed(y, b)), {4, 0.5, 2});
+    check_values(session.run(d[1], feed(x, a)), {1, 2, -3});
+  }
+  SECTION("several paths add up") {
+    const auto d = gradients(sum(x * x + x * 3.0 + x), {x});
+    check_values(session.run(d[0], feed(x, a)), {6, 8, -2});
+  }
+  SECTION("a tensor that is not a scalar counts as its sum") {
+    check_values(session.run(gradients(x * x, {x})[0], feed(x, a)), {2, 4, -6});
+  }
+  SECTION("a seed weighs the elements") {
+    const std::vector<any_tensor> wrt{x};
+    const auto d = try_gradients(x * x, wrt, any_tensor(y));
+    check_values(session.run(*d[0], feed(x, a), feed(y, b)), {8, 2, -12});
+  }
+  SECTION("with respect to an inner tensor") {
+    const auto h = x * 2.0;
+    const auto d = gradients(sum(h * h), {h, x});
+    check_values(session.run(d[0], feed(x, a)), {4, 8, -12});
+    check_values(session.run(d[1], feed(x, a)), {8, 16, -24});
+  }
+  SECTION("a handle keeps its type") {
+    const auto d = gradient(sum(x * y), x);
+    static_assert(std::is_same_v<decltype(d), const vector3>);
+    check_values(session.run(d, feed(y, b)), {4, 0.5, 2});
+  }
+  SECTION("of itself it is one") { check_values(session.run(gradients(x, {x})[0], feed(x, a)), {1, 1, 1}); }
+}
+
+TEST_CASE("derivatives of derivatives", "[gradients]") {
+  Graph g;
+  const auto x = placeholder<double, shape<3>>(g, "x");
+  Session session(g);
+  const Array a = doubles({3}, {1, 2, -3});
+  const any_tensor first = gradients(sum(x * x * x), {x})[0];
+  const any_tensor second = gradients(sum(first), {x})[0];
+  const any_tensor third = gradients(sum(second), {x})[0];
+  check_values(session.run(first, feed(x, a)), {3, 12, 27});
+  check_values(session.run(second, feed(x, a)), {6, 12, -18});
+  check_values(session.run(gradients(sum(sin(first)), {x})[0], feed(x, a)),
+               {6 * std::cos(3.0), 12 * std::cos(12.0), -18 * std::cos(27.0)});
+  check_values(session.run(third), {6, 6, 6});
+}
+
+TEST_CASE("what does not depend has no gradient, or zeros", "[gradients]") {
+  Graph g;
+  const auto x = placeholder<double, shape<3>>(g, "x");
+  const auto y = placeholder<double, shape<3>>(g, "y");
+  const std::vector<any_tensor> wrt{y, x};
+  const auto maybe = try_gradients(sum(x * x), wrt);
+  CHECK_FALSE(maybe[0].has_value());
+  CHECK(maybe[1].has_value());
+  Session session(g);
+  const auto zeros = gradients(sum(x * x), wrt);
+  check_values(session.run(zeros[0], feed(y, doubles({3}, {7, 8, 9}))), {0, 0, 0});
+  SECTION("stop_gradient stops it") {
+    const std::vector<any_tensor> only{x};
+    CHECK_FALSE(try_gradients(sum(stop_gradient(x) * y), only)[0].has_value());
+  }
+  SECTION("integers pass none on") {
+    const std::vector<any_tensor> only{x};
+    CHECK_FALSE(try_gradients(sum(cast<double>(cast<std::int64_t>(x))), only)[0].has_value());
+  }
+}
+
+TEST_CASE("a variable that is used twice gets the sum", "[gradients]") {
+  Graph g;
+  const auto x = placeholder<double, shape<2, 2>>(g, "x");
+  const auto w = make_variable<double, shape<2, 2>>(g, "w", ones());
+  const auto y = sum(matmul(matmul(x, w), w));
+  Session session(g);
+  session.initialize();
+  const Array found = session.run(gradients(y, {w})[0], feed(x, doubles({2, 2}, {1, 2, 3, 4})));
+  // d/dw of sum(x w w) = x^T 1 w^T + (x w)^T 1 with w = ones: column sums 4, 6 of x; row sums 3, 7.
+  check_values(found, {8 + 10, 8 + 10, 12 + 10, 12 + 10});
+}
+
+TEST_CASE("a parameter that two ops read is trained as one", "[gradients]") {
+  Graph g;
+  const auto x = placeholder<float, shape<dyn, 3>>(g, "x");
+  const auto gamma = make_variable<float, shape<3>>(g, "gamma", ones());
+  const auto y = x * gamma;
+  const auto z = y * gamma;
+  const training_step step = minimize(mean(square(z)), sgd{0.1});
+  CHECK(step.parameters.size() == 1);
+  Session session(g);
+  session.initialize();
+  session.run(step, feed(x, Array::full<float>({2, 3}, 1)));
+  // mean over 6 of gamma^4: d/dgamma = 4 * 2 / 6 = 4/3 at gamma = 1.
+  for (const float e : session.value(gamma).span<float>()) {
+    CHECK(e == Approx(1 - 0.1 * 4.0 / 3.0).epsilon(1e-6));
+  }
+}
+
+TEST_CASE("gradients that cannot be are refused and change nothing", "[gradients]") {
+  Graph g;
+  const auto x = placeholder<double, shape<3>>(g, "x");
+  const auto n = placeholder<std::int32_t, shape<3>>(g, "n");
+  const any_tensor whole = sum(n);
+  CHECK(mentions(message_of<dtype_error>([&] { (void)gradients(whole, {x}); }), "floating"));
+  CHECK(mentions(message_of<dtype_error>([&] { (void)gradients(sum(x), {n}); }), "'n'"));
+  const auto checked =
+      g.handle({g.add(graft_test::schemas::noisy, std::vector<tensor_id>{g.id(x)},
+                      attribute_list().set("training", 1)),
+                0});
+  const any_tensor y = sum(checked);
+  const std::size_t ops = g.op_count();
+  CHECK(mentions(message_of<unsupported_error>([&] { (void)gradients(y, {x}); }), "test_noisy"));
+  CHECK(g.op_count() == ops);
+  g.validate();
+}
+
+TEST_CASE("gradients of a hundred thousand ops need no stack", "[gradients]") {
+  Graph g;
+  const auto x = placeholder<double, shape<3>>(g, "x");
+  any_tensor y = x;
+  for (int i = 0; i < 100000; ++i) y = y * 1.0;
+  Session session(g);
+  check_values(session.run(gradients(sum(y), {x})[0]), {1, 1, 1});
+}
+
+TEST_CASE("the norm of many gradients is clipped together", "[gradients]") {
+  Graph g;
+  const auto a = placeholder<double, shape<2>>(g, "a");
+  const auto b = placeholder<double, shape<1>>(g, "b");
+  const std::vector<any_tensor> both{a, b};
+  Session session(g);
+  const auto at = [&](double factor) {
+    return std::tuple{feed(a, doubles({2}, {3 * factor, 4 * factor})),
+                      feed(b, doubles({1}, {12 * factor}))};
+  };
+  const auto run = [&](const std::vector<any_tensor>& t, double factor) {
+    return std::apply([&](const auto&... f) { return session.run(t, f...); }, at(factor));
+  };
+  check_values(run({global_norm(both)}, 1)[0], {13});
+  const auto clipped = clip_by_global_norm(both, 6.5);
+  check_values(run(clipped, 1)[0], {1.5, 2});
+  check_values(run(clipped, 1)[1], {6});
+  check_values(run(clipped, 0.25)[0], {0.75, 1});
+  for (const Array& part : run(clipped, std::nan(""))) {
+    for (const double e : part.span<double>()) CHECK(std::isnan(e));
+  }
+  for (const double wrong : {0.0, -1.0, std::nan(""), HUGE_VAL}) {
+    CHECK_THROWS_AS(clip_by_global_norm(both, wrong), argument_error);
+  }
+  CHECK_THROWS_AS(global_norm(std::vector<any_tensor>{}), argument_error);
+}

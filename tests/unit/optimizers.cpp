@@ -1,0 +1,230 @@
+// Optimisers against the papers' formulas, schedules, and what minimize() adds to a graph.
+#include <cmath>
+#include <functional>
+
+#include "graft/graft.hpp"
+
+#include "clone_fixture.hpp"
+
+using namespace graft_test;
+
+namespace {
+
+// The loss sum(c * w^4 / 4) has the gradient c * w^3, which changes with every step.
+struct problem_of_three {
+  Graph g;
+  tensor<Graph, dtype::float64, shape<3>> w;
+  any_tensor loss;
+  std::vector<double> c{1.0, -0.5, 2.0};
+
+  problem_of_three() {
+    const auto v = make_variable<double, shape<3>>(g, "w", ones());
+    w = v;
+    Array factors(dtype::float64, {3});
+    std::copy(c.begin(), c.end(), factors.mutable_span<double>().begin());
+    loss = sum(constant(g, factors) * w * w * w * w) * 0.25;
+  }
+  [[nodiscard]] double gradient(std::size_t i, double at) const { return c[i] * at * at * at; }
+};
+
+// One parameter's step: (parameter, gradient, number of the step from 1) -> new parameter.
+using reference = std::function<double(double, double, int, std::array<double, 2>& slots)>;
+
+void compare(const optimizer& rule, const reference& expected, std::size_t slots, int steps = 8) {
+  problem_of_three p;
+  const training_step step = minimize(p.loss, rule);
+  CHECK(step.slots.size() == slots + 1);  // and the counter
+  for (const variable_id slot : step.slots) {
+    const variable_info& info = p.g.variable_of(slot);
+    CHECK_FALSE(info.trainable);
+    CHECK((info.role == variable_role::slot || info.role == variable_role::counter));
+  }
+  Session session(p.g);
+  session.initialize();
+  std::array<double, 3> w{1, 1, 1};
+  std::array<std::array<double, 2>, 3> state{};
+  for (int t = 1; t <= steps; ++t) {
+    session.run(step);
+    const Array found = session.value(p.w);
+    for (std::size_t i = 0; i < 3; ++i) {
+      w[i] = expected(w[i], p.gradient(i, w[i]), t, state[i]);
+      INFO("step " << t << ", element " << i);
+      CHECK(found.span<double>()[i] == Approx(w[i]).epsilon(1e-11));
+    }
+  }
+  CHECK(session.value(step.step).span<std::int64_t>()[0] == steps);
+}
+
+}  // namespace
+
+TEST_CASE("optimisers step as their papers say", "[optimizers]") {
+  SECTION("gradient descent") {
+    compare(sgd{0.0625}, [](double w, double g, int, auto&) { return w - 0.0625 * g; }, 0);
+  }
+  SECTION("gradient descent with weight decay") {
+    compare(sgd{0.0625, 0.1}, [](double w, double g, int, auto&) { return w - 0.0625 * (g + 0.1 * w); }, 0);
+  }
+  SECTION("momentum") {
+    compare(momentum{.rate = 0.0625, .factor = 0.8},
+            [](double w, double g, int, auto& s) { return w - 0.0625 * (s[0] = 0.8 * s[0] + g); }, 1);
+  }
+  SECTION("Nesterov's momentum") {
+    compare(momentum{.rate = 0.0625, .factor = 0.8, .nesterov = true},
+            [](double w, double g, int, auto& s) {
+              s[0] = 0.8 * s[0] + g;
+              return w - 0.0625 * (g + 0.8 * s[0]);
+            },
+            1);
+  }
+  SECTION("RMSProp") {
+    compare(rmsprop{.rate = 0.03125, .rho = 0.7, .epsilon = 1e-6},
+            [](double w, double g, int, auto& s) {
+              s[0] = 0.7 * s[0] + 0.3 * g * g;
+              return w - 0.03125 * g / (std::sqrt(s[0]) + 1e-6);
+            },
+            1);
+  }
+  SECTION("Adagrad") {
+    compare(adagrad{.rate = 0.125, .epsilon = 1e-6},
+            [](double w, double g, int, auto& s) {
+              s[0] += g * g;
+              return w - 0.125 * g / (std::sqrt(s[0]) + 1e-6);
+            },
+            1);
+  }
+  const auto adam_step = [](double w, double g, int t, std::array<double, 2>& s) {
+    s[0] = 0.8 * s[0] + 0.2 * g;
+    s[1] = 0.95 * s[1] + 0.05 * g * g;
+    const double m = s[0] / (1 - std::pow(0.8, t)), v = s[1] / (1 - std::pow(0.95, t));
+    return w - 0.03125 * m / (std::sqrt(v) + 1e-6);
+  };
+  SECTION("Adam") {
+    compare(adam{.rate = 0.03125, .beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-6}, adam_step, 2);
+  }
+  SECTION("AdamW") {
+    compare(adamw{.rate = 0.03125, .beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-6, .weight_decay = 0.1},
+            [&](double w, double g, int t, std::array<double, 2>& s) {
+              return adam_step(w, g, t, s) - 0.03125 * 0.1 * w;
+            },
+            2);
+  }
+}
+
+TEST_CASE("hyperparameters out of range are refused and nothing is added", "[optimizers]") {
+  problem_of_three p;
+  const std::size_t ops = p.g.op_count();
+  const double nan = std::nan("");
+  const std::vector<optimizer> wrong{
+      momentum{.rate = 0.1, .factor = 1.0}, momentum{.rate = 0.1, .factor = nan},
+      sgd{0.1, -1},                         sgd{0.1, nan},
+      rmsprop{.rho = 1.5},                  rmsprop{.epsilon = 0},
+      adagrad{.epsilon = nan},              adam{.beta1 = -0.1},
+      adam{.beta2 = 1},                     adam{.epsilon = HUGE_VAL},
+      adamw{.weight_decay = nan}};
+  for (const optimizer& o : wrong) CHECK_THROWS_AS(minimize(p.loss, o), argument_error);
+  CHECK_THROWS_AS(sgd{nan}, argument_error);
+  CHECK_THROWS_AS(sgd{-1.0}, argument_error);
+  CHECK_THROWS_AS(minimize(p.loss, sgd{0.1}, {.clip_norm = nan}), argument_error);
+  CHECK_THROWS_AS(minimize(any_tensor(p.w), sgd{0.1}), shape_error);
+  CHECK(p.g.op_count() == ops);
+
+  const auto x = placeholder<double, shape<>>(p.g, "x");
+  CHECK(mentions(message_of<argument_error>([&] { (void)minimize(x * 2.0, sgd{0.1}); }),
+                 "no trainable variable"));
+}
+
+TEST_CASE("schedules", "[optimizers]") {
+  const auto rates = [](const learning_rate& rate, int steps) {
+    Graph g;
+    const auto w = make_variable<float, shape<>>(g, "w", ones());
+    const training_step step = minimize(square(w), sgd{rate});
+    Session session(g);
+    session.initialize();
+    std::vector<double> found;
+    for (int i = 0; i < steps; ++i) {
+      found.push_back(std::get<0>(session.run(std::tuple{step.rate, step.updates})).item<float>());
+    }
+    return found;
+  };
+  const auto check = [](const std::vector<double>& found, const std::vector<double>& expected) {
+    REQUIRE(found.size() == expected.size());
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      INFO("step " << i);
+      CHECK(found[i] == Approx(expected[i]).epsilon(1e-5).margin(1e-7));
+    }
+  };
+  check(rates(0.25, 2), {0.25, 0.25});
+  check(rates(exponential_decay(1, 2, 0.25), 5), {1, 0.5, 0.25, 0.125, 0.0625});
+  check(rates(cosine_decay(1, 4, 0.2), 6),
+        {1, 0.6 + 0.4 * std::sqrt(0.5), 0.6, 0.6 - 0.4 * std::sqrt(0.5), 0.2, 0.2});
+  check(rates(warmup(0.4, 4, cosine_decay(0.4, 4)), 7),
+        {0, 0.1, 0.2, 0.3, 0.4, 0.2 + 0.2 * std::sqrt(0.5), 0.2});
+  check(rates(piecewise_constant({2, 3}, {1, 0.5, 0.1}), 5), {1, 1, 0.5, 0.1, 0.1});
+  CHECK_THROWS_AS(piecewise_constant({3, 2}, {1, 0.5, 0.1}), argument_error);
+  CHECK_THROWS_AS(piecewise_constant({1}, {1}), argument_error);
+  CHECK_THROWS_AS(exponential_decay(1, 0, 0.5), argument_error);
+  CHECK_THROWS_AS(exponential_decay(1, 10, 1.5), argument_error);
+  CHECK_THROWS_AS(cosine_decay(std::nan(""), 4), argument_error);
+  CHECK_THROWS_AS(learning_rate(learning_rate::rule()), argument_error);
+}
+
+TEST_CASE("the rate may be fed", "[optimizers]") {
+  Graph g;
+  const auto w = make_variable<float, shape<>>(g, "w", ones());
+  const auto rate = placeholder<float, shape<>>(g, "rate");
+  const training_step step = minimize(square(w), sgd{rate});
+  Session session(g);
+  session.initialize();
+  session.run(step, feed(rate, Array::full<float>({}, 0.25f)));
+  CHECK(session.value(w).item<float>() == 0.5f);
+}
+
+TEST_CASE("minimize trains what it is asked to, and leaves regions alone", "[optimizers]") {
+  Graph g;
+  const auto x = input4(g);
+  const auto y = dense4(dense4(x, "one"), "two");
+  const Region before = extract(inputs(x), outputs(y));
+  const variable_id w = variable_named(g, "two/w");
+  const training_step step = minimize(mean(square(y)), adam{}, {.parameters = {w}});
+  CHECK(step.parameters == std::vector<variable_id>{w});
+  const Region after = extract(inputs(x), outputs(y));
+  CHECK(before.nodes() == after.nodes());
+  CHECK(before.variables() == after.variables());
+  CHECK(g.path_of(step.slots.back()).find("two.w") != std::string::npos);
+  g.validate();
+}
+
+TEST_CASE("clipping within a training step", "[optimizers]") {
+  Graph g;
+  const auto w = make_variable<float, shape<2>>(g, "w", ones());
+  const training_step step = minimize(sum(w * 30.0f) + sum(w * 10.0f), sgd{1.0}, {.clip_norm = 1});
+  Session session(g);
+  session.initialize();
+  session.run(step);
+  for (const float e : session.value(w).span<float>()) {
+    CHECK(e == Approx(1 - std::sqrt(0.5)).epsilon(1e-5));
+  }
+}
+
+TEST_CASE("training is the same bits on every run and for every number of threads", "[optimizers]") {
+  const auto run = [](int threads) {
+    Graph g;
+    const auto x = placeholder<float, shape<dyn, 20>>(g, "x");
+    const auto y = dense<3>(dropout<>(batch_norm(relu(dense<65>(x))), 0.3));
+    const training_step step = minimize(mean(square(y)), adam{.rate = 0.01});
+    Session session(g, {.threads = threads, .seed = 3});
+    session.initialize();
+    Array in(dtype::float32, {33, 20});
+    float v = 0.9f;
+    for (float& e : in.mutable_span<float>()) e = v, v = v * -0.97f + 0.05f;
+    for (int i = 0; i < 5; ++i) session.run(step, feed(x, in));
+    std::vector<Array> values;
+    for (const variable_id id : g.variables()) values.push_back(session.value(id));
+    return values;
+  };
+  const auto one = run(1), again = run(1), three = run(3);
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    CHECK(one[i].same_bits(again[i]));
+    CHECK(one[i].same_bits(three[i]));
+  }
+}

@@ -1,0 +1,148 @@
+// Networks that follow another one.
+#include <cmath>
+
+#include "graft/graft.hpp"
+
+#include "clone_fixture.hpp"
+
+using namespace graft_test;
+
+namespace {
+
+struct follower {
+  Graph g;
+  tensor<Graph, dtype::float32, shape<dyn, 4>> x = input4(g);
+  any_tensor y;
+  variable_id counter;
+  std::optional<Clone> target;
+
+  explicit follower(variable_policy policy = variables::fresh) {
+    auto h = dense<3>(batch_norm(x));
+    variable_spec spec;
+    spec.name = "steps";
+    spec.type = value_type::of(dtype::int64, {});
+    spec.initial = zeros().make(dtype::int64, {});
+    spec.role = variable_role::counter;
+    spec.trainable = false;
+    const variable_id steps = g.add_variable(spec);
+    counter = steps;
+    y = h + cast<float>(g.handle(g.variable_of(steps).read)) * 0.0;
+    set_values(g, 1);
+    target.emplace(clone(extract(inputs(x), outputs(y)), bind(x, x), policy));
+    for (const variable_id v : target->variables()) {
+      const value_type& type = g.variable_of(v).type;
+      g.store().set(v, type.type == dtype::float32 ? Array::full<float>(type.shape, 100)
+                                                   : Array(type.type, type.shape));
+    }
+    g.store().set(counter, Array::full<std::int64_t>({}, 7));
+  }
+
+  void check(variable_role role, double tau) const {
+    for (const variable_image& image : target->variable_images()) {
+      if (g.variable_of(image.source).role != role) continue;
+      INFO(g.path_of(image.source));
+      const Array from = g.store().get(image.source), to = g.store().get(image.image);
+      if (to.type() != dtype::float32) continue;
+      for (std::int64_t i = 0; i < to.size(); ++i) {
+        CHECK(to.span<float>()[i] == Approx(100 + tau * (from.span<float>()[i] - 100)).epsilon(1e-5));
+      }
+    }
+  }
+  [[nodiscard]] std::int64_t count() const {
+    return g.store().get((*target)(counter)).item<std::int64_t>();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a clone follows its source", "[soft_update][edge-42][demo-7]") {
+  follower f;
+  for (const double tau : {0.0, 0.5, 1.0}) {
+    const update_group follow = soft_update(*f.target, {.tau = tau});
+    follower fresh;  // same values
+    Session session(fresh.g);
+    session.run(soft_update(*fresh.target, {.tau = tau}));
+    fresh.check(variable_role::parameter, tau);
+    fresh.check(variable_role::statistic, 1);
+    CHECK(fresh.count() == 0);
+    CHECK(follow.assigns().size() == 6);
+  }
+}
+
+TEST_CASE("statistics and counters have choices of their own", "[soft_update][edge-42]") {
+  follower f;
+  Session session(f.g);
+  SECTION("blended and copied") {
+    session.run(soft_update(*f.target, {.tau = 0.25, .statistics = sync::blend, .counters = sync::copy}));
+    f.check(variable_role::parameter, 0.25);
+    f.check(variable_role::statistic, 0.25);
+    CHECK(f.count() == 7);
+  }
+  SECTION("left alone") {
+    session.run(soft_update(*f.target, {.tau = 0.25, .statistics = sync::skip}));
+    f.check(variable_role::statistic, 0);
+    CHECK(f.count() == 0);
+  }
+  SECTION("counters cannot be blended") {
+    CHECK(mentions(message_of<argument_error>([&] {
+            (void)soft_update(*f.target, {.counters = sync::blend});
+          }),
+          "whole numbers"));
+  }
+}
+
+TEST_CASE("wrong soft updates are refused and add nothing", "[soft_update][edge-42]") {
+  follower f;
+  const std::size_t ops = f.g.op_count();
+  for (const double tau : {-0.1, 1.1, std::nan("")}) {
+    CHECK(mentions(message_of<argument_error>([&] { (void)soft_update(*f.target, {.tau = tau}); }),
+                   "between 0 and 1"));
+  }
+  const variable_id v = f.g.variables().front();
+  const std::vector<std::pair<variable_id, variable_id>> itself{{v, v}};
+  CHECK(mentions(message_of<argument_error>([&] { (void)soft_update(f.g, itself); }), "itself"));
+  const std::vector<std::pair<variable_id, variable_id>> unequal{{variable_named(f.g, "dense/kernel"),
+                                                                  variable_named(f.g, "dense/bias")}};
+  CHECK_THROWS_AS(soft_update(f.g, unequal), shape_error);
+  CHECK(f.g.op_count() == ops);
+
+  for (const variable_policy policy : {variables::frozen, variables::shared}) {
+    follower other(policy);
+    const std::size_t before = other.g.op_count();
+    CHECK(mentions(message_of<argument_error>([&] { (void)soft_update(*other.target); }),
+                   "no variables of its own"));
+    CHECK(other.g.op_count() == before);
+  }
+  Graph elsewhere;
+  const Clone far = clone(extract(inputs(f.x), outputs(f.y)), into(elsewhere));
+  CHECK(mentions(message_of<argument_error>([&] { (void)soft_update(far); }), "another graph"));
+}
+
+TEST_CASE("all images of a split tie follow", "[soft_update][edge-43]") {
+  Graph g;
+  const auto x = input4(g);
+  const auto w = make_variable<float, shape<4, 4>>(g, "w", glorot_uniform());
+  const auto y = matmul(matmul(x, w), w);
+  Session session(g);
+  session.initialize();
+  const Clone target = clone(extract(inputs(x), outputs(y)), bind(x, x), ties::split);
+  session.initialize();
+  session.run(soft_update(target, {.tau = 1}));
+  const auto images = target.images(*g.variable_read_by(g.id(w)));
+  REQUIRE(images.size() == 2);
+  for (const variable_id v : images) CHECK(session.value(v).same_bits(session.value(w)));
+}
+
+TEST_CASE("the optimiser of the source leaves its follower alone until it is told to follow",
+          "[soft_update]") {
+  follower f;
+  const training_step step = minimize(mean(square(f.y)), sgd{0.01});
+  Session session(f.g);
+  session.initialize();
+  const Array in = Array::full<float>({3, 4}, 0.5f);
+  const Array before = session.run((*f.target)(f.y), feed(f.x, in));
+  session.run(step, feed(f.x, in));
+  CHECK(session.run((*f.target)(f.y), feed(f.x, in)).same_bits(before));
+  session.run(soft_update(*f.target));
+  CHECK_FALSE(session.run((*f.target)(f.y), feed(f.x, in)).same_bits(before));
+}
