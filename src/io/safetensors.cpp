@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "io/file.hpp"
+#include "io/tensor_file.hpp"
 
 static_assert(std::endian::native == std::endian::little, "tensors are stored little-endian");
 
@@ -72,25 +73,52 @@ std::string checksum(const std::string& header, std::span<const std::span<const 
 
 // Parses and refuses duplicate keys, which the JSON library would drop without a word.
 json parse_header(const std::string& path, const std::string& text) {
-  std::vector<std::set<std::string>> keys;
-  std::string duplicate;
-  const auto watch = [&](int, json::parse_event_t event, json& value) {
-    if (event == json::parse_event_t::object_start) keys.emplace_back();
-    if (event == json::parse_event_t::object_end) keys.pop_back();
-    if (event == json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) {
-      duplicate = value.get<std::string>();
-    }
-    return true;
-  };
   json header;
   try {
-    header = json::parse(text, watch);
+    header = json::parse(text);
   } catch (const json::exception& e) {
     refuse(path, std::string("its header is not JSON: ") + e.what());
   }
-  if (!duplicate.empty()) refuse(path, "its header has the key '" + duplicate + "' twice");
+  if (const auto twice = io::duplicate_key(text)) {
+    refuse(path, "its header has the key '" + *twice + "' twice");
+  }
   return header;
 }
+
+// Looks at the keys of each object while the text is read. (The library's callbacks would look through
+// all that came before at the end of every object.)
+class key_watch : public nlohmann::json_sax<json> {
+ public:
+  std::optional<std::string> twice;
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override {
+    keys_.emplace_back();
+    return true;
+  }
+  bool key(string_t& name) override {
+    if (!keys_.back().insert(name).second) twice = name;
+    return !twice;
+  }
+  bool end_object() override {
+    keys_.pop_back();
+    return true;
+  }
+  bool start_array(std::size_t) override { return true; }
+  bool end_array() override { return true; }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return false;
+  }
+
+ private:
+  std::vector<std::set<std::string>> keys_;
+};
 
 struct entry {
   std::string name;
@@ -185,8 +213,20 @@ void check_sum(const std::string& path, std::string header, const json& parsed,
 }  // namespace
 
 void write_safetensors(const std::string& path, const named_arrays& arrays) {
+  io::write_tensor_file(path, {arrays, {}});
+}
+
+std::optional<std::string> io::duplicate_key(const std::string& text) {
+  key_watch watch;
+  json::sax_parse(text, &watch);
+  return watch.twice;
+}
+
+void io::write_tensor_file(const std::string& path, const tensor_file& file) {
+  const named_arrays& arrays = file.arrays;
   json header;
   header["__metadata__"] = {{"format", "graft"}, {checksum_key, no_checksum}};
+  for (const auto& [key, value] : file.metadata) header["__metadata__"][key] = value;
   std::size_t at = 0;
   std::vector<std::span<const std::byte>> data;
   for (const auto& [name, array] : arrays) {
@@ -229,6 +269,10 @@ void write_safetensors(const std::string& path, const named_arrays& arrays) {
 }
 
 named_arrays read_safetensors(const std::string& path) {
+  return std::move(io::read_tensor_file(path).arrays);
+}
+
+io::tensor_file io::read_tensor_file(const std::string& path) {
   const std::vector<std::byte> file = io::read_file(path);
   std::uint64_t length = 0;
   if (file.size() < sizeof length) refuse(path, "it has only " + std::to_string(file.size()) + " bytes");
@@ -249,7 +293,16 @@ named_arrays read_safetensors(const std::string& path) {
     entries.push_back(read_entry(path, item.key(), item.value(), data.size()));
   }
   check_tiling(path, entries, data.size());
-  named_arrays result;
+  io::tensor_file contents;
+  if (header.contains("__metadata__")) {
+    for (const auto& item : header["__metadata__"].items()) {
+      if (!item.value().is_string()) {
+        refuse(path, "the metadata '" + item.key() + "' are not text");
+      }
+      contents.metadata.emplace_back(item.key(), item.value().get<std::string>());
+    }
+  }
+  named_arrays& result = contents.arrays;
   for (const entry& e : entries) {
     Array array = Array::uninitialized(e.type, e.shape);
     if (e.end > e.begin) {
@@ -263,7 +316,7 @@ named_arrays read_safetensors(const std::string& path) {
     }
     result.emplace_back(e.name, std::move(array));
   }
-  return result;
+  return contents;
 }
 
 void save_variables(const Graph& graph, const std::string& path, std::span<const variable_id> variables) {

@@ -22,7 +22,7 @@ HEADERS = {
     "surgery": "core schema tensor graph ops lower",
     "train": "core schema tensor graph ops dsl lower surgery",
     "runtime": "core schema tensor graph ops surgery",
-    "io": "core schema tensor graph ops runtime",
+    "io": "core schema tensor graph ops surgery runtime",
     "report": "core schema tensor graph surgery",
     "static": "core schema tensor graph ops dsl lower runtime",
 }

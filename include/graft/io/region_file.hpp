@@ -1,0 +1,94 @@
+// Saving a region with the values of its variables, and loading it into a graph.
+//
+// The file is in the safetensors format: any of its readers finds the values of the variables under
+// their paths. The metadata entry "graft.region" is a JSON text that tells the structure:
+//
+//   version      1
+//   inputs       [{name, type, shape}], shape without a known rank left out; extents are numbers,
+//                names, or null
+//   kept         how many of the last inputs are sources that the region left uncut
+//   ops          [{op, name, in, attributes, after}] in canonical order, producers first; `in` and
+//                all other tensors are "3" (output 0 of op 3), "3:1" (its output 1) or "in0" (input
+//                0); an attribute is {its kind: value}; `after` are ops that it waits for; what is
+//                empty is left out
+//   outputs      tensors
+//   variables    [{read, initial, role, trainable, updates, stream, value}]: the op that reads it, a
+//                tensor, ops; whether its value is in the file
+//   collections  {name: [{variable | tensor | op}]}
+//
+// Constants are arrays named "/0", "/1", ... in the order of the ops. Names are paths as in the graph
+// that was saved. Equal graphs give equal bytes: nothing depends on ids, addresses, order of
+// building, source lines or time.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "graft/surgery/region.hpp"
+#include "graft/surgery/policy.hpp"
+
+namespace graft {
+
+/// Writes a region to a file: whole or not at all (written beside it, synced, renamed).
+///
+/// Structure, names, constants, values of variables that have one, roles, own updates, random
+/// streams, control edges inside, memberships in collections. Sharing of storage with variables
+/// outside is not kept, nor are layers' keys for sharing variables.
+/// @throws io_error with the system's reason; unsupported_error for an op whose operator is not
+/// registered, so that the file could not be loaded, or that carries a nested graph; name_error for a name that is not UTF-8;
+/// handle_error, graph_error for a lost graph or a stale region
+void save_region(const std::string& path, const Region& region);
+
+/// What load_region() added to the graph.
+struct loaded_region {
+  Region region;
+  std::vector<any_tensor> inputs;      ///< as saved; given ones or new placeholders
+  std::vector<any_tensor> outputs;     ///< as saved, repetitions included
+  std::vector<variable_id> variables;  ///< in the order of the file
+};
+
+/// The choices of load_region().
+struct load_region_options {
+  destination where;
+  names naming = names::unique;
+  std::vector<graph_reference> given;
+  bool inputs_given = false;
+  std::string strip;
+
+  void set(const destination& d) { where = d; }
+  void set(names n) { naming = n; }
+  void set(const source_scope& s) { strip = s.path; }
+  void set(const input_list& list) {
+    given = list.tensors;
+    inputs_given = true;
+  }
+};
+
+loaded_region load_region_from(Graph& graph, const std::string& path,
+                               const load_region_options& options);
+
+/// Adds a saved region to a graph.
+///
+/// @param choices in any order:
+///   - `into("copy")`: a new scope for its ops; without it they go under the current scope, with the
+///     names they had
+///   - `from("actor")`: the front of the names to leave out
+///   - `inputs(x2)`: tensors of the graph in place of the saved inputs, in order and all of them;
+///     without it inputs become placeholders of their saved name, type and shape
+///   - `names::exact`: name_error where a name is taken; else it gets a number
+///
+/// The region is isomorphic to the one saved, with the values, random streams (so the same draws),
+/// roles, own updates, collections and names it had.
+/// @throws io_error for a file that is missing, truncated, altered, malformed, written by a newer
+/// version, or that uses an operator that is not known, saying which; boundary_error for another
+/// number of inputs than saved; dtype_error, shape_error for one that does not fit; name_error under
+/// names::exact. The graph is then as before.
+/// Complexity: O(file)
+template <class... Choices>
+loaded_region load_region(Graph& graph, const std::string& path, const Choices&... choices) {
+  load_region_options options;
+  (options.set(choices), ...);
+  return load_region_from(graph, path, options);
+}
+
+}  // namespace graft

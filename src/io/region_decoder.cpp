@@ -1,0 +1,357 @@
+#include "io/region_decoder.hpp"
+
+#include <charconv>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "graft/schema/core_operators.hpp"
+
+#include "io/region_format.hpp"
+#include "io/tensor_file.hpp"
+
+namespace graft::io {
+
+void refuse_region(const std::string& path, const std::string& found, const std::string& where) {
+  throw io_error({"a region was to be loaded from '" + path + "'", found,
+                  where.empty() ? path : where, "nothing was loaded; save the region again"});
+}
+
+std::string shown(const std::string& text) {
+  std::string result = "'";
+  for (const char c : text.substr(0, 80)) result += c < ' ' || c == '\x7f' ? '?' : c;
+  return result + (text.size() > 80 ? "...'" : "'");
+}
+
+namespace {
+
+using json = nlohmann::ordered_json;
+
+class decoder {
+ public:
+  explicit decoder(const std::string& path) : path_(path) {}
+
+  file_region run(const std::string& text) {
+    const json all = parse(text);
+    if (!all.is_object()) fail("its structure is not a JSON object");
+    where_ = "version";
+    const std::int64_t version = integer(field(all, "version"));
+    if (version > region_version) {
+      fail("it was written in format " + std::to_string(version) + "; this version of Graft reads " +
+           std::to_string(region_version));
+    }
+    if (version < 1) fail("its version is " + std::to_string(version));
+    only(all, {"version", "inputs", "kept", "ops", "outputs", "variables", "collections"});
+    file_region r;
+    for (const json& entry : list(all, "inputs")) r.inputs.push_back(input(entry, r.inputs.size()));
+    where_ = "kept";
+    r.kept = number(field(all, "kept"), r.inputs.size() + 1);
+    const json& ops = list(all, "ops");
+    variable_count_ = list(all, "variables").size();
+    inputs_ = r.inputs.size();
+    for (const json& entry : ops) r.ops.push_back(op(entry, r.ops.size(), ops.size()));
+    for (const json& entry : list(all, "outputs")) {
+      where_ = "output " + std::to_string(r.outputs.size());
+      r.outputs.push_back(tensor(entry, r.ops.size()));
+    }
+    if (r.outputs.empty()) fail("it has no outputs");
+    for (const json& entry : list(all, "variables")) variable(entry, r);
+    collections(all, r);
+    check_variables(r);
+    return r;
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& found) const { refuse_region(path_, found, where_); }
+
+  json parse(const std::string& text) {
+    json all;
+    try {
+      all = json::parse(text);
+    } catch (const json::exception&) {
+      fail("its structure is not JSON");
+    }
+    if (const auto twice = duplicate_key(text)) {
+      fail("its structure has the key " + shown(*twice) + " twice");
+    }
+    return all;
+  }
+
+  const json& field(const json& object, const char* key) const {
+    if (!object.is_object()) fail("it is not an object");
+    const auto found = object.find(key);
+    if (found == object.end()) fail(std::string("the field '") + key + "' is missing");
+    return *found;
+  }
+  const json& list(const json& object, const char* key) const {
+    const json& value = field(object, key);
+    if (!value.is_array()) fail(std::string("the field '") + key + "' is not a list");
+    return value;
+  }
+  void only(const json& object, std::initializer_list<const char*> known) const {
+    for (const auto& item : object.items()) {
+      bool there = false;
+      for (const char* key : known) there = there || item.key() == key;
+      if (!there) fail("the field " + shown(item.key()) + " is not known");
+    }
+  }
+  std::int64_t integer(const json& value) const {
+    if (!value.is_number_integer()) fail("a whole number was expected");
+    if (value.is_number_unsigned() &&
+        value.get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+      fail("a number is too large");
+    }
+    return value.get<std::int64_t>();
+  }
+  std::uint32_t number(const json& value, std::size_t below) const {
+    const std::int64_t n = integer(value);
+    if (n < 0 || static_cast<std::uint64_t>(n) >= below) {
+      fail("the number " + std::to_string(n) + " is out of range");
+    }
+    return static_cast<std::uint32_t>(n);
+  }
+  bool truth(const json& value) const {
+    if (!value.is_boolean()) fail("true or false was expected");
+    return value.get<bool>();
+  }
+  std::string text(const json& value) const {
+    if (!value.is_string()) fail("a text was expected");
+    return value.get<std::string>();
+  }
+  dtype type(const json& value) const {
+    const std::string name = text(value);
+    for (int i = 0; i < dtype_count; ++i) {
+      const auto known = static_cast<dtype>(i);
+      if (name_of(known) == name) return known;
+    }
+    fail("the element type " + shown(name) + " is not known");
+  }
+  extent extent_of(const json& value, bool as_shape) const {
+    if (as_shape && value.is_null()) return dyn;
+    if (value.is_string()) {
+      const auto name = value.get<std::string>();
+      if (name.empty() || name.size() > 1000) fail("the name of an extent is empty or too long");
+      return named_dim(name);
+    }
+    const std::int64_t e = integer(value);
+    if (as_shape && e < 0) fail("an extent is negative");
+    if (-(e + 2) >= detail::interned_names) fail("a number is out of range");
+    return e;
+  }
+  dims extents(const json& value, bool as_shape) const {
+    if (!value.is_array()) fail("a list of extents was expected");
+    if (value.size() > 100000) fail("a list of extents is too long");
+    dims result;
+    for (const json& e : value) result.push_back(extent_of(e, as_shape));
+    return result;
+  }
+
+  file_tensor tensor(const json& value, std::size_t ops) const {
+    const std::string all = text(value);
+    const auto part = [&](std::string_view digits, std::size_t below) {
+      std::uint32_t n = 0;
+      const auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), n);
+      if (fault != std::errc() || end != digits.data() + digits.size() || n >= below) {
+        fail("there is no tensor " + shown(all) + " at this place");
+      }
+      return n;
+    };
+    file_tensor t;
+    std::string_view rest = all;
+    if (rest.starts_with("in")) {
+      t.input = true;
+      t.number = part(rest.substr(2), inputs_);
+      return t;
+    }
+    const std::size_t colon = rest.find(':');
+    t.number = part(rest.substr(0, colon), ops);
+    if (colon != std::string_view::npos) t.output = part(rest.substr(colon + 1), 0xffffffffu);
+    return t;
+  }
+
+  std::string path(const json& value) const {
+    std::string name = text(value);
+    if (name.empty() || name.front() == '/' || name.back() == '/' ||
+        name.find("//") != std::string::npos) {
+      fail("the name " + shown(name) + " is not a path");
+    }
+    return name;
+  }
+
+  file_input input(const json& entry, std::size_t i) {
+    where_ = "input " + std::to_string(i);
+    file_input result;
+    result.name = path(field(entry, "name"));
+    result.type = value_type::unranked(type(field(entry, "type")));
+    if (entry.contains("shape")) {
+      result.type.ranked = true;
+      result.type.shape = extents(entry["shape"], true);
+    }
+    only(entry, {"name", "type", "shape"});
+    return result;
+  }
+
+  file_op op(const json& entry, std::size_t i, std::size_t count) {
+    where_ = "op " + std::to_string(i);
+    file_op result;
+    result.name = path(field(entry, "name"));
+    where_ += ", " + shown(result.name);
+    if (!names_.insert(result.name).second) fail("two ops have that name");
+    const std::string name = text(field(entry, "op"));
+    result.schema = find_schema(name);
+    if (result.schema == nullptr) {
+      throw io_error({"a region was to be loaded from '" + path_ + "'",
+                      "its operator " + shown(name) + " is not known", where_,
+                      "register_operator it, or use a version of Graft that has it"});
+    }
+    if (entry.contains("in")) {
+      for (const json& operand : list(entry, "in")) result.operands.push_back(tensor(operand, i));
+    }
+    if (entry.contains("attributes")) {
+      const json& all = entry["attributes"];
+      if (!all.is_object()) fail("its attributes are not an object");
+      for (const auto& item : all.items()) result.attributes.push_back(attribute_of(item.key(), item.value()));
+    }
+    if (entry.contains("after")) {
+      for (const json& before : list(entry, "after")) result.after.push_back(number(before, count));
+    }
+    only(entry, {"op", "name", "in", "attributes", "after"});
+    return result;
+  }
+
+  file_attribute attribute_of(const std::string& key, const json& value) const {
+    if (!value.is_object() || value.size() != 1) fail("the attribute " + shown(key) + " is not one value of one kind");
+    file_attribute a;
+    a.key = key;
+    const std::string kind = value.begin().key();
+    const json& v = value.begin().value();
+    if (kind == "integer") {
+      a.integer = integer(v);
+    } else if (kind == "real") {
+      a.kind = attribute_kind::real;
+      a.real = real(v);
+    } else if (kind == "integers") {
+      a.kind = attribute_kind::integers;
+      a.integers = extents(v, false);
+    } else if (kind == "string") {
+      a.kind = attribute_kind::string;
+      a.text = text(v);
+    } else if (kind == "type") {
+      a.kind = attribute_kind::type;
+      a.integer = static_cast<std::int64_t>(type(v));
+    } else if (kind == "variable") {
+      a.kind = attribute_kind::variable;
+      a.integer = number(v, variable_count_);
+    } else if (kind == "constant") {
+      a.kind = attribute_kind::constant;
+      a.text = text(v);
+    } else {
+      fail("the attribute " + shown(key) + " is of the kind " + shown(kind) + ", which is not known");
+    }
+    return a;
+  }
+  double real(const json& v) const {
+    if (v.is_number()) return v.get<double>();
+    const std::string name = text(v);
+    if (name == "nan") return std::numeric_limits<double>::quiet_NaN();
+    if (name == "inf") return std::numeric_limits<double>::infinity();
+    if (name == "-inf") return -std::numeric_limits<double>::infinity();
+    fail("the number " + shown(name) + " is not known");
+  }
+
+  void variable(const json& entry, file_region& r) {
+    where_ = "variable " + std::to_string(r.variables.size());
+    file_variable v;
+    v.read = number(field(entry, "read"), r.ops.size());
+    v.initial = tensor(field(entry, "initial"), v.read);
+    const std::string role = text(field(entry, "role"));
+    bool known = false;
+    for (const auto& [value, name] : role_names) {
+      if (role != name) continue;
+      v.role = value;
+      known = true;
+    }
+    if (!known) fail("the role " + shown(role) + " is not known");
+    v.trainable = truth(field(entry, "trainable"));
+    if (entry.contains("updates")) {
+      for (const json& update : list(entry, "updates")) v.updates.push_back(number(update, r.ops.size()));
+    }
+    const json& stream = field(entry, "stream");
+    if (!stream.is_number_unsigned()) fail("its stream is not a number of at least 0");
+    v.stream = stream.get<std::uint64_t>();
+    v.value = truth(field(entry, "value"));
+    only(entry, {"read", "initial", "role", "trainable", "updates", "stream", "value"});
+    r.variables.push_back(std::move(v));
+  }
+
+  void collections(const json& all, file_region& r) {
+    where_ = "collections";
+    const json& object = field(all, "collections");
+    if (!object.is_object()) fail("the collections are not an object");
+    for (const auto& item : object.items()) {
+      where_ = "collection " + shown(item.key());
+      if (!item.value().is_array()) fail("it is not a list");
+      std::vector<file_member> members;
+      for (const json& entry : item.value()) {
+        if (!entry.is_object() || entry.size() != 1) fail("a member is not one thing of one kind");
+        file_member m;
+        const std::string kind = entry.begin().key();
+        const json& value = entry.begin().value();
+        if (kind == "variable") {
+          m.number = number(value, r.variables.size());
+        } else if (kind == "op") {
+          m.what = member::kind::op;
+          m.number = number(value, r.ops.size());
+        } else if (kind == "tensor") {
+          m.what = member::kind::tensor;
+          m.tensor = tensor(value, r.ops.size());
+        } else {
+          fail("a member is of the kind " + shown(kind) + ", which is not known");
+        }
+        members.push_back(m);
+      }
+      r.collections.emplace_back(item.key(), std::move(members));
+    }
+  }
+
+  // Each read op belongs to one variable, and no op refers to a variable that is read later.
+  void check_variables(const file_region& r) {
+    std::vector<std::size_t> reads(r.variables.size());
+    for (std::size_t i = 0; i < r.ops.size(); ++i) {
+      const file_op& o = r.ops[i];
+      where_ = "op " + std::to_string(i) + ", " + shown(o.name);
+      const bool read = o.schema == &ops::variable;
+      std::size_t references = 0;
+      for (const file_attribute& a : o.attributes) {
+        if (a.kind != attribute_kind::variable) continue;
+        ++references;
+        const auto k = static_cast<std::size_t>(a.integer);
+        if (a.key != "variable") fail("the attribute " + shown(a.key) + " refers to a variable");
+        if (read ? r.variables[k].read != i : r.variables[k].read >= i) {
+          fail("it refers to variable " + std::to_string(k) + ", which is read elsewhere");
+        }
+        reads[k] += read;
+      }
+      if (read && references != 1) fail("it reads no variable");
+      if (read && !o.operands.empty()) fail("it reads a variable and has operands");
+    }
+    for (std::size_t k = 0; k < reads.size(); ++k) {
+      where_ = "variable " + std::to_string(k);
+      if (reads[k] != 1) fail("no op reads it");
+    }
+  }
+
+  const std::string& path_;
+  std::string where_;
+  std::set<std::string> names_;
+  std::size_t variable_count_ = 0;
+  std::size_t inputs_ = 0;
+};
+
+}  // namespace
+
+file_region decode_region(const std::string& path, const std::string& text) {
+  return decoder(path).run(text);
+}
+
+}  // namespace graft::io

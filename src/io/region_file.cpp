@@ -1,0 +1,239 @@
+// Writing regions. @see region_reader.cpp for the way back
+#include "graft/io/region_file.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+
+#include "graft/graph/operator.hpp"
+#include "graft/schema/core_operators.hpp"
+
+#include "io/region_format.hpp"
+#include "io/tensor_file.hpp"
+#include "surgery/anchored.hpp"
+
+namespace graft {
+namespace {
+
+using json = nlohmann::ordered_json;
+using detail::anchored;
+using detail::canonical;
+
+json extents_of(const dims& shape, bool as_shape) {
+  json list = json::array();
+  for (const extent e : shape) {
+    const bool interned = e < dyn && -(e + 2) >= detail::interned_names;
+    if (as_shape && e == dyn) {
+      list.push_back(nullptr);
+    } else if (interned || (as_shape && is_named(e))) {
+      list.push_back(dim_name(e));
+    } else {
+      list.push_back(e);
+    }
+  }
+  return list;
+}
+
+json real_of(double value) {
+  if (std::isfinite(value)) return value;
+  return std::isnan(value) ? "nan" : value < 0 ? "-inf" : "inf";
+}
+
+class writer {
+ public:
+  writer(const Region& region, const std::string& path)
+      : path_(path), a_(region), g_(a_.graph()), order_(canonical_of(a_)) {
+    for (std::size_t i = 0; i < order_.variables.size(); ++i) {
+      variable_number_.emplace(order_.variables[i].value, i);
+    }
+  }
+
+  void write() {
+    json all;
+    all["version"] = io::region_version;
+    all["inputs"] = inputs();
+    all["kept"] = a_.cuts().size() - a_.given();
+    all["ops"] = json::array();
+    for (const op_id op : order_.ops) all["ops"].push_back(op_entry(op));
+    all["outputs"] = json::array();
+    for (const tensor_id t : a_.outputs()) all["outputs"].push_back(tensor(t));
+    all["variables"] = variables();
+    all["collections"] = collections();
+    io::tensor_file file;
+    try {
+      file.metadata.emplace_back(io::region_key, all.dump());
+    } catch (const json::exception&) {
+      throw name_error({"'" + path_ + "' was to be written", "a name is not valid UTF-8", path_,
+                        "rename the op, the collection or the attribute"});
+    }
+    file.arrays = std::move(arrays_);
+    for (auto& constant : constants_) file.arrays.push_back(std::move(constant));
+    io::write_tensor_file(path_, file);
+  }
+
+ private:
+  json inputs() const {
+    std::vector<tensor_id> ordered(a_.cuts().size());
+    for (std::size_t i = 0; i < ordered.size(); ++i) ordered[order_.cut_number[i]] = a_.cuts()[i];
+    json list = json::array();
+    for (const tensor_id t : ordered) {
+      const value_type type = g_.type_of(t);
+      json entry;
+      entry["name"] = g_.path_of(t.op);
+      entry["type"] = std::string(name_of(type.type));
+      if (type.ranked) entry["shape"] = extents_of(type.shape, true);
+      list.push_back(entry);
+    }
+    return list;
+  }
+
+  std::string tensor(tensor_id t) const {
+    if (const int cut = a_.cut(t); cut >= 0) {
+      return "in" + std::to_string(order_.cut_number[static_cast<std::size_t>(cut)]);
+    }
+    std::string text = std::to_string(number(t.op));
+    if (t.output != 0) text += ":" + std::to_string(t.output);
+    return text;
+  }
+  std::uint32_t number(op_id op) const { return order_.number[a_.place(op)]; }
+
+  json op_entry(op_id op) {
+    const operator_schema& schema = g_.schema_of(op);
+    if (!io::find_schema(schema.name)) {
+      throw unsupported_error({"'" + path_ + "' was to be written",
+                               std::string("the operator '") + schema.name + "' is not registered",
+                               g_.path_of(op), "register_operator it, or the file could not be loaded"});
+    }
+    json entry;
+    entry["op"] = schema.name;
+    entry["name"] = g_.path_of(op);
+    if (g_.operand_count(op) != 0) {
+      json list = json::array();
+      for (std::uint32_t i = 0; i < g_.operand_count(op); ++i) list.push_back(tensor(g_.operand(op, i)));
+      entry["in"] = list;
+    }
+    if (json list = attributes(op); !list.empty()) entry["attributes"] = list;
+    std::vector<std::uint32_t> after;
+    for (const op_id before : a_.waits_for(op)) after.push_back(number(before));
+    std::sort(after.begin(), after.end());
+    if (!after.empty()) entry["after"] = after;
+    return entry;
+  }
+
+  json attributes(op_id op) {
+    std::vector<const attribute*> sorted;
+    for (const attribute& a : g_.attributes_of(op)) sorted.push_back(&a);
+    std::sort(sorted.begin(), sorted.end(),
+              [](const attribute* x, const attribute* y) { return x->key < y->key; });
+    json list = json::object();
+    for (const attribute* a : sorted) list[std::string(a->key)] = value_of(op, *a);
+    return list;
+  }
+
+  json value_of(op_id op, const attribute& a) {
+    switch (a.kind) {
+      case attribute_kind::integer:
+        return {{"integer", a.integer}};
+      case attribute_kind::real:
+        return {{"real", real_of(a.real)}};
+      case attribute_kind::integers:
+        return {{"integers", extents_of(a.integers, false)}};
+      case attribute_kind::string:
+        return {{"string", std::string(a.string)}};
+      case attribute_kind::type:
+        return {{"type", std::string(name_of(static_cast<dtype>(a.integer)))}};
+      case attribute_kind::variable:
+        return {{"variable", variable_number_.at(static_cast<std::uint32_t>(a.integer))}};
+      case attribute_kind::constant: {
+        std::string name(1, '/');
+        name += std::to_string(constants_.size());
+        constants_.emplace_back(name, g_.constant(a.integer));
+        return {{"constant", name}};
+      }
+      case attribute_kind::body:
+        break;
+    }
+    throw unsupported_error({"'" + path_ + "' was to be written",
+                             "the op carries a nested graph, which files cannot hold yet",
+                             g_.path_of(op), "cut the region so that the op stays outside"});
+  }
+
+  json variables() {
+    json list = json::array();
+    for (const variable_id id : order_.variables) {
+      const variable_info& v = g_.variable_of(id);
+      json entry;
+      entry["read"] = number(v.read.op);
+      entry["initial"] = tensor(v.initial);
+      entry["role"] = io::name_of_role(v.role);
+      entry["trainable"] = v.trainable;
+      if (!v.own_updates.empty()) {
+        json updates = json::array();
+        for (const op_id update : v.own_updates) updates.push_back(number(update));
+        entry["updates"] = updates;
+      }
+      entry["stream"] = v.stream_key;
+      const bool set = g_.store().initialized(id);
+      entry["value"] = set;
+      if (set) arrays_.emplace_back(g_.path_of(id), g_.store().get(id));
+      list.push_back(entry);
+    }
+    return list;
+  }
+
+  json collections() const {
+    std::vector<std::string> known = g_.collections();
+    std::sort(known.begin(), known.end());
+    json all = json::object();
+    for (const std::string& name : known) {
+      if (name == "variables" || name == "trainable_variables") continue;
+      json members = json::array();
+      for (const member& m : g_.collection(name)) {
+        if (m.what == member::kind::variable) {
+          const auto found = variable_number_.find(m.variable.value);
+          if (found != variable_number_.end()) members.push_back({{"variable", found->second}});
+        } else if (a_.place(m.tensor.op) != anchored::none) {
+          if (m.what == member::kind::op) {
+            members.push_back({{"op", number(m.tensor.op)}});
+          } else {
+            members.push_back({{"tensor", tensor(m.tensor)}});
+          }
+        }
+      }
+      if (!members.empty()) all[name] = members;
+    }
+    return all;
+  }
+
+  const std::string& path_;
+  const anchored a_;
+  const Graph& g_;
+  const canonical order_;
+  std::unordered_map<std::uint32_t, std::size_t> variable_number_;
+  named_arrays arrays_, constants_;
+};
+
+}  // namespace
+
+namespace io {
+
+const char* name_of_role(variable_role role) {
+  for (const auto& [known, name] : role_names) {
+    if (known == role) return name;
+  }
+  return "";
+}
+
+const operator_schema* find_schema(std::string_view name) {
+  if (name == ops::variable.name) return &ops::variable;
+  if (name == ops::captured.name) return nullptr;
+  const operator_definition* found = find_operator(name);
+  return found != nullptr ? found->schema : nullptr;
+}
+
+}  // namespace io
+
+void save_region(const std::string& path, const Region& region) { writer(region, path).write(); }
+
+}  // namespace graft

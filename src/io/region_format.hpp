@@ -1,0 +1,23 @@
+// What writing and reading of regions share.
+#pragma once
+
+#include <string_view>
+#include <utility>
+
+#include "graft/graph/graph.hpp"
+
+namespace graft::io {
+
+inline constexpr int region_version = 1;
+inline constexpr const char* region_key = "graft.region";
+
+inline constexpr std::pair<variable_role, const char*> role_names[] = {
+    {variable_role::parameter, "parameter"}, {variable_role::statistic, "statistic"},
+    {variable_role::slot, "slot"},           {variable_role::counter, "counter"},
+    {variable_role::rng_stream, "stream"},   {variable_role::constant, "constant"}};
+const char* name_of_role(variable_role role);
+
+/// The schema of an operator by name, nullptr if it is not known.
+const operator_schema* find_schema(std::string_view name);
+
+}  // namespace graft::io

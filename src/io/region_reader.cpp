@@ -1,0 +1,355 @@
+// Reading regions: the text is decoded first, then built in one transaction.
+#include <set>
+#include <unordered_map>
+
+#include "graft/graph/operator.hpp"
+#include "graft/io/region_file.hpp"
+#include "graft/ops/sources.hpp"
+#include "graft/schema/core_operators.hpp"
+
+#include "graph/copy.hpp"
+#include "io/region_decoder.hpp"
+#include "io/region_format.hpp"
+#include "io/tensor_file.hpp"
+
+namespace graft {
+namespace {
+
+using namespace graft::io;  // what the file says
+
+class builder {
+ public:
+  builder(Graph& g, const std::string& path, const load_region_options& options)
+      : g_(g), path_(path), options_(options) {}
+
+  loaded_region run() {
+    if (options_.where.graph != nullptr && options_.where.graph != &g_) {
+      throw argument_error({"a region was to be loaded from '" + path_ + "'",
+                            "into(...) names another graph than the first argument", path_,
+                            "give the graph once"});
+    }
+    io::tensor_file file = io::read_tensor_file(path_);
+    const std::string* text = nullptr;
+    for (const auto& [key, value] : file.metadata) {
+      if (key == io::region_key) text = &value;
+    }
+    if (text == nullptr) refuse_region(path_, "it holds values and no region; load_variables reads those");
+    r_ = decode_region(path_, *text);
+    take_arrays(file);
+    check_given();
+
+    Graph::transaction all(g_);
+    try {
+      make_top_scope();
+      add_inputs();
+      for (std::size_t i = 0; i < r_.ops.size(); ++i) add_op(i);
+      finish();
+    } catch (const name_error& e) {
+      if (of_the_caller_) throw;
+      refuse_region(path_, e.parts().asked + ": " + e.parts().found, e.parts().where);
+    } catch (const io_error&) {
+      throw;
+    } catch (const error& e) {
+      if (options_.inputs_given && building_) throw;  // it is the inputs that do not fit
+      refuse_region(path_, e.parts().asked + ": " + e.parts().found, e.parts().where);
+    }
+    loaded_region result = make_result();
+    all.commit();
+    return result;
+  }
+
+ private:
+  void take_arrays(io::tensor_file& file) {
+    std::size_t constants = 0;
+    for (const file_op& o : r_.ops) {
+      for (const file_attribute& a : o.attributes) constants += a.kind == attribute_kind::constant;
+    }
+    for (auto& [name, array] : file.arrays) arrays_.emplace(name, std::move(array));
+    std::size_t values = 0;
+    for (const file_variable& v : r_.variables) {
+      variable_of_read_.emplace(v.read, variable_of_read_.size());
+      if (!v.value) continue;
+      ++values;
+      if (arrays_.count(r_.ops[v.read].name) == 0) {
+        refuse_region(path_, "the value of variable " + shown(r_.ops[v.read].name) + " is missing");
+      }
+    }
+    if (arrays_.size() != values + constants) {
+      refuse_region(path_, "it has " + std::to_string(arrays_.size()) + " arrays where " +
+                        std::to_string(values + constants) + " belong to its ops and variables");
+    }
+  }
+
+  void check_given() {
+    if (!options_.inputs_given) return;
+    const std::size_t wanted = r_.inputs.size() - r_.kept;
+    if (options_.given.size() != wanted) {
+      throw boundary_error({"a region was to be loaded from '" + path_ + "'",
+                            std::to_string(options_.given.size()) + " inputs were given, it has " +
+                                std::to_string(wanted),
+                            path_, "give each saved input, in order"});
+    }
+    for (std::size_t i = 0; i < wanted; ++i) {
+      const tensor_id t = g_.id(options_.given[i]);
+      const value_type is = g_.type_of(t), was = r_.inputs[i].type;
+      const auto parts = [&] {
+        return error_parts{"'" + g_.path_of(t) + "' was given for input " + std::to_string(i) + ", '" +
+                               r_.inputs[i].name + "', of '" + path_ + "'",
+                           "it is " + to_string(is) + ", the input " + to_string(was), g_.path_of(t),
+                           "give a tensor of that type and shape"};
+      };
+      if (is.type != was.type && was.type != dtype::any) throw dtype_error(parts());
+      if (!is.ranked || !was.ranked) continue;
+      bool fits = is.shape.size() == was.shape.size();
+      for (std::size_t k = 0; fits && k < is.shape.size(); ++k) {
+        fits = !surely_differ(is.shape[k], was.shape[k]);
+      }
+      if (!fits) throw shape_error(parts());
+    }
+  }
+
+  [[noreturn]] void refuse_name(const std::string& name) {
+    of_the_caller_ = true;
+    throw name_error({"a region was to be loaded under exact names, '" + name + "' among them",
+                      "the name is taken", path_, "choose another scope, or leave names::exact out"});
+  }
+
+  scope_id make_scope(scope_id under, std::string_view name) {
+    if (options_.naming == names::exact && !detail::scope_name_is_free(g_, under, name)) {
+      refuse_name(std::string(name));
+    }
+    return detail::append_scope(g_, under, name);
+  }
+
+  void make_top_scope() {
+    top_ = g_.current_scope();
+    std::string_view rest = options_.where.scope;
+    while (!rest.empty()) {
+      const std::size_t slash = rest.find('/');
+      const std::string_view part = rest.substr(0, slash);
+      const bool last = slash == std::string_view::npos;
+      if (part.empty() || (!last && slash + 1 == rest.size())) {
+        of_the_caller_ = true;
+        throw name_error({"a region was to be loaded into '" + options_.where.scope + "'",
+                          "a component is empty", "", "write scopes as \"a/b\""});
+      }
+      if (last) {
+        top_ = make_scope(top_, part);
+        break;
+      }
+      const std::string above = g_.scope_path(top_);
+      const auto there = g_.find_scope(above.empty() ? std::string(part) : above + "/" + std::string(part));
+      top_ = there ? *there : detail::append_scope(g_, top_, part);
+      rest.remove_prefix(slash + 1);
+    }
+    scopes_.emplace("", top_);
+  }
+
+  // The name of an op without its scope, and the scope, made if need be.
+  std::pair<scope_id, std::string> place(const std::string& path) {
+    std::string_view rest = path;
+    if (!options_.strip.empty() && rest.starts_with(options_.strip) &&
+        rest.size() > options_.strip.size() && rest[options_.strip.size()] == '/') {
+      rest.remove_prefix(options_.strip.size() + 1);
+    }
+    const std::size_t slash = rest.rfind('/');
+    if (slash == std::string_view::npos) return {top_, std::string(rest)};
+    return {scope_of(rest.substr(0, slash)), std::string(rest.substr(slash + 1))};
+  }
+  scope_id scope_of(std::string_view path) {
+    scope_id at = top_;
+    for (std::size_t end = path.find('/');; end = path.find('/', end + 1)) {
+      const std::string above(path.substr(0, end));
+      const auto found = scopes_.find(above);
+      if (found != scopes_.end()) {
+        at = found->second;
+      } else {
+        const std::size_t begin = above.rfind('/');
+        at = make_scope(at, begin == std::string::npos ? above : above.substr(begin + 1));
+        scopes_.emplace(above, at);
+      }
+      if (end == std::string_view::npos) return at;
+    }
+  }
+
+  template <class F>
+  auto inside(scope_id scope, F&& add) {
+    g_.reenter_scope(scope);  // an exception undoes it with all else
+    auto result = add();
+    g_.leave_scope();
+    return result;
+  }
+
+  void add_inputs() {
+    for (std::size_t i = 0; i < r_.inputs.size(); ++i) {
+      const bool given = options_.inputs_given && i < options_.given.size();
+      if (given) {
+        inputs_.push_back(g_.id(options_.given[i]));
+        continue;
+      }
+      const auto [scope, name] = place(r_.inputs[i].name);
+      attribute_list attributes;
+      attributes.set("type", r_.inputs[i].type.type);
+      if (r_.inputs[i].type.ranked) attributes.set("shape", r_.inputs[i].type.shape);
+      const std::string& as = name;
+      inputs_.push_back({inside(scope, [&] { return g_.add(ops::placeholder, {}, attributes, as); }), 0});
+    }
+  }
+
+  tensor_id tensor(const file_tensor& t) const {
+    if (t.input) return inputs_[t.number];
+    const op_id op = ops_[t.number];
+    if (t.output >= g_.output_count(op)) {
+      refuse_region(path_, "there is no output " + std::to_string(t.output) + " of op " + std::to_string(t.number),
+             r_.ops[t.number].name);
+    }
+    return {op, t.output};
+  }
+
+  attribute_list attributes_of(const file_op& o) {
+    attribute_list list;
+    for (const file_attribute& a : o.attributes) {
+      switch (a.kind) {
+        case attribute_kind::real:
+          list.set(a.key, a.real);
+          break;
+        case attribute_kind::integers:
+          list.set(a.key, a.integers);
+          break;
+        case attribute_kind::string:
+          list.set_string(a.key, a.text);
+          break;
+        case attribute_kind::variable:
+          list.set(a.key, std::int64_t{variables_.at(static_cast<std::size_t>(a.integer)).value}, a.kind);
+          break;
+        case attribute_kind::constant:
+          list.set(a.key, constant(a.text, o), a.kind);
+          break;
+        default:
+          list.set(a.key, a.integer, a.kind);
+          break;
+      }
+    }
+    return list;
+  }
+
+  std::int64_t constant(const std::string& name, const file_op& o) {
+    const auto found = arrays_.find(name);
+    if (found == arrays_.end() || name.front() != '/') refuse_region(path_, "the constant " + shown(name) + " is missing", o.name);
+    const std::int64_t index = detail::append_constant(g_, std::move(found->second));
+    arrays_.erase(found);
+    return index;
+  }
+
+  void add_op(std::size_t i) {
+    const file_op& o = r_.ops[i];
+    const auto [scope, name] = place(o.name);
+    op_id made;
+    if (o.schema == &ops::variable) {
+      made = add_variable(i, scope, name);
+    } else {
+      small_vector<tensor_id, 4> operands;
+      for (const file_tensor& t : o.operands) operands.push_back(tensor(t));
+      const attribute_list attributes = attributes_of(o);
+      const std::string& as = name;
+      building_ = true;
+      made = inside(scope, [&] { return g_.add(*o.schema, operands, attributes, as); });
+      building_ = false;
+      check_constant(o, made);
+    }
+    if (options_.naming == names::exact && g_.name_of(made) != name) refuse_name(name);
+    ops_.push_back(made);
+  }
+
+  // A stored constant says its type twice.
+  void check_constant(const file_op& o, op_id made) const {
+    if (o.schema != find_operator(ops::constant.name)->schema) return;
+    const attribute* value = g_.attributes_of(made).find("value");
+    if (value == nullptr || value->kind != attribute_kind::constant) refuse_region(path_, "it has no value", o.name);
+    const Array& stored = g_.constant(value->integer);
+    if (!(g_.type_of({made, 0}) == value_type::of(stored.type(), stored.shape()))) {
+      refuse_region(path_, "its value is not of its type", o.name);
+    }
+  }
+
+  op_id add_variable(std::size_t i, scope_id scope, const std::string& name) {
+    const std::size_t k = variable_of_read_.at(i);
+    const file_variable& v = r_.variables[k];
+    const tensor_id initial = tensor(v.initial);
+    const variable_id made = inside(scope, [&] { return g_.add_variable(name, initial, v.role, v.trainable); });
+    variable_info& info = g_.data().variables[made.value];
+    info.stream_key = v.stream;
+    variables_.emplace(k, made);
+    const file_op& o = r_.ops[i];
+    dims shape;
+    dtype type = dtype::any;
+    for (const file_attribute& a : o.attributes) {
+      if (a.key == "shape" && a.kind == attribute_kind::integers) shape = a.integers;
+      if (a.key == "type" && a.kind == attribute_kind::type) type = static_cast<dtype>(a.integer);
+    }
+    if (!(info.type == value_type::of(type, shape))) {
+      refuse_region(path_, "the variable is not of the type of its initial value", o.name);
+    }
+    return info.read.op;
+  }
+
+  void finish() {
+    for (std::size_t i = 0; i < r_.ops.size(); ++i) {
+      for (const std::uint32_t before : r_.ops[i].after) g_.add_control_edge(ops_[before], ops_[i]);
+    }
+    for (std::size_t k = 0; k < r_.variables.size(); ++k) {
+      const file_variable& v = r_.variables[k];
+      for (const std::uint32_t update : v.updates) g_.own_update(variables_.at(k), ops_[update]);
+      if (!v.value) continue;
+      g_.store().set(variables_.at(k), arrays_.at(r_.ops[v.read].name));
+    }
+    for (const auto& [name, members] : r_.collections) {
+      for (const file_member& m : members) {
+        member made{m.what, {}, {}};
+        if (m.what == member::kind::variable) made.variable = variables_.at(m.number);
+        if (m.what == member::kind::op) made.tensor = {ops_[m.number], 0};
+        if (m.what == member::kind::tensor) made.tensor = tensor(m.tensor);
+        g_.add_to_collection(name, made);
+      }
+    }
+    for (const file_tensor& t : r_.outputs) outputs_.push_back(tensor(t));
+  }
+
+  loaded_region make_result() {
+    input_list in;
+    output_list out;
+    std::set<tensor_id> seen;
+    for (std::size_t i = 0; i + r_.kept < inputs_.size(); ++i) {
+      if (seen.insert(inputs_[i]).second) in.tensors.push_back(g_.handle(inputs_[i]).ref());
+    }
+    for (const tensor_id t : outputs_) out.tensors.push_back(g_.handle(t).ref());
+    loaded_region result{extract(in, out, leaks::keep, unused::allow, reentry::allow), {}, {}, {}};
+    for (std::size_t i = 0; i + r_.kept < inputs_.size(); ++i) result.inputs.push_back(g_.handle(inputs_[i]));
+    for (const tensor_id t : outputs_) result.outputs.push_back(g_.handle(t));
+    for (std::size_t k = 0; k < r_.variables.size(); ++k) result.variables.push_back(variables_.at(k));
+    return result;
+  }
+
+  Graph& g_;
+  const std::string& path_;
+  const load_region_options& options_;
+  file_region r_;
+  std::unordered_map<std::string, Array> arrays_;
+  std::unordered_map<std::string, scope_id> scopes_;
+  scope_id top_;
+  std::vector<tensor_id> inputs_, outputs_;
+  std::vector<op_id> ops_;
+  std::unordered_map<std::size_t, std::size_t> variable_of_read_;
+  std::unordered_map<std::size_t, variable_id> variables_;
+  bool of_the_caller_ = false;
+  bool building_ = false;
+};
+
+}  // namespace
+
+loaded_region load_region_from(Graph& graph, const std::string& path,
+                               const load_region_options& options) {
+  return builder(graph, path, options).run();
+}
+
+}  // namespace graft

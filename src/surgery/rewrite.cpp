@@ -1,0 +1,344 @@
+#include "graft/surgery/rewrite.hpp"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "graft/ops/sources.hpp"
+
+#include "graph/building.hpp"
+#include "surgery/pattern_search.hpp"
+#include "surgery/region_data.hpp"
+
+namespace graft {
+namespace {
+
+using detail::none;
+using detail::search_space;
+
+// As Graph::set_operand, for a value of which it is known that it does not depend on the user.
+void redirect_use(Graph& g, op_id user, std::uint32_t slot, tensor_id value) {
+  Graph::tables& t = g.data();
+  const std::uint32_t at = t.index(user), producer = t.index(value.op);
+  detail::stamp(t, at);
+  const std::uint32_t e = t.ops[at].first_operand + slot;
+  const Graph::tables::edge old = t.edges[e];
+  detail::note(t, [e, old](Graph::tables& u) {
+    detail::unlink_use(u, e);
+    u.edges[e] = old;
+    Graph::tables::op_record& p = u.ops[old.producer];
+    (old.prev_use != none ? u.edges[old.prev_use].next_use : p.first_use) = e;
+    (old.next_use != none ? u.edges[old.next_use].prev_use : p.last_use) = e;
+  });
+  detail::unlink_use(t, e);
+  t.edges[e].producer = producer;
+  t.edges[e].output = value.output;
+  detail::link_use(t, e);
+  if (producer > at) t.ordered = false;
+}
+
+class rewriter {
+ public:
+  rewriter(Graph& g, const Region* region, const std::vector<rewrite_rule>& rules,
+           const rewrite_options& options)
+      : g_(g), rules_(rules), options_(options), first_new_(g.op_id_bound()) {
+    if (region != nullptr) {
+      region_ = *region;
+      kept_inputs_ = region->data()->cuts;
+    }
+    if (options_.replacements == 0) options_.replacements = 16 * g.op_count() + 1024;
+    for (const rewrite_rule& r : rules) {
+      if (!r.replace) {
+        throw argument_error({"a graph was to be rewritten by '" + r.name + "'",
+                              "the rule has no right side", "", "give it a function"});
+      }
+      done_.by_rule.emplace_back(r.name, 0);
+    }
+  }
+
+  rewritten run() {
+    Graph::transaction all(g_);
+    for (;;) {
+      if (++done_.passes > options_.passes) {
+        refuse_limit("after " + std::to_string(options_.passes) + " passes it still applied");
+      }
+      const std::size_t before = done_.replacements;
+      for (std::size_t i = 0; i < rules_.size(); ++i) turn(i);
+      if (done_.replacements == before) break;
+      remove_dead();
+    }
+    finish_images();
+    all.commit();
+    return std::move(done_);
+  }
+
+ private:
+  [[noreturn]] void refuse_limit(const std::string& found) const {
+    const std::string name = rules_.empty() ? std::string() : rules_[last_rule_].name;
+    throw graph_error({"a graph was to be rewritten by the rule '" + name + "'", found, "",
+                       "let a rule make something that no rule matches, or raise the limit"});
+  }
+
+  void turn(std::size_t i) {
+    if (region_) refresh_region();
+    const search_space space(g_, region_ ? &*region_ : nullptr);
+    const std::vector<pattern_match> found =
+        region_ ? find_matches(*region_, rules_[i].find) : find_matches(g_, rules_[i].find);
+    for (const pattern_match& candidate : found) {
+      if (images_.count(candidate.root) != 0 || dead_.count(candidate.root.op) != 0) continue;
+      const auto match = detail::match_at(space, rules_[i].find, candidate.root);
+      if (match && may_go(*match)) apply(i, *match);
+    }
+  }
+
+  void refresh_region() {
+    if (!region_->stale() && outputs_fresh_) return;
+    input_list in;
+    output_list out;
+    for (const tensor_id t : region_->inputs()) in.tensors.push_back(g_.handle(t).ref());
+    for (const tensor_id t : region_->outputs()) {
+      out.tensors.push_back(g_.handle(image_of(t)).ref());
+    }
+    region_ = extract(in, out, leaks::keep, unused::allow, reentry::allow);
+    outputs_fresh_ = true;
+  }
+
+  [[nodiscard]] bool may_go(const pattern_match& match) const {
+    return std::all_of(match.ops.begin(), match.ops.end(), [&](op_id op) {
+      const operator_schema& schema = g_.schema_of(op);
+      const Graph::tables& t = g_.data();
+      const Graph::tables::op_record& r = t.ops[t.index(op)];
+      return !schema.has(ops::update) && !schema.has(ops::effect) && r.control_in == none &&
+             r.control_out == none;
+    });
+  }
+
+  void apply(std::size_t i, const pattern_match& match) {
+    last_rule_ = i;
+    const tensor_id root = match.root;
+    const std::uint32_t first_made = g_.op_id_bound();
+    g_.reenter_scope(g_.scope_of(root.op));
+    const std::optional<any_tensor> made = rules_[i].replace({g_, match});
+    g_.leave_scope();
+    if (!made) return;
+    const tensor_id value = image_of(g_.id(*made));
+    if (value == root) return;
+    check_fits(i, root, value);
+    if (++done_.replacements > options_.replacements) {
+      refuse_limit("after " + std::to_string(options_.replacements) + " replacements it still applied");
+    }
+    ++done_.by_rule[i].second;
+    redirect(i, match, value, first_made);
+    images_.emplace(root, value);
+    outputs_fresh_ = false;
+    candidates_.insert(candidates_.end(), match.ops.begin(), match.ops.end());
+  }
+
+  void check_fits(std::size_t i, tensor_id root, tensor_id value) const {
+    const value_type was = g_.type_of(root), is = g_.type_of(value);
+    const auto parts = [&] {
+      return error_parts{"'" + g_.path_of(root) + "' was to be replaced by the rule '" +
+                             rules_[i].name + "'",
+                         "it is " + to_string(was) + ", the replacement '" + g_.path_of(value) +
+                             "' is " + to_string(is),
+                         g_.path_of(root), "make a tensor of the same type and shape"};
+    };
+    if (was.type != is.type) throw dtype_error(parts());
+    if (!was.ranked || !is.ranked) return;
+    bool fits = was.shape.size() == is.shape.size();
+    for (std::size_t k = 0; fits && k < was.shape.size(); ++k) {
+      fits = !surely_differ(was.shape[k], is.shape[k]);
+    }
+    if (!fits) throw shape_error(parts());
+  }
+
+  // True where a replacement is made of the match's own tensors and new ops only: then it cannot
+  // depend on what takes the root.
+  bool made_of_match(const pattern_match& match, tensor_id value, std::uint32_t first_made) const {
+    const auto known = [&](tensor_id t) {
+      if (t.op.value >= first_made) return true;  // its operands are looked at below
+      if (std::binary_search(match.ops.begin(), match.ops.end(), t.op)) return true;
+      if (g_.operand_count(t.op) == 0) return true;
+      return std::any_of(match.captures.begin(), match.captures.end(),
+                         [&](const auto& c) { return c.second.op == t.op; });
+    };
+    if (!known(value)) return false;
+    for (std::uint32_t id = first_made; id < g_.op_id_bound(); ++id) {
+      if (!g_.contains(op_id{id})) continue;
+      for (const tensor_id operand : g_.operands(op_id{id})) {
+        if (!known(operand)) return false;
+      }
+      if (!g_.control_predecessors(op_id{id}).empty()) return false;
+    }
+    return true;
+  }
+
+  void redirect(std::size_t i, const pattern_match& match, tensor_id value,
+                std::uint32_t first_made) {
+    const tensor_id root = match.root;
+    std::vector<Graph::use> uses;
+    for (const Graph::use& u : g_.uses(root)) {
+      if (u.user.value < first_made) uses.push_back(u);  // a replacement may take the root itself
+    }
+    const bool safe = made_of_match(match, value, first_made);
+    std::vector<std::uint32_t> changed;
+    for (const Graph::use& u : uses) {
+      if (safe) {
+        redirect_use(g_, u.user, u.slot, value);
+        changed.push_back(g_.data().index(u.user));
+        continue;
+      }
+      try {
+        g_.set_operand(u.user, u.slot, value);
+      } catch (const graph_error& e) {
+        throw graph_error({"'" + g_.path_of(root) + "' was to be replaced by the rule '" +
+                               rules_[i].name + "'",
+                           e.parts().found, g_.path_of(root),
+                           "make the replacement of tensors that the match captured"});
+      }
+    }
+    if (!changed.empty()) detail::infer_downstream(g_.data(), std::move(changed));
+    redirect_variables(root, value);
+    redirect_collections(root, value);
+    detail::touch(g_.data());
+  }
+
+  void redirect_variables(tensor_id root, tensor_id value) {
+    Graph::tables& t = g_.data();
+    for (; variables_seen_ < t.variables.size(); ++variables_seen_) {  // rules may make some
+      const variable_info& v = t.variables[variables_seen_];
+      if (v.id.valid()) initial_of_[v.initial].push_back(v.id);
+    }
+    const auto found = initial_of_.find(root);
+    if (found == initial_of_.end()) return;
+    const std::vector<variable_id> moved = std::move(found->second);
+    initial_of_.erase(found);
+    for (const variable_id id : moved) {
+      if (!g_.contains(id) || t.variables[id.value].initial != root) continue;
+      detail::note(t, [id, root](Graph::tables& u) { u.variables[id.value].initial = root; });
+      t.variables[id.value].initial = value;
+      detail::stamp(t, t.index(t.variables[id.value].read.op));
+      initial_of_[value].push_back(id);
+    }
+  }
+
+  void redirect_collections(tensor_id root, tensor_id value) {
+    Graph::tables& t = g_.data();
+    const member old{member::kind::tensor, {}, root}, now{member::kind::tensor, {}, value};
+    for (std::size_t c = 0; c < t.collections.size(); ++c) {
+      const Graph::tables::named_collection& before = t.collections[c];
+      if (before.known.count(Graph::tables::named_collection::key_of(old)) == 0) continue;
+      Graph::tables::named_collection changed{before.name, {}, {}};
+      for (const member& m : before.members) changed.add(m == old ? now : m);
+      const auto saved = std::make_shared<Graph::tables::named_collection>(std::move(changed));
+      detail::note(t, [c, saved](Graph::tables& u) { std::swap(u.collections[c], *saved); });
+      std::swap(t.collections[c], *saved);
+    }
+  }
+
+  [[nodiscard]] tensor_id image_of(tensor_id t) const {
+    for (auto found = images_.find(t); found != images_.end(); found = images_.find(t)) {
+      t = found->second;
+    }
+    return t;
+  }
+
+  // Ops of matches that nothing takes any more, and the numbers they took.
+  void remove_dead() {
+    std::unordered_set<op_id> needed;
+    for (const auto& [root, value] : images_) needed.insert(image_of(value).op);
+    for (const tensor_id t : kept_inputs_) needed.insert(t.op);
+    if (region_) {
+      for (const tensor_id t : region_->outputs()) needed.insert(image_of(t).op);
+    }
+    for (const variable_info& v : g_.data().variables) {
+      if (v.id.valid()) needed.insert(v.initial.op);
+    }
+    for (const auto& c : g_.data().collections) {
+      for (const member& m : c.members) {
+        if (m.what != member::kind::variable) needed.insert(m.tensor.op);
+      }
+    }
+    std::unordered_set<op_id> gone;
+    const auto is_dead = [&](op_id op) {
+      if (!g_.contains(op) || needed.count(op) != 0 || gone.count(op) != 0) return false;
+      if (g_.schema_of(op).has(ops::source)) return false;
+      const Graph::tables& t = g_.data();
+      const Graph::tables::op_record& r = t.ops[t.index(op)];
+      if (r.control_in != none || r.control_out != none) return false;
+      bool used = false;
+      g_.for_each_use(op, [&](const Graph::use& u, std::uint32_t) {
+        used = used || gone.count(u.user) == 0;
+      });
+      return !used;
+    };
+    std::sort(candidates_.begin(), candidates_.end());
+    candidates_.erase(std::unique(candidates_.begin(), candidates_.end()), candidates_.end());
+    const std::unordered_set<op_id> matched(candidates_.begin(), candidates_.end());
+    std::vector<op_id> open = candidates_;
+    while (!open.empty()) {
+      const op_id op = open.back();
+      open.pop_back();
+      if (!is_dead(op)) continue;
+      gone.insert(op);
+      for (const tensor_id t : g_.operands(op)) {
+        if (matched.count(t.op) != 0 || is_plain_number(t.op)) open.push_back(t.op);
+      }
+    }
+    std::erase_if(candidates_, [&](op_id op) { return gone.count(op) != 0; });
+    if (options_.keep_dead) {
+      dead_.insert(gone.begin(), gone.end());
+      return;
+    }
+    std::vector<op_id> erase(gone.begin(), gone.end());
+    std::sort(erase.begin(), erase.end());
+    for (const op_id op : erase) done_.removed += op.value < first_new_;
+    if (!erase.empty()) g_.erase_ops(erase);
+  }
+
+  [[nodiscard]] bool is_plain_number(op_id op) const {
+    const operator_schema& schema = g_.schema_of(op);
+    return detail::is_operator(schema, ops::scalar) || detail::is_operator(schema, ops::fill) ||
+           detail::is_operator(schema, ops::constant);
+  }
+
+  void finish_images() {
+    for (const auto& [root, value] : images_) {
+      if (root.op.value < first_new_) done_.images.emplace(root, image_of(value));
+    }
+  }
+
+  Graph& g_;
+  std::optional<Region> region_;
+  bool outputs_fresh_ = true;
+  std::vector<tensor_id> kept_inputs_;
+  const std::vector<rewrite_rule>& rules_;
+  rewrite_options options_;
+  std::uint32_t first_new_;
+  std::size_t last_rule_ = 0;
+  std::unordered_map<tensor_id, tensor_id> images_;
+  std::unordered_map<tensor_id, std::vector<variable_id>> initial_of_;  // whose initial value it is
+  std::size_t variables_seen_ = 0;
+  std::unordered_set<op_id> dead_;
+  std::vector<op_id> candidates_;
+  rewritten done_;
+};
+
+}  // namespace
+
+rewritten rewrite(Graph& graph, const std::vector<rewrite_rule>& rules, const rewrite_options& options) {
+  return rewriter(graph, nullptr, rules, options).run();
+}
+rewritten rewrite(const Region& region, const std::vector<rewrite_rule>& rules,
+                  const rewrite_options& options) {
+  Graph& g = detail::require_current(*region.data());
+  return rewriter(g, &region, rules, options).run();
+}
+
+rewritten simplify(Graph& graph, const rewrite_options& options) {
+  return rewrite(graph, simplification_rules(), options);
+}
+rewritten simplify(const Region& region, const rewrite_options& options) {
+  return rewrite(region, simplification_rules(), options);
+}
+
+}  // namespace graft
