@@ -35,29 +35,41 @@ constexpr std::pair<dtype, const char*> type_names[] = {
 }
 
 // A 64-bit hash in which each step is a bijection of the state, so no single changed byte goes unnoticed.
+// It depends on the bytes alone, not on the pieces they come in.
 class hasher {
  public:
   void add(std::span<const std::byte> bytes) {
-    while (bytes.size() >= 8) {
-      std::uint64_t word;
-      std::memcpy(&word, bytes.data(), 8);
-      mix(word);
-      bytes = bytes.subspan(8);
+    while (!bytes.empty() && (held_ > 0 || bytes.size() < sizeof word_)) {
+      word_ |= static_cast<std::uint64_t>(bytes[0]) << (8 * held_);
+      bytes = bytes.subspan(1);
+      if (++held_ == sizeof word_) flush();
     }
-    for (const std::byte b : bytes) mix(static_cast<std::uint64_t>(b) + 1);
+    for (; bytes.size() >= sizeof word_; bytes = bytes.subspan(sizeof word_)) {
+      std::uint64_t word;
+      std::memcpy(&word, bytes.data(), sizeof word);
+      mix(word);
+    }
+    if (!bytes.empty()) add(bytes);
   }
-  [[nodiscard]] std::string hex() const {
+  [[nodiscard]] std::string hex() {
+    if (held_ > 0) mix(held_), flush();
     std::string text(16, '0');
     for (std::size_t i = 0; i < 16; ++i) text[i] = "0123456789abcdef"[(state_ >> (60 - 4 * i)) & 15];
     return text;
   }
 
  private:
+  void flush() {
+    mix(word_);
+    word_ = 0, held_ = 0;
+  }
   void mix(std::uint64_t word) {
     state_ = (state_ ^ word) * 0x9e3779b97f4a7c15ull;
     state_ ^= state_ >> 32;
   }
   std::uint64_t state_ = 0x243f6a8885a308d3ull;
+  std::uint64_t word_ = 0;  // bytes that do not make a word yet
+  std::uint64_t held_ = 0;  // how many
 };
 
 std::span<const std::byte> bytes_of(const std::string& text) {
