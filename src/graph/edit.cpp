@@ -9,36 +9,125 @@
 namespace graft {
 
 using detail::none;
+using detail::tables;
+
+namespace {
+
+// The cycle in words: "'y' <- 'h' <- 'y'"; the middle of a long one is left out.
+std::string describe_cycle(const tables& t, const std::vector<std::uint32_t>& cycle) {
+  constexpr std::size_t head = 6, tail = 3;
+  std::string text;
+  for (std::size_t i = 0; i < cycle.size(); ++i) {
+    if (cycle.size() > head + tail + 1 && i == head) {
+      text += "... (" + std::to_string(cycle.size() - head - tail) + " ops) ... <- ";
+      i = cycle.size() - tail;
+    }
+    text += "'" + detail::path_of_op(t, cycle[i]) + "' <- ";
+  }
+  return text + "'" + detail::path_of_op(t, cycle.front()) + "'";
+}
+
+struct placed_change {
+  std::uint32_t user, slot, producer, output;
+};
+
+std::vector<placed_change> place(const Graph& g, std::span<const operand_change> changes) {
+  const tables& t = g.data();
+  std::vector<placed_change> placed;
+  placed.reserve(changes.size());
+  for (const operand_change& c : changes) {
+    const tensor_id before = g.operand(c.user, c.slot);
+    const std::uint32_t producer = t.index(c.value);
+    if (before != c.value) placed.push_back({t.index(c.user), c.slot, producer, c.value.output});
+  }
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> operands;
+  operands.reserve(changes.size());
+  for (const operand_change& c : changes) operands.emplace_back(t.index(c.user), c.slot);
+  std::sort(operands.begin(), operands.end());
+  const auto twice = std::adjacent_find(operands.begin(), operands.end());
+  if (twice == operands.end()) return placed;
+  throw argument_error({.asked = "operand " + std::to_string(twice->second) + " of '" +
+                                 detail::path_of_op(t, twice->first) + "' was to be changed",
+                        .found = "it is named twice",
+                        .where = {},
+                        .hint = "name each operand once"});
+}
+
+// Every new cycle goes through an edge that was made. In an ordered graph it goes through one that leads
+// backwards, and lies between the lowest user and the highest producer of such edges.
+void refuse_cycle(const Graph& g, const std::vector<placed_change>& changes) {
+  const tables& t = g.data();
+  std::uint32_t lowest = none, highest = 0;
+  std::vector<std::uint32_t> users;
+  for (const placed_change& c : changes) {
+    if (t.ordered && c.producer < c.user) continue;
+    users.push_back(c.user);
+    lowest = std::min(lowest, c.user);
+    highest = std::max(highest, c.producer);
+  }
+  if (users.empty()) return;
+  if (!t.ordered) {
+    lowest = 0;
+    highest = t.ops.size() - 1;
+  }
+  const std::vector<std::uint32_t> cycle = detail::find_cycle(t, users, lowest, highest);
+  if (cycle.empty()) return;
+  const placed_change* guilty = &changes.front();
+  for (std::size_t i = 0; i < cycle.size(); ++i) {
+    const std::uint32_t user = cycle[i], need = cycle[(i + 1) % cycle.size()];
+    for (const placed_change& c : changes) {
+      if (c.user == user && c.producer == need) guilty = &c;
+    }
+  }
+  const op_id user = t.id(guilty->user);
+  throw graph_error(
+      {.asked = "operand " + std::to_string(guilty->slot) + " of '" + g.path_of(user) +
+                "' was to become '" + g.path_of({t.id(guilty->producer), guilty->output}) + "'",
+       .found = guilty->user == guilty->producer
+                    ? "that is its own output"
+                    : "that depends on it: " + describe_cycle(t, cycle),
+       .where = detail::where(g.line_of(user)),
+       .hint = "a graph has no cycles"});
+}
+
+}  // namespace
 
 void Graph::set_operand(op_id user, std::uint32_t slot, tensor_id value) {
+  const operand_change change{user, slot, value};
+  set_operands({&change, 1});
+}
+
+void Graph::set_operands(std::span<const operand_change> wanted) {
   tables& t = data();
-  const tensor_id before = operand(user, slot);
-  const std::uint32_t at = t.index(user), producer = t.index(value);
-  if (before == value) return;
-  if (detail::reaches(t, at, producer)) {
-    throw graph_error({.asked = "operand " + std::to_string(slot) + " of '" + path_of(user) +
-                                "' was to become '" + path_of(value) + "'",
-                       .found = at == producer ? "that is its own output" : "that depends on it",
-                       .where = detail::where(line_of(user)),
-                       .hint = "a graph has no cycles"});
-  }
+  const std::vector<placed_change> changes = place(*this, wanted);
+  if (changes.empty()) return;
   detail::steps all(t);
-  detail::stamp(t, at);
-  const std::uint32_t e = t.ops[at].first_operand + slot;
-  const tables::edge old = t.edges[e];
-  detail::note(t, [e, old](tables& u) {
-    detail::unlink_use(u, e);
-    u.edges[e] = old;
-    tables::op_record& p = u.ops[old.producer];
-    (old.prev_use != none ? u.edges[old.prev_use].next_use : p.first_use) = e;
-    (old.next_use != none ? u.edges[old.next_use].prev_use : p.last_use) = e;
-  });
-  detail::unlink_use(t, e);
-  t.edges[e].producer = producer;
-  t.edges[e].output = value.output;
-  detail::link_use(t, e);
-  if (producer > at) t.ordered = false;
-  detail::infer_downstream(t, {at});
+  // All edges are taken out before the first is put in: then the uses of each tensor come out in the order of
+  // the changes, and changing back restores the order there was.
+  for (const placed_change& c : changes) {
+    detail::stamp(t, c.user);
+    const std::uint32_t e = t.ops[c.user].first_operand + c.slot;
+    const tables::edge old = t.edges[e];
+    detail::note(t, [e, old](tables& u) {
+      u.edges[e] = old;
+      tables::op_record& p = u.ops[old.producer];
+      (old.prev_use != none ? u.edges[old.prev_use].next_use : p.first_use) = e;
+      (old.next_use != none ? u.edges[old.next_use].prev_use : p.last_use) = e;
+    });
+    detail::unlink_use(t, e);
+  }
+  std::vector<std::uint32_t> users;
+  for (const placed_change& c : changes) {
+    users.push_back(c.user);
+    const std::uint32_t e = t.ops[c.user].first_operand + c.slot;
+    detail::note(t, [e](tables& u) { detail::unlink_use(u, e); });
+    t.edges[e].producer = c.producer;
+    t.edges[e].output = c.output;
+    detail::link_use(t, e);
+  }
+  refuse_cycle(*this, changes);
+  for (const placed_change& c : changes) t.ordered = t.ordered && c.producer < c.user;
+  detail::infer_downstream(t, std::move(users));
   all.commit();
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <set>
+#include <unordered_map>
 
 #include "graft/core/error.hpp"
 #include "graft/schema/core_operators.hpp"
@@ -148,31 +149,117 @@ inferred infer_op(const tables& t, std::uint32_t op, const attribute_list& attri
   return answer;
 }
 
-void infer_downstream(tables& t, std::vector<std::uint32_t> ops) {
-  // Lowest index first: in an ordered graph each op is then visited once.
-  std::set<std::uint32_t> waiting(ops.begin(), ops.end());
-  while (!waiting.empty()) {
-    const std::uint32_t op = *waiting.begin();
-    waiting.erase(waiting.begin());
-    const tables::op_record& r = t.ops[op];
-    const inferred answer = infer_op(t, op, t.attribute_lists[r.attributes]);
-    if (answer.outputs.size() != r.output_count) {
-      throw graph_error({.asked = "the types of '" + path_of_op(t, op) + "' were worked out anew",
-                         .found = "it would have " + std::to_string(answer.outputs.size()) +
-                                  " outputs instead of " + std::to_string(r.output_count),
-                         .where = {},
-                         .hint = "add a new op instead"});
+namespace {
+
+// The order in which types are worked out: an op after all that it depends on.
+class work_order {
+ public:
+  // Storage order will do where it is topological; otherwise all that depends on the ops is sorted.
+  work_order(const tables& t, const std::vector<std::uint32_t>& ops) : ordered_(t.ordered) {
+    if (ordered_) return;
+    struct visit {
+      std::uint32_t op, next_use;
+    };
+    std::vector<std::uint32_t> finished;
+    std::vector<visit> path;
+    const auto enter = [&](std::uint32_t op) {
+      if (ranks_.emplace(op, 0).second) path.push_back({op, t.ops[op].first_use});
+    };
+    for (const std::uint32_t op : ops) {
+      enter(op);
+      while (!path.empty()) {
+        if (path.back().next_use == none) {
+          finished.push_back(path.back().op);
+          path.pop_back();
+          continue;
+        }
+        const tables::edge& use = t.edges[path.back().next_use];
+        path.back().next_use = use.next_use;
+        enter(use.user);
+      }
     }
-    bool changed = false;
+    for (std::size_t i = 0; i < finished.size(); ++i) {
+      ranks_[finished[i]] = static_cast<std::uint32_t>(finished.size() - i);
+    }
+  }
+
+  void add(std::uint32_t op) { waiting_.emplace(ordered_ ? op : ranks_.at(op), op); }
+  [[nodiscard]] bool empty() const { return waiting_.empty(); }
+  std::uint32_t take() {
+    const std::uint32_t op = waiting_.begin()->second;
+    waiting_.erase(waiting_.begin());
+    return op;
+  }
+
+ private:
+  bool ordered_;
+  std::unordered_map<std::uint32_t, std::uint32_t> ranks_;
+  std::set<std::pair<std::uint32_t, std::uint32_t>> waiting_;
+};
+
+// What infer_op says of an op that is there and has as many outputs as it says.
+inferred infer_again(const tables& t, std::uint32_t op) {
+  const tables::op_record& r = t.ops[op];
+  inferred answer = infer_op(t, op, t.attribute_lists[r.attributes]);
+  if (answer.outputs.size() == r.output_count) return answer;
+  throw graph_error({.asked = "the types of '" + path_of_op(t, op) + "' were worked out anew",
+                     .found = "it would have " + std::to_string(answer.outputs.size()) +
+                              " outputs instead of " + std::to_string(r.output_count),
+                     .where = {},
+                     .hint = "add a new op instead"});
+}
+
+bool same_types(const tables& t, std::uint32_t op, const inferred& answer) {
+  for (std::uint32_t i = 0; i < t.ops[op].output_count; ++i) {
+    if (!(answer.outputs[i] == t.type_of(op, i))) return false;
+  }
+  return true;
+}
+
+// Most edits change no type, which is seen without sorting anything.
+bool nothing_changes(const tables& t, const std::vector<std::uint32_t>& ops) {
+  try {
+    return std::all_of(ops.begin(), ops.end(), [&t](std::uint32_t op) {
+      return same_types(t, op, infer_again(t, op));
+    });
+  } catch (const error&) {
+    return false;  // perhaps because an operand's type is not up to date
+  }
+}
+
+// A variable keeps its type, so what it starts with must still fit.
+void check_initial_values(const tables& t, const std::set<std::uint32_t>& changed) {
+  for (const variable_info& v : t.variables) {
+    if (!v.id.valid() || !v.initial.valid() || !changed.contains(t.index(v.initial.op))) continue;
+    const value_type initial = t.type_of(t.index(v.initial.op), v.initial.output);
+    if (may_be(v.type, initial)) continue;
+    const std::string path = path_of_op(t, t.index(v.read.op));
+    throw shape_error({.asked = "the initial value of variable '" + path + "' was to become " +
+                                to_string(initial),
+                       .found = "the variable is " + to_string(v.type),
+                       .where = path,
+                       .hint = "a variable keeps its type; add a new one"});
+  }
+}
+
+}  // namespace
+
+void infer_downstream(tables& t, std::vector<std::uint32_t> ops) {
+  if (!t.ordered && nothing_changes(t, ops)) return;
+  work_order waiting(t, ops);
+  for (const std::uint32_t op : ops) waiting.add(op);
+  std::set<std::uint32_t> changed;
+  while (!waiting.empty()) {
+    const std::uint32_t op = waiting.take();
+    const tables::op_record& r = t.ops[op];
+    const inferred answer = infer_again(t, op);
+    if (same_types(t, op, answer)) continue;
     std::vector<tables::output_record> before(t.outputs.begin() + r.first_output,
                                               t.outputs.begin() + r.first_output + r.output_count);
-    for (std::uint32_t i = 0; i < r.output_count; ++i) {
-      changed = changed || !(answer.outputs[i] == t.type_of(op, i));
-    }
-    if (!changed) continue;
     std::size_t room = 0;
     for (const value_type& v : answer.outputs) room += v.shape.size();
     t.extents.reserve(room);
+    changed.insert(op);
     stamp(t, op);
     note(t, [op, before](tables& u) {
       std::copy(before.begin(), before.end(), u.outputs.begin() + u.ops[op].first_output);
@@ -181,9 +268,10 @@ void infer_downstream(tables& t, std::vector<std::uint32_t> ops) {
       t.outputs[r.first_output + i] = store_type(t, answer.outputs[i], op);
     }
     for (std::uint32_t e = r.first_use; e != none; e = t.edges[e].next_use) {
-      waiting.insert(t.edges[e].user);
+      waiting.add(t.edges[e].user);
     }
   }
+  if (!changed.empty()) check_initial_values(t, changed);
 }
 
 }  // namespace graft::detail

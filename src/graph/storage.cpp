@@ -1,6 +1,8 @@
 // Appending to the pools of a graph, and small questions about them.
 #include <algorithm>
 
+#include "graft/schema/core_operators.hpp"
+
 #include "graph/building.hpp"
 #include "graph/lookup.hpp"
 
@@ -117,6 +119,76 @@ bool reaches(const tables& t, std::uint32_t from, std::uint32_t to) {
     }
   }
   return false;
+}
+
+namespace {
+
+// The op of the initial value of the variable that an op reads, or none.
+std::uint32_t initial_behind(const tables& t, std::uint32_t op) {
+  const tables::op_record& r = t.ops[op];
+  if (t.attribute_marks[r.attributes] == 0 || !is_operator(*r.schema, ops::variable)) return none;
+  const auto v = static_cast<std::size_t>(t.attribute_lists[r.attributes].integer("variable", -1));
+  if (v >= t.variables.size() || !t.variables[v].initial.valid()) return none;
+  return t.contains(t.variables[v].initial.op) ? t.index(t.variables[v].initial.op) : none;
+}
+
+// Goes through what an op needs, one after another.
+struct needs {
+  std::uint32_t op;
+  std::uint32_t operand, control;
+  bool initial = true;
+
+  needs(const tables& t, std::uint32_t of) : op(of), operand(0), control(t.ops[of].control_in) {}
+
+  std::uint32_t next(const tables& t) {
+    const tables::op_record& r = t.ops[op];
+    if (operand < r.operand_count) return t.edges[r.first_operand + operand++].producer;
+    if (control != none) {
+      const std::uint32_t before = t.controls[control].before;
+      control = t.controls[control].next_in;
+      return before;
+    }
+    if (!std::exchange(initial, false)) return none;
+    return initial_behind(t, op);
+  }
+};
+
+}  // namespace
+
+std::vector<std::uint32_t> find_cycle(const tables& t, std::span<const std::uint32_t> through,
+                                      std::uint32_t lowest, std::uint32_t highest) {
+  enum : std::uint8_t { unseen, open, closed };
+  std::vector<std::uint8_t> state(highest - lowest + 1, unseen);
+  std::vector<needs> path;
+  const auto enter = [&](std::uint32_t op) {
+    state[op - lowest] = open;
+    path.emplace_back(t, op);
+  };
+  for (const std::uint32_t start : through) {
+    if (start < lowest || start > highest || state[start - lowest] != unseen) continue;
+    enter(start);
+    while (!path.empty()) {
+      const std::uint32_t next = path.back().next(t);
+      if (next == none) {
+        // Both controls and operands are through when the initial value is none, too.
+        if (path.back().initial) continue;
+        state[path.back().op - lowest] = closed;
+        path.pop_back();
+      } else if (next >= lowest && next <= highest) {
+        if (state[next - lowest] == unseen) {
+          enter(next);
+        } else if (state[next - lowest] == open) {
+          std::vector<std::uint32_t> cycle;
+          std::size_t at = path.size();
+          while (path[--at].op != next) {
+          }
+          for (; at < path.size(); ++at) cycle.push_back(path[at].op);
+          return cycle;
+        }
+      }
+    }
+  }
+  return {};
 }
 
 }  // namespace detail

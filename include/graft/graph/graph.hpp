@@ -38,6 +38,13 @@ struct member {
   bool operator==(const member&) const = default;
 };
 
+/// One operand that is to become another tensor.
+struct operand_change {
+  op_id user;
+  std::uint32_t slot = 0;
+  tensor_id value;
+};
+
 /// A directed multigraph of ops. An edge leads from the op that makes a tensor to an op that takes it; operands keep
 /// their order and may repeat.
 ///
@@ -197,6 +204,12 @@ class Graph {
   /// Makes an operand another tensor. The types of the op and of all that depend on it are worked out anew.
   /// @throws shape_error, dtype_error where an op cannot take the new types; graph_error for a cycle
   void set_operand(op_id user, std::uint32_t slot, tensor_id value);
+  /// Changes several operands at once, so that what lies between need not be valid: two tensors change places
+  /// without a cycle on the way. The uses of a tensor are in the order of the changes.
+  /// @throws shape_error, dtype_error where an op cannot take the new types; graph_error for a cycle, of initial
+  /// values too; argument_error for an operand named twice
+  /// Complexity: O(changes + what depends on them) where all values were added before their users
+  void set_operands(std::span<const operand_change> changes);
   /// Replaces the attributes of an op; types are worked out anew.
   void set_attributes(op_id op, const attribute_list& attributes);
   /// @throws graph_error if there is no such edge
