@@ -90,6 +90,12 @@ void cloner::resolve_bindings() {
     const bool kept = list == &r_.kept;
     for (const tensor_id t : *list) {
       if (data_->cut_images.contains(t)) continue;
+      if (const Array* value = kept ? value_of(r_, t) : nullptr) {
+        valued_.push_back(t);
+        infer_again_ = infer_again_ || !(source_.type_of(t) ==
+                                         value_type::of(value->type(), value->shape()));
+        continue;
+      }
       if (same_graph_ && (kept || options_.inputs == unbound::keep)) {
         data_->cut_images.emplace(t, t);
       } else if (!kept && options_.inputs != unbound::placeholder) {

@@ -169,11 +169,13 @@ const char* hint_for(boundary_fault fault) {
     case boundary_fault::uncut_source:
       return "add what is missing to inputs(...), or pass leaks::keep to leave it outside or "
              "leaks::lift "
-             "to make it an input";
+             "to make it an input, or give it a value: given(t, value)";
     case boundary_fault::input_not_reached:
       return "give the tensor that the outputs were computed from, or pass unused::allow";
     case boundary_fault::input_shadowed:
       return "leave the outer input out, or pass unused::allow";
+    case boundary_fault::value_not_used:
+      return "leave the value out, or pass unused::allow";
     case boundary_fault::reentry:
       return "cut further out or further in, or pass reentry::allow to cut there all the same";
   }

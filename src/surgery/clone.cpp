@@ -79,7 +79,7 @@ Clone cloner::run() {
 }
 
 void cloner::add_placeholders() {
-  if (unbound_.empty()) return;
+  if (unbound_.empty() && valued_.empty()) return;
   const inside_scope inside(target_, data_->scope);
   for (const tensor_id t : unbound_) {
     const value_type type = source_.type_of(t);
@@ -90,6 +90,12 @@ void cloner::add_placeholders() {
         target_.add(ops::placeholder, {}, attributes, source_.name_of(t.op), source_.line_of(t.op));
     data_->extra.push_back(added);
     data_->cut_images.emplace(t, tensor_id{added, 0});
+  }
+  for (const tensor_id t : valued_) {
+    const tensor_id added =
+        target_.add_constant(*value_of(r_, t), source_.name_of(t.op), source_.line_of(t.op));
+    data_->extra.push_back(added.op);
+    data_->cut_images.emplace(t, added);
   }
 }
 

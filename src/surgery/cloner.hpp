@@ -76,6 +76,7 @@ class cloner {
 
   bool infer_again_ = false;
   std::vector<tensor_id> unbound_;
+  std::vector<tensor_id> valued_;  // not bound, with values of the region's
   index_set needed_variables_;         // unless all are
   std::vector<std::uint32_t> copies_;  // dense indices of the ops to copy, ascending
   std::vector<op_id> replaced_reads_;  // of frozen, linked and replaced variables; ascending

@@ -1,6 +1,9 @@
 #include "surgery/extract.hpp"
 
 #include <algorithm>
+#include <set>
+
+#include "graph/building.hpp"
 
 namespace graft {
 namespace detail {
@@ -139,8 +142,58 @@ void find_duplicates(const Graph& g, const std::vector<tensor_id>& inputs,
   }
 }
 
+struct hidden_cut {
+  tensor_id tensor;
+  const Array* value = nullptr;
+};
+
+void check_value(const Graph& g, tensor_id t, const Array& value) {
+  const value_type wanted = g.type_of(t), got = value_type::of(value.type(), value.shape());
+  if (value.type() != dtype::any && detail::may_be(wanted, got)) return;
+  const error_parts parts{"'" + g.path_of(t) + "' was given the value of a region",
+                          "it is " + to_string(wanted) + ", the value " +
+                              (value.type() == dtype::any ? "is empty" : to_string(got)),
+                          g.path_of(t), "give a value of the tensor's type"};
+  if (wanted.type != dtype::any && wanted.type != got.type) throw dtype_error(parts);
+  throw shape_error(parts);
+}
+
+// Tensors with values and other cuts that are no inputs.
+std::vector<hidden_cut> resolve_hidden(const Graph& home, const extract_options& options,
+                                       const std::vector<tensor_id>& inputs,
+                                       std::vector<boundary_finding>& findings) {
+  std::vector<graph_reference> handles;
+  for (const auto& [t, value] : options.given.values) handles.push_back(t);
+  const std::size_t before = findings.size();
+  const std::vector<tensor_id> given = resolve(&home, handles, "the tensor of given value", findings);
+  if (findings.size() != before) return {};
+  std::vector<hidden_cut> hidden;
+  std::set<tensor_id> met(inputs.begin(), inputs.end());
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    const Array& value = options.given.values[i].second;
+    check_value(home, given[i], value);
+    if (met.insert(given[i]).second) {
+      hidden.push_back({given[i], &value});
+      continue;
+    }
+    const bool is_input = std::find(inputs.begin(), inputs.end(), given[i]) != inputs.end();
+    findings.push_back({boundary_fault::duplicate_input,
+                        given[i],
+                        {},
+                        "'" + home.path_of(given[i]) +
+                            (is_input ? "' is both an input and given a value"
+                                      : "' is given a value more than once")});
+  }
+  for (const tensor_id t : resolve(&home, options.hidden, "hidden input", findings)) {
+    if (met.insert(t).second) hidden.push_back({t, nullptr});
+  }
+  return hidden;
+}
+
 std::shared_ptr<region_data> assemble(Graph& g, std::vector<tensor_id> inputs,
-                                      std::vector<tensor_id> outputs, const closure_result& closure,
+                                      std::vector<tensor_id> outputs,
+                                      const std::vector<hidden_cut>& hidden,
+                                      const closure_result& closure,
                                       const extract_options& options) {
   const Graph::tables& t = g.data();
   auto data = std::make_shared<region_data>();
@@ -150,6 +203,15 @@ std::shared_ptr<region_data> assemble(Graph& g, std::vector<tensor_id> inputs,
   data->inputs = std::move(inputs);
   data->outputs = std::move(outputs);
   data->input_used = closure.cut_used;
+  // The cuts after the inputs are the hidden ones.
+  data->input_used.resize(data->inputs.size());
+  for (std::size_t i = 0; i < hidden.size(); ++i) {
+    if (!closure.cut_used[data->inputs.size() + i]) continue;
+    data->kept.push_back(hidden[i].tensor);
+    if (hidden[i].value != nullptr) data->values.emplace_back(hidden[i].tensor, *hidden[i].value);
+  }
+  std::sort(data->values.begin(), data->values.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
   for (const std::uint32_t source : closure.sources) {
     const tensor_id tensor{t.id(source), 0};
     if (options.uncut == leaks::lift) {
@@ -159,6 +221,7 @@ std::shared_ptr<region_data> assemble(Graph& g, std::vector<tensor_id> inputs,
       data->kept.push_back(tensor);
     }
   }
+  std::sort(data->kept.begin(), data->kept.end());
   data->cuts = data->inputs;
   data->cuts.insert(data->cuts.end(), data->kept.begin(), data->kept.end());
   std::sort(data->cuts.begin(), data->cuts.end());
@@ -193,24 +256,37 @@ result<Region, boundary_problem> try_extract_region(const input_list& in, const 
     findings.insert(findings.begin(), {boundary_fault::no_outputs, {}, {}, "no output was given"});
   }
   if (home != nullptr) find_duplicates(*home, inputs, findings);
+  std::vector<hidden_cut> hidden;
+  if (home != nullptr && findings.empty()) hidden = resolve_hidden(*home, options, inputs, findings);
   if (!findings.empty()) return detail::make_problem(home, inputs, outputs, std::move(findings));
 
   Graph& g = *home;
-  const cut_set cuts(g, inputs);
-  const closure_result closure = detail::close_backwards(g, cuts, inputs.size(), outputs);
+  std::vector<tensor_id> all_cuts = inputs;
+  for (const hidden_cut& h : hidden) all_cuts.push_back(h.tensor);
+  const cut_set cuts(g, all_cuts);
+  const closure_result closure = detail::close_backwards(g, cuts, all_cuts.size(), outputs);
   const detail::diagnosis_request request{g, inputs, outputs, cuts, closure};
   const auto append = [&](std::vector<boundary_finding> more) {
     findings.insert(findings.end(), std::make_move_iterator(more.begin()),
                     std::make_move_iterator(more.end()));
   };
-  if (options.uncut == leaks::error && !closure.sources.empty()) append(explain_sources(request));
+  const bool leaks_refused = options.uncut == leaks::error || options.uncut == leaks::constant;
+  if (leaks_refused && !closure.sources.empty()) append(explain_sources(request));
   if (options.inputs == unused::error && std::find(closure.cut_used.begin(), closure.cut_used.end(),
                                                    false) != closure.cut_used.end()) {
     append(explain_unused(request));
+    for (std::size_t i = 0; i < hidden.size(); ++i) {
+      if (hidden[i].value == nullptr || closure.cut_used[inputs.size() + i]) continue;
+      findings.push_back(
+          {boundary_fault::value_not_used,
+           hidden[i].tensor,
+           {},
+           "'" + g.path_of(hidden[i].tensor) + "' is given a value but not used by the outputs"});
+    }
   }
   if (options.crossing == reentry::error) append(find_reentries(request));
   if (!findings.empty()) return detail::make_problem(&g, inputs, outputs, std::move(findings));
-  return Region(assemble(g, std::move(inputs), std::move(outputs), closure, options));
+  return Region(assemble(g, std::move(inputs), std::move(outputs), hidden, closure, options));
 }
 
 }  // namespace graft

@@ -14,6 +14,8 @@ const std::vector<op_id>& Region::nodes() const { return data_->nodes; }
 const std::vector<variable_id>& Region::variables() const { return data_->variables; }
 const std::vector<tensor_id>& Region::passthroughs() const { return data_->passthroughs; }
 
+const Array* Region::value_of(tensor_id t) const { return detail::value_of(*data_, t); }
+
 bool Region::contains(op_id op) const {
   return data_->places.find(op.value) != detail::place_map::none;
 }
@@ -41,6 +43,12 @@ bool Region::stale() const {
 }
 
 namespace detail {
+
+const Array* value_of(const region_data& r, tensor_id t) {
+  const auto at = std::lower_bound(r.values.begin(), r.values.end(), t,
+                                   [](const auto& entry, tensor_id key) { return entry.first < key; });
+  return at == r.values.end() || at->first != t ? nullptr : &at->second;
+}
 
 std::uint64_t edits_of(const Graph& g, const region_data& r) {
   const Graph::tables& t = g.data();
@@ -173,7 +181,10 @@ std::string to_string(const Region& region) {
   add_line(text, "inputs", tensors(region.inputs()));
   add_line(text, "outputs", tensors(region.outputs()));
   add_line(text, "passing through", tensors(region.passthroughs()));
-  add_line(text, "kept sources", tensors(region.kept()));
+  std::vector<tensor_id> kept, valued;
+  for (const tensor_id t : region.kept()) (region.value_of(t) == nullptr ? kept : valued).push_back(t);
+  add_line(text, "kept sources", tensors(kept));
+  add_line(text, "given values", tensors(valued));
   std::vector<std::string> variables;
   for (const variable_id v : region.variables()) {
     const variable_info& info = g.variable_of(v);

@@ -17,7 +17,8 @@ struct region_data {
 
   std::vector<tensor_id> inputs;  ///< as given, then those lifted
   std::vector<tensor_id> outputs;
-  std::vector<tensor_id> kept;  ///< sources left uncut, ascending
+  std::vector<tensor_id> kept;  ///< hidden inputs, ascending
+  std::vector<std::pair<tensor_id, Array>> values;  ///< of kept tensors, ascending
   std::vector<tensor_id> cuts;  ///< inputs and kept, ascending
   std::vector<tensor_id> passthroughs;
   std::vector<bool> input_used;            ///< one an input
@@ -28,6 +29,9 @@ struct region_data {
 };
 
 namespace detail {
+
+/// The value that a kept tensor was given, or nullptr.
+const Array* value_of(const region_data& r, tensor_id t);
 
 /// The graph behind a slot. @throws handle_error if it is gone
 Graph& graph_behind(graph_slot* slot, std::uint32_t generation, const char* what);

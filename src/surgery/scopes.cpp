@@ -111,7 +111,7 @@ scope_id cloner::make_top_scope() {
 }
 
 void cloner::make_scopes() {
-  if (copies_.empty() && replaced_reads_.empty() && unbound_.empty()) {
+  if (copies_.empty() && replaced_reads_.empty() && unbound_.empty() && valued_.empty()) {
     data_->scope = target_.current_scope();
     return;
   }

@@ -41,10 +41,11 @@ output_list outputs(const Handles&... handles) {
 enum class boundary_fault : std::uint8_t {
   no_outputs,         ///< nothing was asked for
   foreign,            ///< a handle of another graph, or of a graph or an op that is gone
-  duplicate_input,    ///< one tensor given twice as input
+  duplicate_input,    ///< one tensor given twice as input, or as input and with a value
   uncut_source,       ///< an output depends on a placeholder that no input cuts off
   input_not_reached,  ///< no output depends on an input
   input_shadowed,     ///< all paths from an input to the outputs pass through other inputs
+  value_not_used,     ///< no output depends on a tensor that was given a value
   reentry,            ///< an input depends, through ops outside the region, on ops inside it
 };
 

@@ -16,6 +16,7 @@ enum class leaks : std::uint8_t {
   error,  ///< boundary_error, with the path from the output to each
   keep,   ///< they stay outside; a clone in the same graph reads the same placeholders
   lift,   ///< they become inputs, after those given, in the order of ids
+  constant,  ///< clones have constants in their place, of values from given(); without one it is an error
 };
 /// What happens to inputs that no output depends on.
 enum class unused : std::uint8_t { error, allow };
@@ -23,14 +24,45 @@ enum class unused : std::uint8_t { error, allow };
 /// depends on an input.
 enum class reentry : std::uint8_t { error, allow };
 
+/// Values that tensors have inside a region: @see given
+struct given_values {
+  std::vector<std::pair<graph_reference, Array>> values;
+};
+
+namespace detail {
+inline void add_given(given_values&) {}
+template <graph_handle T, class... Rest>
+void add_given(given_values& all, const T& t, const Array& value, const Rest&... rest) {
+  all.values.emplace_back(t.ref(), value);
+  add_given(all, rest...);
+}
+}  // namespace detail
+
+/// Gives values to tensors that the outputs depend on: `extract(in, out, given(mask, value))`. The region is cut
+/// there, as at an input, and each of its clones has a constant in the tensor's place (unless bind() replaces
+/// it). Implies leaks::constant unless another policy is named.
+/// @param t a placeholder or any other tensor; its value follows, then further pairs
+template <graph_handle T, class... Rest>
+given_values given(const T& t, const Array& value, const Rest&... rest) {
+  static_assert(sizeof...(Rest) % 2 == 0, "graft: give each tensor a value: given(t, value, ...)");
+  given_values all;
+  detail::add_given(all, t, value, rest...);
+  return all;
+}
+
 /// The options of extract(), which are given by their values in any order: `extract(in, out,
 /// leaks::lift)`.
 struct extract_options {
   leaks uncut = leaks::error;
   unused inputs = unused::error;
   reentry crossing = reentry::error;
+  given_values given;
+  std::vector<graph_reference> hidden;  ///< tensors where to cut that are not inputs
 
   void set(leaks l) { uncut = l; }
+  void set(const given_values& g) {
+    given.values.insert(given.values.end(), g.values.begin(), g.values.end());
+  }
   void set(unused u) { inputs = u; }
   void set(reentry r) { crossing = r; }
 };
@@ -55,6 +87,21 @@ struct region_report {
   std::vector<std::pair<op_id, op_id>> control_out;  ///< (inside, outside): dropped by a clone
 };
 
+/// Something in the way of taking a region for a function of its inputs.
+struct obstacle {
+  enum class kind : std::uint8_t {
+    stale,           ///< the graph is gone, or ops were edited since; nothing else is looked at
+    hidden_input,    ///< it reads a tensor from outside that is no input
+    unused_input,    ///< no output depends on an input
+    reentry,         ///< an input depends on the region through the outside
+    control_in,      ///< an op of it waits for one outside; a copy does not
+    control_out,     ///< an op outside waits for one of it
+    foreign_update,  ///< an op outside updates its variables
+  } what = kind::stale;
+  tensor_id tensor;  ///< the input, or output 0 of the op inside (of the op outside for foreign_update)
+  std::string text;  ///< one clause
+};
+
 struct region_data;
 
 /// A piece of a graph between inputs and outputs: the ops that the outputs depend on, followed
@@ -77,8 +124,11 @@ class Region {
   [[nodiscard]] const std::vector<tensor_id>& inputs() const;
   /// The outputs in the order given, repetitions included.
   [[nodiscard]] const std::vector<tensor_id>& outputs() const;
-  /// Sources left uncut by leaks::keep, in the order of ids.
+  /// Hidden inputs, in the order of ids: sources left uncut by leaks::keep, inputs that were dropped, and tensors
+  /// with given values.
   [[nodiscard]] const std::vector<tensor_id>& kept() const;
+  /// The value that a tensor of kept() was given, or nullptr.
+  [[nodiscard]] const Array* value_of(tensor_id t) const;
   /// All ops, in the order of ids: reads, initial values and own updates of variables included.
   [[nodiscard]] const std::vector<op_id>& nodes() const;
   /// In order of creation.
@@ -98,6 +148,35 @@ class Region {
   /// updates).
   /// @throws handle_error if the graph is gone, graph_error if the region is stale
   [[nodiscard]] region_report report() const;
+
+  /// The ops on paths from an input to an output, in the order of ids. Others (weights, their initial values and
+  /// updates) are in nodes() only, which is the closure of the outputs. Complexity: O(region)
+  [[nodiscard]] std::vector<op_id> between() const;
+
+  /// What is in the way of taking the region for a function of its inputs, in the order of obstacle::kind.
+  /// Complexity: as report()
+  [[nodiscard]] std::vector<obstacle> obstacles() const;
+  /// True if there are none.
+  [[nodiscard]] bool is_eligible() const { return obstacles().empty(); }
+
+  // New regions from this one. All throw handle_error if the graph is gone and graph_error if this one is stale.
+
+  /// With the inputs at some places of inputs(), in that order. Those left out become hidden inputs (kept()):
+  /// they still cut, and a clone in the same graph reads them.
+  /// @throws boundary_error for a place named twice; argument_error for one that does not exist
+  [[nodiscard]] Region with_inputs(const std::vector<std::size_t>& places) const;
+  /// The same by handle. @throws boundary_error for a handle that is no input
+  [[nodiscard]] Region with_inputs(const input_list& chosen) const;
+  /// With the outputs at some places of outputs(), in that order; a place may come several times. Ops that only
+  /// outputs left out needed leave the region.
+  /// @throws argument_error for a place that does not exist; boundary_error without any
+  [[nodiscard]] Region with_outputs(const std::vector<std::size_t>& places) const;
+  /// The same by handle. @throws boundary_error for a handle that is no output
+  [[nodiscard]] Region with_outputs(const output_list& chosen) const;
+  /// With all hidden inputs that have no value made inputs, after those there are, in the order of ids.
+  [[nodiscard]] Region with_hidden_inputs() const;
+  /// Without the inputs that no output depends on.
+  [[nodiscard]] Region without_unused_inputs() const;
 
   /// For the functions of this library.
   [[nodiscard]] const std::shared_ptr<const region_data>& data() const { return data_; }
@@ -119,7 +198,8 @@ result<Region, boundary_problem> try_extract_region(const input_list& in, const 
 /// outer one, that one is reported (unused::allow accepts it). An output that is an input passes
 /// through. An output that depends on no input is legal: its whole closure is in the region. Inputs
 /// cut tensors: other outputs of an input's op may lie inside.
-/// @param options values of leaks, unused and reentry
+/// @param options values of leaks, unused and reentry, and given(...)
+/// @throws dtype_error, shape_error for a given value that does not fit its tensor
 /// Complexity: O(region), independent of the size of the graph, and without recursion.
 template <class... Options>
 result<Region, boundary_problem> try_extract(const input_list& in, const output_list& out,
@@ -136,6 +216,21 @@ Region extract(const input_list& in, const output_list& out, const Options&... o
   auto answer = try_extract(in, out, options...);
   if (!answer) throw boundary_error(answer.error().parts);
   return *answer;
+}
+
+Region region_of_ops(const Graph& g, const std::vector<op_id>& ops, const extract_options& options);
+
+/// The region of a set of ops, such as all ops of a scope: its inputs are the tensors that they take from
+/// outside, its outputs those that are taken outside or not at all (boundary_of); initial values and own updates
+/// of variables that are read inside are no outputs. Ops of the set that no output needs are left out, what
+/// variables bring along comes in.
+/// @param options as extract() takes
+/// @throws boundary_error as extract(); handle_error for an op that is not in the graph
+template <class... Options>
+Region region_of(const Graph& g, const std::vector<op_id>& ops, const Options&... options) {
+  extract_options chosen;
+  (chosen.set(options), ...);
+  return region_of_ops(g, ops, chosen);
 }
 
 }  // namespace graft

@@ -1,0 +1,146 @@
+// Surgery in place: rewiring what is there.
+//
+// Every function is a transaction. Types are worked out anew for all that depends on what was changed, cycles are
+// refused, and on an exception the graph is exactly as before. Regions whose own ops were changed become stale.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "graft/surgery/region.hpp"
+#include "graft/surgery/select.hpp"
+
+namespace graft {
+
+/// All ops: the filter that leaves nothing out.
+op_filter any_op();
+/// The ops of a list.
+op_filter among(std::vector<op_id> ops);
+
+namespace detail {
+
+template <class T>
+std::vector<graph_reference> references_of(const T& handles) {
+  std::vector<graph_reference> list;
+  each_handle(handles, [&](const auto& t) { list.push_back(t.ref()); });
+  return list;
+}
+
+std::size_t reroute_all(const std::vector<graph_reference>& from,
+                        const std::vector<graph_reference>& to, const op_filter& users);
+std::size_t swap_all(const std::vector<graph_reference>& a, const std::vector<graph_reference>& b,
+                     const op_filter& users);
+/// The graph of a handle, that its own op is in. @throws handle_error
+Graph& graph_of(const graph_reference& r);
+std::vector<Graph::use> uses_by(const graph_reference& r, const op_filter& users);
+void take_instead(Graph& g, const std::vector<Graph::use>& uses, const graph_reference& value);
+
+}  // namespace detail
+
+/// What took `from` takes `to`: `reroute(h, other)`. What `to` itself depends on among the users makes a cycle
+/// and is refused: leave it out by `users`, or use insert_after().
+/// @param from, to handles, or containers with as many of them, rerouted at once; each of `from` stands once
+/// @param users only uses by these: `among(ops)`, `within_scope("head")`, a lambda on op_id
+/// @returns the number of operands changed
+/// @throws shape_error, dtype_error, graph_error, handle_error; argument_error for numbers that differ
+template <class From, class To>
+std::size_t reroute(const From& from, const To& to, const op_filter& users = any_op()) {
+  return detail::reroute_all(detail::references_of(from), detail::references_of(to), users);
+}
+
+/// What took a takes b, and the other way round; doing it again restores the graph.
+/// @param a, b as in reroute(); a tensor may stand once in all
+/// @returns the number of operands changed
+// Not called swap: standard algorithms would find it for handles and rewire graphs.
+template <class A, class B>
+  requires(!std::same_as<A, Graph>)
+std::size_t swap_uses(const A& a, const B& b, const op_filter& users = any_op()) {
+  return detail::swap_all(detail::references_of(a), detail::references_of(b), users);
+}
+/// Exchanges the uses of all outputs of two ops. @throws argument_error for numbers of outputs that differ
+std::size_t swap_uses(Graph& g, op_id a, op_id b);
+/// Exchanges what two ops take, operand by operand. @throws argument_error for numbers of operands that differ
+std::size_t swap_operands(Graph& g, op_id a, op_id b);
+
+/// Makes an operand another tensor. As Graph::set_operand, for handles.
+void connect(const any_tensor& value, op_id user, std::uint32_t slot);
+/// Joins the outputs of one region to the inputs of another: what ops of the second took from its inputs they
+/// take from the first. @returns the number of operands changed
+/// @throws argument_error for numbers that differ; graph_error for a stale region or a cycle
+std::size_t connect(const Region& first, const Region& second);
+/// Exchanges the inputs of two regions: their own uses of them.
+std::size_t swap_inputs(const Region& a, const Region& b);
+/// Exchanges the outputs of two regions: uses by ops outside both.
+std::size_t swap_outputs(const Region& a, const Region& b);
+
+/// Removes an op with one operand and one output: its users take what it took. Ops that waited for it wait for
+/// what it waited for.
+/// Complexity: O(graph), as Graph::erase_ops
+/// @throws argument_error if it has several operands or outputs in use; graph_error if it cannot go (an initial
+/// value, a variable's read)
+void bypass(Graph& g, op_id op);
+/// The same for an op with several operands: its users take the operand at a place.
+void bypass(Graph& g, op_id op, std::uint32_t operand);
+/// Leads around a region: ops outside that took output i take input i. The region stays, its outputs used inside
+/// only. @returns the number of operands changed
+/// @throws argument_error for numbers that differ
+std::size_t bypass(const Region& region);
+
+/// The placeholders that detach() puts where it cuts.
+struct detached {
+  std::vector<any_tensor> inputs;   ///< one an input (or operand), in order; equal tensors share one
+  std::vector<any_tensor> outputs;  ///< one an output, in order; an empty handle where nobody takes it
+};
+/// Cuts a region free: its ops take new placeholders in place of its inputs, ops outside take new placeholders in
+/// place of its outputs, control edges across its border go. Outputs that are inputs are left alone.
+detached detach(const Region& region);
+/// Only the inputs, or only the outputs, of that.
+std::vector<any_tensor> detach_inputs(const Region& region);
+std::vector<any_tensor> detach_outputs(const Region& region);
+/// Cuts an op free: operands, uses and control edges.
+detached detach(Graph& g, op_id op);
+
+/// Puts something behind a tensor: what took x takes f(x).
+/// `insert_after(h, [](auto h) { return h + noise; })`
+/// @param f builds on x; the uses of x that it makes stay with x
+/// @param users only uses by these
+/// @returns what f returned
+template <graph_handle T, std::invocable<const T&> F>
+auto insert_after(const T& x, F&& f, const op_filter& users = any_op()) {
+  Graph& g = detail::graph_of(x.ref());
+  const std::vector<Graph::use> uses = detail::uses_by(x.ref(), users);
+  Graph::transaction all(g);
+  auto y = f(x);
+  static_assert(graph_handle<decltype(y)>, "graft: insert_after takes what builds one tensor");
+  detail::take_instead(g, uses, y.ref());
+  all.commit();
+  return y;
+}
+/// The same with an operator that has one operand.
+any_tensor insert_after(const any_tensor& x, const operator_schema& schema,
+                        const attribute_list& attributes = {}, const op_filter& users = any_op());
+
+/// Puts something before one operand of an op: it takes f(what it took).
+/// @returns what f returned
+template <std::invocable<const any_tensor&> F>
+auto insert_before(Graph& g, op_id user, std::uint32_t slot, F&& f) {
+  const any_tensor x = g.handle(g.operand(user, slot));
+  Graph::transaction all(g);
+  auto y = f(x);
+  detail::take_instead(g, {Graph::use{user, slot}}, y.ref());
+  all.commit();
+  return y;
+}
+
+/// Makes an op wait for others.
+/// @throws graph_error for an edge that is there already, or for a cycle
+void add_control_edges(Graph& g, const std::vector<op_id>& before, op_id after);
+/// @throws graph_error for an edge that is not there
+void remove_control_edges(Graph& g, const std::vector<op_id>& before, op_id after);
+/// What waited for one op waits for another, and that one waits for what the first waited for.
+/// @returns the number of edges moved; edges between the two go
+std::size_t move_control_edges(Graph& g, op_id from, op_id to);
+
+}  // namespace graft

@@ -1,0 +1,230 @@
+// Choosing ops and tensors of a graph: by what they are, by name, by scope, by walking, and their boundary.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "graft/surgery/region.hpp"
+
+namespace graft {
+
+// --- Filters -----------------------------------------------------------------------------------------------
+
+/// A condition on ops. Filters are combined by &&, || and !.
+class op_filter {
+ public:
+  using condition = std::function<bool(const Graph&, op_id)>;
+  /// @param accept takes (op_id) or (const Graph&, op_id)
+  template <class F>
+    requires(!std::is_same_v<std::remove_cvref_t<F>, op_filter> &&
+             (std::is_invocable_r_v<bool, const F&, op_id> ||
+              std::is_invocable_r_v<bool, const F&, const Graph&, op_id>))
+  op_filter(F accept) {  // NOLINT: lambdas are filters
+    if constexpr (std::is_invocable_r_v<bool, const F&, const Graph&, op_id>) {
+      accept_ = std::move(accept);
+    } else {
+      accept_ = [f = std::move(accept)](const Graph&, op_id op) { return f(op); };
+    }
+  }
+  bool operator()(const Graph& g, op_id op) const { return accept_(g, op); }
+
+  friend op_filter operator&&(op_filter a, op_filter b) {
+    return condition([a = std::move(a), b = std::move(b)](const Graph& g, op_id op) {
+      return a(g, op) && b(g, op);
+    });
+  }
+  friend op_filter operator||(op_filter a, op_filter b) {
+    return condition([a = std::move(a), b = std::move(b)](const Graph& g, op_id op) {
+      return a(g, op) || b(g, op);
+    });
+  }
+  friend op_filter operator!(op_filter a) {
+    return condition([a = std::move(a)](const Graph& g, op_id op) { return !a(g, op); });
+  }
+
+ private:
+  condition accept_;
+};
+
+/// Ops whose path ("encoder/dense/matmul") has a part that matches an ECMAScript regular expression; `^` and `$`
+/// hold it to the ends.
+/// @throws argument_error for a malformed expression, with what is wrong with it
+op_filter matching(std::string_view regex);
+
+/// Ops in the scopes of a path, at any depth. A path is compared component by component, so "foo" is neither
+/// "foobar" nor "a/foo", and literally: characters that mean something in regular expressions do not here.
+/// A `*` stands for any part of one component, a component `**` for any number of components; `\` makes the next
+/// character literal. The empty path is the root: all ops. A path without any scope selects nothing.
+/// @throws argument_error for a path that ends in `\` or has an empty component
+op_filter within_scope(std::string_view path);
+
+/// Ops of one operator, by its name: of_operator("matmul").
+op_filter of_operator(std::string_view name);
+
+/// The ops that a filter accepts, in storage order. Complexity: O(ops of the graph)
+std::vector<op_id> find_ops(const Graph& g, const op_filter& accept);
+/// Those of a list that a filter accepts, in its order.
+/// @throws handle_error for an op that is not in the graph
+std::vector<op_id> find_ops(const Graph& g, const std::vector<op_id>& among,
+                            const op_filter& accept);
+/// The outputs of the ops that a filter accepts, in storage order.
+std::vector<tensor_id> find_tensors(const Graph& g, const op_filter& accept);
+/// The tensors whose path, with ":1" for a second output, matches a regular expression as matching() does.
+std::vector<tensor_id> find_tensors_matching(const Graph& g, std::string_view regex);
+/// The variables whose read a filter accepts, in order of creation.
+std::vector<variable_id> find_variables(const Graph& g, const op_filter& accept);
+
+// --- Walks -------------------------------------------------------------------------------------------------
+
+/// Limits of a walk.
+struct walk_options {
+  /// False: the ops that the walk starts from are left out of the result.
+  bool inclusive = true;
+  /// True: control edges are followed as well.
+  bool control = false;
+  /// If given, a walk visits only these; seeds, too, are left out unless they are among them.
+  std::optional<std::vector<op_id>> within = {};
+  /// If given, a walk visits only what it accepts.
+  std::optional<op_filter> within_if = {};
+  /// Tensors that a walk does not go through. Seeds are walked from all the same.
+  std::vector<tensor_id> stop_at = {};
+};
+
+/// Where walks begin: ops, and tensors that stand for their users (forward) or their producers (backward).
+struct walk_seeds {
+  std::vector<op_id> ops;
+  std::vector<tensor_id> tensors;
+};
+
+namespace detail {
+
+template <class T>
+void add_seed(const Graph& g, walk_seeds& all, const T& seed) {
+  if constexpr (graph_handle<T>) {
+    all.tensors.push_back(g.id(seed.ref()));
+  } else if constexpr (std::same_as<T, op_id>) {
+    all.ops.push_back(seed);
+  } else if constexpr (std::same_as<T, tensor_id>) {
+    all.tensors.push_back(seed);
+  } else {
+    all.tensors.push_back(g.variable_of(seed).read);
+  }
+}
+
+template <class Seeds>
+walk_seeds seeds_of(const Graph& g, const Seeds& seeds) {
+  if constexpr (std::same_as<Seeds, walk_seeds>) {
+    return seeds;
+  } else {
+    walk_seeds all;
+    each_handle(seeds, [&](const auto& seed) { add_seed(g, all, seed); });
+    return all;
+  }
+}
+
+std::vector<op_id> walk_forward(const Graph& g, const walk_seeds& seeds, const walk_options& where);
+std::vector<op_id> walk_backward(const Graph& g, const walk_seeds& seeds, const walk_options& where);
+std::vector<op_id> in_both(const std::vector<op_id>& first, const std::vector<op_id>& second);
+std::vector<op_id> in_either(std::vector<op_id> first, const std::vector<op_id>& second);
+std::vector<op_id> flood(const Graph& g, const walk_seeds& seeds, const walk_seeds& boundary,
+                         bool with_boundary, bool control);
+
+}  // namespace detail
+
+/// The ops that depend on the seeds, nearest first.
+/// @param seeds handles, op_ids, tensor_ids, variable_ids, or tuples, arrays, vectors of these. Tensors stand for
+/// their users; repetitions count once; without seeds there is no walk
+/// @throws handle_error for what is not in the graph
+/// Complexity: O(ops met and their uses), independent of the size of the graph; no recursion
+template <class Seeds>
+std::vector<op_id> forward_walk(const Graph& g, const Seeds& seeds, const walk_options& where = {}) {
+  return detail::walk_forward(g, detail::seeds_of(g, seeds), where);
+}
+
+/// The ops that the seeds depend on, nearest first. Tensors stand for their producers.
+/// @see forward_walk
+template <class Seeds>
+std::vector<op_id> backward_walk(const Graph& g, const Seeds& seeds,
+                                 const walk_options& where = {}) {
+  return detail::walk_backward(g, detail::seeds_of(g, seeds), where);
+}
+
+/// The ops on paths from some ops or tensors to others, in the order of the forward walk.
+/// @param from_where, to_where limits of the two walks
+template <class From, class To>
+std::vector<op_id> walk_intersection(const Graph& g, const From& from, const To& to,
+                                     const walk_options& from_where, const walk_options& to_where) {
+  return detail::in_both(forward_walk(g, from, from_where), backward_walk(g, to, to_where));
+}
+template <class From, class To>
+std::vector<op_id> walk_intersection(const Graph& g, const From& from, const To& to,
+                                     const walk_options& where = {}) {
+  return walk_intersection(g, from, to, where, where);
+}
+
+/// The ops that either walk meets: the forward walk, then the rest of the backward one.
+template <class From, class To>
+std::vector<op_id> walk_union(const Graph& g, const From& from, const To& to,
+                              const walk_options& from_where, const walk_options& to_where) {
+  return detail::in_either(forward_walk(g, from, from_where), backward_walk(g, to, to_where));
+}
+template <class From, class To>
+std::vector<op_id> walk_union(const Graph& g, const From& from, const To& to,
+                              const walk_options& where = {}) {
+  return walk_union(g, from, to, where, where);
+}
+
+/// The ops connected with the seeds in either direction, up to boundary ops, in storage order.
+///
+/// This follows uses as well as operands: whatever hangs on an op comes along, losses and optimisers included.
+/// For the ops between tensors use between() or extract().
+/// @param boundary ops where the flood stops; tensors stand for their producers, as among the seeds
+/// @param inclusive whether the boundary ops that were met are in the result
+/// @throws argument_error if an op is both seed and boundary
+template <class Seeds, class Boundary>
+std::vector<op_id> flood(const Graph& g, const Seeds& seeds, const Boundary& boundary,
+                         bool inclusive = true, bool control = false) {
+  return detail::flood(g, detail::seeds_of(g, seeds), detail::seeds_of(g, boundary), inclusive,
+                       control);
+}
+
+// --- Sets between tensors ----------------------------------------------------------------------------------
+
+/// The ops on paths from inputs to outputs, in the order of ids: what a change of an input changes. Weights and
+/// other operands that depend on no input are not among them.
+/// @throws boundary_error for handles that are not of one living graph, or without outputs
+/// Complexity: O(closure)
+std::vector<op_id> between(const input_list& in, const output_list& out);
+
+/// All ops that the outputs depend on, stopped at the inputs, in the order of ids: the ops of the region that
+/// extract() makes, with whole variables. Placeholders that no input cuts off are left out.
+/// @throws boundary_error as between()
+std::vector<op_id> closure(const input_list& in, const output_list& out);
+
+// --- Boundaries --------------------------------------------------------------------------------------------
+
+/// The tensors at the border of a set of ops.
+struct op_boundary {
+  std::vector<tensor_id> inputs;   ///< made outside, taken inside; in the order of first use
+  std::vector<tensor_id> outputs;  ///< made inside, taken outside or not at all; in the order of ops
+  std::vector<tensor_id> inside;   ///< made and taken inside; one that is taken outside too is in both
+};
+
+/// The boundary of a set of ops, by their data edges.
+/// @param ops in any order, which is that of the results; repetitions count once
+/// @throws handle_error for an op that is not in the graph
+op_boundary boundary_of(const Graph& g, const std::vector<op_id>& ops);
+
+/// The ops next to some ops: producers of operands, then users, each once, in order.
+/// @param control whether control edges count
+std::vector<op_id> neighbours(const Graph& g, const std::vector<op_id>& ops, bool control = false);
+
+/// All tensors that some ops take or make, each once: operands first.
+std::vector<tensor_id> tensors_of(const Graph& g, const std::vector<op_id>& ops);
+
+}  // namespace graft
