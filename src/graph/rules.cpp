@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <set>
 #include <unordered_map>
 
@@ -155,15 +156,17 @@ namespace {
 class work_order {
  public:
   // Storage order will do where it is topological; otherwise all that depends on the ops is sorted.
-  work_order(const tables& t, const std::vector<std::uint32_t>& ops) : ordered_(t.ordered) {
+  // Of ops that do not depend on one another, those stored first come first.
+  work_order(const tables& t, std::vector<std::uint32_t> ops) : ordered_(t.ordered) {
     if (ordered_) return;
+    std::sort(ops.begin(), ops.end(), std::greater<>());
     struct visit {
-      std::uint32_t op, next_use;
+      std::uint32_t op, next_use;  // from the last to the first
     };
     std::vector<std::uint32_t> finished;
     std::vector<visit> path;
     const auto enter = [&](std::uint32_t op) {
-      if (ranks_.emplace(op, 0).second) path.push_back({op, t.ops[op].first_use});
+      if (ranks_.emplace(op, 0).second) path.push_back({op, t.ops[op].last_use});
     };
     for (const std::uint32_t op : ops) {
       enter(op);
@@ -174,7 +177,7 @@ class work_order {
           continue;
         }
         const tables::edge& use = t.edges[path.back().next_use];
-        path.back().next_use = use.next_use;
+        path.back().next_use = use.prev_use;
         enter(use.user);
       }
     }
