@@ -100,7 +100,7 @@ class substituter {
 
     for (;;) {
       if (open_behind.empty()) {
-        forwards_within(behind);
+        backwards_within(forwards_within(behind), targets);
         return;
       }
       const std::uint32_t op = open_behind.back();
@@ -135,7 +135,8 @@ class substituter {
   }
 
   // All that is behind the targets is known: what of it depends on a key?
-  void forwards_within(const index_set& behind) {
+  [[nodiscard]] index_set forwards_within(const index_set& behind) const {
+    index_set ahead;
     const std::vector<std::uint32_t> ops = behind.sorted();
     const auto is_key = [this](const Graph::tables::edge& e) {
       return keys_.contains({t_.id(e.producer), e.output});
@@ -143,19 +144,19 @@ class substituter {
     if (t_.ordered) {
       for (const std::uint32_t op : ops) {
         for (const Graph::tables::edge& e : t_.operands_of(op)) {
-          if (!is_key(e) && !affected_.contains(e.producer)) continue;
-          affected_.insert(op);
+          if (!is_key(e) && !ahead.contains(e.producer)) continue;
+          ahead.insert(op);
           break;
         }
       }
-      return;
+      return ahead;
     }
     std::vector<std::uint32_t> open;
     std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> users;
     for (const std::uint32_t op : ops) {
       for (const Graph::tables::edge& e : t_.operands_of(op)) {
         if (is_key(e)) {
-          if (affected_.insert(op)) open.push_back(op);
+          if (ahead.insert(op)) open.push_back(op);
         } else if (behind.contains(e.producer)) {
           users[e.producer].push_back(op);
         }
@@ -166,13 +167,15 @@ class substituter {
       open.pop_back();
       if (found == users.end()) continue;
       for (const std::uint32_t user : found->second) {
-        if (affected_.insert(user)) open.push_back(user);
+        if (ahead.insert(user)) open.push_back(user);
       }
     }
+    return ahead;
   }
 
   // All that depends on a key is known: what of it is behind the targets? Each such op depends on the last key of
-  // a path to it in a way that is behind the targets, too, so that all are affected.
+  // a path to it in a way that is behind the targets, too, so that all are affected. An assertion that only an op
+  // waits for which does not change is not met: that op waits for the original.
   void backwards_within(const index_set& ahead, const std::vector<tensor_id>& targets) {
     std::vector<std::uint32_t> open;
     std::unordered_map<tensor_id, bool> followed;
@@ -382,14 +385,6 @@ class substituter {
   std::vector<op_id> added_;
 };
 
-Graph* home_of(const std::vector<substitution_target>& targets, const bindings& keys) {
-  const graph_reference* first = !targets.empty()      ? &targets.front().tensor
-                                 : !keys.pairs.empty() ? &keys.pairs.front().first
-                                                       : nullptr;
-  if (first == nullptr) return nullptr;
-  return &graph_behind(first->slot, first->generation, "a tensor");
-}
-
 void refuse_unused(const Graph& g, const std::vector<tensor_id>& unused_keys) {
   constexpr std::size_t most = 8;
   std::string list;
@@ -407,9 +402,17 @@ void refuse_unused(const Graph& g, const std::vector<tensor_id>& unused_keys) {
 
 }  // namespace
 
+Graph* graph_of(const std::vector<substitution_target>& targets, const bindings& keys) {
+  const graph_reference* first = !targets.empty()      ? &targets.front().tensor
+                                 : !keys.pairs.empty() ? &keys.pairs.front().first
+                                                       : nullptr;
+  if (first == nullptr) return nullptr;
+  return &graph_behind(first->slot, first->generation, "a tensor");
+}
+
 substitution_answer substitute_all(const std::vector<substitution_target>& targets,
                                    const bindings& keys, const substitute_options& options) {
-  Graph* const g = home_of(targets, keys);
+  Graph* const g = graph_of(targets, keys);
   if (g == nullptr) return {};
   std::vector<tensor_id> wanted;
   for (const substitution_target& target : targets) wanted.push_back(g->id(target.tensor));

@@ -1,6 +1,7 @@
 // The same tensors with others in the place of some that they depend on: functional, nothing there changes.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "graft/surgery/policy.hpp"
@@ -44,6 +45,8 @@ struct substitution_answer {
   std::vector<any_tensor> unused;
   std::vector<op_id> added;
 };
+/// The graph that everything is in, or nullptr without targets and keys. @throws handle_error
+Graph* graph_of(const std::vector<substitution_target>& targets, const bindings& keys);
 substitution_answer substitute_all(const std::vector<substitution_target>& targets,
                                    const bindings& keys, const substitute_options& options);
 
@@ -61,6 +64,9 @@ auto substitute_with_report(const Targets& targets, const bindings& keys,
     static_assert(graph_handle<handle>, "graft: substitute takes handles of tensors");
     list.push_back({t.ref(), value_type_of<handle::type, typename handle::shape_type>()});
   });
+  // Until the result stands: making it may fail, too.
+  std::optional<Graph::transaction> all;
+  if (Graph* const g = detail::graph_of(list, keys)) all.emplace(*g);
   detail::substitution_answer answer = detail::substitute_all(list, keys, chosen);
   std::size_t next = 0;
   auto mirrored = detail::map_handles(targets, [&](const auto& t) {
@@ -68,8 +74,10 @@ auto substitute_with_report(const Targets& targets, const bindings& keys,
     return handle(
         tensor<Graph, handle::type, typename handle::shape_type>(answer.targets[next++]));
   });
-  return substitution<decltype(mirrored)>{std::move(mirrored), std::move(answer.unused),
+  substitution<decltype(mirrored)> result{std::move(mirrored), std::move(answer.unused),
                                           std::move(answer.added)};
+  if (all) all->commit();
+  return result;
 }
 
 /// The targets with some tensors replaced: `substitute(y, bind(x, x2))` is y computed from x2.
