@@ -1,7 +1,8 @@
 // Graft: declare networks, cut out regions, graft copies elsewhere.
 //
 // Includes what most programs need. Not included, because they cost compile time and few need them:
-// graft/graph/boost.hpp (Boost.Graph on graphs) and graft/static.hpp (networks as straight-line code).
+// graft/graph/boost.hpp (Boost.Graph on graphs), graft/graph/walks.hpp (walks over any graph of Boost.Graph) and
+// graft/static.hpp (networks as straight-line code).
 #pragma once
 
 #include "graft/core/version.hpp"
@@ -33,12 +34,15 @@
 #include "graft/report/surgery_drawing.hpp"
 #include "graft/runtime/session.hpp"
 #include "graft/surgery/clone.hpp"
+#include "graft/surgery/edit.hpp"
 #include "graft/surgery/ensemble.hpp"
 #include "graft/surgery/diff.hpp"
 #include "graft/surgery/isomorphic.hpp"
 #include "graft/surgery/pattern.hpp"
 #include "graft/surgery/region.hpp"
 #include "graft/surgery/rewrite.hpp"
+#include "graft/surgery/select.hpp"
+#include "graft/surgery/substitute.hpp"
 #include "graft/train/batches.hpp"
 #include "graft/train/extract_training.hpp"
 #include "graft/train/gradients.hpp"

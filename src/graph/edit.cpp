@@ -53,8 +53,8 @@ std::vector<placed_change> place(const Graph& g, std::span<const operand_change>
                         .hint = "name each operand once"});
 }
 
-// Every new cycle goes through an edge that was made. In an ordered graph it goes through one that leads
-// backwards, and lies between the lowest user and the highest producer of such edges.
+// Every new cycle goes through an edge that was made. In an ordered graph it goes through one that
+// leads backwards, and lies between the lowest user and the highest producer of such edges.
 void refuse_cycle(const Graph& g, const std::vector<placed_change>& changes) {
   const tables& t = g.data();
   std::uint32_t lowest = none, highest = 0;
@@ -80,14 +80,14 @@ void refuse_cycle(const Graph& g, const std::vector<placed_change>& changes) {
     }
   }
   const op_id user = t.id(guilty->user);
-  throw graph_error(
-      {.asked = "operand " + std::to_string(guilty->slot) + " of '" + g.path_of(user) +
-                "' was to become '" + g.path_of({t.id(guilty->producer), guilty->output}) + "'",
-       .found = guilty->user == guilty->producer
-                    ? "that is its own output"
-                    : "that depends on it: " + describe_cycle(t, cycle),
-       .where = detail::where(g.line_of(user)),
-       .hint = "a graph has no cycles"});
+  throw graph_error({.asked = "operand " + std::to_string(guilty->slot) + " of '" +
+                              g.path_of(user) + "' was to become '" +
+                              g.path_of({t.id(guilty->producer), guilty->output}) + "'",
+                     .found = guilty->user == guilty->producer
+                                  ? "that is its own output"
+                                  : "that depends on it: " + describe_cycle(t, cycle),
+                     .where = detail::where(g.line_of(user)),
+                     .hint = "a graph has no cycles"});
 }
 
 }  // namespace
@@ -102,8 +102,8 @@ void Graph::set_operands(std::span<const operand_change> wanted) {
   const std::vector<placed_change> changes = place(*this, wanted);
   if (changes.empty()) return;
   detail::steps all(t);
-  // All edges are taken out before the first is put in: then the uses of each tensor come out in the order of
-  // the changes, and changing back restores the order there was.
+  // All edges are taken out before the first is put in: then the uses of each tensor come out in
+  // the order of the changes, and changing back restores the order there was.
   for (const placed_change& c : changes) {
     detail::stamp(t, c.user);
     const std::uint32_t e = t.ops[c.user].first_operand + c.slot;

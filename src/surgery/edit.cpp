@@ -54,9 +54,10 @@ struct rerouting {
 };
 
 [[noreturn]] void refuse_count(const char* asked, std::size_t a, std::size_t b) {
-  throw argument_error({asked, "there are " + std::to_string(a) + " on one side and " +
-                                   std::to_string(b) + " on the other",
-                        "", "give one for each"});
+  throw argument_error(
+      {asked,
+       "there are " + std::to_string(a) + " on one side and " + std::to_string(b) + " on the other",
+       "", "give one for each"});
 }
 
 // The changes for all pairs, from the uses as they are.
@@ -129,8 +130,8 @@ std::vector<any_tensor> cut(Graph& g, const std::vector<tensor_id>& tensors, boo
       continue;
     }
     const std::vector<Graph::use> uses = g.uses(t);
-    const bool used = std::any_of(uses.begin(), uses.end(),
-                                  [&](const Graph::use& u) { return accept(u.user); });
+    const bool used =
+        std::any_of(uses.begin(), uses.end(), [&](const Graph::use& u) { return accept(u.user); });
     const tensor_id instead = used || !only_used ? add_placeholder(g, t) : tensor_id();
     made.emplace(t, instead);
     result.push_back(instead.valid() ? g.handle(instead) : any_tensor());
@@ -233,11 +234,7 @@ std::size_t swap_operands(Graph& g, op_id a, op_id b) {
   return changes.size();
 }
 
-void connect(const any_tensor& value, op_id user, std::uint32_t slot) {
-  detail::graph_of(value.ref()).set_operand(user, slot, value.ref().id);
-}
-
-std::size_t connect(const Region& first, const Region& second) {
+std::size_t detail::join(const Region& first, const Region& second) {
   Graph& g = graph_of_two(first, second);
   return change(g,
                 paired("the outputs of a region were to be joined to the inputs of another",
@@ -248,8 +245,8 @@ std::size_t connect(const Region& first, const Region& second) {
 std::size_t swap_inputs(const Region& a, const Region& b) {
   Graph& g = graph_of_two(a, b);
   const char* asked = "the inputs of two regions were to be exchanged";
-  std::vector<operand_change> changes = changes_for(
-      g, paired(asked, a.inputs(), b.inputs()), [&](op_id user) { return a.contains(user); });
+  std::vector<operand_change> changes = changes_for(g, paired(asked, a.inputs(), b.inputs()),
+                                                    [&](op_id user) { return a.contains(user); });
   for (const operand_change& c : changes_for(g, paired(asked, b.inputs(), a.inputs()),
                                              [&](op_id user) { return b.contains(user); })) {
     const bool in_both = a.contains(c.user);  // shared ops: exchanged once
@@ -261,8 +258,8 @@ std::size_t swap_inputs(const Region& a, const Region& b) {
 
 std::size_t swap_outputs(const Region& a, const Region& b) {
   Graph& g = graph_of_two(a, b);
-  std::vector<rerouting> pairs = paired("the outputs of two regions were to be exchanged",
-                                        a.outputs(), b.outputs());
+  std::vector<rerouting> pairs =
+      paired("the outputs of two regions were to be exchanged", a.outputs(), b.outputs());
   std::erase_if(pairs, [](const rerouting& p) { return p.from == p.to; });
   for (std::size_t i = pairs.size(); i-- > 0;) pairs.push_back({pairs[i].to, pairs[i].from});
   return change(g, pairs, [&](op_id user) { return !a.contains(user) && !b.contains(user); });
@@ -337,9 +334,9 @@ std::vector<any_tensor> detach_outputs(const Region& region) {
 detached detach(Graph& g, op_id op) {
   const auto operands = g.operands(op);
   steps all(g.data());
-  detached result{cut(g, {operands.begin(), operands.end()}, false,
-                      [&](op_id user) { return user == op; }),
-                  cut(g, outputs_of(g, op), true, [&](op_id) { return true; })};
+  detached result{
+      cut(g, {operands.begin(), operands.end()}, false, [&](op_id user) { return user == op; }),
+      cut(g, outputs_of(g, op), true, [&](op_id) { return true; })};
   cut_control(g, {op}, [](op_id) { return false; });
   all.commit();
   return result;
@@ -380,7 +377,8 @@ std::size_t move_control_edges(Graph& g, op_id from, op_id to) {
   (void)g.index_of(to);
   if (from == to) return 0;
   steps all(g.data());
-  const std::vector<op_id> before = g.control_predecessors(from), after = g.control_successors(from);
+  const std::vector<op_id> before = g.control_predecessors(from),
+                           after = g.control_successors(from);
   // All go before the first comes: edges between the two must not make a cycle on the way.
   for (const op_id b : before) g.remove_control_edge(b, from);
   for (const op_id a : after) g.remove_control_edge(from, a);

@@ -174,6 +174,12 @@ class builder {
     for (const auto* list : {&r_.inputs, &r_.kept}) {
       for (const tensor_id t : *list) {
         if (data_->images.contains(t)) continue;
+        if (const Array* value = list == &r_.kept ? detail::value_of(r_, t) : nullptr) {
+          const inside in(g_, data_->scope);
+          data_->images.emplace(
+              t, member_tensor{g_.add_constant(*value, g_.name_of(t.op)), false});
+          continue;
+        }
         if (list == &r_.kept) {
           data_->images.emplace(t, member_tensor{t, false});
           continue;

@@ -16,10 +16,10 @@ std::shared_ptr<const std::regex> compile(std::string_view pattern) {
   try {
     return std::make_shared<std::regex>(std::string(pattern), flags);
   } catch (const std::regex_error& e) {
-    throw argument_error({"the regular expression '" + std::string(pattern) + "' was to be used",
-                          e.what(), "",
-                          "write an ECMAScript regular expression without back-references; \\ makes a "
-                          "character literal"});
+    throw argument_error(
+        {"the regular expression '" + std::string(pattern) + "' was to be used", e.what(), "",
+         "write an ECMAScript regular expression without back-references; \\ makes a "
+         "character literal"});
   }
 }
 
@@ -76,9 +76,10 @@ std::vector<component> parse(std::string_view path) {
   return result;
 }
 
-// Whether a pattern matches the first components of a scope, so that the scope lies within it. The states that
-// are possible after each component, as a set of places in the pattern.
-bool lies_within(const std::vector<component>& pattern, const std::vector<std::string_view>& names) {
+// Whether a pattern matches the first components of a scope, so that the scope lies within it. The
+// states that are possible after each component, as a set of places in the pattern.
+bool lies_within(const std::vector<component>& pattern,
+                 const std::vector<std::string_view>& names) {
   std::vector<bool> at(pattern.size() + 1);
   const auto skip = [&] {  // "**" may stand for nothing
     for (std::size_t i = 0; i < pattern.size(); ++i) {

@@ -45,8 +45,8 @@ std::vector<tensor_id> pick(const Graph& g, const std::vector<tensor_id>& from,
   for (const std::size_t place : places) {
     if (place >= from.size()) {
       throw argument_error({std::string("a region was to be given another order of ") + what,
-                            "it has " + std::to_string(from.size()) + " " + what + ", none at place " +
-                                std::to_string(place),
+                            "it has " + std::to_string(from.size()) + " " + what +
+                                ", none at place " + std::to_string(place),
                             "", "places count from 0"});
     }
     result.push_back(from[place]);

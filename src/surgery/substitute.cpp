@@ -19,7 +19,8 @@ struct key_state {
 // One call. `tensor_id`s are of the one graph that everything is in.
 class substituter {
  public:
-  substituter(Graph& g, const substitute_options& options) : g_(g), t_(g.data()), options_(options) {}
+  substituter(Graph& g, const substitute_options& options)
+      : g_(g), t_(g.data()), options_(options) {}
 
   void add_key(tensor_id key, tensor_id value) {
     if (!keys_.emplace(key, key_state{value, false}).second) {
@@ -62,8 +63,8 @@ class substituter {
  private:
   // --- Which ops lie between keys and targets
 
-  // Backwards from the targets to the keys, and forwards from the keys, by turns: when either comes to its end,
-  // the other only has to look at what that one met.
+  // Backwards from the targets to the keys, and forwards from the keys, by turns: when either comes
+  // to its end, the other only has to look at what that one met.
   void find_affected(const std::vector<tensor_id>& targets) {
     index_set behind, ahead;
     std::vector<std::uint32_t> open_behind, open_ahead;
@@ -94,7 +95,8 @@ class substituter {
       }
       const Graph::tables::edge& e = t_.edges[use];
       use = e.next_use;
-      if ((output == none || output == e.output) && ahead.insert(e.user)) open_ahead.push_back(e.user);
+      if ((output == none || output == e.output) && ahead.insert(e.user))
+        open_ahead.push_back(e.user);
       return true;
     };
 
@@ -124,8 +126,8 @@ class substituter {
     }
   }
 
-  // Where to go on behind a tensor: itself, or for a key, if replacements are chained, the tensor at the end of
-  // the chain that starts there, once. An invalid id if there is nothing to do.
+  // Where to go on behind a tensor: itself, or for a key, if replacements are chained, the tensor
+  // at the end of the chain that starts there, once. An invalid id if there is nothing to do.
   tensor_id through_keys(tensor_id t, std::unordered_map<tensor_id, bool>& followed) const {
     for (auto key = keys_.find(t); key != keys_.end(); key = keys_.find(t)) {
       if (options_.inside != replacements::chained || !followed.emplace(t, true).second) return {};
@@ -173,9 +175,10 @@ class substituter {
     return ahead;
   }
 
-  // All that depends on a key is known: what of it is behind the targets? Each such op depends on the last key of
-  // a path to it in a way that is behind the targets, too, so that all are affected. An assertion that only an op
-  // waits for which does not change is not met: that op waits for the original.
+  // All that depends on a key is known: what of it is behind the targets? Each such op depends on
+  // the last key of a path to it in a way that is behind the targets, too, so that all are
+  // affected. An assertion that only an op waits for which does not change is not met: that op
+  // waits for the original.
   void backwards_within(const index_set& ahead, const std::vector<tensor_id>& targets) {
     std::vector<std::uint32_t> open;
     std::unordered_map<tensor_id, bool> followed;
@@ -195,7 +198,8 @@ class substituter {
 
   // --- In which order
 
-  // Ops and keys such that what a replacement is made of comes before the key, and the key before its users.
+  // Ops and keys such that what a replacement is made of comes before the key, and the key before
+  // its users.
   struct step {
     std::uint32_t op = none;
     tensor_id key;  // if op is none
@@ -391,13 +395,13 @@ void refuse_unused(const Graph& g, const std::vector<tensor_id>& unused_keys) {
   for (std::size_t i = 0; i < unused_keys.size() && i < most; ++i) {
     list += (i == 0 ? "'" : ", '") + g.path_of(unused_keys[i]) + "'";
   }
-  if (unused_keys.size() > most) list += ", ... (" + std::to_string(unused_keys.size()) + " in all)";
-  throw boundary_error({"substitute was asked to replace " + list,
-                        "no target depends on " +
-                            std::string(unused_keys.size() == 1 ? "it" : "them") +
-                            ", or only through other keys",
-                        g.path_of(unused_keys.front()),
-                        "leave out what has no effect, or pass unused::allow"});
+  if (unused_keys.size() > most)
+    list += ", ... (" + std::to_string(unused_keys.size()) + " in all)";
+  throw boundary_error(
+      {"substitute was asked to replace " + list,
+       "no target depends on " + std::string(unused_keys.size() == 1 ? "it" : "them") +
+           ", or only through other keys",
+       g.path_of(unused_keys.front()), "leave out what has no effect, or pass unused::allow"});
 }
 
 }  // namespace

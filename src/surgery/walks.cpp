@@ -1,9 +1,10 @@
 // Walks and boundaries of sets of ops.
+#include "graft/graph/walks.hpp"
+
 #include <algorithm>
 #include <unordered_set>
 
 #include "graft/graph/boost.hpp"
-#include "graft/graph/walks.hpp"
 #include "graft/surgery/select.hpp"
 
 #include "surgery/index_set.hpp"
@@ -72,7 +73,8 @@ class walk_limits {
 
 }  // namespace
 
-std::vector<op_id> walk_forward(const Graph& g, const walk_seeds& seeds, const walk_options& where) {
+std::vector<op_id> walk_forward(const Graph& g, const walk_seeds& seeds,
+                                const walk_options& where) {
   std::vector<vertex> starts;
   for (const op_id op : seeds.ops) starts.push_back(g.data().index(op));
   for (const tensor_id t : seeds.tensors) {

@@ -1,4 +1,5 @@
-// Random surgery on random graphs: what is undone or refused leaves no trace, substitution means what it says.
+// Random surgery on random graphs: what is undone or refused leaves no trace, substitution means
+// what it says.
 #include "graft/surgery/edit.hpp"
 #include "graft/surgery/substitute.hpp"
 
@@ -122,7 +123,8 @@ class meaning {
   std::uint64_t of_op(op_id op) {
     if (const auto known = known_.find(op); known != known_.end()) return known->second;
     std::uint64_t h = 17;
-    for (const char c : std::string(g_.schema_of(op).name)) h = mix(h, static_cast<unsigned char>(c));
+    for (const char c : std::string(g_.schema_of(op).name))
+      h = mix(h, static_cast<unsigned char>(c));
     // Sources are themselves.
     if (g_.operand_count(op) == 0) return known_[op] = mix(h, op.value);
     for (const tensor_id t : g_.operands(op)) h = mix(h, (*this)(t));
@@ -304,13 +306,16 @@ void inverse_trial(std::uint64_t seed) {
 
 }  // namespace
 
-TEST_CASE("substitution on random graphs means what it says and changes nothing [edge-50][edge-54]") {
+TEST_CASE("substitution on random graphs means what it says and changes nothing",
+          "[edge-50][edge-54]") {
   for_seeds(600, substitution_trial);
 }
 
-TEST_CASE("an edit and its inverse leave a random graph as it was") { for_seeds(200, inverse_trial); }
+TEST_CASE("an edit and its inverse leave a random graph as it was") {
+  for_seeds(200, inverse_trial);
+}
 
-TEST_CASE("refused edits leave no trace on random graphs, others a valid one [edge-92]") {
+TEST_CASE("refused edits leave no trace on random graphs, others a valid one", "[edge-92]") {
   int refused = 0, done = 0;
   for_seeds(250, [&](std::uint64_t seed) {
     INFO("seed " << seed);
@@ -338,7 +343,7 @@ TEST_CASE("refused edits leave no trace on random graphs, others a valid one [ed
   }
 }
 
-TEST_CASE("failed allocations leave random graphs as they were [edge-85]") {
+TEST_CASE("failed allocations leave random graphs as they were", "[edge-85]") {
   for_seeds(40, [](std::uint64_t seed) {
     INFO("seed " << seed);
     for (long at = 0; at < 20000; ++at) {

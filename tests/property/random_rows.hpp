@@ -55,8 +55,8 @@ using row = tensor<Graph, dtype::float32, shape<4>>;
 
 struct shape_of_graph {
   std::size_t ops = 30;
-  bool splits = true;   // ops with two outputs
-  bool disorder = true; // operands that are stored after their users
+  bool splits = true;    // ops with two outputs
+  bool disorder = true;  // operands that are stored after their users
 };
 
 /// Rows of a random graph, in the order they were added.
@@ -147,8 +147,10 @@ inline std::string account_of(const Graph& g, std::uint32_t bound) {
       text += std::to_string(t.op.value) + ":" + std::to_string(t.output) + " ";
     }
     text += ") after";
-    for (const op_id before : g.control_predecessors(op)) text += " " + std::to_string(before.value);
-    for (std::uint32_t o = 0; o < g.output_count(op); ++o) text += " " + to_string(g.type_of({op, o}));
+    for (const op_id before : g.control_predecessors(op))
+      text += " " + std::to_string(before.value);
+    for (std::uint32_t o = 0; o < g.output_count(op); ++o)
+      text += " " + to_string(g.type_of({op, o}));
     text += "\n";
   }
   for (const variable_id v : g.variables()) text += g.path_of(v) + "\n";

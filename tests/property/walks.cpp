@@ -78,7 +78,8 @@ void trial(std::uint64_t seed) {
   std::vector<tensor_id> tensors;
   for (std::size_t i = 0; i < g.op_count(); ++i) {
     all.push_back(g.op_at(i));
-    for (std::uint32_t o = 0; o < g.output_count(all.back()); ++o) tensors.push_back({all.back(), o});
+    for (std::uint32_t o = 0; o < g.output_count(all.back()); ++o)
+      tensors.push_back({all.back(), o});
   }
   const std::vector<edge> edges = edges_of(g);
 
@@ -101,12 +102,14 @@ void trial(std::uint64_t seed) {
     return options;
   };
   limits ahead, behind;
-  const walk_options forward_options = random_options(ahead), backward_options = random_options(behind);
+  const walk_options forward_options = random_options(ahead),
+                     backward_options = random_options(behind);
   const walk_seeds from{d.some_of(all, d.below(3)), d.some_of(tensors, d.below(3))};
   const walk_seeds to{d.some_of(all, d.below(3)), d.some_of(tensors, d.below(3))};
   ahead.seeds = as_set(from.ops);
   for (const edge& e : edges) {
-    if (e.data && std::find(from.tensors.begin(), from.tensors.end(), *e.data) != from.tensors.end())
+    if (e.data &&
+        std::find(from.tensors.begin(), from.tensors.end(), *e.data) != from.tensors.end())
       ahead.seeds.insert(e.to);
   }
   behind.seeds = as_set(to.ops);
@@ -163,7 +166,8 @@ void trial(std::uint64_t seed) {
   CHECK(same(boundary.outputs, out));
   CHECK(same(boundary.inside, inside));
 
-  // What is between tensors: ops that depend on an input and that an output depends on, cut at inputs.
+  // What is between tensors: ops that depend on an input and that an output depends on, cut at
+  // inputs.
   const std::vector<tensor_id> starts_of = d.some_of(rows, 1 + d.below(3)),
                                ends = d.some_of(rows, 1 + d.below(3));
   input_list given_in;
@@ -190,6 +194,6 @@ void trial(std::uint64_t seed) {
 
 }  // namespace
 
-TEST_CASE("walks, boundaries and what is between on random graphs [edge-90]") {
+TEST_CASE("walks, boundaries and what is between on random graphs", "[edge-90]") {
   for_seeds(300, trial);
 }

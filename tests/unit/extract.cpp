@@ -37,7 +37,7 @@ TEST_CASE("a region is the closure of its outputs, with whole variables") {
   CHECK(&r.graph() == &g);
 }
 
-TEST_CASE("an output that is an input passes through [edge-1]") {
+TEST_CASE("an output that is an input passes through", "[edge-1]") {
   Graph g;
   const auto x = input4(g);
   const Region r = extract(inputs(x), outputs(x));
@@ -45,7 +45,7 @@ TEST_CASE("an output that is an input passes through [edge-1]") {
   CHECK(r.passthroughs() == ids(x));
 }
 
-TEST_CASE("outputs keep order and repetition [edge-2]") {
+TEST_CASE("outputs keep order and repetition", "[edge-2]") {
   Graph g;
   const auto x = input4(g);
   const auto a = relu(x), b = relu(a);
@@ -54,7 +54,7 @@ TEST_CASE("outputs keep order and repetition [edge-2]") {
   CHECK(r.nodes().size() == 2);
 }
 
-TEST_CASE("an input given twice is an error that names it [edge-3]") {
+TEST_CASE("an input given twice is an error that names it", "[edge-3]") {
   Graph g;
   const auto x = input4(g, "pixels");
   const auto problem = problem_of(inputs(x, x), outputs(relu(x)));
@@ -63,7 +63,7 @@ TEST_CASE("an input given twice is an error that names it [edge-3]") {
 }
 
 TEST_CASE(
-    "an input that no output depends on is reported with the nearest tensor that is [edge-5]") {
+    "an input that no output depends on is reported with the nearest tensor that is", "[edge-5]") {
   Graph g;
   const auto x = input4(g, "x");
   const auto scaled = sub(x, x, "scaled");
@@ -86,7 +86,7 @@ TEST_CASE(
   CHECK(r.report().unused_inputs == ids(other));
 }
 
-TEST_CASE("an uncut placeholder is reported with its path [edge-6]") {
+TEST_CASE("an uncut placeholder is reported with its path", "[edge-6]") {
   Graph g;
   const auto x = input4(g, "x");
   const auto mask = input4(g, "mask");
@@ -114,7 +114,7 @@ TEST_CASE("an uncut placeholder is reported with its path [edge-6]") {
   }
 }
 
-TEST_CASE("all leaks are listed, in the order of the graph [edge-7]") {
+TEST_CASE("all leaks are listed, in the order of the graph", "[edge-7]") {
   Graph g;
   std::vector<row4> sources;
   for (int i = 0; i < 5; ++i) sources.push_back(input4(g, "s" + std::to_string(i)));
@@ -139,7 +139,7 @@ TEST_CASE("a wrong input is reported together with the right one") {
   CHECK(problem.findings[1].fault == boundary_fault::input_not_reached);
 }
 
-TEST_CASE("of two inputs on one path the inner one cuts [edge-8]") {
+TEST_CASE("of two inputs on one path the inner one cuts", "[edge-8]") {
   Graph g;
   const auto x = input4(g, "x");
   const auto h = relu(x, "h");
@@ -156,7 +156,7 @@ TEST_CASE("of two inputs on one path the inner one cuts [edge-8]") {
   CHECK(extract(inputs(x, h), outputs(both)).nodes() == std::vector<op_id>{op_of(both)});
 }
 
-TEST_CASE("a tensor used inside and outside is inside, and a side exit [edge-9]") {
+TEST_CASE("a tensor used inside and outside is inside, and a side exit", "[edge-9]") {
   Graph g;
   const auto x = input4(g);
   const auto h = relu(x, "h");
@@ -170,7 +170,7 @@ TEST_CASE("a tensor used inside and outside is inside, and a side exit [edge-9]"
   CHECK(mentions(to_string(r), "side exits: 'h' -> 'head'"));
 }
 
-TEST_CASE("what hangs on the outputs is not dragged in [edge-10]") {
+TEST_CASE("what hangs on the outputs is not dragged in", "[edge-10]") {
   Graph g;
   const auto x = input4(g);
   const auto y = network(x);
@@ -190,7 +190,7 @@ TEST_CASE("what hangs on the outputs is not dragged in [edge-10]") {
   CHECK_FALSE(after.contains(op_of(loss)));
 }
 
-TEST_CASE("two heads share their trunk [edge-11]") {
+TEST_CASE("two heads share their trunk", "[edge-11]") {
   Graph g;
   const auto x = input4(g);
   const auto trunk = dense4(x, "trunk");
@@ -201,7 +201,7 @@ TEST_CASE("two heads share their trunk [edge-11]") {
   CHECK(extract(inputs(x), outputs(a, b)).variables().size() == 6);
 }
 
-TEST_CASE("an output that depends on no input is its whole closure [edge-12]") {
+TEST_CASE("an output that depends on no input is its whole closure", "[edge-12]") {
   Graph g;
   const auto x = input4(g);
   const auto c = exp(constant(g, 2.0f));
@@ -210,7 +210,7 @@ TEST_CASE("an output that depends on no input is its whole closure [edge-12]") {
   CHECK(extract(inputs(x), outputs(relu(x), c)).nodes().size() == 3);
 }
 
-TEST_CASE("empty boundaries [edge-13]") {
+TEST_CASE("empty boundaries", "[edge-13]") {
   Graph g;
   const auto x = input4(g);
   CHECK(problem_of(inputs(x), outputs()).fault() == boundary_fault::no_outputs);
@@ -219,7 +219,7 @@ TEST_CASE("empty boundaries [edge-13]") {
         boundary_fault::no_outputs);
 }
 
-TEST_CASE("handles of other graphs and of graphs that are gone are refused [edge-14]") {
+TEST_CASE("handles of other graphs and of graphs that are gone are refused", "[edge-14]") {
   Graph g;
   const auto x = input4(g);
   const auto y = relu(x);
@@ -254,7 +254,7 @@ TEST_CASE("handles of other graphs and of graphs that are gone are refused [edge
   }
 }
 
-TEST_CASE("outputs of one op on both sides of the boundary [edge-15]") {
+TEST_CASE("outputs of one op on both sides of the boundary", "[edge-15]") {
   Graph g;
   const auto x = input4(g);
   const auto [left, right] = split<2, 1>(x);
@@ -267,7 +267,7 @@ TEST_CASE("outputs of one op on both sides of the boundary [edge-15]") {
   CHECK(r.inputs() == ids(x, left));
 }
 
-TEST_CASE("a variable given as input is cut at its read [edge-16][edge-17]") {
+TEST_CASE("a variable given as input is cut at its read", "[edge-16][edge-17]") {
   Graph g;
   const auto x = input4(g);
   const auto y = dense4(x);
@@ -278,7 +278,7 @@ TEST_CASE("a variable given as input is cut at its read [edge-16][edge-17]") {
   CHECK_FALSE(r.contains(g.variable_of(w).initial.op));
 }
 
-TEST_CASE("diamonds, a thousand branches and a chain of 100000 ops [edge-18]") {
+TEST_CASE("diamonds, a thousand branches and a chain of 100000 ops", "[edge-18]") {
   Graph g;
   const auto x = input4(g);
   SECTION("diamond with a long skip") {
@@ -300,7 +300,7 @@ TEST_CASE("diamonds, a thousand branches and a chain of 100000 ops [edge-18]") {
   }
 }
 
-TEST_CASE("control edges at the border are reported, not followed [edge-19]") {
+TEST_CASE("control edges at the border are reported, not followed", "[edge-19]") {
   Graph g;
   const auto x = input4(g);
   const auto before = relu(x, "before"), inside = tanh(x, "inside"), y = exp(inside, "y"),
@@ -315,7 +315,7 @@ TEST_CASE("control edges at the border are reported, not followed [edge-19]") {
   CHECK(report.control_out == std::vector<std::pair<op_id, op_id>>{{op_of(y), op_of(after)}});
 }
 
-TEST_CASE("an assertion that the region waits for belongs to it [edge-20]") {
+TEST_CASE("an assertion that the region waits for belongs to it", "[edge-20]") {
   Graph g;
   const auto x = input4(g), limit = input4(g, "limit");
   const auto y = relu(x, "y");
@@ -335,7 +335,7 @@ TEST_CASE("an assertion that the region waits for belongs to it [edge-20]") {
         "output 'y' <- (waits for) 'second' <- 'over' <- placeholder 'limit'");
 }
 
-TEST_CASE("ops of the same scope that no output needs stay out [edge-21]") {
+TEST_CASE("ops of the same scope that no output needs stay out", "[edge-21]") {
   Graph g;
   const auto x = input4(g);
   const in_scope inside(g, "net");
@@ -344,7 +344,7 @@ TEST_CASE("ops of the same scope that no output needs stay out [edge-21]") {
   CHECK_FALSE(extract(inputs(x), outputs(y)).contains(op_of(dead)));
 }
 
-TEST_CASE("an input that depends on the region through the outside is refused [edge-22]") {
+TEST_CASE("an input that depends on the region through the outside is refused", "[edge-22]") {
   Graph g;
   const auto x = input4(g, "x");
   const auto h = relu(x, "h");
@@ -367,7 +367,7 @@ TEST_CASE("an input that depends on the region through the outside is refused [e
   }
 }
 
-TEST_CASE("an initial value that reads another variable brings it along [edge-30]") {
+TEST_CASE("an initial value that reads another variable brings it along", "[edge-30]") {
   Graph g;
   const auto x = input4(g);
   const auto a = make_variable<float, shape<4>>(g, "a", uniform());
@@ -380,7 +380,7 @@ TEST_CASE("an initial value that reads another variable brings it along [edge-30
   CHECK(r.contains(op_of(doubled)));
 }
 
-TEST_CASE("an initial value's random op is part of the bundle [edge-31]") {
+TEST_CASE("an initial value's random op is part of the bundle", "[edge-31]") {
   Graph g;
   const auto x = input4(g);
   const auto y = dense4(x);
@@ -401,7 +401,7 @@ TEST_CASE("a leak through an initial value says so") {
         "output 'y' <- 'v' <- initial value 'start' <- placeholder 'seed'");
 }
 
-TEST_CASE("updates that a layer declared belong to the region, others do not [edge-35][edge-36]") {
+TEST_CASE("updates that a layer declared belong to the region, others do not", "[edge-35][edge-36]") {
   Graph g;
   const auto x = input4(g);
   const auto moving =
@@ -430,7 +430,7 @@ TEST_CASE("updates that a layer declared belong to the region, others do not [ed
   }
 }
 
-TEST_CASE("adding to the graph leaves a region current, taking back makes it stale [edge-93]") {
+TEST_CASE("adding to the graph leaves a region current, taking back makes it stale", "[edge-93]") {
   Graph g;
   const auto x = input4(g);
   const auto y = network(x);
@@ -450,7 +450,7 @@ TEST_CASE("adding to the graph leaves a region current, taking back makes it sta
   CHECK_THROWS_AS(taken->report(), graph_error);
 }
 
-TEST_CASE("edits of a region's own ops make it stale, others do not [edge-93]") {
+TEST_CASE("edits of a region's own ops make it stale, others do not", "[edge-93]") {
   Graph g;
   const auto x = input4(g, "x"), x2 = input4(g, "x2");
   const auto h = relu(x, "h");
@@ -482,7 +482,7 @@ TEST_CASE("edits of a region's own ops make it stale, others do not [edge-93]") 
 }
 
 TEST_CASE(
-    "an edit that is taken back leaves a region current, one cut meanwhile becomes stale "
+    "an edit that is taken back leaves a region current, one cut meanwhile becomes stale",
     "[edge-93]") {
   Graph g;
   const auto x = input4(g, "x");

@@ -1,7 +1,8 @@
 // Choosing ops and tensors, their boundaries, and regions made from regions.
-#include "graft/surgery/select.hpp"
-
+#include "graft/runtime/session.hpp"
 #include "graft/surgery/edit.hpp"
+#include "graft/surgery/ensemble.hpp"
+#include "graft/surgery/select.hpp"
 
 #include "clone_fixture.hpp"
 
@@ -26,7 +27,7 @@ using names_list = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("ops are selected by scope, component by component and literally [edge-67]") {
+TEST_CASE("ops are selected by scope, component by component and literally", "[edge-67]") {
   Graph g;
   const auto put = [&](const std::vector<std::string>& scopes, std::string_view name) {
     for (const std::string& s : scopes) g.enter_scope(s);
@@ -59,10 +60,10 @@ TEST_CASE("ops are selected by scope, component by component and literally [edge
   CHECK(in("foo") == names_list{"foo/x"});
   CHECK(in("foo/") == names_list{"foo/x"});
   CHECK(in("fo").empty());
-  CHECK(in("x").empty());    // an op, not a scope
+  CHECK(in("x").empty());      // an op, not a scope
   CHECK(in("dense").empty());  // not at the root
   CHECK(in(odd) == names_list{odd + "/x"});
-  CHECK(in("a.b") .empty());
+  CHECK(in("a.b").empty());
   CHECK(in("große_Schicht") == names_list{"große_Schicht/x"});
   CHECK(in(long_name).size() == 1);
   CHECK(in("").size() == g.op_count());
@@ -224,7 +225,7 @@ TEST_CASE("the inputs of a region are chosen anew: subset, order, repetition") {
   CHECK(padded.without_unused_inputs().inputs() == ids(a, h));
 }
 
-TEST_CASE("the outputs of a region are chosen anew: subset, order, repetition [edge-2]") {
+TEST_CASE("the outputs of a region are chosen anew: subset, order, repetition", "[edge-2]") {
   Graph g;
   const auto x = input4(g, "x");
   const auto a = relu(x, "a"), b = tanh(x, "b");
@@ -268,7 +269,7 @@ TEST_CASE("what is in the way of taking a region for a function is listed") {
   CHECK(r.obstacles()[0].what == kind::stale);
 }
 
-TEST_CASE("a leak becomes a constant [edge-6]") {
+TEST_CASE("a leak becomes a constant", "[edge-6]") {
   Graph g;
   const auto x = input4(g, "x");
   const auto mask = placeholder<float, shape<dyn, 4>>(g, "mask");
@@ -333,8 +334,9 @@ TEST_CASE("a leak becomes a constant [edge-6]") {
           boundary_fault::duplicate_input);
     CHECK(fault(inputs(x, second), outputs(y), given(mask, ones, mask, ones)) ==
           boundary_fault::duplicate_input);
-    CHECK_THROWS_AS(extract(inputs(x, second), outputs(y), given(mask, Array::full<float>({3, 5}, 1))),
-                    shape_error);
+    CHECK_THROWS_AS(
+        extract(inputs(x, second), outputs(y), given(mask, Array::full<float>({3, 5}, 1))),
+        shape_error);
     CHECK_THROWS_AS(
         extract(inputs(x, second), outputs(y), given(mask, Array::full<std::int64_t>({3, 4}, 1))),
         dtype_error);
@@ -348,4 +350,20 @@ TEST_CASE("a leak becomes a constant [edge-6]") {
     CHECK(again.kept() == ids(x, mask, second));
     CHECK(again.with_hidden_inputs().inputs() == ids(x));
   }
+}
+
+TEST_CASE("members of an ensemble share the values that were given") {
+  Graph g;
+  const auto x = placeholder<float, shape<2, 4>>(g, "x");
+  const auto mask = placeholder<float, shape<4>>(g, "mask");
+  const auto w = make_variable<float, shape<4>>(g, "w", ones());
+  const auto y = mul(mul(x, w), mask, "y");
+  const Region r = extract(inputs(x), outputs(y), given(mask, Array::full<float>({4}, 3.0f)));
+  const Ensemble many = ensemble(r, 3, bind(x, x));
+  g.validate();
+  Session session(g);
+  session.initialize();
+  const Array all = session.run(many(y), feed(x, Array::full<float>({2, 4}, 2.0f)));
+  REQUIRE(all.shape()[0] == 3);
+  for (const float e : all.span<float>()) CHECK(e == 6.0f);
 }

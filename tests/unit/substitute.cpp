@@ -45,7 +45,7 @@ TEST_CASE("a substitution copies what lies between, shares the rest and changes 
   static_assert(std::is_same_v<decltype(y2), row4>);
 }
 
-TEST_CASE("replacements happen at once: two inputs swap [edge-50]") {
+TEST_CASE("replacements happen at once: two inputs swap", "[edge-50]") {
   Graph g;
   const auto a = input4(g, "a"), b = input4(g, "b");
   const auto y = sub(a, b, "y");
@@ -63,7 +63,7 @@ TEST_CASE("replacements happen at once: two inputs swap [edge-50]") {
   CHECK(g.operand(g.operand(op_of(z2), 0).op, 1) == id_of(c));
 }
 
-TEST_CASE("an op that takes a key twice is copied once [edge-4]") {
+TEST_CASE("an op that takes a key twice is copied once", "[edge-4]") {
   Graph g;
   const auto x = input4(g, "x"), x2 = input4(g, "x2");
   const auto squared = mul(x, x, "squared");
@@ -76,7 +76,7 @@ TEST_CASE("an op that takes a key twice is copied once [edge-4]") {
   CHECK(g.operand(copy.op, 1) == id_of(x2));
 }
 
-TEST_CASE("a replacement may depend on the original's interior, on its own key too [edge-51]") {
+TEST_CASE("a replacement may depend on the original's interior, on its own key too", "[edge-51]") {
   Graph g;
   const auto x = input4(g, "x");
   const auto h = relu(x, "h");
@@ -95,13 +95,13 @@ TEST_CASE("a replacement may depend on the original's interior, on its own key t
                   graph_error);
   CHECK_THROWS_AS(substitute(z, bind(h, k, k, h), replacements::chained), graph_error);
   (void)before;
-  const auto text = message_of<graph_error>(
-      [&] { (void)substitute(y, bind(h, noisy), replacements::chained); });
+  const auto text =
+      message_of<graph_error>([&] { (void)substitute(y, bind(h, noisy), replacements::chained); });
   CHECK(mentions(text, "'h'"));
   g.validate();
 }
 
-TEST_CASE("keys may be targets, variables, and a tensor with its ancestor [edge-52]") {
+TEST_CASE("keys may be targets, variables, and a tensor with its ancestor", "[edge-52]") {
   Graph g;
   const auto x = input4(g, "x"), x2 = input4(g, "x2"), h2 = input4(g, "h2");
   const auto h = relu(x, "h");
@@ -136,7 +136,7 @@ TEST_CASE("keys may be targets, variables, and a tensor with its ancestor [edge-
   }
 }
 
-TEST_CASE("a key that no target depends on is an error, or listed [edge-53]") {
+TEST_CASE("a key that no target depends on is an error, or listed", "[edge-53]") {
   Graph g;
   const auto x = input4(g, "x"), x2 = input4(g, "x2"), other = input4(g, "other");
   const auto y = relu(x, "y");
@@ -153,7 +153,7 @@ TEST_CASE("a key that no target depends on is an error, or listed [edge-53]") {
   CHECK_THROWS_AS(substitute(y, bind(x, x2, x, other)), boundary_error);
 }
 
-TEST_CASE("chains of replacements are followed through all levels [edge-54]") {
+TEST_CASE("chains of replacements are followed through all levels", "[edge-54]") {
   Graph g;
   constexpr int levels = 5;
   std::vector<row4> z, q;
@@ -177,8 +177,8 @@ TEST_CASE("chains of replacements are followed through all levels [edge-54]") {
   const auto a = input4(g, "a"), a2 = input4(g, "a2"), b = input4(g, "b");
   const auto shared = relu(a, "shared");
   const auto c = sub(b, shared, "c");
-  const auto report = substitute_with_report(c, bind(a, a2, b, tanh(shared, "of_shared")),
-                                             replacements::chained);
+  const auto report =
+      substitute_with_report(c, bind(a, a2, b, tanh(shared, "of_shared")), replacements::chained);
   CHECK(report.added.size() == 3);
   const op_id copy = op_of(report.targets);
   CHECK(g.operand(g.operand(copy, 0).op, 0) == g.operand(copy, 1));
@@ -190,7 +190,7 @@ TEST_CASE("chains of replacements are followed through all levels [edge-54]") {
   }
 }
 
-TEST_CASE("a replacement of another shape changes the types behind it [edge-55]") {
+TEST_CASE("a replacement of another shape changes the types behind it", "[edge-55]") {
   Graph g;
   const auto x = placeholder<float, shape<2, 4>>(g, "x");
   const auto w = make_variable<float, shape<4, 4>>(g, "w", zeros());
@@ -205,8 +205,8 @@ TEST_CASE("a replacement of another shape changes the types behind it [edge-55]"
   g.validate();
 
   const auto before = g.digest();
-  const std::string text = message_of<shape_error>(
-      [&] { (void)substitute(any_tensor(y), bind(any_tensor(x), wide)); });
+  const std::string text =
+      message_of<shape_error>([&] { (void)substitute(any_tensor(y), bind(any_tensor(x), wide)); });
   CHECK(mentions(text, "'y'"));  // the first op that cannot take it, by the name it has
   CHECK_FALSE(mentions(text, "y_1"));
   CHECK(g.digest() == before);
@@ -224,7 +224,7 @@ TEST_CASE("a replacement of another shape changes the types behind it [edge-55]"
   }
 }
 
-TEST_CASE("another element type is refused where it meets an op that minds [edge-49]") {
+TEST_CASE("another element type is refused where it meets an op that minds", "[edge-49]") {
   Graph g;
   const auto x = input4(g, "x"), b = input4(g, "b");
   const auto y = sub(relu(x), b, "difference");
@@ -236,7 +236,8 @@ TEST_CASE("another element type is refused where it meets an op that minds [edge
   CHECK(g.digest() == before);
 }
 
-TEST_CASE("targets that nothing changes are returned as they are, structures are kept [edge-56]") {
+TEST_CASE("targets that nothing changes are returned as they are, structures are kept",
+          "[edge-56]") {
   Graph g;
   const auto x = input4(g, "x"), x2 = input4(g, "x2"), other = input4(g, "other");
   const auto y = relu(x, "y"), away = tanh(other, "away");
@@ -253,7 +254,7 @@ TEST_CASE("targets that nothing changes are returned as they are, structures are
   CHECK(substitute(y, bindings{}).ref() == y.ref());
 }
 
-TEST_CASE("outputs of one op are replaced one by one [edge-15]") {
+TEST_CASE("outputs of one op are replaced one by one", "[edge-15]") {
   Graph g;
   const auto x = input4(g, "x");
   const auto halves = split<2, 1>(x);
@@ -269,7 +270,7 @@ TEST_CASE("outputs of one op are replaced one by one [edge-15]") {
   CHECK(g.operand(op_of(y3), 1) == id_of(r2));
 }
 
-TEST_CASE("control edges stay with what was not copied, assertions follow [edge-19][edge-20]") {
+TEST_CASE("control edges stay with what was not copied, assertions follow", "[edge-19][edge-20]") {
   Graph g;
   const auto x = input4(g, "x"), x2 = input4(g, "x2");
   const auto before = tanh(x, "before");
@@ -292,7 +293,7 @@ TEST_CASE("control edges stay with what was not copied, assertions follow [edge-
   g.validate();
 }
 
-TEST_CASE("handles of other graphs and of graphs that are gone are refused [edge-14]") {
+TEST_CASE("handles of other graphs and of graphs that are gone are refused", "[edge-14]") {
   Graph g, other;
   const auto x = input4(g, "x"), foreign = input4(other, "foreign");
   const auto y = relu(x);
@@ -305,7 +306,7 @@ TEST_CASE("handles of other graphs and of graphs that are gone are refused [edge
   CHECK(g.digest() == before);
 }
 
-TEST_CASE("deep chains, wide fans, and a target far from most of the graph [edge-18][edge-89]") {
+TEST_CASE("deep chains, wide fans, and a target far from most of the graph", "[edge-18][edge-89]") {
   Graph g;
   const auto x = input4(g, "x"), x2 = input4(g, "x2");
   row4 y = x, middle;

@@ -1,8 +1,10 @@
-// Rewiring what is there: what comes out, what is refused, and that nothing is left of what was refused.
-#include "graft/surgery/edit.hpp"
-
+// Rewiring what is there: what comes out, what is refused, and that nothing is left of what was
+// refused.
 #include <functional>
 
+#include <sys/socket.h>  // has a connect() of its own
+
+#include "graft/surgery/edit.hpp"
 #include "graft/surgery/substitute.hpp"
 
 #include "clone_fixture.hpp"
@@ -75,8 +77,7 @@ TEST_CASE("an initial value that would read its own variable is refused") {
   const variable_id v = g.add_variable("v", id_of(start), variable_role::parameter, true);
   const tensor_id read = g.variable_of(v).read;
   const auto before = g.digest();
-  const std::string text =
-      message_of<graph_error>([&] { g.set_operand(op_of(start), 0, read); });
+  const std::string text = message_of<graph_error>([&] { g.set_operand(op_of(start), 0, read); });
   CHECK(mentions(text, "'v'"));
   CHECK(g.digest() == before);
   // Nor may it get a type that the variable does not have.
@@ -169,7 +170,7 @@ TEST_CASE("two tensors exchange their uses, and again: the graph is as it was") 
   CHECK(g.digest() == rewired);
 }
 
-TEST_CASE("surgery that would make a cycle is refused and leaves no trace [edge-92]") {
+TEST_CASE("surgery that would make a cycle is refused and leaves no trace", "[edge-92]") {
   fixture s;
   Graph& g = s.graph;
   const auto before = g.digest();
@@ -215,10 +216,11 @@ TEST_CASE("surgery that does not fit is refused and leaves no trace") {
   CHECK_THROWS_AS(connect(five, op_of(s.c), 0), shape_error);
   CHECK_THROWS_AS(connect(five, op_of(s.c), 2), handle_error);
   CHECK_THROWS_AS(insert_after(s.c, [&](const row4&) { return whole; }), dtype_error);
-  CHECK_THROWS_AS(insert_after(s.c, [&](const row4& c) -> row4 {
-                    (void)relu(c);
-                    throw std::runtime_error("no");
-                  }),
+  CHECK_THROWS_AS(insert_after(s.c,
+                               [&](const row4& c) -> row4 {
+                                 (void)relu(c);
+                                 throw std::runtime_error("no");
+                               }),
                   std::runtime_error);
   Graph other;
   const auto foreign = input4(other);
@@ -228,7 +230,7 @@ TEST_CASE("surgery that does not fit is refused and leaves no trace") {
   CHECK_FALSE(cut.stale());
 }
 
-TEST_CASE("regions of what was edited are refused afterwards [edge-93]") {
+TEST_CASE("regions of what was edited are refused afterwards", "[edge-93]") {
   fixture s;
   const Region touched = extract(inputs(s.c, s.d), outputs(s.f));
   const Region apart = extract(inputs(s.a, s.b), outputs(s.c));
@@ -269,7 +271,8 @@ TEST_CASE("regions are joined, exchanged and led around") {
     const auto from_p = relu(tanh(p)), from_q = exp(sin(q));
     const auto before = g.digest();
     const auto regions = [&](const row4& of_p, const row4& of_q) {
-      return std::pair{extract(inputs(of_p), outputs(from_p)), extract(inputs(of_q), outputs(from_q))};
+      return std::pair{extract(inputs(of_p), outputs(from_p)),
+                       extract(inputs(of_q), outputs(from_q))};
     };
     const auto [first, second] = regions(p, q);
     CHECK(swap_inputs(first, second) == 2);
@@ -342,8 +345,8 @@ TEST_CASE("something is inserted behind a tensor or before an operand") {
     CHECK(operand(g, noisy, 0) == id_of(h));
   }
   SECTION("for one user") {
-    const auto noisy = insert_after(
-        h, [&](const row4& t) { return add(sin(t), noise); }, among({op_of(z)}));
+    const auto noisy =
+        insert_after(h, [&](const row4& t) { return add(sin(t), noise); }, among({op_of(z)}));
     CHECK(operand(g, y, 0) == id_of(h));
     CHECK(operand(g, z, 0) == id_of(noisy));
   }
@@ -439,7 +442,8 @@ TEST_CASE("control edges are added, removed and moved") {
   g.validate();
 }
 
-TEST_CASE("an allocation that fails anywhere in an edit leaves graph and store as they were [edge-85]") {
+TEST_CASE("an allocation that fails anywhere in an edit leaves graph and store as they were",
+          "[edge-85]") {
   struct action {
     const char* name;
     std::function<void(fixture&)> run;
@@ -464,13 +468,13 @@ TEST_CASE("an allocation that fails anywhere in an edit leaves graph and store a
       {"bypass", [](fixture& s) { bypass(s.graph, op_of(s.f), 0); }},
       {"bypass a region",
        [](fixture& s) { bypass(extract(inputs(s.c), outputs(s.f), leaks::keep)); }},
-      {"insert after", [](fixture& s) {
-         insert_after(s.c, [](const row4& t) { return relu(exp(t)); });
-       }},
+      {"insert after",
+       [](fixture& s) { insert_after(s.c, [](const row4& t) { return relu(exp(t)); }); }},
       {"insert an operator", [](fixture& s) { insert_after(s.c, doing_nothing); }},
       {"insert before",
        [](fixture& s) {
-         insert_before(s.graph, op_of(s.h), 1, [](const any_tensor& t) { return any_tensor(tanh(t)); });
+         insert_before(s.graph, op_of(s.h), 1,
+                       [](const any_tensor& t) { return any_tensor(tanh(t)); });
        }},
       {"detach", [](fixture& s) { detach(extract(inputs(s.c, s.d, s.a), outputs(s.h, s.f))); }},
       {"detach an op", [](fixture& s) { detach(s.graph, op_of(s.c)); }},
@@ -484,9 +488,7 @@ TEST_CASE("an allocation that fails anywhere in an edit leaves graph and store a
        }},
       {"substitute", [](fixture& s) { (void)substitute(s.h, bind(s.c, s.a, s.d, s.b)); }},
       {"substitute in chains",
-       [](fixture& s) {
-         (void)substitute(s.h, bind(s.f, s.e, s.d, s.b), replacements::chained);
-       }},
+       [](fixture& s) { (void)substitute(s.h, bind(s.f, s.e, s.d, s.b), replacements::chained); }},
       {"substitute another shape",
        [](fixture& s) {
          const any_tensor eight = s.graph.handle({s.graph.op_at(s.graph.op_count() - 1), 0});
@@ -494,9 +496,9 @@ TEST_CASE("an allocation that fails anywhere in an edit leaves graph and store a
        }},
       {"a region with values",
        [](fixture& s) {
-         (void)clone(extract(inputs(s.a), outputs(s.h),
-                             given(s.b, Array::full<float>({2, 4}, 1), s.d,
-                                   Array::full<float>({2, 4}, 2))));
+         (void)clone(extract(
+             inputs(s.a), outputs(s.h),
+             given(s.b, Array::full<float>({2, 4}, 1), s.d, Array::full<float>({2, 4}, 2))));
        }},
   };
   for (const action& edit : actions) {

@@ -18,8 +18,8 @@ using namespace graft_test;
 
 namespace {
 
-// graph_editor's fixture: a const; foo{b, c = a+b, d}; foo/bar{e = c+d, f = c+d, g = c+a, h = f+g, and h waits
-// for c}.
+// graph_editor's fixture: a const; foo{b, c = a+b, d}; foo/bar{e = c+d, f = c+d, g = c+a, h = f+g,
+// and h waits for c}.
 struct fixture {
   Graph graph;
   row4 a, b, c, d, e, f, g, h;
@@ -53,8 +53,8 @@ std::vector<op_id> sorted(std::vector<op_id> ops) {
 template <class G>
 G letters() {
   G g(8);
-  const std::pair<int, int> edges[] = {{0, 2}, {1, 2}, {2, 4}, {3, 4}, {2, 5}, {3, 5},
-                                       {2, 6}, {0, 6}, {5, 7}, {6, 7}};
+  const std::pair<int, int> edges[] = {{0, 2}, {1, 2}, {2, 4}, {3, 4}, {2, 5},
+                                       {3, 5}, {2, 6}, {0, 6}, {5, 7}, {6, 7}};
   for (const auto& [from, to] : edges) add_edge(vertex(from, g), vertex(to, g), g);
   return g;
 }
@@ -89,23 +89,22 @@ TEST_CASE("walks start at seeds and keep to their limits") {
     CHECK(backward_walk(g, op_of(s.h), {.within_if = within_scope("foo/bar")}) ==
           ops_of({s.h, s.f, s.g}));
     CHECK(backward_walk(g, op_of(s.h),
-                        {.within = ops_of({s.h, s.f, s.c}),
-                         .within_if = op_filter([&](op_id op) { return op != op_of(s.c); })}) ==
-          ops_of({s.h, s.f}));
+                        {.within = ops_of({s.h, s.f, s.c}), .within_if = op_filter([&](op_id op) {
+                                                              return op != op_of(s.c);
+                                                            })}) == ops_of({s.h, s.f}));
   }
   SECTION("stopping at tensors") {
     CHECK(forward_walk(g, op_of(s.a), {.stop_at = ids(s.c)}) == ops_of({s.a, s.c, s.g, s.h}));
-    CHECK(backward_walk(g, op_of(s.h), {.stop_at = ids(s.c, s.a)}) ==
-          ops_of({s.h, s.f, s.g, s.d}));
+    CHECK(backward_walk(g, op_of(s.h), {.stop_at = ids(s.c, s.a)}) == ops_of({s.h, s.f, s.g, s.d}));
     CHECK(backward_walk(g, s.c, {.stop_at = ids(s.c)}) == ops_of({s.c, s.a, s.b}));
   }
-  SECTION("control edges [edge-19]") {
+  SECTION("control edges", "[edge-19]") {
     const std::vector<op_id> some = ops_of({s.c, s.h});
     CHECK(forward_walk(g, op_of(s.c), {.within = some}) == ops_of({s.c}));
     CHECK(forward_walk(g, op_of(s.c), {.control = true, .within = some}) == some);
     CHECK(backward_walk(g, op_of(s.h), {.control = true, .within = some}) == ops_of({s.h, s.c}));
   }
-  SECTION("what is not there is refused [edge-14]") {
+  SECTION("what is not there is refused", "[edge-14]") {
     Graph other;
     const auto foreign = input4(other);
     CHECK_THROWS_AS(forward_walk(g, foreign), handle_error);
@@ -132,19 +131,20 @@ TEST_CASE("walks intersect and unite") {
         ops_of({s.f, s.h, s.g}));
 }
 
-TEST_CASE("floods follow edges both ways, which is why regions are not made so [edge-10]") {
+TEST_CASE("floods follow edges both ways, which is why regions are not made so", "[edge-10]") {
   fixture s;
   const Graph& g = s.graph;
   // e is on no path from c to h, and comes along all the same.
   CHECK(flood(g, op_of(s.f), ops_of({s.c, s.h}), false, true) == ops_of({s.d, s.e, s.f}));
   CHECK(flood(g, op_of(s.f), ops_of({s.c, s.h}), true) == ops_of({s.c, s.d, s.e, s.f, s.h}));
   CHECK(flood(g, op_of(s.h), ops_of({s.f, s.g})) == ops_of({s.f, s.g, s.h}));
-  CHECK(flood(g, op_of(s.h), ops_of({s.f, s.g}), true, true).size() == 8);  // through the control edge
+  CHECK(flood(g, op_of(s.h), ops_of({s.f, s.g}), true, true).size() ==
+        8);  // through the control edge
   CHECK_THROWS_AS(flood(g, op_of(s.f), ops_of({s.c, s.f})), argument_error);
   CHECK_FALSE(has(between(inputs(s.c), outputs(s.h)), op_of(s.e)));
 }
 
-TEST_CASE("a walk along 100000 ops [edge-18]") {
+TEST_CASE("a walk along 100000 ops", "[edge-18]") {
   Graph g;
   const auto x = input4(g);
   row4 y = x;
@@ -206,8 +206,9 @@ TEST_CASE("walks over filtered graphs, whose vertex count is that of all") {
   // And over graphs of ops, with and without control edges.
   fixture s;
   const Graph& ops = s.graph;
-  const auto only = std::function<bool(std::size_t)>(
-      [&](std::size_t v) { return v == ops.index_of(op_of(s.c)) || v == ops.index_of(op_of(s.h)); });
+  const auto only = std::function<bool(std::size_t)>([&](std::size_t v) {
+    return v == ops.index_of(op_of(s.c)) || v == ops.index_of(op_of(s.h));
+  });
   const boost::filtered_graph<Graph, boost::keep_all, std::function<bool(std::size_t)>> two(
       ops, boost::keep_all(), only);
   const ints seed{ops.index_of(op_of(s.c))};

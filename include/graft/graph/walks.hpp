@@ -1,9 +1,10 @@
-// Walks over any graph that models Boost.Graph's concepts: forward, backward, what lies on paths between, and
-// undirected floods.
+// Walks over any graph that models Boost.Graph's concepts: forward, backward, what lies on paths
+// between, and undirected floods.
 //
-// All are breadth first, from the seeds in their order, so that results are the same in every run; none
-// recurses. What was met is kept in a hash set by default, so a walk costs what it visits, whatever the size
-// of the graph (num_vertices of a filtered graph counts what is filtered out, too).
+// All are breadth first, from the seeds in their order, so that results are the same in every run;
+// none recurses. What was met is kept in a hash set by default, so a walk costs what it visits,
+// whatever the size of the graph (num_vertices of a filtered graph counts what is filtered out,
+// too).
 #pragma once
 
 #include <cstddef>
@@ -82,13 +83,13 @@ std::vector<Vertex> walk(const Seeds& seeds, const limits<Within, Follow>& where
 template <class G, class Seeds, class Within = anything, class Follow = anything, class Marks>
 std::vector<vertex_of<G>> forward(const G& g, const Seeds& seeds,
                                   const limits<Within, Follow>& where, Marks& marks) {
-  return detail::walk<vertex_of<G>>(
-      seeds, where, marks, [&](const vertex_of<G>& v, const auto& visit) {
-        const auto range = out_edges(v, g);
-        for (auto at = range.first; at != range.second; ++at) {
-          if (where.follow(*at)) visit(target(*at, g));
-        }
-      });
+  return detail::walk<vertex_of<G>>(seeds, where, marks,
+                                    [&](const vertex_of<G>& v, const auto& visit) {
+                                      const auto range = out_edges(v, g);
+                                      for (auto at = range.first; at != range.second; ++at) {
+                                        if (where.follow(*at)) visit(target(*at, g));
+                                      }
+                                    });
 }
 
 /// The seeds and what they can be reached from.
@@ -97,31 +98,31 @@ std::vector<vertex_of<G>> forward(const G& g, const Seeds& seeds,
 template <class G, class Seeds, class Within = anything, class Follow = anything, class Marks>
 std::vector<vertex_of<G>> backward(const G& g, const Seeds& seeds,
                                    const limits<Within, Follow>& where, Marks& marks) {
-  return detail::walk<vertex_of<G>>(
-      seeds, where, marks, [&](const vertex_of<G>& v, const auto& visit) {
-        const auto range = in_edges(v, g);
-        for (auto at = range.first; at != range.second; ++at) {
-          if (where.follow(*at)) visit(source(*at, g));
-        }
-      });
+  return detail::walk<vertex_of<G>>(seeds, where, marks,
+                                    [&](const vertex_of<G>& v, const auto& visit) {
+                                      const auto range = in_edges(v, g);
+                                      for (auto at = range.first; at != range.second; ++at) {
+                                        if (where.follow(*at)) visit(source(*at, g));
+                                      }
+                                    });
 }
 
 /// The seeds and what is connected with them, whatever the direction of the edges.
 /// @tparam G a model of BidirectionalGraph
 template <class G, class Seeds, class Within = anything, class Follow = anything, class Marks>
-std::vector<vertex_of<G>> flood(const G& g, const Seeds& seeds,
-                                const limits<Within, Follow>& where, Marks& marks) {
-  return detail::walk<vertex_of<G>>(
-      seeds, where, marks, [&](const vertex_of<G>& v, const auto& visit) {
-        const auto in = in_edges(v, g);
-        for (auto at = in.first; at != in.second; ++at) {
-          if (where.follow(*at)) visit(source(*at, g));
-        }
-        const auto out = out_edges(v, g);
-        for (auto at = out.first; at != out.second; ++at) {
-          if (where.follow(*at)) visit(target(*at, g));
-        }
-      });
+std::vector<vertex_of<G>> flood(const G& g, const Seeds& seeds, const limits<Within, Follow>& where,
+                                Marks& marks) {
+  return detail::walk<vertex_of<G>>(seeds, where, marks,
+                                    [&](const vertex_of<G>& v, const auto& visit) {
+                                      const auto in = in_edges(v, g);
+                                      for (auto at = in.first; at != in.second; ++at) {
+                                        if (where.follow(*at)) visit(source(*at, g));
+                                      }
+                                      const auto out = out_edges(v, g);
+                                      for (auto at = out.first; at != out.second; ++at) {
+                                        if (where.follow(*at)) visit(target(*at, g));
+                                      }
+                                    });
 }
 
 template <class G, class Seeds, class Within = anything, class Follow = anything>
@@ -143,10 +144,10 @@ std::vector<vertex_of<G>> flood(const G& g, const Seeds& seeds,
   return flood(g, seeds, where, marks);
 }
 
-/// The vertices on paths from one set to another, in the order of the forward walk: those that both walks
-/// meet. With `within`, the paths lie in it altogether.
-/// @param from_where, to_where limits of the forward and of the backward walk; of these `inclusive` says whether
-/// vertices of `from`, or of `to`, may be in the result
+/// The vertices on paths from one set to another, in the order of the forward walk: those that both
+/// walks meet. With `within`, the paths lie in it altogether.
+/// @param from_where, to_where limits of the forward and of the backward walk; of these `inclusive`
+/// says whether vertices of `from`, or of `to`, may be in the result
 template <class G, class From, class To, class Within1 = anything, class Follow1 = anything,
           class Within2 = anything, class Follow2 = anything>
 std::vector<vertex_of<G>> intersection(const G& g, const From& from, const To& to,

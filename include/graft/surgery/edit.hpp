@@ -1,7 +1,8 @@
 // Surgery in place: rewiring what is there.
 //
-// Every function is a transaction. Types are worked out anew for all that depends on what was changed, cycles are
-// refused, and on an exception the graph is exactly as before. Regions whose own ops were changed become stale.
+// Every function is a transaction. Types are worked out anew for all that depends on what was
+// changed, cycles are refused, and on an exception the graph is exactly as before. Regions whose
+// own ops were changed become stale.
 #pragma once
 
 #include <concepts>
@@ -35,16 +36,19 @@ std::size_t swap_all(const std::vector<graph_reference>& a, const std::vector<gr
 /// The graph of a handle, that its own op is in. @throws handle_error
 Graph& graph_of(const graph_reference& r);
 std::vector<Graph::use> uses_by(const graph_reference& r, const op_filter& users);
+std::size_t join(const Region& first, const Region& second);
 void take_instead(Graph& g, const std::vector<Graph::use>& uses, const graph_reference& value);
 
 }  // namespace detail
 
-/// What took `from` takes `to`: `reroute(h, other)`. What `to` itself depends on among the users makes a cycle
-/// and is refused: leave it out by `users`, or use insert_after().
-/// @param from, to handles, or containers with as many of them, rerouted at once; each of `from` stands once
+/// What took `from` takes `to`: `reroute(h, other)`. What `to` itself depends on among the users
+/// makes a cycle and is refused: leave it out by `users`, or use insert_after().
+/// @param from, to handles, or containers with as many of them, rerouted at once; each of `from`
+/// stands once
 /// @param users only uses by these: `among(ops)`, `within_scope("head")`, a lambda on op_id
 /// @returns the number of operands changed
-/// @throws shape_error, dtype_error, graph_error, handle_error; argument_error for numbers that differ
+/// @throws shape_error, dtype_error, graph_error, handle_error; argument_error for numbers that
+/// differ
 template <class From, class To>
 std::size_t reroute(const From& from, const To& to, const op_filter& users = any_op()) {
   return detail::reroute_all(detail::references_of(from), detail::references_of(to), users);
@@ -59,42 +63,52 @@ template <class A, class B>
 std::size_t swap_uses(const A& a, const B& b, const op_filter& users = any_op()) {
   return detail::swap_all(detail::references_of(a), detail::references_of(b), users);
 }
-/// Exchanges the uses of all outputs of two ops. @throws argument_error for numbers of outputs that differ
+/// Exchanges the uses of all outputs of two ops. @throws argument_error for numbers of outputs that
+/// differ
 std::size_t swap_uses(Graph& g, op_id a, op_id b);
-/// Exchanges what two ops take, operand by operand. @throws argument_error for numbers of operands that differ
+/// Exchanges what two ops take, operand by operand. @throws argument_error for numbers of operands
+/// that differ
 std::size_t swap_operands(Graph& g, op_id a, op_id b);
 
 /// Makes an operand another tensor. As Graph::set_operand, for handles.
-void connect(const any_tensor& value, op_id user, std::uint32_t slot);
-/// Joins the outputs of one region to the inputs of another: what ops of the second took from its inputs they
-/// take from the first. @returns the number of operands changed
+// Templates, as the C library has a function of this name.
+template <graph_handle T>
+void connect(const T& value, op_id user, std::uint32_t slot) {
+  detail::graph_of(value.ref()).set_operand(user, slot, value.ref().id);
+}
+/// Joins the outputs of one region to the inputs of another: what ops of the second took from its
+/// inputs they take from the first. @returns the number of operands changed
 /// @throws argument_error for numbers that differ; graph_error for a stale region or a cycle
-std::size_t connect(const Region& first, const Region& second);
+template <std::same_as<Region> R>
+std::size_t connect(const R& first, const R& second) {
+  return detail::join(first, second);
+}
 /// Exchanges the inputs of two regions: their own uses of them.
 std::size_t swap_inputs(const Region& a, const Region& b);
 /// Exchanges the outputs of two regions: uses by ops outside both.
 std::size_t swap_outputs(const Region& a, const Region& b);
 
-/// Removes an op with one operand and one output: its users take what it took. Ops that waited for it wait for
-/// what it waited for.
-/// Complexity: O(graph), as Graph::erase_ops
-/// @throws argument_error if it has several operands or outputs in use; graph_error if it cannot go (an initial
-/// value, a variable's read)
+/// Removes an op with one operand and one output: its users take what it took. Ops that waited for
+/// it wait for what it waited for. Complexity: O(graph), as Graph::erase_ops
+/// @throws argument_error if it has several operands or outputs in use; graph_error if it cannot go
+/// (an initial value, a variable's read)
 void bypass(Graph& g, op_id op);
 /// The same for an op with several operands: its users take the operand at a place.
 void bypass(Graph& g, op_id op, std::uint32_t operand);
-/// Leads around a region: ops outside that took output i take input i. The region stays, its outputs used inside
-/// only. @returns the number of operands changed
+/// Leads around a region: ops outside that took output i take input i. The region stays, its
+/// outputs used inside only. @returns the number of operands changed
 /// @throws argument_error for numbers that differ
 std::size_t bypass(const Region& region);
 
 /// The placeholders that detach() puts where it cuts.
 struct detached {
-  std::vector<any_tensor> inputs;   ///< one an input (or operand), in order; equal tensors share one
-  std::vector<any_tensor> outputs;  ///< one an output, in order; an empty handle where nobody takes it
+  std::vector<any_tensor> inputs;  ///< one an input (or operand), in order; equal tensors share one
+  std::vector<any_tensor>
+      outputs;  ///< one an output, in order; an empty handle where nobody takes it
 };
-/// Cuts a region free: its ops take new placeholders in place of its inputs, ops outside take new placeholders in
-/// place of its outputs, control edges across its border go. Outputs that are inputs are left alone.
+/// Cuts a region free: its ops take new placeholders in place of its inputs, ops outside take new
+/// placeholders in place of its outputs, control edges across its border go. Outputs that are
+/// inputs are left alone.
 detached detach(const Region& region);
 /// Only the inputs, or only the outputs, of that.
 std::vector<any_tensor> detach_inputs(const Region& region);

@@ -13,10 +13,11 @@ namespace graft {
 
 /// What happens to placeholders that an output depends on and no input cuts off.
 enum class leaks : std::uint8_t {
-  error,  ///< boundary_error, with the path from the output to each
-  keep,   ///< they stay outside; a clone in the same graph reads the same placeholders
-  lift,   ///< they become inputs, after those given, in the order of ids
-  constant,  ///< clones have constants in their place, of values from given(); without one it is an error
+  error,     ///< boundary_error, with the path from the output to each
+  keep,      ///< they stay outside; a clone in the same graph reads the same placeholders
+  lift,      ///< they become inputs, after those given, in the order of ids
+  constant,  ///< clones have constants in their place, of values from given(); without one it is an
+             ///< error
 };
 /// What happens to inputs that no output depends on.
 enum class unused : std::uint8_t { error, allow };
@@ -38,9 +39,9 @@ void add_given(given_values& all, const T& t, const Array& value, const Rest&...
 }
 }  // namespace detail
 
-/// Gives values to tensors that the outputs depend on: `extract(in, out, given(mask, value))`. The region is cut
-/// there, as at an input, and each of its clones has a constant in the tensor's place (unless bind() replaces
-/// it). Implies leaks::constant unless another policy is named.
+/// Gives values to tensors that the outputs depend on: `extract(in, out, given(mask, value))`. The
+/// region is cut there, as at an input, and each of its clones has a constant in the tensor's place
+/// (unless bind() replaces it). Implies leaks::constant unless another policy is named.
 /// @param t a placeholder or any other tensor; its value follows, then further pairs
 template <graph_handle T, class... Rest>
 given_values given(const T& t, const Array& value, const Rest&... rest) {
@@ -98,7 +99,8 @@ struct obstacle {
     control_out,     ///< an op outside waits for one of it
     foreign_update,  ///< an op outside updates its variables
   } what = kind::stale;
-  tensor_id tensor;  ///< the input, or output 0 of the op inside (of the op outside for foreign_update)
+  tensor_id
+      tensor;  ///< the input, or output 0 of the op inside (of the op outside for foreign_update)
   std::string text;  ///< one clause
 };
 
@@ -124,8 +126,8 @@ class Region {
   [[nodiscard]] const std::vector<tensor_id>& inputs() const;
   /// The outputs in the order given, repetitions included.
   [[nodiscard]] const std::vector<tensor_id>& outputs() const;
-  /// Hidden inputs, in the order of ids: sources left uncut by leaks::keep, inputs that were dropped, and tensors
-  /// with given values.
+  /// Hidden inputs, in the order of ids: sources left uncut by leaks::keep, inputs that were
+  /// dropped, and tensors with given values.
   [[nodiscard]] const std::vector<tensor_id>& kept() const;
   /// The value that a tensor of kept() was given, or nullptr.
   [[nodiscard]] const Array* value_of(tensor_id t) const;
@@ -149,31 +151,34 @@ class Region {
   /// @throws handle_error if the graph is gone, graph_error if the region is stale
   [[nodiscard]] region_report report() const;
 
-  /// The ops on paths from an input to an output, in the order of ids. Others (weights, their initial values and
-  /// updates) are in nodes() only, which is the closure of the outputs. Complexity: O(region)
+  /// The ops on paths from an input to an output, in the order of ids. Others (weights, their
+  /// initial values and updates) are in nodes() only, which is the closure of the outputs.
+  /// Complexity: O(region)
   [[nodiscard]] std::vector<op_id> between() const;
 
-  /// What is in the way of taking the region for a function of its inputs, in the order of obstacle::kind.
-  /// Complexity: as report()
+  /// What is in the way of taking the region for a function of its inputs, in the order of
+  /// obstacle::kind. Complexity: as report()
   [[nodiscard]] std::vector<obstacle> obstacles() const;
   /// True if there are none.
   [[nodiscard]] bool is_eligible() const { return obstacles().empty(); }
 
-  // New regions from this one. All throw handle_error if the graph is gone and graph_error if this one is stale.
+  // New regions from this one. All throw handle_error if the graph is gone and graph_error if this
+  // one is stale.
 
-  /// With the inputs at some places of inputs(), in that order. Those left out become hidden inputs (kept()):
-  /// they still cut, and a clone in the same graph reads them.
+  /// With the inputs at some places of inputs(), in that order. Those left out become hidden inputs
+  /// (kept()): they still cut, and a clone in the same graph reads them.
   /// @throws boundary_error for a place named twice; argument_error for one that does not exist
   [[nodiscard]] Region with_inputs(const std::vector<std::size_t>& places) const;
   /// The same by handle. @throws boundary_error for a handle that is no input
   [[nodiscard]] Region with_inputs(const input_list& chosen) const;
-  /// With the outputs at some places of outputs(), in that order; a place may come several times. Ops that only
-  /// outputs left out needed leave the region.
+  /// With the outputs at some places of outputs(), in that order; a place may come several times.
+  /// Ops that only outputs left out needed leave the region.
   /// @throws argument_error for a place that does not exist; boundary_error without any
   [[nodiscard]] Region with_outputs(const std::vector<std::size_t>& places) const;
   /// The same by handle. @throws boundary_error for a handle that is no output
   [[nodiscard]] Region with_outputs(const output_list& chosen) const;
-  /// With all hidden inputs that have no value made inputs, after those there are, in the order of ids.
+  /// With all hidden inputs that have no value made inputs, after those there are, in the order of
+  /// ids.
   [[nodiscard]] Region with_hidden_inputs() const;
   /// Without the inputs that no output depends on.
   [[nodiscard]] Region without_unused_inputs() const;
@@ -220,10 +225,10 @@ Region extract(const input_list& in, const output_list& out, const Options&... o
 
 Region region_of_ops(const Graph& g, const std::vector<op_id>& ops, const extract_options& options);
 
-/// The region of a set of ops, such as all ops of a scope: its inputs are the tensors that they take from
-/// outside, its outputs those that are taken outside or not at all (boundary_of); initial values and own updates
-/// of variables that are read inside are no outputs. Ops of the set that no output needs are left out, what
-/// variables bring along comes in.
+/// The region of a set of ops, such as all ops of a scope: its inputs are the tensors that they
+/// take from outside, its outputs those that are taken outside or not at all (boundary_of); initial
+/// values and own updates of variables that are read inside are no outputs. Ops of the set that no
+/// output needs are left out, what variables bring along comes in.
 /// @param options as extract() takes
 /// @throws boundary_error as extract(); handle_error for an op that is not in the graph
 template <class... Options>

@@ -1,4 +1,5 @@
-// Choosing ops and tensors of a graph: by what they are, by name, by scope, by walking, and their boundary.
+// Choosing ops and tensors of a graph: by what they are, by name, by scope, by walking, and their
+// boundary.
 #pragma once
 
 #include <functional>
@@ -13,7 +14,8 @@
 
 namespace graft {
 
-// --- Filters -----------------------------------------------------------------------------------------------
+// --- Filters
+// -----------------------------------------------------------------------------------------------
 
 /// A condition on ops. Filters are combined by &&, || and !.
 class op_filter {
@@ -51,15 +53,16 @@ class op_filter {
   condition accept_;
 };
 
-/// Ops whose path ("encoder/dense/matmul") has a part that matches an ECMAScript regular expression; `^` and `$`
-/// hold it to the ends.
+/// Ops whose path ("encoder/dense/matmul") has a part that matches an ECMAScript regular
+/// expression; `^` and `$` hold it to the ends.
 /// @throws argument_error for a malformed expression, with what is wrong with it
 op_filter matching(std::string_view regex);
 
-/// Ops in the scopes of a path, at any depth. A path is compared component by component, so "foo" is neither
-/// "foobar" nor "a/foo", and literally: characters that mean something in regular expressions do not here.
-/// A `*` stands for any part of one component, a component `**` for any number of components; `\` makes the next
-/// character literal. The empty path is the root: all ops. A path without any scope selects nothing.
+/// Ops in the scopes of a path, at any depth. A path is compared component by component, so "foo"
+/// is neither "foobar" nor "a/foo", and literally: characters that mean something in regular
+/// expressions do not here. A `*` stands for any part of one component, a component `**` for any
+/// number of components; `\` makes the next character literal. The empty path is the root: all ops.
+/// A path without any scope selects nothing.
 /// @throws argument_error for a path that ends in `\` or has an empty component
 op_filter within_scope(std::string_view path);
 
@@ -74,12 +77,14 @@ std::vector<op_id> find_ops(const Graph& g, const std::vector<op_id>& among,
                             const op_filter& accept);
 /// The outputs of the ops that a filter accepts, in storage order.
 std::vector<tensor_id> find_tensors(const Graph& g, const op_filter& accept);
-/// The tensors whose path, with ":1" for a second output, matches a regular expression as matching() does.
+/// The tensors whose path, with ":1" for a second output, matches a regular expression as
+/// matching() does.
 std::vector<tensor_id> find_tensors_matching(const Graph& g, std::string_view regex);
 /// The variables whose read a filter accepts, in order of creation.
 std::vector<variable_id> find_variables(const Graph& g, const op_filter& accept);
 
-// --- Walks -------------------------------------------------------------------------------------------------
+// --- Walks
+// -------------------------------------------------------------------------------------------------
 
 /// Limits of a walk.
 struct walk_options {
@@ -95,7 +100,8 @@ struct walk_options {
   std::vector<tensor_id> stop_at = {};
 };
 
-/// Where walks begin: ops, and tensors that stand for their users (forward) or their producers (backward).
+/// Where walks begin: ops, and tensors that stand for their users (forward) or their producers
+/// (backward).
 struct walk_seeds {
   std::vector<op_id> ops;
   std::vector<tensor_id> tensors;
@@ -128,7 +134,8 @@ walk_seeds seeds_of(const Graph& g, const Seeds& seeds) {
 }
 
 std::vector<op_id> walk_forward(const Graph& g, const walk_seeds& seeds, const walk_options& where);
-std::vector<op_id> walk_backward(const Graph& g, const walk_seeds& seeds, const walk_options& where);
+std::vector<op_id> walk_backward(const Graph& g, const walk_seeds& seeds,
+                                 const walk_options& where);
 std::vector<op_id> in_both(const std::vector<op_id>& first, const std::vector<op_id>& second);
 std::vector<op_id> in_either(std::vector<op_id> first, const std::vector<op_id>& second);
 std::vector<op_id> flood(const Graph& g, const walk_seeds& seeds, const walk_seeds& boundary,
@@ -137,12 +144,13 @@ std::vector<op_id> flood(const Graph& g, const walk_seeds& seeds, const walk_see
 }  // namespace detail
 
 /// The ops that depend on the seeds, nearest first.
-/// @param seeds handles, op_ids, tensor_ids, variable_ids, or tuples, arrays, vectors of these. Tensors stand for
-/// their users; repetitions count once; without seeds there is no walk
+/// @param seeds handles, op_ids, tensor_ids, variable_ids, or tuples, arrays, vectors of these.
+/// Tensors stand for their users; repetitions count once; without seeds there is no walk
 /// @throws handle_error for what is not in the graph
 /// Complexity: O(ops met and their uses), independent of the size of the graph; no recursion
 template <class Seeds>
-std::vector<op_id> forward_walk(const Graph& g, const Seeds& seeds, const walk_options& where = {}) {
+std::vector<op_id> forward_walk(const Graph& g, const Seeds& seeds,
+                                const walk_options& where = {}) {
   return detail::walk_forward(g, detail::seeds_of(g, seeds), where);
 }
 
@@ -181,8 +189,8 @@ std::vector<op_id> walk_union(const Graph& g, const From& from, const To& to,
 
 /// The ops connected with the seeds in either direction, up to boundary ops, in storage order.
 ///
-/// This follows uses as well as operands: whatever hangs on an op comes along, losses and optimisers included.
-/// For the ops between tensors use between() or extract().
+/// This follows uses as well as operands: whatever hangs on an op comes along, losses and
+/// optimisers included. For the ops between tensors use between() or extract().
 /// @param boundary ops where the flood stops; tensors stand for their producers, as among the seeds
 /// @param inclusive whether the boundary ops that were met are in the result
 /// @throws argument_error if an op is both seed and boundary
@@ -193,26 +201,31 @@ std::vector<op_id> flood(const Graph& g, const Seeds& seeds, const Boundary& bou
                        control);
 }
 
-// --- Sets between tensors ----------------------------------------------------------------------------------
+// --- Sets between tensors
+// ----------------------------------------------------------------------------------
 
-/// The ops on paths from inputs to outputs, in the order of ids: what a change of an input changes. Weights and
-/// other operands that depend on no input are not among them.
+/// The ops on paths from inputs to outputs, in the order of ids: what a change of an input changes.
+/// Weights and other operands that depend on no input are not among them.
 /// @throws boundary_error for handles that are not of one living graph, or without outputs
 /// Complexity: O(closure)
 std::vector<op_id> between(const input_list& in, const output_list& out);
 
-/// All ops that the outputs depend on, stopped at the inputs, in the order of ids: the ops of the region that
-/// extract() makes, with whole variables. Placeholders that no input cuts off are left out.
+/// All ops that the outputs depend on, stopped at the inputs, in the order of ids: the ops of the
+/// region that extract() makes, with whole variables. Placeholders that no input cuts off are left
+/// out.
 /// @throws boundary_error as between()
 std::vector<op_id> closure(const input_list& in, const output_list& out);
 
-// --- Boundaries --------------------------------------------------------------------------------------------
+// --- Boundaries
+// --------------------------------------------------------------------------------------------
 
 /// The tensors at the border of a set of ops.
 struct op_boundary {
-  std::vector<tensor_id> inputs;   ///< made outside, taken inside; in the order of first use
-  std::vector<tensor_id> outputs;  ///< made inside, taken outside or not at all; in the order of ops
-  std::vector<tensor_id> inside;   ///< made and taken inside; one that is taken outside too is in both
+  std::vector<tensor_id> inputs;  ///< made outside, taken inside; in the order of first use
+  std::vector<tensor_id>
+      outputs;  ///< made inside, taken outside or not at all; in the order of ops
+  std::vector<tensor_id>
+      inside;  ///< made and taken inside; one that is taken outside too is in both
 };
 
 /// The boundary of a set of ops, by their data edges.
