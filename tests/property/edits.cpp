@@ -114,6 +114,7 @@ class meaning {
     return result;
   }
   std::set<tensor_id> used;
+  bool with_assertions = false;  // what an op waits for is part of its meaning
 
  private:
   static std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
@@ -128,6 +129,9 @@ class meaning {
     // Sources are themselves.
     if (g_.operand_count(op) == 0) return known_[op] = mix(h, op.value);
     for (const tensor_id t : g_.operands(op)) h = mix(h, (*this)(t));
+    for (const op_id before : g_.control_predecessors(op)) {
+      if (with_assertions && g_.schema_of(before).has(ops::effect)) h = mix(h, of_op(before));
+    }
     return known_[op] = h;
   }
 
@@ -211,6 +215,24 @@ void substitution_trial(std::uint64_t seed) {
     for (const op_id op : copies) {
       for (const tensor_id t : g.operands(op)) {
         if (keys.contains(t)) used.insert(t);
+      }
+    }
+    // A replacement that waits for an assertion about what it replaces: a circle if that is copied.
+    bool perhaps = false;
+    try {
+      meaning strict(g, keys, chained);
+      strict.with_assertions = true;
+      for (const tensor_id t : targets) (void)strict(t);
+    } catch (const meaning::circle&) {
+      perhaps = !circle;
+    }
+    if (perhaps) {
+      try {
+        const Graph::transaction undo(g);
+        (void)substitute(handles(g, targets), bound, inside, unused::allow);
+      } catch (const graph_error&) {
+        CHECK(g.digest() == digest);
+        continue;
       }
     }
     if (circle) {
