@@ -80,10 +80,11 @@ inline void touch(tables& t) { ++t.version; }
 /// True if `to` can be reached from `from` along operands and control edges.
 bool reaches(const tables& t, std::uint32_t from, std::uint32_t to);
 /// A cycle through one of some ops, of which each next one is what the one before needs (an operand, a control
-/// edge, the initial value of the variable it reads); empty if there is none. Only ops from `lowest` to `highest`
-/// are looked at.
+/// edge, if asked for the initial value of the variable it reads); empty if there is none. Only ops from `lowest`
+/// to `highest` are looked at.
 std::vector<std::uint32_t> find_cycle(const tables& t, std::span<const std::uint32_t> through,
-                                      std::uint32_t lowest, std::uint32_t highest);
+                                      std::uint32_t lowest, std::uint32_t highest,
+                                      bool initial_values);
 void link_control(tables& t, std::uint32_t before, std::uint32_t after);  // room reserved
 bool has_control(const tables& t, std::uint32_t before, std::uint32_t after);
 

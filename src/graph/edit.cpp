@@ -55,7 +55,7 @@ std::vector<placed_change> place(const Graph& g, std::span<const operand_change>
 
 // Every new cycle goes through an edge that was made. In an ordered graph it goes through one that
 // leads backwards, and lies between the lowest user and the highest producer of such edges.
-void refuse_cycle(const Graph& g, const std::vector<placed_change>& changes) {
+void refuse_cycle(const Graph& g, const std::vector<placed_change>& changes, bool initial_values) {
   const tables& t = g.data();
   std::uint32_t lowest = none, highest = 0;
   std::vector<std::uint32_t> users;
@@ -70,7 +70,8 @@ void refuse_cycle(const Graph& g, const std::vector<placed_change>& changes) {
     lowest = 0;
     highest = t.ops.size() - 1;
   }
-  const std::vector<std::uint32_t> cycle = detail::find_cycle(t, users, lowest, highest);
+  const std::vector<std::uint32_t> cycle =
+      detail::find_cycle(t, users, lowest, highest, initial_values);
   if (cycle.empty()) return;
   const placed_change* guilty = &changes.front();
   for (std::size_t i = 0; i < cycle.size(); ++i) {
@@ -90,16 +91,9 @@ void refuse_cycle(const Graph& g, const std::vector<placed_change>& changes) {
                      .hint = "a graph has no cycles"});
 }
 
-}  // namespace
-
-void Graph::set_operand(op_id user, std::uint32_t slot, tensor_id value) {
-  const operand_change change{user, slot, value};
-  set_operands({&change, 1});
-}
-
-void Graph::set_operands(std::span<const operand_change> wanted) {
-  tables& t = data();
-  const std::vector<placed_change> changes = place(*this, wanted);
+void change_operands(Graph& g, std::span<const operand_change> wanted, bool initial_values) {
+  tables& t = g.data();
+  const std::vector<placed_change> changes = place(g, wanted);
   if (changes.empty()) return;
   detail::steps all(t);
   // All edges are taken out before the first is put in: then the uses of each tensor come out in
@@ -125,10 +119,21 @@ void Graph::set_operands(std::span<const operand_change> wanted) {
     t.edges[e].output = c.output;
     detail::link_use(t, e);
   }
-  refuse_cycle(*this, changes);
+  refuse_cycle(g, changes, initial_values);
   for (const placed_change& c : changes) t.ordered = t.ordered && c.producer < c.user;
   detail::infer_downstream(t, std::move(users));
   all.commit();
+}
+
+}  // namespace
+
+void Graph::set_operand(op_id user, std::uint32_t slot, tensor_id value) {
+  const operand_change change{user, slot, value};
+  change_operands(*this, {&change, 1}, false);
+}
+
+void Graph::set_operands(std::span<const operand_change> changes) {
+  change_operands(*this, changes, true);
 }
 
 void Graph::set_attributes(op_id op, const attribute_list& attributes) {

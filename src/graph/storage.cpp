@@ -136,9 +136,10 @@ std::uint32_t initial_behind(const tables& t, std::uint32_t op) {
 struct needs {
   std::uint32_t op;
   std::uint32_t operand, control;
-  bool initial = true;
+  bool initial;
 
-  needs(const tables& t, std::uint32_t of) : op(of), operand(0), control(t.ops[of].control_in) {}
+  needs(const tables& t, std::uint32_t of, bool initial_values)
+      : op(of), operand(0), control(t.ops[of].control_in), initial(initial_values) {}
 
   std::uint32_t next(const tables& t) {
     const tables::op_record& r = t.ops[op];
@@ -156,13 +157,14 @@ struct needs {
 }  // namespace
 
 std::vector<std::uint32_t> find_cycle(const tables& t, std::span<const std::uint32_t> through,
-                                      std::uint32_t lowest, std::uint32_t highest) {
+                                      std::uint32_t lowest, std::uint32_t highest,
+                                      bool initial_values) {
   enum : std::uint8_t { unseen, open, closed };
   std::vector<std::uint8_t> state(highest - lowest + 1, unseen);
   std::vector<needs> path;
   const auto enter = [&](std::uint32_t op) {
     state[op - lowest] = open;
-    path.emplace_back(t, op);
+    path.emplace_back(t, op, initial_values);
   };
   for (const std::uint32_t start : through) {
     if (start < lowest || start > highest || state[start - lowest] != unseen) continue;
@@ -170,8 +172,6 @@ std::vector<std::uint32_t> find_cycle(const tables& t, std::span<const std::uint
     while (!path.empty()) {
       const std::uint32_t next = path.back().next(t);
       if (next == none) {
-        // Both controls and operands are through when the initial value is none, too.
-        if (path.back().initial) continue;
         state[path.back().op - lowest] = closed;
         path.pop_back();
       } else if (next >= lowest && next <= highest) {

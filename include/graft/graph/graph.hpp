@@ -203,6 +203,7 @@ class Graph {
 
   /// Makes an operand another tensor. The types of the op and of all that depend on it are worked out anew.
   /// @throws shape_error, dtype_error where an op cannot take the new types; graph_error for a cycle
+  /// (one of initial values is left to validate() and to initialising, which name it)
   void set_operand(op_id user, std::uint32_t slot, tensor_id value);
   /// Changes several operands at once, so that what lies between need not be valid: two tensors change places
   /// without a cycle on the way. The uses of a tensor are in the order of the changes.

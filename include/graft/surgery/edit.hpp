@@ -70,11 +70,11 @@ std::size_t swap_uses(Graph& g, op_id a, op_id b);
 /// that differ
 std::size_t swap_operands(Graph& g, op_id a, op_id b);
 
-/// Makes an operand another tensor. As Graph::set_operand, for handles.
+/// Makes an operand another tensor. As Graph::set_operands, for a handle.
 // Templates, as the C library has a function of this name.
 template <graph_handle T>
 void connect(const T& value, op_id user, std::uint32_t slot) {
-  detail::graph_of(value.ref()).set_operand(user, slot, value.ref().id);
+  detail::take_instead(detail::graph_of(value.ref()), {Graph::use{user, slot}}, value.ref());
 }
 /// Joins the outputs of one region to the inputs of another: what ops of the second took from its
 /// inputs they take from the first. @returns the number of operands changed
