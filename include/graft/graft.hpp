@@ -6,6 +6,7 @@
 #pragma once
 
 #include "graft/core/version.hpp"
+#include "graft/dsl/control.hpp"
 #include "graft/dsl/conv_layers.hpp"
 #include "graft/dsl/dense.hpp"
 #include "graft/dsl/extract.hpp"

@@ -90,6 +90,7 @@ Graph::closed_body Graph::close_body() {
   result.index = static_cast<std::int64_t>(t.bodies.size());
   std::shared_ptr<Graph> body(std::move(t.open_body));
   inner.around = nullptr;
+  inner.closed = true;
   t.bodies.push_back(std::move(body));
   detail::touch(t);
   return result;
@@ -100,6 +101,34 @@ void Graph::abandon_body() noexcept {
 }
 
 Graph* Graph::current_body() const { return data().open_body.get(); }
+
+bool Graph::is_open_body() const { return data().around != nullptr; }
+
+namespace {
+
+// Adds the op that stands for input number t.captures.size().
+tensor_id add_input(Graph& body, tensor_id outer, const value_type& type) {
+  Graph::tables& t = body.data();
+  attribute_list attributes;
+  attributes.set("capture", static_cast<std::int64_t>(t.captures.size())).set("type", type.type);
+  if (type.ranked) attributes.set("shape", type.shape);
+  t.captures.reserve(t.captures.size() + 1);
+  const tensor_id inner{body.add(ops::captured, {}, attributes), 0};
+  t.captures.push_back({outer, inner});
+  return inner;
+}
+
+}  // namespace
+
+tensor_id Graph::add_argument(const value_type& type) {
+  if (!is_open_body()) {
+    throw graph_error({.asked = "an argument was to be added",
+                       .found = "the graph is not a body that is open",
+                       .where = {},
+                       .hint = "add arguments to what open_body() returned"});
+  }
+  return add_input(*this, {}, type);
+}
 
 tensor_id Graph::capture(const graph_reference& outer) {
   // Every graph on the way takes it from the one around it.
@@ -124,14 +153,7 @@ tensor_id Graph::capture(const graph_reference& outer) {
       taken = known->inner;
       continue;
     }
-    const value_type type = t.around->graph.load()->type_of(taken);
-    attribute_list attributes;
-    attributes.set("capture", static_cast<std::int64_t>(t.captures.size())).set("type", type.type);
-    if (type.ranked) attributes.set("shape", type.shape);
-    t.captures.reserve(t.captures.size() + 1);
-    const tensor_id inner{body.add(ops::captured, {}, attributes), 0};
-    t.captures.push_back({taken, inner});
-    taken = inner;
+    taken = add_input(body, taken, t.around->graph.load()->type_of(taken));
   }
   return taken;
 }

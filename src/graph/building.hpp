@@ -106,6 +106,10 @@ std::string where(source_line line);
 /// updates. Refines the outputs of updates.
 void check_op(const tables& t, const op_in_words& op, const attribute_list& attributes,
               std::span<const value_type> operands, inferred& answer);
+/// Works out the outputs of an op with bodies from theirs (body_types.cpp).
+/// @throws shape_error, dtype_error, argument_error where a body and the operands do not fit
+void refine_by_bodies(const tables& t, const op_in_words& op, const attribute_list& attributes,
+                      std::span<const value_type> operands, inferred& answer);
 /// Runs the rule and the checks for an op that is there.
 inferred infer_op(const tables& t, std::uint32_t op, const attribute_list& attributes);
 /// Works out the types of ops (dense indices) and of all that depend on them; inside a transaction.

@@ -7,6 +7,7 @@
 
 #include "graft/core/error.hpp"
 #include "graft/graph/graph.hpp"
+#include "graft/schema/control_operators.hpp"
 
 #include "graph/building.hpp"
 #include "graph/slots.hpp"
@@ -77,6 +78,13 @@ using traits = target_traits<Graph>;
 Graph& traits::target_of(const reference& r) {
   Graph* g = r.slot == nullptr ? nullptr : r.slot->graph.load();
   if (g != nullptr && r.slot->generation == r.generation) {
+    if (g->data().closed) {
+      throw handle_error({.asked = "'" + g->path_of(r.id) + "' was used",
+                          .found = "it is a tensor of a body, which is complete",
+                          .where = detail::where(g->line_of(r.id.op)),
+                          .hint = "return it from the body, and use what cond, while_loop or scan "
+                                  "returned"});
+    }
     // What is built goes to the innermost body that is open.
     while (Graph* body = g->current_body()) g = body;
     return *g;
@@ -129,6 +137,12 @@ mode traits::mode_of(Graph& g) { return g.current_mode(); }
 void traits::set_mode(Graph& g, mode m) { g.set_mode(m); }
 
 void traits::own_update(Graph& g, const reference& variable_read, const reference& update) {
+  if (g.is_open_body()) {
+    throw argument_error({.asked = "a layer that updates a variable was to be built in a body",
+                          .found = "a body may run often or never, so it updates no variable",
+                          .where = {},
+                          .hint = "build it in with_mode(x, mode::inference), or outside the body"});
+  }
   const tensor_id read = g.id(variable_read);
   const auto v = g.variable_read_by(read);
   if (!v) {
@@ -138,6 +152,21 @@ void traits::own_update(Graph& g, const reference& variable_read, const referenc
                           .hint = "pass the tensor that add_variable returned"});
   }
   g.own_update(*v, g.id(update).op);
+}
+
+Graph& traits::open_body(Graph& g) { return g.open_body(); }
+traits::reference traits::add_argument(Graph& body, const value_type& type) {
+  return body.handle(body.add_argument(type)).ref();
+}
+traits::closed_body traits::close_body(Graph& g, std::span<const reference> results) {
+  Graph* body = g.current_body();
+  if (body != nullptr) (void)add(*body, ops::results, results, {}, {}, {});
+  const Graph::closed_body closed = g.close_body();
+  closed_body result{closed.index, {}};
+  for (const tensor_id t : closed.captures) {
+    if (t.valid()) result.captures.push_back(g.handle(t).ref());
+  }
+  return result;
 }
 
 }  // namespace graft

@@ -113,6 +113,7 @@ void check_op(const tables& t, const op_in_words& op, const attribute_list& attr
       refuse("variable", a.integer);
     }
   }
+  if (op.schema.has(ops::bodies)) refine_by_bodies(t, op, attributes, operands, answer);
   if (!op.schema.has(ops::update)) return;
   const attribute* a = attributes.find("variable");
   if (a == nullptr || a->kind != attribute_kind::variable) return;

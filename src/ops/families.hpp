@@ -22,6 +22,7 @@ void add_conv_operators(std::vector<operator_definition>& all);
 void add_pool_operators(std::vector<operator_definition>& all);
 void add_normalize_operators(std::vector<operator_definition>& all);
 void add_dropout_operators(std::vector<operator_definition>& all);
+void add_control_operators(std::vector<operator_definition>& all);
 void add_optimizer_operators(std::vector<operator_definition>& all);
 
 }  // namespace graft

@@ -30,6 +30,7 @@ class operator_registry {
     add_pool_operators(all);
     add_normalize_operators(all);
     add_dropout_operators(all);
+    add_control_operators(all);
     add_optimizer_operators(all);
     for (const operator_definition& d : all) add(d);
   }

@@ -63,6 +63,7 @@ class memory_layout {
       for (std::size_t o = 0; o < step.out.size(); ++o) {
         const std::uint32_t out = step.out[o];
         if (p_.values[out].at.where != home::none) continue;  // writes a variable
+        if (p_.values[out].unread) continue;
         std::uint32_t b = dying_operand(s, o, taken);
         if (b == no_id) {
           b = new_buffer(s, bytes_of(p_.values[out].info));

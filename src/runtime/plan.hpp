@@ -23,6 +23,7 @@ struct plan_request {
   std::vector<op_id> updates;      ///< each once
   std::vector<fed_tensor> feeds;   ///< each tensor once
   bool check_numerics = false;     ///< keep every result apart and test it
+  bool unused_feeds = false;       ///< allow feeds that nothing needs
 };
 
 /// Where a value is while a plan runs.
@@ -56,6 +57,7 @@ struct plan_value {
   tensor_info info;
   location at;
   std::uint32_t root = no_id;  ///< the value whose memory it is; its own number unless it is a view
+  bool unread = false;         ///< of an op with bodies: no memory is needed
 };
 
 /// A variable that takes a value when the run ends.

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <queue>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "graft/core/error.hpp"
 #include "graft/ops/shape_ops.hpp"
 #include "graft/schema/core_operators.hpp"
 
 #include "graph/building.hpp"
+#include "runtime/bodies.hpp"
 #include "runtime/parallel.hpp"
 
 namespace graft::detail {
@@ -136,6 +138,7 @@ class planner {
     if (const std::uint32_t feed = feed_of(t); feed != no_id) {
       fed_used_[feed] = true;
     } else {
+      if (value && t_.ops[index].schema->has(ops::bodies)) read_.insert(t);
       demand_op(index, value, by);
     }
   }
@@ -169,7 +172,7 @@ class planner {
       }
     }
     for (std::size_t i = 0; i < r_.feeds.size(); ++i) {
-      if (fed_used_[i]) continue;
+      if (fed_used_[i] || r_.unused_feeds) continue;
       const std::string path = g_.path_of(r_.feeds[i].tensor);
       const std::string needed = unfed_sources();
       throw feed_error(
@@ -289,7 +292,7 @@ class planner {
     const attribute_list& attributes = attributes_of(n);
     inferred answer = infer(schema, {operands, attributes});
     if (answer.error) refuse_operands(in_words(n), operands, answer.error);
-    if (schema.has(ops::update)) check_op(t_, in_words(n), attributes, operands, answer);
+    if (schema.has(ops::update) || schema.has(ops::bodies)) check_op(t_, in_words(n), attributes, operands, answer);
     if (answer.outputs.size() != t_.ops[n.index].output_count) {
       throw graph_error(
           {"'" + path_of(n) + "' was to be run",
@@ -359,12 +362,16 @@ class planner {
       return;
     }
     const operator_definition* definition = definition_of(schema);
+    if (schema.has(ops::bodies)) {
+      bind(n, nullptr);
+      return;
+    }
     if (definition == nullptr || definition->bind == nullptr) {
       throw unsupported_error({"'" + path_of(n) + "' was to be run",
                                std::string("the operator ") + schema.name + " has no kernel",
                                path_of(n), "register the operator with a kernel binding"});
     }
-    bind(n, *definition);
+    bind(n, definition);
   }
 
   [[nodiscard]] bool is_view(const node& n) const {
@@ -376,7 +383,8 @@ class planner {
     return from.type == to.type && from.size == to.size;
   }
 
-  void bind(const node& n, const operator_definition& definition) {
+  // @param definition nullptr for an op with bodies
+  void bind(const node& n, const operator_definition* definition) {
     const operator_schema& schema = schema_of(n);
     const std::span<const Graph::tables::edge> operands = t_.operands_of(n.index);
     plan_step step;
@@ -393,7 +401,12 @@ class planner {
       step.out.push_back(n.first_value + o);
     }
     const std::string where = path_of(n);
-    step.kernel = definition.bind({inputs, outputs, attributes_of(n), g_, where});
+    const bind_args arguments{inputs, outputs, attributes_of(n), g_, where};
+    if (definition != nullptr) {
+      step.kernel = definition->bind(arguments);
+    } else {
+      step.kernel = bind_bodies(schema, arguments, outputs_read(n), r_.check_numerics);
+    }
     if (folds(schema, step, outputs)) {
       add_constant(n.first_value, computed(step, outputs[0]));
       return;
@@ -404,11 +417,21 @@ class planner {
     p_.steps.push_back(std::move(step));
   }
 
+  // Which outputs of an op with bodies somebody reads; notes those that nobody does.
+  std::vector<bool> outputs_read(const node& n) {
+    std::vector<bool> result;
+    for (std::uint32_t o = 0; o < t_.ops[n.index].output_count; ++o) {
+      result.push_back(read_.contains({t_.id(n.index), o}));
+      p_.values[n.first_value + o].unread = !result.back();
+    }
+    return result;
+  }
+
   // Whether a result is the same in every run and small enough to keep.
   [[nodiscard]] bool folds(const operator_schema& schema, const plan_step& step,
                            const std::vector<tensor_info>& outputs) const {
     constexpr unsigned changing = ops::random | ops::source | ops::effect | ops::update;
-    return !r_.check_numerics && outputs.size() == 1 && (schema.traits & changing) == 0 &&
+    return !r_.check_numerics && outputs.size() == 1 && !schema.has(ops::bodies) && (schema.traits & changing) == 0 &&
            bytes_of(outputs[0]) <= folded_bytes && step.kernel.scratch_bytes == 0 &&
            std::all_of(step.in.begin(), step.in.end(), [&](std::uint32_t in) {
              return in == no_id || p_.at(in).where == home::constant;
@@ -517,6 +540,7 @@ class planner {
   std::vector<bool> fed_used_;
   std::vector<node> nodes_;
   std::unordered_map<std::uint32_t, std::uint32_t> node_of_;  // dense index -> place in nodes_
+  std::unordered_set<tensor_id> read_;  // of the outputs of ops with bodies
   std::vector<std::uint32_t> open_, order_;
   std::vector<value_type> types_;  // by value
   std::unordered_map<const operator_schema*, const operator_definition*> definitions_;

@@ -53,6 +53,7 @@ double element(const tensor_info& info, const void* data, std::ptrdiff_t i) {
 void check_finite(const Plan& p, const Graph& g, const plan_step& s, void* const* pointers) {
   void* const* out = pointers + s.in.size();
   for (std::size_t o = 0; o < s.out.size(); ++o) {
+    if (out[o] == nullptr) continue;
     const tensor_info& info = p.values[s.out[o]].info;
     const std::ptrdiff_t bad = first_bad(info, out[o]);
     if (bad < 0) continue;
@@ -72,14 +73,18 @@ void check_finite(const Plan& p, const Graph& g, const plan_step& s, void* const
   }
 }
 
-void run_steps(const Plan& p, run_context& c, const Graph& g, const run_arguments& a,
-               std::size_t first, std::size_t last) {
+void run_steps(const Plan& p, const Graph& g, void** all, std::byte* arena,
+               parallel_runner& parallel, std::uint64_t seed, std::size_t first, std::size_t last) {
   for (std::size_t i = first; i < last; ++i) {
     const plan_step& s = p.steps[i];
-    void** pointers = c.pointers.data() + s.first_pointer;
-    s.kernel.run({pointers, pointers + s.in.size(), c.arena + s.scratch.index, a.parallel, a.seed});
+    void** pointers = all + s.first_pointer;
+    s.kernel.run({pointers, pointers + s.in.size(), arena + s.scratch.index, parallel, seed});
     if (p.check_numerics && s.op.valid()) check_finite(p, g, s, pointers);
   }
+}
+void run_steps(const Plan& p, run_context& c, const Graph& g, const run_arguments& a,
+               std::size_t first, std::size_t last) {
+  run_steps(p, g, c.pointers.data(), c.arena, a.parallel, a.seed, first, last);
 }
 
 const void* address_of(const Plan& p, const run_context& c, const run_arguments& a,
@@ -172,6 +177,11 @@ void run_plan(const Plan& p, run_context& c, Graph& g, const run_arguments& a,
     run_steps(p, c, g, a, 0, p.first_update);
   }
   if (!p.commits.empty()) commit(p, c, g, a);
+}
+
+void run_steps(const Plan& p, const Graph& g, void** pointers, std::byte* arena,
+               const kernel_call& call) {
+  run_steps(p, g, pointers, arena, call.parallel, call.seed, 0, p.steps.size());
 }
 
 void refuse_uninitialized(const Graph& g, variable_id v) {

@@ -36,6 +36,11 @@ struct run_arguments {
 void run_plan(const Plan& p, run_context& c, Graph& g, const run_arguments& arguments,
               function_ref<void()> at_start);
 
+/// Runs all steps of a plan of a body.
+/// @param pointers of the steps' operands and outputs
+void run_steps(const Plan& p, const Graph& g, void** pointers, std::byte* arena,
+               const kernel_call& call);
+
 /// Throws the sentence about a variable that is read before it has a value.
 [[noreturn]] void refuse_uninitialized(const Graph& g, variable_id v);
 

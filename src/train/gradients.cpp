@@ -9,6 +9,7 @@
 #include "graft/ops/elementwise.hpp"
 #include "graft/ops/reduce.hpp"
 #include "graft/ops/sources.hpp"
+#include "train/bodies.hpp"
 #include "train/walk.hpp"
 
 namespace graft {
@@ -69,7 +70,8 @@ void backpropagate(Graph& g, op_id op, const std::vector<bool>& operand_wanted, 
     operands.push_back(g.handle(g.operand(op, k)));
   }
   const operator_definition* definition = find_operator(schema.name);
-  if (definition == nullptr || definition->gradient == nullptr) {
+  const bool bodies = schema.has(ops::bodies);
+  if (!bodies && (definition == nullptr || definition->gradient == nullptr)) {
     throw unsupported_error(
         {"a gradient was asked for through '" + g.path_of(op) + "'",
          "the operator " + std::string(schema.name) + " has no gradient", g.path_of(op),
@@ -78,8 +80,10 @@ void backpropagate(Graph& g, op_id op, const std::vector<bool>& operand_wanted, 
   const auto wanted = std::make_unique<bool[]>(operand_wanted.size());
   std::copy(operand_wanted.begin(), operand_wanted.end(), wanted.get());
   const attribute_list attributes = g.attributes_of(op);  // a copy: the rule appends to the graph
-  const operand_gradients result = definition->gradient(
-      {g, op, operands, outputs, gradients, attributes, {wanted.get(), operand_wanted.size()}});
+  const gradient_args arguments{
+      g, op, operands, outputs, gradients, attributes, {wanted.get(), operand_wanted.size()}};
+  const operand_gradients result =
+      bodies ? detail::gradient_of_bodies(arguments) : definition->gradient(arguments);
   for (std::uint32_t k = 0; k < operands.size() && k < result.size(); ++k) {
     if (result[k] && operand_wanted[k]) arrived.add(g.operand(op, k), *result[k]);
   }
@@ -99,48 +103,61 @@ class scope_guard {
 
 }  // namespace
 
+std::vector<std::optional<any_tensor>> detail::pull_back(
+    Graph& g, std::span<const gradient_seed> seeds, std::span<const any_tensor> with_respect_to) {
+  std::unordered_map<tensor_id, std::size_t> wanted;
+  std::vector<tensor_id> ids, targets;
+  for (const any_tensor& x : with_respect_to) {
+    ids.push_back(g.id(x));
+    wanted.emplace(ids.back(), wanted.size());
+  }
+  arrivals arrived;
+  for (const gradient_seed& s : seeds) {
+    const tensor_id target = g.id(s.of);
+    const dtype type = g.type_of(target).type;
+    if (type != dtype::any && !is_floating(type)) continue;
+    targets.push_back(target);
+    arrived.add(target, s.gradient);
+  }
+  const closure ops = backward_closure(g, targets);
+  const std::vector<bool> leads = leads_to_wanted(g, ops, wanted);
+  std::vector<bool> operand_wanted;
+  for (std::size_t i = ops.order.size(); i-- > 0;) {
+    if (!leads[i]) continue;
+    const op_id op = ops.order[i];
+    operand_wanted.clear();
+    for (std::uint32_t k = 0; k < g.operand_count(op); ++k) {
+      const tensor_id operand = g.operand(op, k);
+      const dtype type = g.type_of(operand).type;
+      operand_wanted.push_back((type == dtype::any || is_floating(type)) &&
+                               (wanted.contains(operand) || leads[ops.place.at(operand.op)]));
+    }
+    if (std::find(operand_wanted.begin(), operand_wanted.end(), true) == operand_wanted.end()) {
+      continue;
+    }
+    backpropagate(g, op, operand_wanted, arrived);
+  }
+  std::vector<std::optional<any_tensor>> result;
+  for (const tensor_id id : ids) result.push_back(arrived.at(id));
+  return result;
+}
+
 std::vector<std::optional<any_tensor>> try_gradients(const any_tensor& y,
                                                      std::span<const any_tensor> with_respect_to,
                                                      std::optional<any_tensor> seed) {
   Graph& g = target_traits<Graph>::target_of(y.ref());
-  const tensor_id target = g.id(y);
-  require_floating(g, target, "the result to differentiate");
-  std::unordered_map<tensor_id, std::size_t> wanted;
-  std::vector<tensor_id> ids;
+  require_floating(g, g.id(y), "the result to differentiate");
   for (const any_tensor& x : with_respect_to) {
-    ids.push_back(g.id(x));
-    require_floating(g, ids.back(), "a tensor to differentiate by");
-    wanted.emplace(ids.back(), wanted.size());
+    require_floating(g, g.id(x), "a tensor to differentiate by");
   }
-
   Graph::transaction undo(g);
-  const detail::closure ops = detail::backward_closure(g, {{target}});
-  const std::vector<bool> leads = leads_to_wanted(g, ops, wanted);
-  arrivals arrived;
+  std::vector<std::optional<any_tensor>> result;
   {
     const scope_guard scope(g, "gradients");
-    arrived.add(target, seed ? *seed : any_tensor(ones_like(y)));
-    std::vector<bool> operand_wanted;
-    for (std::size_t i = ops.order.size(); i-- > 0;) {
-      if (!leads[i]) continue;
-      const op_id op = ops.order[i];
-      operand_wanted.clear();
-      for (std::uint32_t k = 0; k < g.operand_count(op); ++k) {
-        const tensor_id operand = g.operand(op, k);
-        const dtype type = g.type_of(operand).type;
-        operand_wanted.push_back((type == dtype::any || is_floating(type)) &&
-                                 (wanted.contains(operand) || leads[ops.place.at(operand.op)]));
-      }
-      if (std::find(operand_wanted.begin(), operand_wanted.end(), true) == operand_wanted.end()) {
-        continue;
-      }
-      backpropagate(g, op, operand_wanted, arrived);
-    }
+    const detail::gradient_seed from{y, seed ? *seed : any_tensor(ones_like(y))};
+    result = detail::pull_back(g, {&from, 1}, with_respect_to);
   }
   undo.commit();
-
-  std::vector<std::optional<any_tensor>> result;
-  for (const tensor_id id : ids) result.push_back(arrived.at(id));
   return result;
 }
 

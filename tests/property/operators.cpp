@@ -18,9 +18,10 @@ using namespace graft;
 
 namespace {
 
-// Operators that have no meaning outside a graph's variables, placeholders and constants.
+// Not the operators that have no meaning outside a graph's variables, placeholders, constants and bodies; those
+// with bodies have tests of their own (tests/unit/control_*.cpp).
 bool stands_alone(const operator_schema& schema) {
-  return !schema.has(ops::source) && !schema.has(ops::update) && std::string_view(schema.name) != "constant";
+  return !schema.has(ops::source) && !schema.has(ops::bodies) && !schema.has(ops::update) && std::string_view(schema.name) != "constant";
 }
 
 Array in_precision(const Array& a, dtype precision) {

@@ -186,7 +186,8 @@ class Graph {
   /// What closing a body gives.
   struct closed_body {
     std::int64_t index = 0;           ///< for an attribute of attribute_kind::body
-    std::vector<tensor_id> captures;  ///< of this graph, in the order the body numbers them
+    /// Of this graph, in the order the body numbers them; invalid ids for arguments.
+    std::vector<tensor_id> captures;
   };
   /// @throws graph_error if none is open
   closed_body close_body();
@@ -194,6 +195,11 @@ class Graph {
   void abandon_body() noexcept;
   /// The body that is open, or nullptr.
   [[nodiscard]] Graph* current_body() const;
+  /// Of an open body: adds an input that its op gives a value of its own, such as a state of a loop.
+  /// Inputs added before anything is captured have the numbers 0, 1, ...
+  tensor_id add_argument(const value_type& type);
+  /// True while this graph is a body that is open.
+  [[nodiscard]] bool is_open_body() const;
   /// Of an open body: the tensor of it that stands for one of a graph around it.
   /// @throws handle_error if that graph is not around this one
   tensor_id capture(const graph_reference& outer);

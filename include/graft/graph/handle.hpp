@@ -2,7 +2,9 @@
 #pragma once
 
 #include <atomic>
+#include <span>
 #include <type_traits>
+#include <vector>
 
 #include "graft/graph/ids.hpp"
 #include "graft/schema/target.hpp"
@@ -42,6 +44,15 @@ struct target_traits<Graph> {
   static mode mode_of(Graph& g);
   static void set_mode(Graph& g, mode m);
   static void own_update(Graph& g, const reference& variable_read, const reference& update);
+  /// Opens a body: what is built next goes into it. See Graph::open_body.
+  static Graph& open_body(Graph& g);
+  static reference add_argument(Graph& body, const value_type& type);
+  struct closed_body {
+    std::int64_t index = 0;           ///< for an attribute of attribute_kind::body
+    std::vector<reference> captures;  ///< operands that the body takes after its arguments
+  };
+  /// Closes the body that is open in g; `results`, tensors of it or of graphs around it, are what it computes.
+  static closed_body close_body(Graph& g, std::span<const reference> results);
 };
 
 /// A graph tensor whose element type and shape only the graph knows. Every typed handle converts to

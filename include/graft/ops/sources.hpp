@@ -84,6 +84,12 @@ constexpr std::int64_t variable_number(const V& read) {
   if constexpr (requires { traits::variable_number(target, read.ref()); }) {
     return traits::variable_number(target, read.ref());
   } else {
+    if constexpr (requires { target.is_open_body(); }) {
+      if (target.is_open_body()) {
+        refuse_assign("a body may run often or never, so it updates no variable",
+                      traits::type_of(read.ref()), traits::type_of(read.ref()));
+      }
+    }
     const auto found = target.variable_read_by(target.id(read.ref()));
     if (!found) {
       refuse_assign("the tensor on the left reads no variable", traits::type_of(read.ref()),

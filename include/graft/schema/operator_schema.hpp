@@ -53,6 +53,7 @@ enum operator_trait : unsigned {
   shape_of_first = 1u << 7,  ///< reads only the shape of operand 0
   shape_of_second = 1u << 8, ///< reads only the shape of operand 1
   view = 1u << 9,          ///< output 0 has the elements of operand 0 in the same order (reshape)
+  bodies = 1u << 10,       ///< owns graphs that it runs; its types follow from theirs
 };
 
 }  // namespace ops

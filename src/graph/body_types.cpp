@@ -1,0 +1,286 @@
+// The types of ops with bodies: those of their bodies' results at the types of the operands.
+#include <algorithm>
+#include <optional>
+
+#include "graft/core/error.hpp"
+#include "graft/schema/control_operators.hpp"
+#include "graft/schema/core_operators.hpp"
+#include "graft/schema/rules.hpp"
+
+#include "graph/body_view.hpp"
+#include "graph/building.hpp"
+
+namespace graft::detail {
+
+namespace {
+
+using types = std::vector<value_type>;
+
+[[noreturn]] void refuse_body(const std::string& found) {
+  throw graph_error({.asked = "a body was to be used",
+                     .found = found,
+                     .where = {},
+                     .hint = "make bodies with cond, while_loop or scan"});
+}
+
+// What two values that may take one another's place have in common.
+value_type common(const value_type& a, const value_type& b) {
+  value_type result = a;
+  result.type = rules::join(a.type, b.type);
+  if (!a.ranked || !b.ranked) return value_type::unranked(result.type);
+  for (std::size_t i = 0; i < a.shape.size(); ++i) {
+    if (a.shape[i] != b.shape[i]) result.shape[i] = dyn;
+  }
+  return result;
+}
+
+// One op with bodies while its types are worked out.
+class refinement {
+ public:
+  refinement(const tables& t, const op_in_words& op, const attribute_list& attributes,
+             std::span<const value_type> operands, inferred& answer)
+      : t_(t), op_(op), attributes_(attributes), operands_(operands), answer_(answer) {}
+
+  void run() {
+    if (is_operator(op_.schema, ops::cond)) {
+      refine_cond();
+    } else if (is_operator(op_.schema, ops::while_loop)) {
+      refine_while();
+    } else if (is_operator(op_.schema, ops::scan)) {
+      refine_scan();
+    } else if (is_operator(op_.schema, ops::while_loop_gradient)) {
+      refine_gradient();
+    }
+  }
+
+ private:
+  [[noreturn]] void refuse(std::string asked, std::string found, std::string hint, bool about_type) {
+    error_parts parts{.asked = std::string(op_.schema.name) + " '" + op_.path + "' " + std::move(asked),
+                      .found = std::move(found),
+                      .where = where(op_.line),
+                      .hint = std::move(hint)};
+    if (about_type) throw dtype_error(std::move(parts));
+    throw shape_error(std::move(parts));
+  }
+  [[noreturn]] void refuse_parts(const char* what) {
+    throw argument_error({.asked = std::string(op_.schema.name) + " '" + op_.path + "' was to be added",
+                          .found = std::string("its ") + what + " do not fit its bodies",
+                          .where = where(op_.line),
+                          .hint = "make it with the function of its name"});
+  }
+
+  body_view body(const char* key) {
+    const attribute* a = attributes_.find(key);
+    if (a == nullptr || a->kind != attribute_kind::body) refuse_parts("attributes");
+    return body_view(*t_.bodies[static_cast<std::size_t>(a->integer)]);
+  }
+  // Operands [first, first + count).
+  types some(std::size_t first, std::size_t count) {
+    if (first + count > operands_.size()) refuse_parts("operands");
+    return {operands_.begin() + static_cast<std::ptrdiff_t>(first),
+            operands_.begin() + static_cast<std::ptrdiff_t>(first + count)};
+  }
+  types infer(const char* key, const types& inputs, std::size_t results) {
+    const body_view b = body(key);
+    if (b.inputs.size() != inputs.size()) refuse_parts("operands");
+    if (b.results.size() != results) refuse_parts("outputs");
+    return infer_body(b, inputs);
+  }
+  static void append(types& to, const types& more) { to.insert(to.end(), more.begin(), more.end()); }
+
+  void require_outputs(std::size_t count) {
+    if (answer_.outputs.size() != count) refuse_parts("outputs");
+  }
+
+  void refine_cond() {
+    const value_type& pred = operands_[0];
+    require_truth(pred, "takes the condition", "the condition");
+    const auto thens = static_cast<std::size_t>(attributes_.integer("then_captures"));
+    const std::size_t outputs = answer_.outputs.size();
+    if (1 + thens > operands_.size()) refuse_parts("operands");
+    const types a = infer("then", some(1, thens), outputs);
+    const types b = infer("else", some(1 + thens, operands_.size() - 1 - thens), outputs);
+    for (std::size_t i = 0; i < outputs; ++i) {
+      if (!may_be(a[i], b[i])) {
+        refuse("has two branches",
+               "result " + std::to_string(i) + " is " + to_string(a[i]) + " in the first and " +
+                   to_string(b[i]) + " in the second",
+               "give both branches results of one type and shape", a[i].type != b[i].type);
+      }
+      answer_.outputs[i] = common(a[i], b[i]);
+    }
+  }
+
+  void require_truth(const value_type& v, const char* asked, const char* what) {
+    const bool type = rules::types_agree(v.type, dtype::boolean);
+    bool one = true;
+    for (const extent e : v.shape) one = one && (e == 1 || e < 0);
+    if (type && one) return;
+    refuse(std::string(asked) + " " + to_string(v), std::string(what) + " must be one boolean",
+           "compare with <, or reduce it with any() or all()", !type);
+  }
+
+  // A state must come out of a step as it went in.
+  value_type carried(std::size_t state, const value_type& in, const value_type& out) {
+    if (!may_be(in, out)) {
+      refuse("carries state " + std::to_string(state),
+             "it goes into a step as " + to_string(in) + " and comes out as " + to_string(out),
+             "let the body return the state with the type and shape it starts with",
+             !rules::types_agree(in.type, out.type));
+    }
+    return common(in, out);
+  }
+
+  void refine_while() {
+    const while_parts p(attributes_);
+    require_outputs(p.states);
+    if (p.own() != operands_.size()) refuse_parts("operands");
+    (void)infer_loop(p);
+  }
+
+  types infer_loop(const while_parts& p) {
+    const types states = some(0, p.states);
+    types condition = states, next = states;
+    append(condition, some(p.states, p.condition_captures));
+    append(next, some(p.states + p.condition_captures, p.body_captures));
+    require_truth(infer("condition", condition, 1)[0], "goes on by", "what decides");
+    next = infer("body", next, p.states);
+    for (std::size_t i = 0; i < p.states; ++i) next[i] = carried(i, states[i], next[i]);
+    if (!attributes_.find("gradient")) std::copy(next.begin(), next.end(), answer_.outputs.begin());
+    return next;
+  }
+
+  void refine_gradient() {
+    const while_parts p(attributes_);
+    const std::size_t carried_back = p.gradients + p.sums;
+    require_outputs(carried_back);
+    (void)infer_loop(p);
+    types inputs = some(0, p.states);
+    if (p.own() > operands_.size()) refuse_parts("operands");
+    append(inputs, some(p.own(), operands_.size() - p.own()));
+    const types out = infer("gradient", inputs, carried_back);
+    for (std::size_t i = 0; i < carried_back; ++i) {
+      answer_.outputs[i] = carried(i, inputs[p.states + i], out[i]);
+    }
+  }
+
+  void refine_scan() {
+    if (attributes_.integer("untraced") > attributes_.integer("states")) refuse_parts("attributes");
+    const scan_parts p(attributes_);
+    if (p.sequences == 0) {
+      refuse("goes over no sequence", "the number of steps is that of a sequence's elements",
+             "give it at least one sequence", false);
+    }
+    if (p.states + p.sequences > operands_.size()) refuse_parts("operands");
+    types inputs = some(0, p.states);
+    std::optional<extent> steps;
+    for (std::size_t i = 0; i < p.sequences; ++i) {
+      value_type x = operands_[p.states + i];
+      if (x.ranked && x.shape.empty()) {
+        refuse("goes over " + to_string(x), "there is no first axis to go along",
+               "give it tensors whose first axis is time", false);
+      }
+      extent length = dyn;
+      if (x.ranked) {
+        length = x.shape[0];
+        dims rest;
+        for (std::size_t k = 1; k < x.shape.size(); ++k) rest.push_back(x.shape[k]);
+        x.shape = rest;
+      }
+      if (steps && graft::surely_differ(*steps, length)) {
+        refuse("goes over sequences of " + to_string(dims{*steps}) + " and " +
+                   to_string(dims{length}) + " elements",
+               "their first axes differ", "give sequences of one length", false);
+      }
+      steps = steps ? graft::refine(*steps, length) : length;
+      inputs.push_back(x);
+    }
+    append(inputs, some(p.states + p.sequences, operands_.size() - p.states - p.sequences));
+    const types out = infer("body", inputs, p.states + p.stacked);
+    for (std::size_t i = 0; i < p.states; ++i) {
+      answer_.outputs[i] = carried(i, inputs[i], out[i]);
+      if (i < p.traces) {
+        answer_.outputs[p.states + p.stacked + i] = stacked(*steps, answer_.outputs[i]);
+      }
+    }
+    for (std::size_t i = 0; i < p.stacked; ++i) {
+      answer_.outputs[p.states + i] = stacked(*steps, out[p.states + i]);
+    }
+  }
+
+  static value_type stacked(extent steps, const value_type& element) {
+    if (!element.ranked) return element;
+    value_type result = element;
+    result.shape = dims{steps};
+    for (const extent e : element.shape) result.shape.push_back(e);
+    return result;
+  }
+
+  const tables& t_;
+  const op_in_words& op_;
+  const attribute_list& attributes_;
+  std::span<const value_type> operands_;
+  inferred& answer_;
+};
+
+}  // namespace
+
+body_view::body_view(const Graph& body) : graph(body) {
+  const tables& t = body.data();
+  for (std::uint32_t i = 0; i < t.ops.size(); ++i) {
+    if (!is_operator(*t.ops[i].schema, ops::captured)) continue;
+    const auto number =
+        static_cast<std::size_t>(t.attribute_lists[t.ops[i].attributes].integer("capture"));
+    if (number >= inputs.size()) inputs.resize(number + 1);
+    inputs[number] = {t.id(i), 0};
+  }
+  for (const tensor_id input : inputs) {
+    if (!input.valid()) refuse_body("an input of it is missing");
+  }
+  if (t.ops.empty() || !is_operator(*t.ops[t.ops.size() - 1].schema, ops::results)) {
+    refuse_body("its last op is not 'results'");
+  }
+  for (const tables::edge& e : t.operands_of(t.ops.size() - 1)) {
+    results.push_back({t.id(e.producer), e.output});
+  }
+}
+
+std::vector<value_type> infer_body(const body_view& body, std::span<const value_type> inputs) {
+  const tables& t = body.graph.data();
+  std::vector<value_type> known(t.outputs.size());
+  for (std::uint32_t i = 0; i < t.ops.size(); ++i) {
+    const tables::op_record& r = t.ops[i];
+    const attribute_list& attributes = t.attribute_lists[r.attributes];
+    if (is_operator(*r.schema, ops::captured)) {
+      known[r.first_output] = inputs[static_cast<std::size_t>(attributes.integer("capture"))];
+      continue;
+    }
+    if (r.schema->has(ops::source)) {
+      for (std::uint32_t o = 0; o < r.output_count; ++o) known[r.first_output + o] = t.type_of(i, o);
+      continue;
+    }
+    small_vector<value_type, 4> operands;
+    for (const tables::edge& e : t.operands_of(i)) {
+      operands.push_back(known[t.ops[e.producer].first_output + e.output]);
+    }
+    const source_line line{r.file == none ? "" : t.files[r.file].text, r.line};
+    inferred answer = infer(*r.schema, {operands, attributes});
+    if (answer.error) refuse_operands({*r.schema, path_of_op(t, i), line}, operands, answer.error);
+    if (r.schema->has(ops::bodies)) {
+      refine_by_bodies(t, {*r.schema, path_of_op(t, i), line}, attributes, operands, answer);
+    }
+    for (std::uint32_t o = 0; o < r.output_count; ++o) known[r.first_output + o] = answer.outputs[o];
+  }
+  std::vector<value_type> result;
+  for (const tensor_id r : body.results) {
+    result.push_back(known[t.ops[t.index(r.op)].first_output + r.output]);
+  }
+  return result;
+}
+
+void refine_by_bodies(const tables& t, const op_in_words& op, const attribute_list& attributes,
+                      std::span<const value_type> operands, inferred& answer) {
+  refinement(t, op, attributes, operands, answer).run();
+}
+
+}  // namespace graft::detail
