@@ -34,7 +34,12 @@ std::vector<tensor_id> ids_in(Graph& body, const handles& tensors) {
 // A body that is being built in a graph; given up unless it is closed.
 class open_body {
  public:
-  explicit open_body(Graph& around) : around_(around), body_(around.open_body()) {}
+  explicit open_body(const gradient_args& a) : around_(a.graph), body_(around_.open_body()) {
+    std::unordered_set<tensor_id> seen;
+    for (const any_tensor& t : a.operands) {
+      if (!seen.insert(around_.id(t)).second) repeated_.insert(around_.id(t));
+    }
+  }
   ~open_body() {
     if (open_) around_.abandon_body();
   }
@@ -61,13 +66,13 @@ class open_body {
     }
     return made;
   }
-  // Tensors of graphs around as tensors of the body, each one of its own: two operands may be one
-  // tensor, and each gets its gradient.
+  // Tensors of graphs around as tensors of the body. Two operands may be one tensor: each then gets a
+  // tensor of its own, so that each gets its own gradient.
   handles captured(std::span<const any_tensor> tensors) {
     handles made;
     for (const any_tensor& t : tensors) {
       made.push_back(body_.handle(body_.capture(t.ref())));
-      if (!captured_.insert(made.back().ref().id).second) made.back() = identity(made.back());
+      if (repeated_.contains(around_.id(t))) made.back() = identity(made.back());
     }
     return made;
   }
@@ -92,7 +97,7 @@ class open_body {
  private:
   Graph& around_;
   Graph& body_;
-  std::unordered_set<tensor_id> captured_;
+  std::unordered_set<tensor_id> repeated_;
   bool open_ = true;
 };
 
@@ -128,7 +133,7 @@ operand_gradients cond_gradient(const gradient_args& a) {
   attribute_list attributes;
   for (const bool then : {true, false}) {
     const std::size_t first = then ? 1 : 1 + thens, count = then ? thens : a.operands.size() - 1 - thens;
-    open_body body(a.graph);
+    open_body body(a);
     const handles inputs = body.captured(a.operands.subspan(first, count));
     const handles outputs = body.run(a.graph.body(a.attributes.integer(then ? "then" : "else")), inputs);
     std::vector<gradient_seed> seeds;
@@ -203,7 +208,7 @@ operand_gradients while_gradient(const gradient_args& a) {
   handles operands(a.operands.begin(), a.operands.end());
   append(operands, c.start);
 
-  open_body body(a.graph);
+  open_body body(a);
   handles inputs = body.arguments(a.operands.subspan(0, p.states));
   const handles back = body.arguments(like_states(a, c, first_capture));
   append(inputs, body.captured(a.operands.subspan(first_capture, p.body_captures)));
@@ -263,7 +268,7 @@ operand_gradients scan_gradient(const gradient_args& a) {
   handles operands = c.start;
   append(operands, sequences);
 
-  open_body body(a.graph);
+  open_body body(a);
   const handles back = body.arguments(like_states(a, c, first_capture));
   const handles elements = body.elements(sequences);
   // A sum has no trace; steps only add to it, so what they found there does not matter.
