@@ -138,10 +138,10 @@ void traits::set_mode(Graph& g, mode m) { g.set_mode(m); }
 
 void traits::own_update(Graph& g, const reference& variable_read, const reference& update) {
   if (g.is_open_body()) {
-    throw argument_error({.asked = "a layer that updates a variable was to be built in a body",
-                          .found = "a body may run often or never, so it updates no variable",
-                          .where = {},
-                          .hint = "build it in with_mode(x, mode::inference), or outside the body"});
+    throw graph_error({.asked = "a layer that updates a variable was to be built in a body",
+                       .found = "a body may run often or never, so it updates no variable",
+                       .where = {},
+                       .hint = "build the layer outside the body"});
   }
   const tensor_id read = g.id(variable_read);
   const auto v = g.variable_read_by(read);

@@ -90,6 +90,9 @@ class checker {
       } else if (mine.kind == attribute_kind::constant) {
         require(source_.constant(mine.integer).same_bits(target_.constant(theirs->integer)),
                 "a copy has another constant", old_op);
+      } else if (mine.kind == attribute_kind::body) {
+        require(source_.body(mine.integer).op_count() == target_.body(theirs->integer).op_count(),
+                "a copy has another body", old_op);
       } else if (!d_.ruled) {
         require(mine == *theirs, "an attribute of a copy differs", old_op);
       }

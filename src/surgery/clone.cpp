@@ -162,6 +162,8 @@ void cloner::change_attributes(op_id old_op, attribute_list& attributes) {
       const auto [place, fresh] = constant_images_.try_emplace(a.integer, 0);
       if (fresh) place->second = append_constant(target_, source_.constant(a.integer));
       a.integer = place->second;
+    } else if (a.kind == attribute_kind::body) {
+      a.integer = image_of_body(a.integer);
     }
   }
   if (schema.has(ops::modal) && options_.as_mode) {

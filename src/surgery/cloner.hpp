@@ -14,6 +14,9 @@ namespace graft::detail {
 /// @throws dtype_error, shape_error where a tensor cannot stand for an input
 void check_replacement(const Graph& g, tensor_id input, const Graph& h, tensor_id replacement);
 
+/// True if a body among an op's attributes, at any depth, has an op of the other mode.
+bool mode_differs(const Graph& owner, const attribute_list& attributes, bool training);
+
 class cloner {
  public:
   cloner(const Region& region, const clone_options& options);
@@ -41,6 +44,8 @@ class cloner {
   void add_stand_ins();
   void append_ops();
   void change_attributes(op_id old_op, attribute_list& attributes);
+  std::int64_t image_of_body(std::int64_t index);  // bodies.cpp
+  std::shared_ptr<const Graph> changed_body(const std::shared_ptr<const Graph>& body);
   void add_variables();
   void set_initial_key(const variable_image& image, const variable_info& info);
   void split_streams();
@@ -85,6 +90,7 @@ class cloner {
   std::vector<scope_id> scopes_;       // of what is copied
   std::unordered_map<std::uint32_t, std::uint32_t> scope_images_;
   std::unordered_map<std::int64_t, std::int64_t> constant_images_;
+  std::unordered_map<const Graph*, std::shared_ptr<const Graph>> body_images_;
   std::optional<scope_id> known_scope_;  // of the target, and its path
   std::string known_path_;
   scope_id base_;  // of the source: not repeated

@@ -33,9 +33,11 @@ variable_id cloner::read_by(std::uint32_t index) const {
 bool cloner::mode_changes(std::uint32_t index) const {
   const Graph::tables& t = source_.data();
   const Graph::tables::op_record& r = t.ops[index];
-  if (!options_.as_mode || !r.schema->has(ops::modal)) return false;
+  if (!options_.as_mode) return false;
   const bool training = *options_.as_mode == mode::training;
-  return (t.attribute_lists[r.attributes].integer("training") != 0) != training;
+  const attribute_list& attributes = t.attribute_lists[r.attributes];
+  if (r.schema->has(ops::bodies)) return mode_differs(source_, attributes, training);
+  return r.schema->has(ops::modal) && (attributes.integer("training") != 0) != training;
 }
 
 bool cloner::is_cut(tensor_id t) const {
@@ -257,20 +259,18 @@ void cloner::check_references() {
                            "choose another policy for it, or cut the region below the update"});
       });
     }
+    // Bodies take variables through operands; one that was built elsewhere may refer to some.
     for (const attribute& a : attributes) {
       if (a.kind != attribute_kind::body) continue;
-      bool movable = same_graph_;
       attribute_list only;
       only.set(a.key, a.integer, attribute_kind::body);
       for_each_variable(source_, only, [&](variable_id v) {
         const variable_image* image = data_->image_of(v);
-        movable = movable && image != nullptr && image->image == v;
+        if (same_graph_ && image != nullptr && image->image == v) return;
+        throw unsupported_error({"clone was asked to copy '" + path() + "'",
+                                 "its nested graph refers to variables", path(),
+                                 "clone within the same graph, with variables::shared"});
       });
-      if (movable) continue;
-      throw unsupported_error({"clone was asked to copy '" + path() + "'",
-                               same_graph_ ? "its nested graph uses variables of its own"
-                                           : "it owns a nested graph, which stays with its graph",
-                               path(), "clone within the same graph, with variables::shared"});
     }
   }
 }

@@ -253,7 +253,7 @@ TEST_CASE("variables made in a body belong to the graph, and none is updated the
                    });
                  }),
                  "updates no variable"));
-  CHECK(mentions(sentence<error>([&] {
+  CHECK(mentions(sentence<graph_error>([&] {
                    scan(last, xs, [&](auto s, auto) {
                      return std::tuple{dropout(s, 0.5), std::tuple{}};
                    });

@@ -76,6 +76,9 @@ struct source_attributes {
 [[noreturn]] void refuse_assign(std::string_view why, const value_type& variable,
                                 const value_type& value);
 
+// Thrown where a variable would be assigned to in a body.
+[[noreturn]] void refuse_update_in_body();
+
 // The number of the variable that a handle reads: a target's own answer, else a graph's.
 template <tensor_like V>
 constexpr std::int64_t variable_number(const V& read) {
@@ -85,10 +88,7 @@ constexpr std::int64_t variable_number(const V& read) {
     return traits::variable_number(target, read.ref());
   } else {
     if constexpr (requires { target.is_open_body(); }) {
-      if (target.is_open_body()) {
-        refuse_assign("a body may run often or never, so it updates no variable",
-                      traits::type_of(read.ref()), traits::type_of(read.ref()));
-      }
+      if (target.is_open_body()) refuse_update_in_body();
     }
     const auto found = target.variable_read_by(target.id(read.ref()));
     if (!found) {

@@ -1,0 +1,117 @@
+// Bodies of cloned ops. What a body takes from outside comes through operands, which are mapped like
+// all others; so a body itself is shared, unless the clone is in another mode or draws other numbers.
+#include <numeric>
+
+#include "graft/schema/control_operators.hpp"
+
+#include "graph/body_view.hpp"
+#include "graph/building.hpp"
+#include "graph/copy.hpp"
+#include "surgery/cloner.hpp"
+
+namespace graft::detail {
+
+bool mode_differs(const Graph& owner, const attribute_list& attributes, bool training) {
+  std::vector<const Graph*> open;
+  const auto look = [&open](const Graph& g, const attribute_list& list) {
+    for (const attribute& a : list) {
+      if (a.kind == attribute_kind::body) open.push_back(&g.body(a.integer));
+    }
+  };
+  look(owner, attributes);
+  while (!open.empty()) {
+    const Graph& body = *open.back();
+    open.pop_back();
+    for (std::size_t i = 0; i < body.op_count(); ++i) {
+      const op_id op = body.op_at(i);
+      const attribute_list& own = body.attributes_of(op);
+      if (body.schema_of(op).has(ops::modal) && (own.integer("training") != 0) != training) return true;
+      look(body, own);
+    }
+  }
+  return false;
+}
+
+std::int64_t cloner::image_of_body(std::int64_t index) {
+  const std::shared_ptr<const Graph> body =
+      source_.data().bodies[static_cast<std::size_t>(index)];
+  const std::shared_ptr<const Graph> image = changed_body(body);
+  if (image == body) return same_graph_ ? index : share_body(target_, source_, index);
+  auto& bodies = target_.data().bodies;
+  for (std::size_t i = 0; i < bodies.size(); ++i) {
+    if (bodies[i] == image) return static_cast<std::int64_t>(i);
+  }
+  bodies.push_back(image);
+  touch(target_.data());
+  return static_cast<std::int64_t>(bodies.size() - 1);
+}
+
+// The body itself where nothing in it changes, at any depth.
+std::shared_ptr<const Graph> cloner::changed_body(const std::shared_ptr<const Graph>& body) {
+  const auto [known, fresh] = body_images_.try_emplace(body.get(), body);
+  if (!fresh) return known->second;
+  const Graph& from = *body;
+  bool changes = false;
+  for (std::size_t i = 0; i < from.op_count() && !changes; ++i) {
+    const op_id op = from.op_at(i);
+    const attribute_list& attributes = from.attributes_of(op);
+    const operator_schema& schema = from.schema_of(op);
+    changes = (schema.has(ops::modal) && options_.as_mode &&
+               (attributes.integer("training") != 0) != (*options_.as_mode == mode::training)) ||
+              (schema.has(ops::random) && options_.streams != seeds::same &&
+               attributes.find("key") != nullptr);
+    for (const attribute& a : attributes) {
+      if (a.kind != attribute_kind::body) continue;
+      const auto& inner = from.data().bodies[static_cast<std::size_t>(a.integer)];
+      changes = changed_body(inner) != inner || changes;
+    }
+  }
+  if (!changes) return body;
+
+  auto made = std::make_shared<Graph>();
+  Graph& to = *made;
+  std::vector<std::uint32_t> all(from.op_count());
+  std::iota(all.begin(), all.end(), 0u);
+  copy_request request;
+  request.from = &from;
+  request.to = &to;
+  request.ops = all;
+  request.ask_traits = ops::modal | ops::random;
+  const auto attributes = [&](op_id op, attribute_list& list) {
+    const operator_schema& schema = from.schema_of(op);
+    for (attribute& a : list) {
+      if (a.kind == attribute_kind::constant) {
+        a.integer = append_constant(to, from.constant(a.integer));
+      } else if (a.kind == attribute_kind::body) {
+        to.data().bodies.push_back(
+            changed_body(from.data().bodies[static_cast<std::size_t>(a.integer)]));
+        a.integer = static_cast<std::int64_t>(to.body_count() - 1);
+      } else if (a.key == "key" && schema.has(ops::random) && options_.streams != seeds::same) {
+        const std::string path = target_.scope_path(data_->scope) + "/" + from.path_of(op);
+        a.integer ^= static_cast<std::int64_t>(stream_key_of(path));
+      }
+    }
+    if (schema.has(ops::modal) && options_.as_mode) {
+      list.set("training", *options_.as_mode == mode::training);
+    }
+  };
+  request.attributes = attributes;
+  std::unordered_map<std::uint32_t, std::uint32_t> scopes{{0, 0}};
+  const auto scope = [&](scope_id s) {
+    std::vector<scope_id> path;  // those without an image, the innermost first
+    for (; !scopes.contains(s.value); s = from.parent_scope(s)) path.push_back(s);
+    std::uint32_t image = scopes.at(s.value);
+    for (; !path.empty(); path.pop_back()) {
+      image = append_scope(to, {image}, scope_name(from, path.back())).value;
+      scopes.emplace(path.back().value, image);
+    }
+    return scope_id{image};
+  };
+  request.scope = scope;
+  append_copy(request);
+  to.data().closed = true;
+  body_images_[body.get()] = made;
+  return made;
+}
+
+}  // namespace graft::detail
