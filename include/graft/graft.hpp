@@ -13,6 +13,7 @@
 #include "graft/dsl/isomorphic.hpp"
 #include "graft/dsl/network.hpp"
 #include "graft/dsl/normalize_layers.hpp"
+#include "graft/dsl/rnn.hpp"
 #include "graft/dsl/shape_layers.hpp"
 #include "graft/graph/graph.hpp"
 #include "graft/io/region_file.hpp"

@@ -80,6 +80,23 @@ bound_kernel bind_fill(const bind_args& b) {
   return result;
 }
 
+bound_kernel bind_fill_range(const bind_args& b) {
+  const one_element rest = element_of(b);
+  attribute_list inner = b.attributes;
+  inner.set("value", b.attributes.real("inside"));
+  const one_element inside = element_of({b.inputs, b.outputs, inner, b.graph, b.where});
+  const std::int64_t n = b.outputs[0].size, begin = b.attributes.integer("begin"),
+                     end = b.attributes.integer("end");
+  bound_kernel result;
+  result.run = [=](const kernel_call& call) {
+    auto* out = static_cast<std::byte*>(call.out[0]);
+    support::fill(out, rest.bytes, n, rest.width);
+    support::fill(out + static_cast<std::size_t>(begin) * inside.width, inside.bytes, end - begin,
+                  inside.width);
+  };
+  return result;
+}
+
 bound_kernel bind_copy(const bind_args& b) {
   const std::size_t bytes =
       static_cast<std::size_t>(b.outputs[0].size) * size_of(b.outputs[0].type);
@@ -119,6 +136,13 @@ Array filled(dtype type, const dims& shape, const attribute_list& a) {
 std::vector<Array> reference_fill(std::span<const Array>, const attribute_list& a) {
   return {filled(a.type("type"), a.integers("shape"), a)};
 }
+std::vector<Array> reference_fill_range(std::span<const Array>, const attribute_list& a) {
+  Array result = filled(a.type("type"), a.integers("shape"), a);
+  for (std::int64_t i = a.integer("begin"); i < a.integer("end"); ++i) {
+    support::set_element(result, i, a.real("inside"));
+  }
+  return {result};
+}
 std::vector<Array> reference_fill_like(std::span<const Array> in, const attribute_list& a) {
   const dtype type = a.type("type");
   return {filled(type == dtype::any ? in[0].type() : type, in[0].shape(), a)};
@@ -151,6 +175,25 @@ std::vector<operator_sample> fill_like_samples() {
           {{support::spread({7}, -1, 1)}, number_of(dtype::boolean, 1), false},
           {{support::counting(dtype::uint8, {7}, 0, 1)}, number_of(dtype::any, 9), false}};
 }
+attribute_list range_of(const dims& shape, std::int64_t begin, std::int64_t end) {
+  return number_of(dtype::float64, 0.5)
+      .set("shape", shape)
+      .set("begin", begin)
+      .set("end", end)
+      .set("inside", -2.0);
+}
+std::vector<operator_sample> fill_range_samples() {
+  return {{{}, range_of({0}, 0, 0), false},
+          {{}, range_of({1}, 0, 1), false},
+          {{}, range_of({17}, 5, 9), false},
+          {{}, range_of({3, 5}, 15, 15), false},
+          {{}, number_of(dtype::int32, 3).set("shape", dims{4}), false}};
+}
+std::vector<operator_error_sample> fill_range_errors() {
+  return {{{}, range_of({3}, 2, 4), "within the elements"},
+          {{}, range_of({3}, -1, 2), "within the elements"},
+          {{}, range_of({dyn}, 0, 0), "extents must be known"}};
+}
 std::vector<operator_sample> same_samples() { return support::unary_samples(-2, 2); }
 // The gradient stops, so that it differs from the one that differences measure.
 std::vector<operator_sample> stopped_samples() {
@@ -181,6 +224,8 @@ void add_source_operators(std::vector<operator_definition>& all) {
                  scalar_errors});
   all.push_back({&ops::fill, "ConstantOfShape", support::no_gradient, bind_fill, reference_fill,
                  fill_samples, fill_errors});
+  all.push_back({&ops::fill_range, "", support::no_gradient, bind_fill_range, reference_fill_range,
+                 fill_range_samples, fill_range_errors});
   all.push_back({&ops::fill_like, "", support::no_gradient, bind_fill, reference_fill_like,
                  fill_like_samples, nullptr});
   all.push_back({&ops::identity, "Identity", pass_gradient, bind_copy, reference_same, same_samples,

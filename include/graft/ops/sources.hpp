@@ -39,6 +39,21 @@ constexpr inferred infer_fill_like(const infer_args& in) {
   return result;
 }
 
+constexpr inferred infer_fill_range(const infer_args& in) {
+  const inferred filled = infer_fill(in);
+  if (filled.error) return filled;
+  std::int64_t count = 1;
+  for (const extent e : filled.outputs[0].shape) count *= e;
+  const std::int64_t begin = in.attributes.integer("begin"), end = in.attributes.integer("end");
+  if (begin < 0 || end < begin || end > count) {
+    return problem{.clause = "the range must lie within the elements",
+                   .needs = {},
+                   .got = filled.outputs[0],
+                   .hint = "give 0 <= begin <= end <= the number of elements"};
+  }
+  return filled;
+}
+
 constexpr inferred infer_identity(const infer_args& in) { return in.operands[0]; }
 
 }  // namespace detail
@@ -48,6 +63,9 @@ inline constexpr operator_schema placeholder{"placeholder", 0, 0, detail::infer_
                                              source};
 /// () -> one number in every element. Attributes: type, shape, value. ONNX ConstantOfShape.
 inline constexpr operator_schema fill{"fill", 0, 0, detail::infer_fill};
+/// () -> one number in the elements [begin, end) in row-major order, another in the rest. Attributes:
+/// type, shape, value; begin, end, inside (default: no element).
+inline constexpr operator_schema fill_range{"fill_range", 0, 0, detail::infer_fill_range};
 /// (x, only its shape) -> one number in every element. Attributes: value; type, x's where absent.
 inline constexpr operator_schema fill_like{"fill_like", 1, 1, detail::infer_fill_like,
                                            shape_of_first};
