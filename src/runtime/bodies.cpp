@@ -15,8 +15,8 @@
 namespace graft::detail {
 namespace {
 
-using addresses = small_vector<const void*, 8>;
-using destinations = small_vector<void*, 8>;
+using addresses = small_vector<const void*, 32>;
+using destinations = small_vector<void*, 32>;
 
 void copy(void* to, const void* from, std::size_t bytes) {
   if (bytes != 0 && to != nullptr && to != from) std::memcpy(to, from, bytes);

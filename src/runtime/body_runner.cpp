@@ -65,7 +65,7 @@ void body_runner::run(std::byte* memory, const void* const* in, void* const* out
   for (const plan_patch& patch : plan_.feed_pointers) {
     pointers[patch.pointer] = const_cast<void*>(in[patch.index]);
   }
-  small_vector<void*, 8> fetch_memory;
+  small_vector<void*, 32> fetch_memory;
   fetch_memory.resize(plan_.fetch_memory.size());
   for (std::size_t i = 0; i < results_.size(); ++i) {
     if (results_[i].fetch_memory != no_id) fetch_memory[results_[i].fetch_memory] = out[i];

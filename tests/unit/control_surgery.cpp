@@ -66,6 +66,7 @@ TEST_CASE("bodies three deep are cloned with what they take from outside", "[edg
     const auto copy = clone(region, bind(n.xs, xs2), bind(n.k, k2), into("copy"), variables::copied);
     g.validate();
     copy.check();
+    CHECK(isomorphic(region, extract(inputs(xs2, k2), outputs(copy(n.loss)))));
     auto loss = copy(n.loss);
     STATIC_REQUIRE(std::is_same_v<decltype(loss), tensor<Graph, dtype::float64, shape<>>>);
     CHECK(equal(session.run(loss, feed(xs2, xs), feed(k2, k)), wanted));

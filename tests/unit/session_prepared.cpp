@@ -2,8 +2,10 @@
 #include <cstdlib>
 #include <new>
 
+#include "graft/dsl/control.hpp"
 #include "graft/ops/optimizer.hpp"
 #include "graft/surgery/boundary.hpp"
+#include "graft/train/gradients.hpp"
 
 #include "catch.hpp"
 #include "session_fixture.hpp"
@@ -208,4 +210,25 @@ TEST_CASE("a prepared call that fails can be run again") {
   failing = false;
   call.run();
   CHECK(session.value(w).same_bits(vector_of({1, 2})));
+}
+
+TEST_CASE("bodies allocate nothing in their steps, nor do their gradients") {
+  Graph g;
+  auto xs = placeholder<float, shape<dyn, 4, 6>>(g, "xs");
+  auto w = make_variable<float, shape<6, 6>>(g, "w", uniform(-0.5, 0.5));
+  auto zero = fill<float, shape<4, 6>>(g, 0.5);
+  auto [last, ys] = scan(std::tuple{zero, zero}, xs, [&](auto state, auto x) {
+    auto [h, c] = state;
+    auto next = while_loop(
+        tanh(matmul(h, w) + x), [](auto v) { return sum(v) > 3.0f; }, [](auto v) { return v * 0.9f; });
+    auto kept = cond(sum(next) > 0.0f, [&] { return c + next; }, [&] { return c * next; });
+    return std::tuple{std::tuple{next, kept}, kept};
+  });
+  const any_tensor dw = gradients(sum(ys) + sum(std::get<0>(last)), {w})[0];
+  Session session(g);
+  session.initialize();
+  prepared_call call = session.prepare(std::tuple{ys, dw}, shaped(xs, {20, 4, 6}));
+  for (float& v : call.input<float>()) v = 0.75f;
+  call.run();  // the first run makes its context and the record of the loop
+  CHECK(allocations_of([&] { call.run(); }) == 0);
 }
