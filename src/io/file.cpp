@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -68,6 +69,18 @@ std::string folder_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+// Makes a new file in the folder of `path` and gives its name. (mkstemp would make it private to its owner, and
+// the mask that other files are made with cannot be asked for without changing it for all threads.)
+int create_beside(const std::string& path, std::string& name) {
+  static std::atomic<unsigned> count{0};
+  for (int attempt = 0; attempt < 1000; ++attempt) {
+    name = path + "." + std::to_string(::getpid()) + "-" + std::to_string(count++) + ".tmp";
+    const int fd = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0 || errno != EEXIST) return fd;
+  }
+  return -1;
+}
+
 }  // namespace
 
 std::vector<std::byte> read_file(const std::string& path) {
@@ -90,15 +103,11 @@ std::vector<std::byte> read_file(const std::string& path) {
 }
 
 void replace_file(const std::string& path, std::span<const std::span<const std::byte>> parts) {
-  std::string name = path + ".XXXXXX";
-  descriptor file(::mkostemp(name.data(), O_CLOEXEC));
+  std::string name;
+  descriptor file(create_beside(path, name));
   if (file.get() < 0) fail("written", path, errno);
   temporary unfinished(name);
   for (const auto& part : parts) write_all(file.get(), part, path);
-  // The mode a newly created file would have, instead of the private one of temporary files.
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  if (::fchmod(file.get(), 0666 & ~mask) != 0) fail("written", path, errno);
   if (::fsync(file.get()) != 0) fail("synced", path, errno);
   if (file.close_now() != 0) fail("closed", path, errno);
   if (::rename(name.c_str(), path.c_str()) != 0) fail("put in place", path, errno);

@@ -39,37 +39,35 @@ constexpr std::pair<dtype, const char*> type_names[] = {
 class hasher {
  public:
   void add(std::span<const std::byte> bytes) {
-    while (!bytes.empty() && (held_ > 0 || bytes.size() < sizeof word_)) {
-      word_ |= static_cast<std::uint64_t>(bytes[0]) << (8 * held_);
+    while (!bytes.empty() && (waiting_ > 0 || bytes.size() < word_.size())) {
+      word_[waiting_++] = bytes.front();
       bytes = bytes.subspan(1);
-      if (++held_ == sizeof word_) flush();
+      if (waiting_ == word_.size()) mix(word_.data());
     }
-    for (; bytes.size() >= sizeof word_; bytes = bytes.subspan(sizeof word_)) {
-      std::uint64_t word;
-      std::memcpy(&word, bytes.data(), sizeof word);
-      mix(word);
-    }
-    if (!bytes.empty()) add(bytes);
+    for (; bytes.size() >= word_.size(); bytes = bytes.subspan(word_.size())) mix(bytes.data());
+    for (const std::byte b : bytes) word_[waiting_++] = b;
   }
   [[nodiscard]] std::string hex() {
-    if (held_ > 0) mix(held_), flush();
+    for (std::size_t i = 0; i < waiting_; ++i) mix(static_cast<std::uint64_t>(word_[i]) + 1);
     std::string text(16, '0');
     for (std::size_t i = 0; i < 16; ++i) text[i] = "0123456789abcdef"[(state_ >> (60 - 4 * i)) & 15];
     return text;
   }
 
  private:
-  void flush() {
-    mix(word_);
-    word_ = 0, held_ = 0;
+  void mix(const std::byte* bytes) {
+    std::uint64_t word;
+    std::memcpy(&word, bytes, sizeof word);
+    mix(word);
+    waiting_ = 0;
   }
   void mix(std::uint64_t word) {
     state_ = (state_ ^ word) * 0x9e3779b97f4a7c15ull;
     state_ ^= state_ >> 32;
   }
   std::uint64_t state_ = 0x243f6a8885a308d3ull;
-  std::uint64_t word_ = 0;  // bytes that do not make a word yet
-  std::uint64_t held_ = 0;  // how many
+  std::array<std::byte, 8> word_{};
+  std::size_t waiting_ = 0;
 };
 
 std::span<const std::byte> bytes_of(const std::string& text) {

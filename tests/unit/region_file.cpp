@@ -1,11 +1,6 @@
 // Regions in files: what comes back is what was saved, and damage is refused.
 #include "graft/io/region_file.hpp"
 
-#include <unistd.h>
-
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <limits>
 
 #include "graft/dsl/normalize_layers.hpp"
@@ -13,6 +8,7 @@
 #include "graft/surgery/diff.hpp"
 
 #include "clone_fixture.hpp"
+#include "temporary_file.hpp"
 #include "io/region_format.hpp"
 #include "io/tensor_file.hpp"
 
@@ -20,29 +16,6 @@ using namespace graft_test;
 using graft_test::network;
 
 namespace {
-
-// A file of the test's own, removed with it.
-class temporary_file {
- public:
-  temporary_file() {
-    static int count = 0;
-    path = (std::filesystem::temp_directory_path() /
-            ("graft_region_" + std::to_string(getpid()) + "_" + std::to_string(count++)))
-               .string();
-  }
-  ~temporary_file() { std::remove(path.c_str()); }
-  temporary_file(const temporary_file&) = delete;
-  temporary_file& operator=(const temporary_file&) = delete;
-
-  [[nodiscard]] std::string bytes() const {
-    std::ifstream in(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
-  void write(const std::string& bytes) const {
-    std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
-  }
-  std::string path;
-};
 
 std::string structure_of(const std::string& path) {
   for (const auto& [key, value] : io::read_tensor_file(path).metadata) {

@@ -37,9 +37,9 @@ struct load_options {
   /// Throw name_error, and load nothing, where anything is missing or unexpected.
   bool strict = true;
   /// Which variables; empty: all.
-  std::vector<variable_id> variables;
+  std::vector<variable_id> variables = {};
   /// Replaced at the front of variable paths, by whole components: {"copy", "net"} finds variable "copy/w" in tensor "net/w".
-  std::pair<std::string, std::string> rename;
+  std::pair<std::string, std::string> rename = {};
 };
 
 /// Saves the values of variables under their paths. @param variables empty: all that have a value
