@@ -16,6 +16,7 @@
 #include "graft/dsl/rnn.hpp"
 #include "graft/dsl/shape_layers.hpp"
 #include "graft/graph/graph.hpp"
+#include "graft/io/checkpoint.hpp"
 #include "graft/io/region_file.hpp"
 #include "graft/io/safetensors.hpp"
 #include "graft/lower/lower.hpp"

@@ -11,6 +11,7 @@
 
 #include "io/file.hpp"
 #include "io/tensor_file.hpp"
+#include "io/values.hpp"
 
 static_assert(std::endian::native == std::endian::little, "tensors are stored little-endian");
 
@@ -333,9 +334,13 @@ void save_variables(const Graph& graph, const std::string& path, std::span<const
   named_arrays arrays;
   const std::vector<variable_id> all = graph.variables();
   const bool every = variables.empty();
-  for (const variable_id v : every ? std::span<const variable_id>(all) : variables) {
-    if (every && !graph.store().initialized(v)) continue;
-    arrays.emplace_back(graph.path_of(v), graph.store().get(v));
+  for (auto& [v, value] : io::values_of(graph, every ? std::span<const variable_id>(all) : variables)) {
+    if (!value && every) continue;
+    if (!value) {
+      throw uninitialized_error({"variable '" + graph.path_of(v) + "' was to be saved", "it has no value yet",
+                                 graph.path_of(v), "initialize it, or leave it out"});
+    }
+    arrays.emplace_back(graph.path_of(v), std::move(*value));
   }
   write_safetensors(path, arrays);
 }
@@ -360,7 +365,7 @@ load_report load_variables(Graph& graph, const std::string& path, const load_opt
   const std::vector<variable_id> wanted = options.variables.empty() ? graph.variables() : options.variables;
 
   load_report report;
-  std::vector<std::pair<variable_id, Array>> values;
+  std::vector<io::variable_value> values;
   for (const variable_id v : wanted) {
     const std::string name = stored_name(graph.path_of(v), options.rename);
     const auto place = found.find(name);
@@ -368,19 +373,8 @@ load_report load_variables(Graph& graph, const std::string& path, const load_opt
       report.missing.push_back(name);
       continue;
     }
-    const value_type& type = graph.variable_of(v).type;
-    const Array& array = place->second;
-    const std::string asked = "tensor '" + name + "' of '" + path + "' was to become variable '" +
-                              graph.path_of(v) + "'";
-    const std::string types = "the tensor is " + to_string(value_type::of(array.type(), array.shape())) +
-                              " and the variable " + to_string(type);
-    if (array.type() != type.type) {
-      throw dtype_error({asked, types, graph.path_of(v), "nothing was loaded"});
-    }
-    if (!(array.shape() == type.shape)) {
-      throw shape_error({asked, types, graph.path_of(v), "nothing was loaded"});
-    }
-    values.emplace_back(v, array);
+    io::require_fit(graph, v, name, place->second, path);
+    values.emplace_back(v, place->second);
     report.loaded.push_back(name);
     found.erase(place);
   }
@@ -389,7 +383,7 @@ load_report load_variables(Graph& graph, const std::string& path, const load_opt
     throw name_error({"variables were to be loaded from '" + path + "'", to_string(report), path,
                       "nothing was loaded; pass strict = false to load what is there"});
   }
-  for (auto& [v, array] : values) graph.store().set(v, std::move(array));
+  io::set_values(graph, std::move(values));
   return report;
 }
 

@@ -9,7 +9,7 @@
 
 #include "ops/elementwise_kernels.hpp"
 #include "ops/families.hpp"
-#include "ops/half.hpp"
+#include "core/half.hpp"
 
 namespace graft {
 namespace {
@@ -107,7 +107,7 @@ void load(const void* x, Wide* y, std::int64_t n) {
   const T* from = static_cast<const T*>(x);
   for (std::int64_t i = 0; i < n; ++i) {
     if constexpr (std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>) {
-      y[i] = static_cast<Wide>(support::to_float(from[i]));
+      y[i] = static_cast<Wide>(detail::to_float(from[i]));
     } else {
       y[i] = static_cast<Wide>(from[i]);
     }
@@ -117,9 +117,9 @@ void load(const void* x, Wide* y, std::int64_t n) {
 template <class T, class Wide>
 T narrowed(Wide v) {
   if constexpr (std::is_same_v<T, float16>) {
-    return support::to_float16(static_cast<float>(v));
+    return detail::to_float16(static_cast<float>(v));
   } else if constexpr (std::is_same_v<T, bfloat16>) {
-    return support::to_bfloat16(static_cast<float>(v));
+    return detail::to_bfloat16(static_cast<float>(v));
   } else if constexpr (std::is_same_v<T, bool>) {
     return v != 0;
   } else if constexpr (std::is_integral_v<T> && std::is_floating_point_v<Wide>) {

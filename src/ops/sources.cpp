@@ -6,7 +6,7 @@
 #include "graft/ops/shape_ops.hpp"
 
 #include "ops/families.hpp"
-#include "ops/half.hpp"
+#include "core/half.hpp"
 #include "ops/support.hpp"
 
 namespace graft {
@@ -50,9 +50,9 @@ one_element element_of(const bind_args& b) {
   if (type == dtype::boolean) {
     write(real != 0);
   } else if (type == dtype::float16) {
-    write(support::to_float16(static_cast<float>(real)));
+    write(detail::to_float16(static_cast<float>(real)));
   } else if (type == dtype::bfloat16) {
-    write(support::to_bfloat16(static_cast<float>(real)));
+    write(detail::to_bfloat16(static_cast<float>(real)));
   } else if (!support::with_number_type(type, [&](auto zero) {
                using T = decltype(zero);
                if (std::is_integral_v<T>) {

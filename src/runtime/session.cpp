@@ -180,6 +180,8 @@ void Session::run(const initializer_set& initializer) {
   state_->initialize(g, initializer.variables);
 }
 
+Graph& Session::graph() const { return state_->graph(); }
+std::uint64_t Session::seed() const { return state_->seed(); }
 int Session::threads() const { return state_->threads(); }
 std::uint64_t Session::plans_made() const { return state_->plans_made(); }
 

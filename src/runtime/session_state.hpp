@@ -47,6 +47,7 @@ class session_state {
   [[nodiscard]] run_arguments arguments(const void* const* feeds, void* const* fetches) const {
     return {feeds, fetches, *parallel_, options_.seed};
   }
+  [[nodiscard]] std::uint64_t seed() const { return options_.seed; }
   [[nodiscard]] int threads() const { return parallel_->threads(); }
   [[nodiscard]] std::uint64_t plans_made() const { return cache_.made(); }
 

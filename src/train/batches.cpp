@@ -25,6 +25,10 @@ void check_rows(const Array& a, std::int64_t rows, std::size_t place) {
 }  // namespace
 
 std::vector<std::int64_t> permutation(std::int64_t count, std::uint64_t seed) {
+  if (count < 0) {
+    throw argument_error({"a permutation of " + std::to_string(count) + " numbers was asked for",
+                          "the count must be at least 0", "", "pass the number of examples"});
+  }
   std::vector<std::int64_t> order(static_cast<std::size_t>(count));
   std::iota(order.begin(), order.end(), std::int64_t{0});
   std::uint64_t state = seed;
@@ -71,9 +75,13 @@ batches::batches(std::vector<Array> examples, std::int64_t size, std::uint64_t s
   start(0);
 }
 
-void batches::start(std::uint64_t epoch) {
+void batches::start(std::uint64_t epoch, std::int64_t passed) {
+  if (passed < 0) {
+    throw argument_error({"an epoch was to be started after " + std::to_string(passed) + " batches",
+                          "the number must be at least 0", "", "pass the batches that were used already"});
+  }
   order_ = permutation(rows_, seed_ * 0x9e3779b97f4a7c15ull + epoch);
-  at_ = 0;
+  at_ = passed < count() ? passed * size_ : rows_;
 }
 
 bool batches::next() {

@@ -62,6 +62,24 @@ TEST_CASE("the order depends on seed and epoch only", "[batches]") {
   CHECK(std::vector<std::int64_t>(rows.begin(), rows.end()) == order(1, 3));
 }
 
+TEST_CASE("an epoch goes on in its middle", "[batches]") {
+  batches whole({counting(10, 1)}, 4, 7), rest({counting(10, 1)}, 4, 7);
+  whole.start(3);
+  rest.start(3, 1);
+  REQUIRE(whole.next());
+  while (whole.next()) {
+    REQUIRE(rest.next());
+    CHECK(whole[0].same_bits(rest[0]));
+  }
+  CHECK_FALSE(rest.next());
+  for (const std::int64_t all : {std::int64_t{3}, std::int64_t{1} << 62}) {
+    rest.start(3, all);
+    CHECK_FALSE(rest.next());
+  }
+  CHECK_THROWS_AS(rest.start(3, -1), argument_error);
+  CHECK_THROWS_AS(permutation(-1, 0), argument_error);
+}
+
 TEST_CASE("a batch that somebody holds is not written over", "[batches]") {
   batches data({counting(6, 2)}, 3, 1);
   data.start(0);

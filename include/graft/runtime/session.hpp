@@ -137,6 +137,10 @@ class Session {
     return explain_list(detail::list_of(fetch), detail::feed_list(std::forward<Feeds>(feeds)...));
   }
 
+  /// The graph it runs. @throws handle_error if it is gone
+  [[nodiscard]] Graph& graph() const;
+  /// The seed of all random streams.
+  [[nodiscard]] std::uint64_t seed() const;
   /// Number of threads that kernels run on.
   [[nodiscard]] int threads() const;
   /// Number of plans made so far, those that were dropped since included.

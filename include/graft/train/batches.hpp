@@ -22,9 +22,10 @@ class batches {
   /// @param size examples a batch, >= 1; the last batch of an epoch is smaller where it does not divide
   batches(std::vector<Array> examples, std::int64_t size, std::uint64_t seed);
 
-  void start(std::uint64_t epoch);  ///< shuffles
+  /// Shuffles. @param passed batches of the epoch to pass over, when training goes on in its middle; >= 0
+  void start(std::uint64_t epoch, std::int64_t passed = 0);
   bool next();                      ///< gathers the next batch; false at the end of the epoch
-  /// The current batch of array i. The storage is reused where nobody else holds it.
+  /// The current batch of array i. It stays as it is when somebody holds it.
   [[nodiscard]] const Array& operator[](std::size_t i) const { return current_[i]; }
   [[nodiscard]] std::int64_t count() const { return (rows_ + size_ - 1) / size_; }
 
@@ -39,7 +40,7 @@ class batches {
 /// Picks rows of an array along axis 0. @throws argument_error for an index out of range
 Array take_rows(const Array& array, std::span<const std::int64_t> rows);
 
-/// The numbers 0 to count - 1 in an order that depends on the seed only.
+/// The numbers 0 to count - 1 in an order that depends on the seed only. @throws argument_error if count < 0
 std::vector<std::int64_t> permutation(std::int64_t count, std::uint64_t seed);
 
 }  // namespace graft

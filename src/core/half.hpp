@@ -6,7 +6,7 @@
 
 #include "graft/core/dtype.hpp"
 
-namespace graft::support {
+namespace graft::detail {
 
 constexpr float to_float(bfloat16 v) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(v.bits) << 16);
@@ -51,4 +51,4 @@ constexpr float16 to_float16(float v) {
   return with_sign(kept + ((dropped > halfway || (dropped == halfway && (kept & 1) != 0)) ? 1 : 0));
 }
 
-}  // namespace graft::support
+}  // namespace graft::detail
