@@ -168,5 +168,13 @@ traits::closed_body traits::close_body(Graph& g, std::span<const reference> resu
   }
   return result;
 }
+traits::references traits::latest_own_update(Graph& g, const reference& variable_read) {
+  references result;
+  if (const auto v = g.variable_read_by(g.id(variable_read))) {
+    const std::vector<op_id>& updates = g.variable_of(*v).own_updates;
+    if (!updates.empty()) result.push_back(g.handle({updates.back(), 0}).ref());
+  }
+  return result;
+}
 
 }  // namespace graft

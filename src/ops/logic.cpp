@@ -7,9 +7,9 @@
 
 #include "graft/ops/sources.hpp"
 
+#include "core/half.hpp"
 #include "ops/elementwise_kernels.hpp"
 #include "ops/families.hpp"
-#include "core/half.hpp"
 
 namespace graft {
 namespace {

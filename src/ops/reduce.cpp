@@ -9,6 +9,7 @@
 #include "ops/families.hpp"
 #include "ops/indexing.hpp"
 #include "ops/movement.hpp"
+#include "ops/plain_reduction.hpp"
 #include "ops/reduction.hpp"
 #include "ops/support.hpp"
 
@@ -30,9 +31,13 @@ bound_kernel bind_reduce(const bind_args& b) {
 
 bound_kernel bind_argmax(const bind_args& b) {
   const tensor_info& x = b.inputs[0];
+  if (support::is_half(x.type)) {
+    const tensor_info wide_x = support::widened(x);
+    return support::widen_halves(b, bind_argmax({{&wide_x, 1}, b.outputs, b.attributes, b.graph, b.where}));
+  }
   const auto element = support::kernel_element(x.type);
-  const kernels::arg_rows_kernel kernel =
-      element ? kernels::active().argmax_rows(*element) : nullptr;
+  kernels::arg_rows_kernel kernel = element ? kernels::active().argmax_rows(*element) : nullptr;
+  if (kernel == nullptr) kernel = support::plain_argmax_rows(x.type);
   if (kernel == nullptr) support::refuse_type(b, "argmax", x.type);
   const std::size_t rank = x.shape.size();
   const auto axis =
@@ -70,11 +75,7 @@ bound_kernel bind_reduction_size(const bind_args& b) {
   const auto marked = marks_of(b.attributes, x.shape.size());
   std::int64_t count = 1;
   for (std::size_t i = 0; i < marked.size(); ++i) count *= marked[i] ? x.shape[i] : 1;
-  Array value(x.type, {});
-  if (!support::with_number_type(x.type, [](auto) {})) {
-    support::refuse_type(b, "a count of elements", x.type);
-  }
-  support::set_element(value, 0, static_cast<double>(count));
+  const Array value = Array::scalar<std::int64_t>(count).cast(x.type);
   bound_kernel result;
   result.run = [value, bytes = size_of(x.type)](const kernel_call& call) {
     support::fill(call.out[0], value.data(), 1, bytes);

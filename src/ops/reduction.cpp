@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ops/movement.hpp"
+#include "ops/plain_reduction.hpp"
 #include "ops/support.hpp"
 
 namespace graft::support {
@@ -185,6 +186,11 @@ void divide(void* y, std::int64_t n, double by, dtype type) {
 bound_kernel bind_reduction(const bind_args& b, kernels::reduce_op op,
                             const small_vector<bool, 6>& marked, bool mean) {
   const tensor_info &x = b.inputs[0], &y = b.outputs[0];
+  if (is_half(x.type)) {
+    const tensor_info wide_x = widened(x), wide_y = widened(y);
+    const bind_args wide{{&wide_x, 1}, {&wide_y, 1}, b.attributes, b.graph, b.where};
+    return widen_halves(b, bind_reduction(wide, op, marked, mean));
+  }
   const auto element = kernel_element(x.type);
   reduction_kernels k;
   k.width = size_of(x.type);
@@ -192,6 +198,8 @@ bound_kernel bind_reduction(const bind_args& b, kernels::reduce_op op,
     k.rows = kernels::active().reduce_rows(op, *element);
     k.columns = kernels::active().reduce_columns(op, *element);
   }
+  if (k.rows == nullptr) k.rows = plain_reduce_rows(op, x.type);
+  if (k.columns == nullptr) k.columns = plain_reduce_columns(op, x.type);
   if (k.rows == nullptr || k.columns == nullptr) refuse_type(b, "a reduction", x.type);
 
   std::int64_t combined = 1;

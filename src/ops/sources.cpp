@@ -5,8 +5,8 @@
 
 #include "graft/ops/shape_ops.hpp"
 
-#include "ops/families.hpp"
 #include "core/half.hpp"
+#include "ops/families.hpp"
 #include "ops/support.hpp"
 
 namespace graft {
@@ -124,6 +124,12 @@ operand_gradients pass_gradient(const gradient_args& a) {
   return result;
 }
 
+operand_gradients surrogate_gradient(const gradient_args& a) {
+  operand_gradients result(2);
+  result[1] = a.output_gradients[0];
+  return result;
+}
+
 Array filled(dtype type, const dims& shape, const attribute_list& a) {
   const attribute* value = a.find("value");
   const double v = value == nullptr                         ? 0
@@ -202,6 +208,21 @@ std::vector<operator_sample> stopped_samples() {
   return samples;
 }
 
+std::vector<operator_sample> surrogate_samples() {
+  std::vector<operator_sample> samples = stopped_samples();
+  for (operator_sample& s : samples) {
+    s.operands.push_back(support::spread(s.operands[0].shape(), 0, 1, 1));
+  }
+  return samples;
+}
+std::vector<operator_error_sample> surrogate_errors() {
+  const value_type f = value_type::of(dtype::float32, {3}), n = value_type::of(dtype::int32, {3});
+  return {{{f, value_type::of(dtype::float32, {3, 1})}, {}, "the shapes must be equal"},
+          {{f, value_type::of(dtype::float32, {4})}, {}, "the shapes must be equal"},
+          {{f, value_type::of(dtype::float64, {3})}, {}, "one element type"},
+          {{n, n}, {}, "only floating tensors have gradients"}};
+}
+
 std::vector<operator_error_sample> scalar_errors() {
   return {{{}, number_of(dtype::int32, 0.5), "whole number"},
           {{}, number_of(dtype::string, 0.5), "number or a truth value"}};
@@ -232,6 +253,8 @@ void add_source_operators(std::vector<operator_definition>& all) {
                  nullptr});
   all.push_back({&ops::stop_gradient, "", support::no_gradient, bind_copy, reference_same,
                  stopped_samples, nullptr});
+  all.push_back({&ops::with_gradient_of, "", surrogate_gradient, bind_copy, reference_same,
+                 surrogate_samples, surrogate_errors});
 }
 
 }  // namespace graft

@@ -180,3 +180,100 @@ TEST_CASE("the norm of many gradients is clipped together", "[gradients]") {
   }
   CHECK_THROWS_AS(global_norm(std::vector<any_tensor>{}), argument_error);
 }
+
+TEST_CASE("an expression may have a gradient of one's own", "[gradients][custom]") {
+  Graph g;
+  const auto x = placeholder<double, shape<3>>(g, "x");
+  Session session(g);
+  const Array a = doubles({3}, {1.25, 2, -3.5});
+  SECTION("straight through") {
+    const auto y = with_gradient_of(round(x), x);
+    static_assert(std::is_same_v<std::remove_const_t<decltype(y)>, vector3>);
+    check_values(session.run(y, feed(x, a)), {1, 2, -4});
+    check_values(session.run(gradients(sum(y * y), {x})[0], feed(x, a)), {2, 4, -8});
+  }
+  SECTION("reversed") {
+    check_values(session.run(gradients(sum(with_gradient_of(x, x * -0.5)), {x})[0]), {-0.5, -0.5, -0.5});
+  }
+  SECTION("a slope of one's own, twice differentiable") {
+    const auto y = with_gradient_of(x * x * x, x * stop_gradient(x));
+    const any_tensor first = gradients(sum(y), {x})[0];
+    check_values(session.run(first, feed(x, a)), {1.25, 2, -3.5});
+    const auto smooth = with_gradient_of(abs(x), x * x);
+    const any_tensor slope = gradients(sum(smooth), {x})[0];
+    check_values(session.run(gradients(sum(slope), {x})[0]), {2, 2, 2});
+  }
+  SECTION("what only the value depends on gets none") {
+    const auto y = placeholder<double, shape<3>>(g, "y");
+    const std::vector<any_tensor> wrt{y, x};
+    const auto d = try_gradients(sum(with_gradient_of(x * y, x)), wrt);
+    CHECK_FALSE(d[0].has_value());
+    check_values(session.run(*d[1]), {1, 1, 1});
+  }
+  SECTION("a clone has it too") {
+    const auto y = with_gradient_of(round(x), x * 3.0);
+    const Clone copy = clone(extract(inputs(x), outputs(y)), into("copy"));
+    const any_tensor x2 = copy(x);
+    check_values(session.run(gradients(copy(y), {x2})[0]), {3, 3, 3});
+  }
+}
+
+TEST_CASE("gradients are cloned with what they belong to", "[gradients]") {
+  Graph g;
+  const auto x = input4(g);
+  const auto y = graft_test::network(x);
+  const std::vector<any_tensor> wrt{x, g.handle(g.variable_of(variable_named(g, "dense/w")).read)};
+  const any_tensor loss = mean(square(y));
+  const auto d = gradients(loss, wrt);
+  Session session(g);
+  session.initialize();
+  const Clone copy = clone(extract(inputs(x), outputs(loss, d[0], d[1])), into("copy"), variables::copied);
+  const Array in = Array::from<float>({2, 4}, {1, -2, 3, 0.5f, -1, 2, 0.25f, 4});
+  const auto theirs = session.run(d, feed(x, in));
+  const any_tensor x2 = copy(x);
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK(session.run(copy(d[i]), feed(x2, in)).same_bits(theirs[i]));
+  }
+  // The gradient of the copy, made anew, is the copy of the gradient.
+  CHECK(session.run(gradients(copy(loss), {x2})[0], feed(x2, in)).same_bits(theirs[0]));
+  // It follows the copy's own variables from now on.
+  const variable_id w = copy(variable_named(g, "dense/w"));
+  session.set_value(w, Array::full<float>({4, 4}, 0.5f));
+  CHECK_FALSE(session.run(copy(d[1]), feed(x2, in)).same_bits(theirs[1]));
+  CHECK(session.run(d[1], feed(x, in)).same_bits(theirs[1]));
+}
+
+TEST_CASE("a batch norm that is applied twice is trained as one", "[gradients]") {
+  Graph g;
+  const auto x = placeholder<float, shape<dyn, 2>>(g, "x");
+  constexpr auto norm = batch_norm<"bn">().momentum(0.5).shared("bn");
+  const auto h = norm(x);
+  const auto y = norm(h * 3.0f + 1.0f);
+  CHECK(trainable_variables(y).size() == 2);
+  const auto scale = variable_named(g, "bn/scale");
+  const any_tensor loss = mean(square(y - 1.0f));
+  const training_step step = minimize(loss, sgd{0.1});
+  Session session(g);
+  session.initialize();
+  const Array in = Array::from<float>({4, 2}, {1, 2, 3, 6, 5, 4, 7, 0});
+  // Against differences of the loss.
+  const Array d = session.run(step.gradients[0], feed(x, in));
+  for (std::size_t i = 0; i < 2; ++i) {
+    const Array start = session.value(scale);
+    const auto at = [&](float shift) {
+      Array moved = start;
+      moved.mutable_span<float>()[i] += shift;
+      session.set_value(scale, moved);
+      const double l = session.run(loss, feed(x, in)).item<float>();
+      session.set_value(scale, start);
+      return l;
+    };
+    CHECK(d.span<float>()[i] == Approx((at(0.01f) - at(-0.01f)) / 0.02).margin(1e-2));
+  }
+  // The statistics take both batches in, one after the other.
+  session.run(step, feed(x, in));
+  const Array mean_after = session.value(variable_named(g, "bn/moving_mean"));
+  // Column 0: means 4 of x, then 1 of h * 3 + 1: (0 + 4) / 2 = 2, (2 + 1) / 2 = 1.5.
+  CHECK(mean_after.span<float>()[0] == Approx(1.5).epsilon(1e-4));
+  CHECK(mean_after.span<float>()[1] == Approx((3.0 / 2 + 1) / 2).epsilon(1e-4));
+}

@@ -86,10 +86,17 @@ struct batch_norm_layer : layer_base {
       const std::tuple outputs = apply<ops::batch_norm, no_attributes, label>(
           attributes, {}, here, x, scale, bias, mean, variance);
       // Declared in both modes: a clone may turn an inference copy into one that is trained.
-      traits::own_update(target, mean.ref(),
-                         assign(mean, std::get<1>(outputs), "update_mean", here).ref());
-      traits::own_update(target, variance.ref(),
-                         assign(variance, std::get<2>(outputs), "update_variance", here).ref());
+      const auto follow = [&](const auto& statistic, auto next, std::string_view name) {
+        // A shared layer's applications update one after the other: the op blends the old value with the batch's,
+        // momentum * old + rest, so what an earlier update moved counts momentum times.
+        if (const auto earlier = traits::latest_own_update(target, statistic.ref()); !earlier.empty()) {
+          const std::remove_cvref_t<decltype(statistic)> moved(earlier[0]);
+          next = decltype(next)((next + (moved - statistic) * momentum_value).ref());
+        }
+        traits::own_update(target, statistic.ref(), assign(statistic, next, name, here).ref());
+      };
+      follow(mean, std::get<1>(outputs), "update_mean");
+      follow(variance, std::get<2>(outputs), "update_variance");
       auto result = std::get<0>(outputs);
       frame.keep();
       return result;
@@ -105,7 +112,8 @@ struct batch_norm_layer : layer_base {
 ///
 /// Variables: `scale`, `bias`, and the statistics `moving_mean` and `moving_variance`, whose
 /// updates belong to the layer and run with the training step. In inference mode the statistics are
-/// used instead of the batch's.
+/// used instead of the batch's. A shared layer that is applied several times updates them as often, in
+/// the order of the applications.
 /// @see Ioffe & Szegedy, Batch normalization, 2015
 template <text Name = "", tensor_like X>
 constexpr auto batch_norm(const X& x, source_line here = source_line::now()) {

@@ -261,6 +261,16 @@ class Recorder {
   constexpr void own_update(const reference& read, const reference& update) {
     step(table_step::kind::own_update, value_of(read), value_of(update));
   }
+  [[nodiscard]] constexpr small_vector<reference, 1> latest_own_update(const reference& read) {
+    small_vector<reference, 1> result;
+    const std::int64_t variable = variable_number(read);
+    for (std::size_t i = table_.steps.size(); i-- > 0 && result.empty();) {
+      const table_step& s = table_.steps[i];
+      if (s.what != table_step::kind::own_update) continue;
+      if (variable_number({this, s.index}) == variable) result.push_back({this, s.second});
+    }
+    return result;
+  }
   [[nodiscard]] constexpr value_type type_of(const reference& r) const {
     return table_.type_of(value_of(r));
   }
@@ -428,6 +438,10 @@ struct target_traits<Recorder> {
   static constexpr void own_update(Recorder& t, const reference& variable_read,
                                    const reference& update) {
     t.own_update(variable_read, update);
+  }
+  static constexpr small_vector<reference, 1> latest_own_update(Recorder& t,
+                                                                const reference& variable_read) {
+    return t.latest_own_update(variable_read);
   }
 };
 

@@ -53,6 +53,7 @@ struct target_traits<Graph> {
   };
   /// Closes the body that is open in g; `results`, tensors of it or of graphs around it, are what it computes.
   static closed_body close_body(Graph& g, std::span<const reference> results);
+  static references latest_own_update(Graph& g, const reference& variable_read);
 };
 
 /// A graph tensor whose element type and shape only the graph knows. Every typed handle converts to

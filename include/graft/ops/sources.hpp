@@ -56,6 +56,21 @@ constexpr inferred infer_fill_range(const infer_args& in) {
 
 constexpr inferred infer_identity(const infer_args& in) { return in.operands[0]; }
 
+constexpr inferred infer_with_gradient_of(const infer_args& in) {
+  const value_type &value = in.operands[0], &surrogate = in.operands[1];
+  if (!rules::types_agree(value.type, surrogate.type)) return rules::types_differ(value, surrogate);
+  const dtype type = rules::join(value.type, surrogate.type);
+  if (!rules::may_be_floating(type)) {
+    return rules::type_problem("only floating tensors have gradients",
+                               value_type::unranked(dtype::float32), value_type::unranked(type),
+                               "insert cast<float>(x)");
+  }
+  if (rules::surely_differ(value, surrogate)) {
+    return rules::shape_problem("the shapes must be equal", value, surrogate);
+  }
+  return rules::refine(value, surrogate);
+}
+
 }  // namespace detail
 
 /// () -> what is fed. Attributes: type, shape (absent: unknown rank).
@@ -73,6 +88,9 @@ inline constexpr operator_schema fill_like{"fill_like", 1, 1, detail::infer_fill
 inline constexpr operator_schema identity{"identity", 1, 1, detail::infer_identity, view};
 /// x -> x, through which no gradient flows.
 inline constexpr operator_schema stop_gradient{"stop_gradient", 1, 1, detail::infer_identity, view};
+/// (value, surrogate, only its shape) -> value, with the gradient of the surrogate.
+inline constexpr operator_schema with_gradient_of{
+    "with_gradient_of", 2, 2, detail::infer_with_gradient_of, view | shape_of_second};
 
 }  // namespace graft::ops
 
@@ -203,6 +221,24 @@ template <tensor_like X>
 constexpr auto stop_gradient(const X& x, std::string_view name = {},
                              source_line here = source_line::now()) {
   return apply<ops::stop_gradient>({}, name, here, x);
+}
+
+/// The value of one tensor with the gradient of another: a gradient of one's own for an expression.
+///
+/// The surrogate is computed only for its gradient, which goes to what it depends on; none goes to what only
+/// the value depends on. It is graph like all else: it can be cloned and differentiated again.
+/// @code
+/// with_gradient_of(round(x), x)                               // straight through
+/// with_gradient_of(x, x * -0.1)                               // reversed, scaled
+/// with_gradient_of(f(x), x * stop_gradient(slope_of_f(x)))    // a slope of one's own
+/// @endcode
+/// @param value floating
+/// @param surrogate of the value's type and shape
+template <tensor_like Value, tensor_like Surrogate>
+constexpr auto with_gradient_of(const Value& value, const Surrogate& surrogate,
+                                std::string_view name = {},
+                                source_line here = source_line::now()) {
+  return apply<ops::with_gradient_of>({}, name, here, value, surrogate);
 }
 
 /// Adds a variable and returns the tensor that reads it: `make_variable<float, shape<3>>(g, "b",

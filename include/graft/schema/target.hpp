@@ -44,6 +44,7 @@ struct variable_spec {
 /// - `enter_scope(Target&, name)`, `leave_scope(Target&)`: names are made unique
 /// - `mode_of(Target&)`, `set_mode(Target&, mode)`
 /// - `own_update(Target&, variable_read, update)`: marks an update as declared by the variable's layer
+/// - `latest_own_update(Target&, variable_read)`: the one marked last, as a list of one or none
 template <class Target>
 concept building_target = requires(Target& t, typename target_traits<Target>::reference r) {
   { target_traits<Target>::target_of(r) } -> std::same_as<Target&>;
