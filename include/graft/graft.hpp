@@ -49,5 +49,6 @@
 #include "graft/train/batches.hpp"
 #include "graft/train/extract_training.hpp"
 #include "graft/train/gradients.hpp"
+#include "graft/train/interrupt.hpp"
 #include "graft/train/losses.hpp"
 #include "graft/train/optimizer.hpp"

@@ -168,6 +168,7 @@ traits::closed_body traits::close_body(Graph& g, std::span<const reference> resu
   }
   return result;
 }
+
 traits::references traits::latest_own_update(Graph& g, const reference& variable_read) {
   references result;
   if (const auto v = g.variable_read_by(g.id(variable_read))) {

@@ -177,7 +177,19 @@ std::vector<operator_error_sample> step_errors() {
   operator_error_sample wrong_type = wrong_shape;
   wrong_type.operands[1] = value_type::of(dtype::float64, {5});
   wrong_type.message = "must have the parameter's element type";
-  return {wrong_shape, wrong_type};
+  operator_error_sample many_rates = wrong_shape, whole_rate = wrong_shape;
+  many_rates.operands[1] = whole_rate.operands[1] = five;
+  many_rates.operands.back() = value_type::of(dtype::float32, {0});
+  many_rates.message = "the rate must be a scalar";
+  whole_rate.operands.back() = value_type::of(dtype::int64, {});
+  whole_rate.message = "the rate must be floating";
+  std::vector<operator_error_sample> all{wrong_shape, wrong_type, many_rates, whole_rate};
+  if constexpr (Counted) {
+    all.push_back(all[3]);
+    all.back().operands[2 + Slots] = all.back().operands.back() = value_type::of(dtype::float32, {});
+    all.back().message = "the number of the step must be an int64 scalar";
+  }
+  return all;
 }
 
 template <optimiser_op Op, std::size_t Slots, bool Counted>

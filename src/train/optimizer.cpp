@@ -117,6 +117,15 @@ std::vector<op_id> own_updates_below(const Graph& g, const any_tensor& y) {
   return updates;
 }
 
+// A variable takes one new value in a run.
+void refuse_repeated(const Graph& g, std::vector<variable_id> variables, const char* asked) {
+  std::sort(variables.begin(), variables.end());
+  const auto twice = std::adjacent_find(variables.begin(), variables.end());
+  if (twice == variables.end()) return;
+  throw argument_error({std::string(asked) + " '" + g.path_of(*twice) + "'", "it is listed twice",
+                        g.path_of(*twice), "list each variable once"});
+}
+
 class scope_guard {
  public:
   scope_guard(Graph& g, std::string_view name) : graph_(g) { graph_.enter_scope(name); }
@@ -179,6 +188,7 @@ learning_rate piecewise_constant(std::vector<double> boundaries, std::vector<dou
                           "for example {1000, 2000} and {0.1, 0.01, 0.001}"});
   }
   for (const double r : rates) require_rate(r, "rate");
+  for (const double b : boundaries) require(std::isfinite(b), "boundary", b, "finite");
   return learning_rate::rule([=](const any_tensor& t) {
     any_tensor result = t * 0.0 + rates.back();
     for (std::size_t i = boundaries.size(); i-- > 0;) {
@@ -210,6 +220,8 @@ training_step minimize(const any_tensor& loss, const optimizer& chosen,
                           "the loss depends on no trainable variable", g.path_of(g.id(loss)),
                           "pass parameters, or make a variable trainable"});
   }
+
+  refuse_repeated(g, result.parameters, "minimize was asked to train");
 
   Graph::transaction undo(g);
   std::vector<any_tensor> reads;
@@ -262,6 +274,9 @@ update_group soft_update(Graph& g, std::span<const std::pair<variable_id, variab
     throw argument_error({"soft_update was asked to blend counters", "they are whole numbers", "",
                           "choose sync::copy or sync::skip"});
   }
+  std::vector<variable_id> targets;
+  for (const auto& pair : source_target) targets.push_back(pair.second);
+  refuse_repeated(g, targets, "soft_update was asked to move");
   Graph::transaction undo(g);
   std::vector<op_id> assigns;
   {

@@ -13,7 +13,8 @@ namespace {
 constexpr auto everything = [](auto x, auto tokens) {
   const scope s(x, "net");
   auto maps = conv2d<4, conv{.kernel = {3, 3}, .padding = same_padding}, "stem">(x);
-  maps = relu(batch_norm(maps));
+  constexpr auto norm = batch_norm<"norm">().shared("norm");
+  maps = norm(relu(norm(batch_norm(maps))));
   auto [left, right] = split<2, 1>(maps);
   auto pooled = max_pool2d(concat<1>(right, left));
   auto flat = dropout(flatten(pooled), 0.25);

@@ -162,6 +162,7 @@ TEST_CASE("schedules", "[optimizers]") {
   check(rates(piecewise_constant({2, 3}, {1, 0.5, 0.1}), 5), {1, 1, 0.5, 0.1, 0.1});
   CHECK_THROWS_AS(piecewise_constant({3, 2}, {1, 0.5, 0.1}), argument_error);
   CHECK_THROWS_AS(piecewise_constant({1}, {1}), argument_error);
+  CHECK_THROWS_AS(piecewise_constant({std::nan("")}, {1, 2}), argument_error);
   CHECK_THROWS_AS(exponential_decay(1, 0, 0.5), argument_error);
   CHECK_THROWS_AS(exponential_decay(1, 10, 1.5), argument_error);
   CHECK_THROWS_AS(cosine_decay(std::nan(""), 4), argument_error);
@@ -177,6 +178,30 @@ TEST_CASE("the rate may be fed", "[optimizers]") {
   session.initialize();
   session.run(step, feed(rate, Array::full<float>({}, 0.25f)));
   CHECK(session.value(w).item<float>() == 0.5f);
+}
+
+TEST_CASE("parameters and rates that cannot be are refused and nothing is added", "[optimizers]") {
+  Graph g;
+  const auto x = input4(g);
+  const any_tensor loss = mean(square(dense4(x)));
+  const variable_id w = variable_named(g, "dense/w");
+  const auto rates = placeholder<float, shape<3>>(g, "rates");
+  const auto count = placeholder<std::int32_t, shape<>>(g, "count");
+  Graph elsewhere;
+  const auto foreign = placeholder<float, shape<>>(elsewhere, "rate");
+  const std::uint64_t before = g.digest();
+  CHECK(mentions(message_of<argument_error>([&] { (void)minimize(loss, sgd{0.1}, {.parameters = {w, w}}); }),
+                 "twice"));
+  CHECK_THROWS_AS(minimize(loss, sgd{0.1}, {.parameters = {variable_id{99}}}), handle_error);
+  CHECK_THROWS_AS(minimize(loss, sgd{rates}), shape_error);
+  CHECK_THROWS_AS(minimize(loss, sgd{count}), dtype_error);
+  CHECK_THROWS_AS(minimize(loss, sgd{foreign}), handle_error);
+  CHECK_THROWS_AS(minimize(loss, sgd{learning_rate::rule([](const any_tensor&) -> any_tensor {
+                             throw std::runtime_error("no rate today");
+                           })}),
+                  std::runtime_error);
+  CHECK(g.digest() == before);
+  g.validate();
 }
 
 TEST_CASE("minimize trains what it is asked to, and leaves regions alone", "[optimizers]") {

@@ -104,6 +104,10 @@ TEST_CASE("wrong soft updates are refused and add nothing", "[soft_update][edge-
   const std::vector<std::pair<variable_id, variable_id>> unequal{{variable_named(f.g, "dense/kernel"),
                                                                   variable_named(f.g, "dense/bias")}};
   CHECK_THROWS_AS(soft_update(f.g, unequal), shape_error);
+  const variable_id to = (*f.target)(variable_named(f.g, "dense/bias"));
+  const std::vector<std::pair<variable_id, variable_id>> crowded{{variable_named(f.g, "dense/bias"), to},
+                                                                 {variable_named(f.g, "batch_norm/bias"), to}};
+  CHECK(mentions(message_of<argument_error>([&] { (void)soft_update(f.g, crowded); }), "twice"));
   CHECK(f.g.op_count() == ops);
 
   for (const variable_policy policy : {variables::frozen, variables::shared}) {

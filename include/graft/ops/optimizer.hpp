@@ -10,10 +10,30 @@ namespace graft::ops {
 
 namespace detail {
 
-/// Parameter, gradient and slots have one shape; the outputs are the parameter and the slots.
-template <int Slots>
+constexpr bool may_be_scalar(const value_type& t) { return !t.ranked || t.shape.empty(); }
+
+/// Parameter, gradient and slots have one shape, the step number and the rate are scalars; the outputs are the
+/// parameter and the slots.
+template <int Slots, bool Counted = false>
 constexpr inferred infer_optimizer_step(const infer_args& in) {
   const value_type& parameter = in.operands[0];
+  const value_type& rate = in.operands[static_cast<std::size_t>(2 + Slots + (Counted ? 1 : 0))];
+  if (rate.type != dtype::any && !is_floating(rate.type)) {
+    return problem{.clause = "the rate must be floating", .needs = value_type::of(dtype::float32, {}),
+                   .got = rate, .hint = "insert cast<float>(x)", .about_type = true};
+  }
+  if (!may_be_scalar(rate)) {
+    return problem{.clause = "the rate must be a scalar", .needs = value_type::of(dtype::float32, {}),
+                   .got = rate, .hint = "make one rate of it"};
+  }
+  if constexpr (Counted) {
+    const value_type& step = in.operands[static_cast<std::size_t>(2 + Slots)];
+    if ((step.type != dtype::any && step.type != dtype::int64) || !may_be_scalar(step)) {
+      return problem{.clause = "the number of the step must be an int64 scalar",
+                     .needs = value_type::of(dtype::int64, {}), .got = step,
+                     .about_type = step.type != dtype::int64};
+    }
+  }
   inferred result;
   result.outputs.push_back(parameter);
   for (int i = 1; i < 2 + Slots; ++i) {
@@ -54,6 +74,7 @@ inline constexpr operator_schema adagrad_update{"adagrad_update", 4, 4,
 /// (parameter, gradient, m, v, step, rate) -> (parameter, m, v); step is the int64 number of this step, 1 first.
 /// Attributes: beta1, beta2, epsilon, weight_decay, decoupled (AdamW).
 /// @see Kingma & Ba, Adam, 2015; Loshchilov & Hutter, Decoupled weight decay regularization, 2019
-inline constexpr operator_schema adam_update{"adam_update", 6, 6, detail::infer_optimizer_step<2>};
+inline constexpr operator_schema adam_update{"adam_update", 6, 6,
+                                            detail::infer_optimizer_step<2, true>};
 
 }  // namespace graft::ops

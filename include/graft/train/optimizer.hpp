@@ -97,7 +97,7 @@ struct training_step {
 };
 
 struct minimize_options {
-  /// What to train; empty: every trainable variable the loss depends on.
+  /// What to train, each once; empty: every trainable variable the loss depends on.
   std::vector<variable_id> parameters = {};
   double clip_norm = 0;  ///< > 0: clip_by_global_norm
   /// Also run the updates that the loss's layers own: moving statistics, draw counters.
@@ -127,8 +127,8 @@ struct soft_update_options {
 /// Updates that move target variables towards source variables, pairwise: parameters and statistics of
 /// floating type as the options say, counters if asked for. Slots, random streams and other variables
 /// are left alone.
-/// @throws argument_error for tau outside [0, 1] or NaN, for counters to be blended, or a pair of one
-/// variable with itself; shape_error or dtype_error where a pair does not fit. The graph is then as
+/// @throws argument_error for tau outside [0, 1] or NaN, for counters to be blended, a pair of one
+/// variable with itself or a target in two pairs; shape_error or dtype_error where a pair does not fit. The graph is then as
 /// before
 update_group soft_update(Graph& g, std::span<const std::pair<variable_id, variable_id>> source_target,
                          const soft_update_options& options = {});
