@@ -1,6 +1,7 @@
 #include "ops/plain_reduction.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <type_traits>
 
 #include "core/half.hpp"

@@ -264,11 +264,31 @@ training_step minimize(const any_tensor& loss, const optimizer& chosen,
   return result;
 }
 
+namespace {
+
+any_tensor blend(const any_tensor& ours, const any_tensor& theirs, const soft_update_options& options) {
+  const any_tensor way = theirs - ours;
+  if (!options.tau_tensor) return ours + way * options.tau;
+  const dtype type = target_traits<Graph>::type_of(ours.ref()).type;
+  const dtype given = target_traits<Graph>::type_of(options.tau_tensor->ref()).type;
+  return ours + way * (given == type ? *options.tau_tensor : any_tensor(cast(*options.tau_tensor, type)));
+}
+
+}  // namespace
+
 update_group soft_update(Graph& g, std::span<const std::pair<variable_id, variable_id>> source_target,
                          const soft_update_options& options) {
   if (!(options.tau >= 0 && options.tau <= 1)) {
     throw argument_error({"soft_update was given tau = " + std::to_string(options.tau),
                           "tau must be between 0 and 1", "", "for example 0.005"});
+  }
+  if (options.tau_tensor) {
+    const tensor_id t = g.id(*options.tau_tensor);
+    const value_type type = g.type_of(t);
+    error_parts parts{"soft_update was given '" + g.path_of(t) + "' as tau", "it is " + to_string(type),
+                      g.path_of(t), "pass a floating scalar"};
+    if (type.type != dtype::any && !is_floating(type.type)) throw dtype_error(std::move(parts));
+    if (type.ranked && !type.shape.empty()) throw shape_error(std::move(parts));
   }
   if (options.counters == sync::blend) {
     throw argument_error({"soft_update was asked to blend counters", "they are whole numbers", "",
@@ -313,8 +333,9 @@ update_group soft_update(Graph& g, std::span<const std::pair<variable_id, variab
       if (statistic && options.statistics == sync::skip) continue;
       const any_tensor theirs = g.handle(source.read);
       const any_tensor ours = g.handle(target.read);
-      const bool copy = (statistic && options.statistics == sync::copy) || options.tau == 1;
-      const any_tensor value = copy ? theirs : any_tensor(ours + (theirs - ours) * options.tau);
+      const bool copy = (statistic && options.statistics == sync::copy) ||
+                        (options.tau == 1 && !options.tau_tensor);
+      const any_tensor value = copy ? theirs : blend(ours, theirs, options);
       assigns.push_back(add_assign(g, to, g.id(value), "assign"));
     }
   }

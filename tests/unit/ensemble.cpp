@@ -57,6 +57,12 @@ TEST_CASE("an ensemble equals its members", "[ensemble][edge-84]") {
     const auto y = dense<3>(tanh(dense<5>(x)));
     compare_with_clones(g, x, y, 3, numbers({7, 4}, 0.8f));
   }
+  SECTION("a batch norm that is applied twice") {
+    const auto x = placeholder<float, shape<dim<"batch">, 4>>(g, "x");
+    constexpr auto norm = batch_norm<"bn">().shared("bn");
+    const auto y = norm(tanh(norm(dense<4>(x))));
+    compare_with_clones(g, x, y, 3, numbers({7, 4}, 0.8f));
+  }
   SECTION("one member") {
     const auto x = input4(g);
     const auto y = graft_test::network(x);

@@ -277,3 +277,28 @@ TEST_CASE("a batch norm that is applied twice is trained as one", "[gradients]")
   CHECK(mean_after.span<float>()[0] == Approx(1.5).epsilon(1e-4));
   CHECK(mean_after.span<float>()[1] == Approx((3.0 / 2 + 1) / 2).epsilon(1e-4));
 }
+
+TEST_CASE("a clone for inference uses one set of statistics at both places and leaves it alone", "[gradients]") {
+  Graph g;
+  const auto x = placeholder<float, shape<dyn, 2>>(g, "x");
+  constexpr auto norm = batch_norm<"bn">().momentum(0.5).epsilon(1e-5).shared("bn");
+  const auto h = norm(x);
+  const auto y = norm(h * 3.0f + 1.0f);
+  const Clone copy = clone(extract(inputs(x), outputs(h, y)), into("copy"), bind(x, x), mode::inference);
+  Session session(g);
+  session.initialize();
+  const variable_id mean = copy(variable_named(g, "bn/moving_mean"));
+  const variable_id variance = copy(variable_named(g, "bn/moving_variance"));
+  session.set_value(mean, Array::from<float>({2}, {0.7f, -1.3f}));
+  session.set_value(variance, Array::from<float>({2}, {0.3f, 2.1f}));
+  const Array before[] = {session.value(mean), session.value(variance)};
+  const Array in = Array::from<float>({2, 2}, {1, 2, -3, 0.5f});
+  const auto [first, second] = session.run(std::tuple{copy(h), copy(y)}, feed(x, in));
+  const double factor = 1 / std::sqrt(0.3 + 1e-5);
+  const double inner = (1 - 0.7) * factor;
+  CHECK(first.at<float>({0, 0}) == Approx(inner).epsilon(1e-4));
+  CHECK(second.at<float>({0, 0}) == Approx((inner * 3 + 1 - 0.7) * factor).epsilon(1e-4));
+  session.run(updates_of(copy(y)), feed(x, in));
+  CHECK(session.value(mean).same_bits(before[0]));
+  CHECK(session.value(variance).same_bits(before[1]));
+}

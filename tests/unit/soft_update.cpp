@@ -91,6 +91,26 @@ TEST_CASE("statistics and counters have choices of their own", "[soft_update][ed
   }
 }
 
+TEST_CASE("tau may be fed or computed", "[soft_update]") {
+  follower f;
+  const auto tau = placeholder<double, shape<>>(f.g, "tau");
+  const update_group follow = soft_update(*f.target, {.tau = 1, .statistics = sync::blend, .tau_tensor = tau});
+  Session session(f.g);
+  session.run(follow, feed(tau, Array::scalar(0.0)));
+  f.check(variable_role::parameter, 0);
+  session.run(follow, feed(tau, Array::scalar(0.25)));
+  f.check(variable_role::parameter, 0.25);
+  f.check(variable_role::statistic, 0.25);
+  const std::size_t ops = f.g.op_count();
+  CHECK_THROWS_AS(soft_update(*f.target, {.tau_tensor = f.x}), shape_error);
+  Graph elsewhere;
+  const auto foreign = placeholder<float, shape<>>(elsewhere, "tau");
+  CHECK_THROWS_AS(soft_update(*f.target, {.tau_tensor = foreign}), handle_error);
+  CHECK(f.g.op_count() == ops);
+  const auto whole = placeholder<std::int32_t, shape<>>(f.g, "whole");
+  CHECK_THROWS_AS(soft_update(*f.target, {.tau_tensor = whole}), dtype_error);
+}
+
 TEST_CASE("wrong soft updates are refused and add nothing", "[soft_update][edge-42]") {
   follower f;
   const std::size_t ops = f.g.op_count();

@@ -122,6 +122,9 @@ struct soft_update_options {
   double tau = 0.005;  ///< in [0, 1]; 1 copies
   sync statistics = sync::copy;
   sync counters = sync::skip;  ///< whole numbers: copy or skip
+  /// Where given, it stands for tau: a floating scalar of the graph, to be fed or computed by a schedule. Its
+  /// value is not checked.
+  std::optional<any_tensor> tau_tensor = {};
 };
 
 /// Updates that move target variables towards source variables, pairwise: parameters and statistics of
