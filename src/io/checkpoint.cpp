@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+
 #include <nlohmann/json.hpp>
 
 #include "io/region_format.hpp"
@@ -17,15 +18,16 @@ constexpr const char* checkpoint_key = "graft.checkpoint";
 constexpr std::string_view note_prefix = "note.";
 constexpr std::int64_t checkpoint_version = 1;
 
-// The metadata entry "graft.checkpoint" is {version, seed?, roles: {path: role}}; it lists all variables, those
-// without a value too. Each note is an entry of its own.
+// The metadata entry "graft.checkpoint" is {version, seed?, roles: {path: role}}; it lists all
+// variables, those without a value too. Each note is an entry of its own.
 struct contents {
   checkpoint_info info;
   std::map<std::string, std::string> roles;
   std::map<std::string, Array> values;
 };
 
-[[noreturn]] void refuse(const std::string& path, const std::string& found, const std::string& hint) {
+[[noreturn]] void refuse(const std::string& path, const std::string& found,
+                         const std::string& hint) {
   throw io_error({"'" + path + "' was to be read as a checkpoint", found, path, hint});
 }
 
@@ -97,7 +99,8 @@ void save(const Graph& graph, std::optional<std::uint64_t> seed, const std::stri
     const bool twice = std::any_of(file.metadata.begin(), file.metadata.end(),
                                    [&](const auto& entry) { return entry.first == key; });
     if (twice) {
-      throw name_error({"'" + path + "' was to be written", "the note '" + name + "' is given twice", path,
+      throw name_error({"'" + path + "' was to be written",
+                        "the note '" + name + "' is given twice", path,
                         "give each note a name of its own"});
     }
     file.metadata.emplace_back(std::move(key), text);
@@ -158,7 +161,8 @@ std::string checkpoint_info::note(std::string_view name, std::string_view fallba
   return std::string(fallback);
 }
 
-void save_checkpoint(const Session& session, const std::string& path, const checkpoint_notes& notes) {
+void save_checkpoint(const Session& session, const std::string& path,
+                     const checkpoint_notes& notes) {
   save(session.graph(), session.seed(), path, notes);
 }
 

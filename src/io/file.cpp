@@ -1,12 +1,12 @@
 #include "io/file.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "graft/core/error.hpp"
 
@@ -69,8 +69,9 @@ std::string folder_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// Makes a new file in the folder of `path` and gives its name. (mkstemp would make it private to its owner, and
-// the mask that other files are made with cannot be asked for without changing it for all threads.)
+// Makes a new file in the folder of `path` and gives its name. (mkstemp would make it private to
+// its owner, and the mask that other files are made with cannot be asked for without changing it
+// for all threads.)
 int create_beside(const std::string& path, std::string& name) {
   static std::atomic<unsigned> count{0};
   for (int attempt = 0; attempt < 1000; ++attempt) {
@@ -86,7 +87,7 @@ int create_beside(const std::string& path, std::string& name) {
 std::vector<std::byte> read_file(const std::string& path) {
   const descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) fail("read", path, errno);
-  struct stat info {};
+  struct stat info{};
   if (::fstat(file.get(), &info) != 0) fail("read", path, errno);
   if (!S_ISREG(info.st_mode)) fail("read", path, S_ISDIR(info.st_mode) ? EISDIR : EINVAL);
   std::vector<std::byte> bytes(static_cast<std::size_t>(info.st_size));

@@ -5,9 +5,10 @@
 #include <bit>
 #include <cstring>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <tuple>
+
+#include <nlohmann/json.hpp>
 
 #include "io/file.hpp"
 #include "io/tensor_file.hpp"
@@ -25,18 +26,21 @@ constexpr const char* checksum_key = "graft.checksum";
 constexpr std::string_view no_checksum = "0000000000000000";
 
 constexpr std::pair<dtype, const char*> type_names[] = {
-    {dtype::float32, "F32"}, {dtype::float64, "F64"}, {dtype::float16, "F16"},
-    {dtype::bfloat16, "BF16"}, {dtype::int8, "I8"}, {dtype::int16, "I16"}, {dtype::int32, "I32"},
-    {dtype::int64, "I64"}, {dtype::uint8, "U8"}, {dtype::uint16, "U16"}, {dtype::uint32, "U32"},
-    {dtype::uint64, "U64"}, {dtype::boolean, "BOOL"}};
+    {dtype::float32, "F32"},   {dtype::float64, "F64"}, {dtype::float16, "F16"},
+    {dtype::bfloat16, "BF16"}, {dtype::int8, "I8"},     {dtype::int16, "I16"},
+    {dtype::int32, "I32"},     {dtype::int64, "I64"},   {dtype::uint8, "U8"},
+    {dtype::uint16, "U16"},    {dtype::uint32, "U32"},  {dtype::uint64, "U64"},
+    {dtype::boolean, "BOOL"}};
 
-[[noreturn]] void refuse(const std::string& path, const std::string& found, const std::string& where = {}) {
+[[noreturn]] void refuse(const std::string& path, const std::string& found,
+                         const std::string& where = {}) {
   throw io_error({"'" + path + "' was to be read as safetensors", found,
-                  where.empty() ? path : where, "nothing was loaded; the file may be truncated or damaged"});
+                  where.empty() ? path : where,
+                  "nothing was loaded; the file may be truncated or damaged"});
 }
 
-// A 64-bit hash in which each step is a bijection of the state, so no single changed byte goes unnoticed.
-// It depends on the bytes alone, not on the pieces they come in.
+// A 64-bit hash in which each step is a bijection of the state, so no single changed byte goes
+// unnoticed. It depends on the bytes alone, not on the pieces they come in.
 class hasher {
  public:
   void add(std::span<const std::byte> bytes) {
@@ -51,7 +55,8 @@ class hasher {
   [[nodiscard]] std::string hex() {
     for (std::size_t i = 0; i < waiting_; ++i) mix(static_cast<std::uint64_t>(word_[i]) + 1);
     std::string text(16, '0');
-    for (std::size_t i = 0; i < 16; ++i) text[i] = "0123456789abcdef"[(state_ >> (60 - 4 * i)) & 15];
+    for (std::size_t i = 0; i < 16; ++i)
+      text[i] = "0123456789abcdef"[(state_ >> (60 - 4 * i)) & 15];
     return text;
   }
 
@@ -96,8 +101,8 @@ json parse_header(const std::string& path, const std::string& text) {
   return header;
 }
 
-// Looks at the keys of each object while the text is read. (The library's callbacks would look through
-// all that came before at the end of every object.)
+// Looks at the keys of each object while the text is read. (The library's callbacks would look
+// through all that came before at the end of every object.)
 class key_watch : public nlohmann::json_sax<json> {
  public:
   std::optional<std::string> twice;
@@ -139,7 +144,8 @@ struct entry {
 };
 
 std::uint64_t whole_number(const std::string& path, const json& value, const std::string& where) {
-  if (!value.is_number_unsigned()) refuse(path, "a number is not a whole number of at least 0", where);
+  if (!value.is_number_unsigned())
+    refuse(path, "a number is not a whole number of at least 0", where);
   return value.get<std::uint64_t>();
 }
 
@@ -168,13 +174,16 @@ entry read_entry(const std::string& path, const std::string& name, const json& v
     e.shape.push_back(static_cast<std::int64_t>(extent));
   }
   const json& offsets = value["data_offsets"];
-  if (!offsets.is_array() || offsets.size() != 2) refuse(path, "its data_offsets are not two numbers", where);
+  if (!offsets.is_array() || offsets.size() != 2)
+    refuse(path, "its data_offsets are not two numbers", where);
   const std::uint64_t begin = whole_number(path, offsets[0], where);
   const std::uint64_t end = whole_number(path, offsets[1], where);
   if (begin > end || end > data_size) refuse(path, "its data_offsets lie outside the file", where);
   if (end - begin != bytes) {
-    refuse(path, "its data_offsets hold " + std::to_string(end - begin) + " bytes where its shape needs " +
-                     std::to_string(bytes), where);
+    refuse(path,
+           "its data_offsets hold " + std::to_string(end - begin) +
+               " bytes where its shape needs " + std::to_string(bytes),
+           where);
   }
   e.begin = begin, e.end = end;
   return e;
@@ -188,8 +197,10 @@ void check_tiling(const std::string& path, std::vector<entry>& entries, std::siz
   std::size_t at = 0;
   for (const entry& e : entries) {
     if (e.begin != at) {
-      refuse(path, e.begin < at ? "its bytes overlap another tensor's" : "there is a hole before its bytes",
-             "tensor '" + e.name + "'");
+      refuse(
+          path,
+          e.begin < at ? "its bytes overlap another tensor's" : "there is a hole before its bytes",
+          "tensor '" + e.name + "'");
     }
     at = e.end;
   }
@@ -242,8 +253,9 @@ void io::write_tensor_file(const std::string& path, const tensor_file& file) {
   std::vector<std::span<const std::byte>> data;
   for (const auto& [name, array] : arrays) {
     if (header.contains(name)) {
-      throw name_error({"'" + path + "' was to be written", "the name '" + name + "' is given twice or reserved",
-                        path, "give each array a name of its own"});
+      throw name_error({"'" + path + "' was to be written",
+                        "the name '" + name + "' is given twice or reserved", path,
+                        "give each array a name of its own"});
     }
     const char* type = nullptr;
     for (const auto& [known, text] : type_names) {
@@ -273,8 +285,8 @@ void io::write_tensor_file(const std::string& path, const tensor_file& file) {
   const std::string sum = checksum(text, data);
   text.replace(text.find(no_checksum), no_checksum.size(), sum);
   const std::uint64_t length = text.size();
-  std::vector<std::span<const std::byte>> parts{std::as_bytes(std::span<const std::uint64_t>(&length, 1)),
-                                                bytes_of(text)};
+  std::vector<std::span<const std::byte>> parts{
+      std::as_bytes(std::span<const std::uint64_t>(&length, 1)), bytes_of(text)};
   parts.insert(parts.end(), data.begin(), data.end());
   io::replace_file(path, parts);
 }
@@ -286,7 +298,8 @@ named_arrays read_safetensors(const std::string& path) {
 io::tensor_file io::read_tensor_file(const std::string& path) {
   const std::vector<std::byte> file = io::read_file(path);
   std::uint64_t length = 0;
-  if (file.size() < sizeof length) refuse(path, "it has only " + std::to_string(file.size()) + " bytes");
+  if (file.size() < sizeof length)
+    refuse(path, "it has only " + std::to_string(file.size()) + " bytes");
   std::memcpy(&length, file.data(), sizeof length);
   if (length > max_header || length > file.size() - sizeof length) {
     refuse(path, "its header claims " + std::to_string(length) + " bytes, the file has " +
@@ -330,15 +343,18 @@ io::tensor_file io::read_tensor_file(const std::string& path) {
   return contents;
 }
 
-void save_variables(const Graph& graph, const std::string& path, std::span<const variable_id> variables) {
+void save_variables(const Graph& graph, const std::string& path,
+                    std::span<const variable_id> variables) {
   named_arrays arrays;
   const std::vector<variable_id> all = graph.variables();
   const bool every = variables.empty();
-  for (auto& [v, value] : io::values_of(graph, every ? std::span<const variable_id>(all) : variables)) {
+  for (auto& [v, value] :
+       io::values_of(graph, every ? std::span<const variable_id>(all) : variables)) {
     if (!value && every) continue;
     if (!value) {
-      throw uninitialized_error({"variable '" + graph.path_of(v) + "' was to be saved", "it has no value yet",
-                                 graph.path_of(v), "initialize it, or leave it out"});
+      throw uninitialized_error({"variable '" + graph.path_of(v) + "' was to be saved",
+                                 "it has no value yet", graph.path_of(v),
+                                 "initialize it, or leave it out"});
     }
     arrays.emplace_back(graph.path_of(v), std::move(*value));
   }
@@ -347,12 +363,14 @@ void save_variables(const Graph& graph, const std::string& path, std::span<const
 
 namespace {
 
-std::string stored_name(const std::string& path, const std::pair<std::string, std::string>& rename) {
+std::string stored_name(const std::string& path,
+                        const std::pair<std::string, std::string>& rename) {
   const auto& [from, to] = rename;
   if (from.empty() && to.empty()) return path;
   if (from.empty()) return to + "/" + path;
   if (path == from) return to;
-  if (path.starts_with(from + "/")) return to.empty() ? path.substr(from.size() + 1) : to + path.substr(from.size());
+  if (path.starts_with(from + "/"))
+    return to.empty() ? path.substr(from.size() + 1) : to + path.substr(from.size());
   return path;
 }
 
@@ -362,7 +380,8 @@ load_report load_variables(Graph& graph, const std::string& path, const load_opt
   named_arrays arrays = read_safetensors(path);
   std::map<std::string, Array> found;
   for (auto& [name, array] : arrays) found.emplace(name, std::move(array));
-  const std::vector<variable_id> wanted = options.variables.empty() ? graph.variables() : options.variables;
+  const std::vector<variable_id> wanted =
+      options.variables.empty() ? graph.variables() : options.variables;
 
   load_report report;
   std::vector<io::variable_value> values;

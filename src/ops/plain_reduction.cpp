@@ -49,7 +49,8 @@ void rows(const void* x, void* y, std::int64_t count, std::int64_t cols) {
 template <class T>
 void argmax(const void* x, std::int64_t* y, std::int64_t count, std::int64_t cols) {
   const T* from = static_cast<const T*>(x);
-  for (std::int64_t r = 0; r < count; ++r, from += cols) y[r] = std::max_element(from, from + cols) - from;
+  for (std::int64_t r = 0; r < count; ++r, from += cols)
+    y[r] = std::max_element(from, from + cols) - from;
 }
 
 // Calls f(std::integral_constant of the operation) for those that integers have.

@@ -1,8 +1,7 @@
 #include "graft/train/interrupt.hpp"
 
-#include <csignal>
-
 #include <atomic>
+#include <csignal>
 
 namespace graft {
 namespace {
@@ -25,7 +24,7 @@ extern "C" void graft_remember_interrupt(int) {
 interrupt_watch::interrupt_watch() {
   if (depth++ > 0) return;
   came.store(false, std::memory_order_relaxed);
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = graft_remember_interrupt;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);

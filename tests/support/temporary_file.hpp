@@ -1,12 +1,12 @@
 // Files of a test's own.
 #pragma once
 
-#include <unistd.h>
-
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
+
+#include <unistd.h>
 
 namespace graft_test {
 

@@ -22,7 +22,8 @@ struct trainer {
   Session session;
   batches data;
 
-  explicit trainer(std::uint64_t seed = 3, optimizer rule = adam{.rate = warmup(0.05, 3, cosine_decay(0.05, 8))})
+  explicit trainer(std::uint64_t seed = 3,
+                   optimizer rule = adam{.rate = warmup(0.05, 3, cosine_decay(0.05, 8))})
       : session(g, {.threads = 1, .seed = seed}), data({inputs()}, 8, 11) {
     y = dense<2>(dropout<>(batch_norm(relu(dense<9>(x))), 0.3));
     step = minimize(mean(square(y)), rule, {.clip_norm = 1});
@@ -64,7 +65,11 @@ std::string refusal(trainer& t, const std::string& path) {
 
 TEST_CASE("five steps, a checkpoint and five more are ten steps, bit by bit", "[checkpoint]") {
   const optimizer rules[] = {adam{.rate = warmup(0.05, 3, cosine_decay(0.05, 8))},
-                             momentum{.rate = 0.01, .nesterov = true}, rmsprop{}, adagrad{}, adamw{}, sgd{0.01}};
+                             momentum{.rate = 0.01, .nesterov = true},
+                             rmsprop{},
+                             adagrad{},
+                             adamw{},
+                             sgd{0.01}};
   for (const optimizer& rule : rules) {
     const temporary_file file;
     trainer straight(3, rule);
@@ -108,7 +113,8 @@ TEST_CASE("without the streams and slots the steps would differ", "[checkpoint]"
     const variable_role role = second.g.variable_of(v).role;
     if (role == variable_role::parameter || role == variable_role::statistic) some.push_back(v);
   }
-  const load_report report = load_variables(second.g, file.path, {.strict = false, .variables = some});
+  const load_report report =
+      load_variables(second.g, file.path, {.strict = false, .variables = some});
   CHECK(report.loaded.size() == some.size());
   CHECK_FALSE(report.unexpected.empty());
   straight.train(5, 6);
@@ -134,7 +140,8 @@ TEST_CASE("variables without a value come back without one", "[checkpoint]") {
 TEST_CASE("notes", "[checkpoint]") {
   const temporary_file file;
   trainer t;
-  save_checkpoint(t.session, file.path, {{"epoch", "12"}, {"", "quotes \" and \n lines"}, {"graft.checkpoint", "x"}});
+  save_checkpoint(t.session, file.path,
+                  {{"epoch", "12"}, {"", "quotes \" and \n lines"}, {"graft.checkpoint", "x"}});
   const checkpoint_info info = read_checkpoint_info(file.path);
   CHECK(info.seed == 3);
   CHECK(info.note("epoch") == "12");
@@ -142,7 +149,8 @@ TEST_CASE("notes", "[checkpoint]") {
   CHECK(info.note("graft.checkpoint") == "x");
   CHECK(info.note("loss", "unknown") == "unknown");
   const std::string before = file.bytes();
-  CHECK(mentions(message_of<name_error>([&] { save_checkpoint(t.session, file.path, {{"a", "1"}, {"a", "2"}}); }),
+  CHECK(mentions(message_of<name_error>(
+                     [&] { save_checkpoint(t.session, file.path, {{"a", "1"}, {"a", "2"}}); }),
                  "twice"));
   CHECK_THROWS_AS(save_checkpoint(t.session, file.path, {{"a", "\xff"}}), name_error);
   CHECK(file.bytes() == before);
@@ -196,10 +204,11 @@ TEST_CASE("checkpoints of something else are refused and change nothing", "[chec
     CHECK(mentions(refusal<io_error>(t, file.path), "values only"));
   }
   SECTION("a structure that is none") {
-    for (const char* text : {"", "7", "{}", "{\"version\":1}", "{\"version\":\"1\",\"roles\":{}}",
-                             "{\"version\":2,\"roles\":{}}", "{\"version\":1,\"roles\":[]}",
-                             "{\"version\":1,\"roles\":{\"a\":1}}", "{\"version\":1,\"seed\":-1,\"roles\":{}}",
-                             "{\"version\":1,\"version\":1,\"roles\":{}}"}) {
+    for (const char* text :
+         {"", "7", "{}", "{\"version\":1}", "{\"version\":\"1\",\"roles\":{}}",
+          "{\"version\":2,\"roles\":{}}", "{\"version\":1,\"roles\":[]}",
+          "{\"version\":1,\"roles\":{\"a\":1}}", "{\"version\":1,\"seed\":-1,\"roles\":{}}",
+          "{\"version\":1,\"version\":1,\"roles\":{}}"}) {
       io::write_tensor_file(file.path, {{}, {{"graft.checkpoint", text}}});
       INFO(text);
       CHECK(mentions(refusal<io_error>(t, file.path), "as a checkpoint"));
@@ -237,7 +246,8 @@ TEST_CASE("a checkpoint beside training has the values of one moment", "[checkpo
     save_checkpoint(session, file.path);
     const named_arrays found = read_safetensors(file.path);
     torn = torn || found[0].second.at<float>({0}) != found[1].second.at<float>({999});
-    torn = torn || -static_cast<float>(found[2].second.item<std::int64_t>()) != found[0].second.at<float>({5});
+    torn = torn || -static_cast<float>(found[2].second.item<std::int64_t>()) !=
+                       found[0].second.at<float>({5});
   }
   training.join();
   CHECK_FALSE(torn);

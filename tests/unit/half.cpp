@@ -26,7 +26,8 @@ double meaning(std::uint16_t bits, int exponent_bits, int fraction_bits) {
   return (bits & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
-// A number rounds to the nearer of two neighbours, from their middle to the one whose last bit is 0.
+// A number rounds to the nearer of two neighbours, from their middle to the one whose last bit is
+// 0.
 template <class Half, class Narrow>
 int wrong_roundings(int exponent_bits, int fraction_bits, Narrow narrow) {
   int wrong = 0;
@@ -34,14 +35,16 @@ int wrong_roundings(int exponent_bits, int fraction_bits, Narrow narrow) {
   for (int bits = 0; bits < infinite; ++bits) {
     const double low = meaning(static_cast<std::uint16_t>(bits), exponent_bits, fraction_bits);
     // Beyond the last one the next would be where infinity stands.
-    const double high = bits + 1 < infinite
-                            ? meaning(static_cast<std::uint16_t>(bits + 1), exponent_bits, fraction_bits)
-                            : std::ldexp(1.0, 1 << (exponent_bits - 1));
+    const double high = bits + 1 < infinite ? meaning(static_cast<std::uint16_t>(bits + 1),
+                                                      exponent_bits, fraction_bits)
+                                            : std::ldexp(1.0, 1 << (exponent_bits - 1));
     const double middle = (low + high) / 2;
     const auto middle_float = static_cast<float>(middle);
     for (const int sign : {0, 0x8000}) {
       const float s = sign == 0 ? 1.0f : -1.0f;
-      const auto check = [&](float value, int expected) { wrong += narrow(s * value).bits != (sign | expected); };
+      const auto check = [&](float value, int expected) {
+        wrong += narrow(s * value).bits != (sign | expected);
+      };
       check(static_cast<float>(low), bits);
       if (middle_float != middle) continue;  // not a float
       check(middle_float, bits % 2 == 0 ? bits : bits + 1);
@@ -59,8 +62,9 @@ TEST_CASE("halves widen to what their bits stand for", "[half]") {
   for (int bits = 0; bits < 0x10000; ++bits) {
     const auto b = static_cast<std::uint16_t>(bits);
     const auto same = [](float found, double expected) {
-      return std::isnan(expected) ? std::isnan(found)
-                                  : found == expected && std::signbit(found) == std::signbit(expected);
+      return std::isnan(expected)
+                 ? std::isnan(found)
+                 : found == expected && std::signbit(found) == std::signbit(expected);
     };
     wrong += !same(detail::to_float(float16{b}), meaning(b, 5, 10));
     wrong += !same(detail::to_float(bfloat16{b}), meaning(b, 8, 7));
@@ -84,7 +88,8 @@ TEST_CASE("floats round to the nearest half, ties to even", "[half]") {
 }
 
 TEST_CASE("arrays convert by the same rules", "[half]") {
-  const std::vector<float> values{0.0f, -0.0f, 1.0f, 1.00048828125f, 65520.0f, 5.9604644775390625e-8f, -2.98e-8f};
+  const std::vector<float> values{
+      0.0f, -0.0f, 1.0f, 1.00048828125f, 65520.0f, 5.9604644775390625e-8f, -2.98e-8f};
   const Array a = Array::from<float>({7}, values);
   const Array half = a.cast(dtype::float16), brain = a.cast(dtype::bfloat16);
   for (std::size_t i = 0; i < values.size(); ++i) {

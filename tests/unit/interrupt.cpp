@@ -1,10 +1,10 @@
 // Interrupts that wait for the end of a step.
 #include "graft/train/interrupt.hpp"
 
+#include <csignal>
+
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <csignal>
 
 #include "catch.hpp"
 

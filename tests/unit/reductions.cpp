@@ -16,7 +16,9 @@ constexpr dtype whole_numbers[] = {dtype::int8,  dtype::int16,  dtype::int32,  d
                                    dtype::uint8, dtype::uint16, dtype::uint32, dtype::uint64};
 constexpr dtype halves[] = {dtype::float16, dtype::bfloat16};
 
-attribute_list over(std::initializer_list<extent> axes) { return attribute_list().set("axes", dims(axes)); }
+attribute_list over(std::initializer_list<extent> axes) {
+  return attribute_list().set("axes", dims(axes));
+}
 
 Array reduced(const char* op, const Array& x, const attribute_list& attributes = {}) {
   return run_operator(op, {x}, attributes)[0];
@@ -42,7 +44,8 @@ TEST_CASE("all whole numbers reduce", "[reductions]") {
     CHECK(values(reduced("max", x, over({0}))) == std::vector<double>{5, 4, 5});
     CHECK(values(reduced("min", x)) == std::vector<double>{1});
     CHECK(values(reduced("argmax", x)) == std::vector<double>{0, 0});
-    CHECK(values(reduced("argmax", x, attribute_list().set("axis", 0))) == std::vector<double>{1, 1, 1});
+    CHECK(values(reduced("argmax", x, attribute_list().set("axis", 0))) ==
+          std::vector<double>{1, 1, 1});
     CHECK(values(reduced("sum", Array(type, {0, 2}), over({0}))) == std::vector<double>{0, 0});
     CHECK(values(reduced("prod", Array(type, {0, 2}), over({0}))) == std::vector<double>{1, 1});
   }
@@ -62,10 +65,12 @@ TEST_CASE("whole numbers keep their whole range", "[reductions]") {
 }
 
 TEST_CASE("large ones reduce in parts to the same", "[reductions]") {
-  for (const dims& shape : {dims{500000}, dims{2, 300000}, dims{300, 1000}, dims{100000, 3}, dims{20, 30, 500}}) {
+  for (const dims& shape :
+       {dims{500000}, dims{2, 300000}, dims{300, 1000}, dims{100000, 3}, dims{20, 30, 500}}) {
     Array x(dtype::uint16, shape);
     std::uint32_t v = 1;
-    for (std::uint16_t& e : x.mutable_span<std::uint16_t>()) e = static_cast<std::uint16_t>((v = v * 1664525 + 1013904223) >> 16);
+    for (std::uint16_t& e : x.mutable_span<std::uint16_t>())
+      e = static_cast<std::uint16_t>((v = v * 1664525 + 1013904223) >> 16);
     for (const char* op : {"sum", "max", "min", "prod"}) {
       for (extent axis = -1; axis < static_cast<extent>(shape.size()); ++axis) {
         INFO(op << " of " << to_string(shape) << " along " << axis);
@@ -76,7 +81,8 @@ TEST_CASE("large ones reduce in parts to the same", "[reductions]") {
         bool same = true;
         for (std::int64_t i = 0; i < wide.size(); ++i) {
           const auto k = static_cast<std::size_t>(i);
-          same = same && narrow.span<std::uint16_t>()[k] == static_cast<std::uint16_t>(wide.span<std::int64_t>()[k]);
+          same = same && narrow.span<std::uint16_t>()[k] ==
+                             static_cast<std::uint16_t>(wide.span<std::int64_t>()[k]);
         }
         CHECK(same);
       }
@@ -98,7 +104,8 @@ TEST_CASE("halves reduce in single precision and round once", "[reductions]") {
     CHECK(values(reduced("argmax", x)) == std::vector<double>{0, 1});
     CHECK(values(reduced("reduction_size", x)) == std::vector<double>{6});
     // Added one by one in half precision this would stop at 2048 or 256.
-    CHECK(values(reduced("sum", Array::full<float>({64, 64}, 1).cast(type), over({0, 1}))) == std::vector<double>{4096});
+    CHECK(values(reduced("sum", Array::full<float>({64, 64}, 1).cast(type), over({0, 1}))) ==
+          std::vector<double>{4096});
     CHECK(std::isnan(values(reduced("max", Array::from<float>({2}, {NAN, 1}).cast(type)))[0]));
   }
 }

@@ -1,13 +1,13 @@
 // Values in files: what comes back is what was saved, and damage is refused and changes nothing.
 #include "graft/io/safetensors.hpp"
 
-#include <sys/resource.h>
-#include <sys/stat.h>
-
 #include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <functional>
+
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "clone_fixture.hpp"
 #include "temporary_file.hpp"
@@ -16,10 +16,10 @@ using namespace graft_test;
 
 namespace {
 
-constexpr dtype stored_types[] = {
-    dtype::float32, dtype::float64, dtype::float16, dtype::bfloat16, dtype::int8,
-    dtype::int16,   dtype::int32,   dtype::int64,   dtype::uint8,    dtype::uint16,
-    dtype::uint32,  dtype::uint64,  dtype::boolean};
+constexpr dtype stored_types[] = {dtype::float32, dtype::float64, dtype::float16, dtype::bfloat16,
+                                  dtype::int8,    dtype::int16,   dtype::int32,   dtype::int64,
+                                  dtype::uint8,   dtype::uint16,  dtype::uint32,  dtype::uint64,
+                                  dtype::boolean};
 
 Array patterned(dtype type, const dims& shape) {
   Array a(type, shape);
@@ -78,7 +78,8 @@ std::string refusal(saved_graph& s, const load_options& options = {}) {
 TEST_CASE("arrays of every type and odd sizes come back bit by bit", "[safetensors]") {
   named_arrays all;
   for (const dtype type : stored_types) {
-    for (const dims& shape : {dims{}, dims{1}, dims{7}, dims{3, 5}, dims{0}, dims{2, 0, 3}, dims{1, 1, 13, 1}}) {
+    for (const dims& shape :
+         {dims{}, dims{1}, dims{7}, dims{3, 5}, dims{0}, dims{2, 0, 3}, dims{1, 1, 13, 1}}) {
       all.emplace_back("a" + std::to_string(all.size()) + "/" + std::string(name_of(type)),
                        patterned(type, shape));
     }
@@ -90,7 +91,8 @@ TEST_CASE("arrays of every type and odd sizes come back bit by bit", "[safetenso
   const named_arrays found = read_safetensors(file.path);
   REQUIRE(found.size() == all.size());
   for (const auto& [name, array] : all) {
-    const auto place = std::find_if(found.begin(), found.end(), [&](const auto& f) { return f.first == name; });
+    const auto place =
+        std::find_if(found.begin(), found.end(), [&](const auto& f) { return f.first == name; });
     INFO(name);
     REQUIRE(place != found.end());
     CHECK(place->second.same_bits(array));
@@ -115,8 +117,9 @@ TEST_CASE("a file of nothing", "[safetensors]") {
 TEST_CASE("files of other programs are read", "[safetensors]") {
   const temporary_file file;
   // Bytes in another order than the entries, spaces after the header, metadata of their own.
-  file.write(foreign("{\"__metadata__\":{\"format\":\"pt\"}," + tensor_entry("b", "F32", "[2]", "[4,12]") +
-                         "," + tensor_entry("a", "I16", "[2,1]", "[0,4]") + "}   ",
+  file.write(foreign("{\"__metadata__\":{\"format\":\"pt\"}," +
+                         tensor_entry("b", "F32", "[2]", "[4,12]") + "," +
+                         tensor_entry("a", "I16", "[2,1]", "[0,4]") + "}   ",
                      12));
   const named_arrays found = read_safetensors(file.path);
   REQUIRE(found.size() == 2);
@@ -129,10 +132,16 @@ TEST_CASE("what cannot be stored is refused and leaves the file", "[safetensors]
   const temporary_file file;
   file.write("before");
   const Array a = Array::scalar<float>(1);
-  CHECK(mentions(message_of<name_error>([&] { write_safetensors(file.path, {{"a", a}, {"a", a}}); }), "twice"));
-  CHECK(mentions(message_of<name_error>([&] { write_safetensors(file.path, {{"__metadata__", a}}); }), "reserved"));
-  CHECK(mentions(message_of<name_error>([&] { write_safetensors(file.path, {{"\xff", a}}); }), "UTF-8"));
-  CHECK(mentions(message_of<dtype_error>([&] { write_safetensors(file.path, {{"a", Array()}}); }), "any"));
+  CHECK(
+      mentions(message_of<name_error>([&] { write_safetensors(file.path, {{"a", a}, {"a", a}}); }),
+               "twice"));
+  CHECK(
+      mentions(message_of<name_error>([&] { write_safetensors(file.path, {{"__metadata__", a}}); }),
+               "reserved"));
+  CHECK(mentions(message_of<name_error>([&] { write_safetensors(file.path, {{"\xff", a}}); }),
+                 "UTF-8"));
+  CHECK(mentions(message_of<dtype_error>([&] { write_safetensors(file.path, {{"a", Array()}}); }),
+                 "any"));
   CHECK(file.bytes() == "before");
 }
 
@@ -183,7 +192,8 @@ TEST_CASE("tensors that do not fit their variables are refused", "[safetensors]"
   write_safetensors(s.file.path, {{"net/w", Array(dtype::float64, {3})}, {"net/steps", steps}});
   CHECK(mentions(refusal<dtype_error>(s), "float64"));
   // The first fits, the second does not: neither is taken.
-  write_safetensors(s.file.path, {{"net/w", Array(dtype::float32, {3})}, {"net/steps", Array(dtype::int64, {1})}});
+  write_safetensors(s.file.path, {{"net/w", Array(dtype::float32, {3})},
+                                  {"net/steps", Array(dtype::int64, {1})}});
   refusal<shape_error>(s);
 }
 
@@ -222,7 +232,8 @@ TEST_CASE("headers that are not what they should be are refused", "[safetensors]
     s.file.write(foreign(header, data));
     CHECK(mentions(refusal(s), part));
   };
-  const auto one = [](const std::string& type, const std::string& shape, const std::string& offsets) {
+  const auto one = [](const std::string& type, const std::string& shape,
+                      const std::string& offsets) {
     return "{" + tensor_entry("a", type, shape, offsets) + "}";
   };
   check("", 0, "'{'");
@@ -250,9 +261,11 @@ TEST_CASE("headers that are not what they should be are refused", "[safetensors]
   check(one("F32", "[1]", "[-4,0]"), 4, "whole number");
   check(one("F32", "[1]", "[4,8]"), 8, "hole");
   check(one("F32", "[1]", "[0,4]"), 5, "belong to no tensor");
-  check("{" + tensor_entry("a", "F32", "[2]", "[0,8]") + "," + tensor_entry("b", "F32", "[2]", "[4,12]") + "}",
+  check("{" + tensor_entry("a", "F32", "[2]", "[0,8]") + "," +
+            tensor_entry("b", "F32", "[2]", "[4,12]") + "}",
         12, "overlap");
-  check("{" + tensor_entry("a", "U8", "[4]", "[0,4]") + "," + tensor_entry("a", "U8", "[4]", "[0,4]") + "}",
+  check("{" + tensor_entry("a", "U8", "[4]", "[0,4]") + "," +
+            tensor_entry("a", "U8", "[4]", "[0,4]") + "}",
         4, "twice");
   check("{\"__metadata__\":{\"k\":1}}", 0, "not text");
   check("{\"__metadata__\":[]}", 0, "not an object");
@@ -262,8 +275,8 @@ TEST_CASE("headers that are not what they should be are refused", "[safetensors]
 
 TEST_CASE("a header of great length or depth does no harm", "[safetensors][damage]") {
   saved_graph s;
-  for (const std::uint64_t length : {std::uint64_t{1} << 63, ~std::uint64_t{0}, std::uint64_t{100'000'001},
-                                     std::uint64_t{11}}) {
+  for (const std::uint64_t length :
+       {std::uint64_t{1} << 63, ~std::uint64_t{0}, std::uint64_t{100'000'001}, std::uint64_t{11}}) {
     std::string bytes(18, ' ');
     std::memcpy(bytes.data(), &length, sizeof length);
     bytes[8] = '{';
@@ -305,11 +318,13 @@ TEST_CASE("a file that cannot be written whole leaves the one before", "[safeten
   std::filesystem::create_directory(folder.path);
   const std::string path = folder.path + "/values";
   const auto entries = [&] {
-    return std::distance(std::filesystem::directory_iterator(folder.path), std::filesystem::directory_iterator());
+    return std::distance(std::filesystem::directory_iterator(folder.path),
+                         std::filesystem::directory_iterator());
   };
   SECTION("no folder") {
     const std::string nowhere = folder.path + "/missing/values";
-    CHECK(mentions(message_of<io_error>([&] { write_safetensors(nowhere, arrays); }), "No such file"));
+    CHECK(mentions(message_of<io_error>([&] { write_safetensors(nowhere, arrays); }),
+                   "No such file"));
   }
   SECTION("a folder in the way") {
     std::filesystem::create_directory(path);
@@ -337,7 +352,7 @@ TEST_CASE("files get the permissions of other new files", "[safetensors]") {
   const mode_t before = ::umask(0027);
   write_safetensors(file.path, {});
   ::umask(before);
-  struct stat info {};
+  struct stat info{};
   REQUIRE(::stat(file.path.c_str(), &info) == 0);
   CHECK((info.st_mode & 0777) == 0640);
 }

@@ -1,7 +1,8 @@
 // Saving and loading values in the safetensors format.
 //
-// A file is an 8-byte little-endian length, a JSON header that gives name, dtype, shape and place of each tensor, and
-// the bytes. Files written here also carry a checksum in the header's metadata, which other readers ignore.
+// A file is an 8-byte little-endian length, a JSON header that gives name, dtype, shape and place
+// of each tensor, and the bytes. Files written here also carry a checksum in the header's metadata,
+// which other readers ignore.
 #pragma once
 
 #include <span>
@@ -15,13 +16,15 @@ namespace graft {
 
 using named_arrays = std::vector<std::pair<std::string, Array>>;
 
-/// Writes arrays to a file: whole or not at all. A temporary file beside it is written, synced and renamed.
-/// @throws io_error with the system's reason; name_error for a name given twice. A file that was there before is
-/// then unchanged.
+/// Writes arrays to a file: whole or not at all. A temporary file beside it is written, synced and
+/// renamed.
+/// @throws io_error with the system's reason; name_error for a name given twice. A file that was
+/// there before is then unchanged.
 void write_safetensors(const std::string& path, const named_arrays& arrays);
 
 /// Reads all arrays of a file, in the order of their bytes.
-/// @throws io_error for a file that is missing, truncated, altered or malformed; it names what is wrong and where
+/// @throws io_error for a file that is missing, truncated, altered or malformed; it names what is
+/// wrong and where
 named_arrays read_safetensors(const std::string& path);
 
 /// What load_variables did.
@@ -38,7 +41,8 @@ struct load_options {
   bool strict = true;
   /// Which variables; empty: all.
   std::vector<variable_id> variables = {};
-  /// Replaced at the front of variable paths, by whole components: {"copy", "net"} finds variable "copy/w" in tensor "net/w".
+  /// Replaced at the front of variable paths, by whole components: {"copy", "net"} finds variable
+  /// "copy/w" in tensor "net/w".
   std::pair<std::string, std::string> rename = {};
 };
 
@@ -47,7 +51,8 @@ void save_variables(const Graph& graph, const std::string& path,
                     std::span<const variable_id> variables = {});
 
 /// Loads values by path. Nothing changes unless everything fits.
-/// @throws io_error, name_error (strict), shape_error or dtype_error where a tensor does not fit its variable
+/// @throws io_error, name_error (strict), shape_error or dtype_error where a tensor does not fit
+/// its variable
 load_report load_variables(Graph& graph, const std::string& path, const load_options& options = {});
 
 }  // namespace graft

@@ -3,8 +3,8 @@
 
 namespace graft {
 
-/// While one lives, the first SIGINT (Ctrl-C) or SIGTERM is remembered instead of ending the program, so that a
-/// loop can finish its step and save. The next one ends the program as ever.
+/// While one lives, the first SIGINT (Ctrl-C) or SIGTERM is remembered instead of ending the
+/// program, so that a loop can finish its step and save. The next one ends the program as ever.
 ///
 /// @code
 /// const interrupt_watch watch;
@@ -12,8 +12,8 @@ namespace graft {
 /// save_checkpoint(session, "run.safetensors", {{"epoch", std::to_string(epoch)}});
 /// @endcode
 ///
-/// Watches may nest; signal handlers that were there before come back with the last one's end. Make and
-/// end them on one thread; requested() may be asked on any.
+/// Watches may nest; signal handlers that were there before come back with the last one's end. Make
+/// and end them on one thread; requested() may be asked on any.
 class interrupt_watch {
  public:
   interrupt_watch();
