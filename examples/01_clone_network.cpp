@@ -27,16 +27,19 @@ struct learner {
   Session& session;
   any_tensor images, labels, logits;
   training_step step;
+  training_curve curve = {};
 
   void train(const digit_set& data, int epochs, const char* title) {
     std::printf("\n%s\n", title);
     batches shuffled({data.images, data.labels}, 64, 7);
     progress shown({.total_steps = epochs * shuffled.count()});
+    std::int64_t steps = 0;
     for (int epoch = 0; epoch < epochs; ++epoch) {
       for (shuffled.start(static_cast<std::uint64_t>(epoch)); shuffled.next();) {
         auto [loss, done] = session.run(std::tuple{step.loss, step.updates}, feed(images, shuffled[0]),
                                         feed(labels, shuffled[1]));
         shown.step(loss.template item<float>());
+        curve.add(++steps, loss.template item<float>());
       }
     }
     shown.finish();
@@ -84,7 +87,8 @@ int main(int argc, char** argv) try {
 
   std::ofstream("network.svg") << svg(region, copy);
   std::ofstream("network.dot") << dot(region, copy);
-  std::printf("Wrote network.svg and network.dot.\n");
+  std::ofstream("curve.svg") << original.curve.svg("loss of the original");
+  std::printf("Wrote network.svg, network.dot and curve.svg.\n");
   std::printf("accuracy original=%.4f clone=%.4f original_after=%.4f\n", original_accuracy,
               accuracy(cloned, data.test.labels), accuracy(after, data.test.labels));
   return original_accuracy >= 0.97 && accuracy(cloned, data.test.labels) >= 0.97 &&

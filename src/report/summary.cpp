@@ -25,7 +25,8 @@ std::vector<op_id> dependencies(const Graph& g, tensor_id t) {
       if (seen.insert(operand.op).second) open.push_back(operand.op);
     }
   }
-  std::sort(found.begin(), found.end(), [&](op_id a, op_id b) { return g.index_of(a) < g.index_of(b); });
+  std::sort(found.begin(), found.end(),
+            [&](op_id a, op_id b) { return g.index_of(a) < g.index_of(b); });
   return found;
 }
 
@@ -63,7 +64,8 @@ std::string summary(const any_tensor& y, const summary_options& options) {
     } else {
       const auto [known, fresh] = row_of_scope.try_emplace(scope.value, rows.size());
       place = known->second;
-      if (fresh) rows.push_back({scope.value == 0 ? "(variables)" : g.scope_path(scope), "", "", 0});
+      if (fresh)
+        rows.push_back({scope.value == 0 ? "(variables)" : g.scope_path(scope), "", "", 0});
     }
     row& r = rows[place];
     if (variable) {
@@ -79,19 +81,28 @@ std::string summary(const any_tensor& y, const summary_options& options) {
     r.output = to_string(g.type_of({op, 0}));
   }
   const std::size_t width = std::max<std::size_t>(options.width, 60);
-  const std::size_t name_width = width * 3 / 10, kind_width = width * 3 / 10, count_width = 13;
-  const std::size_t type_width = width - name_width - kind_width - count_width - 3;
+  // Types keep their width as long as names and operators have half of the table.
+  const std::size_t count_width = 10;
+  std::size_t type_width = 6;
+  for (const row& r : rows) type_width = std::max(type_width, r.output.size());
+  type_width = std::min(type_width, width / 2 - count_width);
+  const std::size_t name_width = (width - type_width - count_width - 3) / 2;
+  const std::size_t kind_width = width - type_width - count_width - 3 - name_width;
   const auto line = [&](const std::string& a, const std::string& b, const std::string& c,
                         const std::string& d) {
-    return padded(cut(a, name_width), name_width) + " " + padded(cut(b, kind_width), kind_width) + " " +
-           padded(cut(c, type_width), type_width) + " " + padded(d, count_width, true) + "\n";
+    std::string text = padded(cut(a, name_width), name_width) + " " +
+                       padded(cut(b, kind_width), kind_width) + " " +
+                       padded(cut(c, type_width), type_width) + " " + padded(d, count_width, true);
+    return text.erase(text.find_last_not_of(' ') + 1) + "\n";
   };
-  std::string text = line("name", "operators", "output", "parameters") + std::string(width, '-') + "\n";
+  std::string text =
+      line("name", "operators", "output", "parameters") + std::string(width, '-') + "\n";
   for (const row& r : rows) {
     text += line(r.name, r.operators, r.output, r.parameters > 0 ? grouped(r.parameters) : "");
   }
   text += std::string(width, '-') + "\n";
-  text += "trainable " + grouped(trainable) + ", other " + grouped(other) + ", " + grouped(bytes) + " bytes\n";
+  text += "trainable " + grouped(trainable) + ", other " + grouped(other) + ", " + grouped(bytes) +
+          " bytes\n";
   return text;
 }
 

@@ -20,7 +20,9 @@ inline constexpr extent dyn = -1;
 /// A list of extents, outermost first. Any rank.
 using dims = small_vector<extent, 6>;
 
+/// True for an extent that is a number.
 constexpr bool is_known(extent e) { return e >= 0; }
+/// True for an extent with a name, such as dim<"batch">.
 constexpr bool is_named(extent e) { return e < dyn; }
 
 /// True where both extents are known and differ, so that no run can make them equal.
@@ -108,6 +110,7 @@ constexpr extent element_count(std::span<const extent> shape) {
   return known ? count : dyn;
 }
 
+/// True where every extent is a number.
 constexpr bool all_known(std::span<const extent> shape) {
   for (const extent e : shape) {
     if (e < 0) return false;

@@ -27,12 +27,14 @@ enum class dtype : std::uint8_t {
   string,
 };
 
+/// How many element types there are.
 inline constexpr int dtype_count = 15;
 
 /// Storage of the half-precision types; arithmetic converts.
 struct float16 {
   std::uint16_t bits = 0;
 };
+/// The upper half of a float32, as bits.
 struct bfloat16 {
   std::uint16_t bits = 0;
 };
@@ -51,9 +53,11 @@ constexpr std::size_t size_of(dtype type) {
   return sizes[static_cast<int>(type)];
 }
 
+/// True for float16, bfloat16, float32 and float64.
 constexpr bool is_floating(dtype type) {
   return type >= dtype::float32 && type <= dtype::bfloat16;
 }
+/// True for signed and unsigned integers; bool is none.
 constexpr bool is_integer(dtype type) { return type >= dtype::int8 && type <= dtype::uint64; }
 
 /// Maps a C++ element type to its dtype: `dtype_of<float> == dtype::float32`.

@@ -17,7 +17,9 @@ struct error_parts {
 /// Base of all exceptions of Graft. What was there before the failing call is there unchanged.
 class error : public std::runtime_error {
  public:
+  /// what() is made of the parts: "asked; found (where). Hint."
   explicit error(error_parts parts);
+  /// The parts, for programs that show them their own way.
   [[nodiscard]] const error_parts& parts() const noexcept { return parts_; }
 
  private:

@@ -48,23 +48,41 @@ struct activation : layer_base {
   }
 };
 
+/// ops::relu, as a part of a network without points.
 constexpr activation relu(layer_tag = {}) { return ops::relu; }
+/// ops::tanh, as a part of a network without points.
 constexpr activation tanh(layer_tag = {}) { return ops::tanh; }
+/// ops::sigmoid, as a part of a network without points.
 constexpr activation sigmoid(layer_tag = {}) { return ops::sigmoid; }
+/// ops::softplus, as a part of a network without points.
 constexpr activation softplus(layer_tag = {}) { return ops::softplus; }
+/// ops::silu, as a part of a network without points.
 constexpr activation silu(layer_tag = {}) { return ops::silu; }
+/// ops::gelu, as a part of a network without points.
 constexpr activation gelu(layer_tag = {}) { return ops::gelu; }
+/// ops::gelu_tanh, as a part of a network without points.
 constexpr activation gelu_tanh(layer_tag = {}) { return ops::gelu_tanh; }
+/// ops::leaky_relu with alpha 0.01, as a part of a network without points.
 constexpr activation leaky_relu(layer_tag = {}) { return {ops::leaky_relu, "alpha", 0.01}; }
+/// ops::leaky_relu, as a part of a network without points.
 constexpr activation leaky_relu(double alpha) { return {ops::leaky_relu, "alpha", alpha}; }
+/// ops::elu with alpha 1, as a part of a network without points.
 constexpr activation elu(layer_tag = {}) { return {ops::elu, "alpha", 1.0}; }
+/// ops::elu, as a part of a network without points.
 constexpr activation elu(double alpha) { return {ops::elu, "alpha", alpha}; }
+/// ops::exp, as a part of a network without points.
 constexpr activation exp(layer_tag = {}) { return ops::exp; }
+/// ops::log, as a part of a network without points.
 constexpr activation log(layer_tag = {}) { return ops::log; }
+/// ops::sqrt, as a part of a network without points.
 constexpr activation sqrt(layer_tag = {}) { return ops::sqrt; }
+/// ops::square, as a part of a network without points.
 constexpr activation square(layer_tag = {}) { return ops::square; }
+/// ops::abs, as a part of a network without points.
 constexpr activation abs(layer_tag = {}) { return ops::abs; }
+/// ops::softmax along the last axis, as a part of a network without points.
 constexpr activation softmax(layer_tag = {}) { return activation::along_last_axis(ops::softmax); }
+/// ops::log_softmax along the last axis, as a part of a network without points.
 constexpr activation log_softmax(layer_tag = {}) {
   return activation::along_last_axis(ops::log_softmax);
 }

@@ -97,10 +97,12 @@ struct then : layer_base {
 template <class A, class B>
   requires((layer<A> || layer<B>)&&detail::builder_object<A>&& detail::builder_object<B>)
 constexpr then<A, B> operator>>(const A& a, const B& b) { return {a, b}; }
+/// A network, then an activation named without call: `dense<8> >> relu`.
 template <layer A>
 constexpr then<A, activation> operator>>(const A& a, activation (&f)(layer_tag)) {
   return {a, f({})};
 }
+/// An activation named without call, then a network: `relu >> dense<8>`.
 template <layer B>
 constexpr then<activation, B> operator>>(activation (&f)(layer_tag), const B& b) {
   return {f({}), b};

@@ -205,6 +205,7 @@ constexpr auto max_pool2d() {
   return function_layer(
       [](const auto& x, source_line here) { return graft::max_pool2d<Options>(x, {}, here); });
 }
+/// The layer, for networks without points.
 template <pool Options = pool{}>
 constexpr auto avg_pool2d() {
   return function_layer(
@@ -231,9 +232,11 @@ constexpr auto global_max_pool2d(const X& x, source_line here = source_line::now
     return max<axes<2, 3>>(x, {}, here);
   }
 }
+/// The layer, for networks without points.
 constexpr auto global_avg_pool2d() {
   return function_layer([](const auto& x, source_line here) { return global_avg_pool2d(x, here); });
 }
+/// The layer, for networks without points.
 constexpr auto global_max_pool2d() {
   return function_layer([](const auto& x, source_line here) { return global_max_pool2d(x, here); });
 }

@@ -30,11 +30,14 @@ struct flatten_layer : layer_base {
   }
 };
 
+/// The layer, for networks without points.
 constexpr flatten_layer flatten(layer_tag = {}) { return {}; }
+/// A network, then `flatten` without call.
 template <layer A>
 constexpr then<A, flatten_layer> operator>>(const A& a, flatten_layer (&)(layer_tag)) {
   return {a, {}};
 }
+/// `flatten` without call, then a network.
 template <layer B>
 constexpr then<flatten_layer, B> operator>>(flatten_layer (&)(layer_tag), const B& b) {
   return {{}, b};

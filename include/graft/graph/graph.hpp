@@ -131,6 +131,7 @@ class Graph {
 
   [[nodiscard]] value_type type_of(tensor_id t) const;
   [[nodiscard]] std::string path_of(tensor_id t) const;  ///< op path, ":1" appended for outputs after the first
+  /// A place where a tensor is read.
   struct use {
     op_id user;
     std::uint32_t slot;

@@ -7,18 +7,22 @@
 
 namespace graft {
 
+/// The number of no id.
 inline constexpr std::uint32_t no_id = 0xffffffffu;
 
+/// An op of a graph. Ids are stable and never used again.
 struct op_id {
   std::uint32_t value = no_id;
   constexpr auto operator<=>(const op_id&) const = default;
   [[nodiscard]] constexpr bool valid() const { return value != no_id; }
 };
+/// A variable of a graph.
 struct variable_id {
   std::uint32_t value = no_id;
   constexpr auto operator<=>(const variable_id&) const = default;
   [[nodiscard]] constexpr bool valid() const { return value != no_id; }
 };
+/// A scope of a graph; 0 is the root.
 struct scope_id {
   std::uint32_t value = 0;  ///< 0 is the root
   constexpr auto operator<=>(const scope_id&) const = default;

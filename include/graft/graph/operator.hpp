@@ -28,6 +28,7 @@ struct gradient_args {
 };
 /// One gradient an operand; empty where there is none or it is not wanted.
 using operand_gradients = small_vector<std::optional<any_tensor>, 3>;
+/// Builds the gradients of an op with respect to its operands.
 using gradient_rule = operand_gradients (*)(const gradient_args&);
 
 // --- Kernels ----------------------------------------------------------------------------------------
@@ -48,6 +49,7 @@ class parallel_runner {
   [[nodiscard]] virtual int threads() const = 0;
 };
 
+/// What a kernel binding sees: everything but addresses.
 struct bind_args {
   std::span<const tensor_info> inputs;
   std::span<const tensor_info> outputs;
@@ -56,6 +58,7 @@ struct bind_args {
   std::string_view where;  ///< path of the op, for messages
 };
 
+/// One call of a bound kernel.
 struct kernel_call {
   const void* const* in;  ///< one address an operand; nullptr for operands of which only the shape is read
   void* const* out;       ///< one an output; nullptr where nobody reads it
@@ -75,16 +78,19 @@ struct bound_kernel {
   /// scalar[i] tells that in[i] points at one element used for all. Must not throw. The planner fuses with it.
   std::function<void(const void* const* in, const bool* scalar, void* out, std::int64_t n)> tile;
 };
+/// Makes a kernel for operands of known shape.
 using kernel_binding = bound_kernel (*)(const bind_args&);
 
 // --- Samples, from which the tests of every operator are made -------------------------------------------
 
+/// Operands that an operator is tested on.
 struct operator_sample {
   std::vector<Array> operands;  ///< float operands are float64; other types are made by casting
   attribute_list attributes;
   bool differentiable = true;   ///< false: at a kink, or integer operands only
   bool twice = true;            ///< smooth enough for a second-order check
 };
+/// Operands that must be refused.
 struct operator_error_sample {
   std::vector<value_type> operands;
   attribute_list attributes;

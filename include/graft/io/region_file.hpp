@@ -64,6 +64,7 @@ struct load_region_options {
   }
 };
 
+/// load_region() with its choices gathered.
 loaded_region load_region_from(Graph& graph, const std::string& path,
                                const load_region_options& options);
 

@@ -71,8 +71,7 @@ constexpr void check_network_inputs(const std::tuple<In...>*) {
 /// Adds a compile-time network to a graph: `auto y = lower(mlp, g, x);`. Equals calling the builder
 /// on x.
 ///
-/// @param network made by net()
-/// @param inputs a handle of g for each of the network's inputs
+/// @param inputs a handle of g for each of the inputs of the network, which net() made
 /// @return what the builder returns, with handles of the graph; a struct becomes a tuple of its
 /// members
 /// @throws as above; inputs whose types tell that they do not fit do not compile

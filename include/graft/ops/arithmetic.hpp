@@ -193,21 +193,25 @@ constexpr auto squared_difference(const A& a, const B& b, std::string_view name 
 
 // Operators cannot take a source line of their own; the handles' place in the graph tells enough.
 
+/// a + b, broadcast as in NumPy. @see add
 template <class A, class B>
   requires binary_operands<A, B>
 constexpr auto operator+(const A& a, const B& b) {
   return detail::apply_binary<ops::add>(a, b, {}, {});
 }
+/// a - b, broadcast as in NumPy. @see sub
 template <class A, class B>
   requires binary_operands<A, B>
 constexpr auto operator-(const A& a, const B& b) {
   return detail::apply_binary<ops::sub>(a, b, {}, {});
 }
+/// a * b, broadcast as in NumPy. @see mul
 template <class A, class B>
   requires binary_operands<A, B>
 constexpr auto operator*(const A& a, const B& b) {
   return detail::apply_binary<ops::mul>(a, b, {}, {});
 }
+/// a / b, broadcast as in NumPy. @see div
 template <class A, class B>
   requires binary_operands<A, B>
 constexpr auto operator/(const A& a, const B& b) {

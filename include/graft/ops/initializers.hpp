@@ -98,13 +98,17 @@ struct initializer {
   }
 };
 
+/// All elements 0.
 constexpr initializer zeros() { return {}; }
+/// All elements 1.
 constexpr initializer ones() { return {.first = 1}; }
+/// All elements of one value.
 constexpr initializer constant(double value) { return {.first = value}; }
 /// Uniform in [low, high).
 constexpr initializer uniform(double low = -0.05, double high = 0.05) {
   return {.what = initializer::kind::uniform, .first = low, .second = high};
 }
+/// Normal with mean and standard deviation.
 constexpr initializer normal(double mean = 0, double stddev = 0.05) {
   return {.what = initializer::kind::normal, .first = mean, .second = stddev};
 }
@@ -127,6 +131,7 @@ constexpr initializer variance_scaling(double scale, initializer::fan by, initia
 constexpr initializer glorot_uniform() {
   return variance_scaling(1, initializer::fan::average, initializer::kind::uniform);
 }
+/// Truncated normal with variance 2 / (fan_in + fan_out). @see glorot_uniform
 constexpr initializer glorot_normal() {
   return variance_scaling(1, initializer::fan::average, initializer::kind::truncated);
 }
@@ -135,6 +140,7 @@ constexpr initializer glorot_normal() {
 constexpr initializer he_uniform() {
   return variance_scaling(2, initializer::fan::in, initializer::kind::uniform);
 }
+/// Truncated normal with variance 2 / fan_in. @see he_uniform
 constexpr initializer he_normal() {
   return variance_scaling(2, initializer::fan::in, initializer::kind::truncated);
 }
@@ -143,6 +149,7 @@ constexpr initializer he_normal() {
 constexpr initializer lecun_uniform() {
   return variance_scaling(1, initializer::fan::in, initializer::kind::uniform);
 }
+/// Truncated normal with variance 1 / fan_in. @see lecun_uniform
 constexpr initializer lecun_normal() {
   return variance_scaling(1, initializer::fan::in, initializer::kind::truncated);
 }

@@ -147,21 +147,25 @@ constexpr auto greater_equal(const A& a, const B& b, std::string_view name = {},
   return detail::apply_binary<ops::greater_equal>(a, b, name, here);
 }
 
+/// @see less
 template <class A, class B>
   requires binary_operands<A, B>
 constexpr auto operator<(const A& a, const B& b) {
   return detail::apply_binary<ops::less>(a, b, {}, {});
 }
+/// @see less_equal
 template <class A, class B>
   requires binary_operands<A, B>
 constexpr auto operator<=(const A& a, const B& b) {
   return detail::apply_binary<ops::less_equal>(a, b, {}, {});
 }
+/// @see greater
 template <class A, class B>
   requires binary_operands<A, B>
 constexpr auto operator>(const A& a, const B& b) {
   return detail::apply_binary<ops::greater>(a, b, {}, {});
 }
+/// @see greater_equal
 template <class A, class B>
   requires binary_operands<A, B>
 constexpr auto operator>=(const A& a, const B& b) {

@@ -165,10 +165,12 @@ constexpr auto clip(const X& x, double low, double high, std::string_view name =
   return apply<ops::clip>(a, name, here, x);
 }
 
+/// @see neg
 template <tensor_like X>
 constexpr auto operator-(const X& x) {
   return apply<ops::neg>({}, {}, {}, x);
 }
+/// x itself.
 template <tensor_like X>
 constexpr auto operator+(const X& x) {
   return x;

@@ -205,6 +205,7 @@ template <class Axes = all_axes, bool KeepDims = false, tensor_like X>
 constexpr auto mean(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
   return detail::reduce<ops::mean, Axes, KeepDims>(x, name, here);
 }
+/// The same along axes known at run time.
 template <tensor_like X>
 constexpr auto mean(const X& x, const dims& axes, bool keepdims = false, std::string_view name = {},
                     source_line here = source_line::now()) {
@@ -219,6 +220,7 @@ template <class Axes = all_axes, bool KeepDims = false, tensor_like X>
 constexpr auto prod(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
   return detail::reduce<ops::prod, Axes, KeepDims>(x, name, here);
 }
+/// The same along axes known at run time.
 template <tensor_like X>
 constexpr auto prod(const X& x, const dims& axes, bool keepdims = false, std::string_view name = {},
                     source_line here = source_line::now()) {
@@ -232,6 +234,7 @@ template <class Axes = all_axes, bool KeepDims = false, tensor_like X>
 constexpr auto max(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
   return detail::reduce<ops::max, Axes, KeepDims>(x, name, here);
 }
+/// The same along axes known at run time.
 template <tensor_like X>
 constexpr auto max(const X& x, const dims& axes, bool keepdims = false, std::string_view name = {},
                    source_line here = source_line::now()) {
@@ -243,6 +246,7 @@ template <class Axes = all_axes, bool KeepDims = false, tensor_like X>
 constexpr auto min(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
   return detail::reduce<ops::min, Axes, KeepDims>(x, name, here);
 }
+/// The same along axes known at run time.
 template <tensor_like X>
 constexpr auto min(const X& x, const dims& axes, bool keepdims = false, std::string_view name = {},
                    source_line here = source_line::now()) {
@@ -254,6 +258,7 @@ template <class Axes = all_axes, bool KeepDims = false, tensor_like X>
 constexpr auto all(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
   return detail::reduce<ops::all, Axes, KeepDims>(x, name, here);
 }
+/// The same along axes known at run time.
 template <tensor_like X>
 constexpr auto all(const X& x, const dims& axes, bool keepdims = false, std::string_view name = {},
                    source_line here = source_line::now()) {
@@ -265,6 +270,7 @@ template <class Axes = all_axes, bool KeepDims = false, tensor_like X>
 constexpr auto any(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
   return detail::reduce<ops::any, Axes, KeepDims>(x, name, here);
 }
+/// The same along axes known at run time.
 template <tensor_like X>
 constexpr auto any(const X& x, const dims& axes, bool keepdims = false, std::string_view name = {},
                    source_line here = source_line::now()) {
@@ -278,6 +284,7 @@ constexpr auto argmax(const X& x, std::string_view name = {},
                       source_line here = source_line::now()) {
   return apply<ops::argmax, detail::argmax_attributes<Axis, KeepDims>>({}, name, here, x);
 }
+/// The same along an axis known at run time.
 template <tensor_like X>
 constexpr auto argmax(const X& x, std::int64_t axis, bool keepdims = false,
                       std::string_view name = {}, source_line here = source_line::now()) {
@@ -294,6 +301,7 @@ constexpr auto reduction_size(const X& x, std::string_view name = {},
                               source_line here = source_line::now()) {
   return apply<ops::reduction_size, detail::reduce_attributes<Axes, false>>({}, name, here, x);
 }
+/// The same with axes or extents known at run time.
 template <tensor_like X>
 constexpr auto reduction_size(const X& x, const dims& axes, std::string_view name = {},
                               source_line here = source_line::now()) {

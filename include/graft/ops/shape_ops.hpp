@@ -306,6 +306,7 @@ constexpr auto expand_dims(const X& x, std::string_view name = {},
                            source_line here = source_line::now()) {
   return apply<ops::expand_dims, axes<Axes...>>({}, name, here, x);
 }
+/// The same with axes or extents known at run time.
 template <tensor_like X>
 constexpr auto expand_dims(const X& x, const dims& places, std::string_view name = {},
                            source_line here = source_line::now()) {
@@ -320,6 +321,7 @@ constexpr auto squeeze(const X& x, std::string_view name = {},
                        source_line here = source_line::now()) {
   return apply<ops::squeeze, axes<Axes...>>({}, name, here, x);
 }
+/// The same with axes or extents known at run time.
 template <tensor_like X>
 constexpr auto squeeze(const X& x, const dims& places, std::string_view name = {},
                        source_line here = source_line::now()) {
@@ -334,6 +336,7 @@ constexpr auto transpose(const X& x, std::string_view name = {},
                          source_line here = source_line::now()) {
   return apply<ops::transpose, detail::perm_attribute<Axes...>>({}, name, here, x);
 }
+/// The same with an order known at run time.
 template <tensor_like X>
 constexpr auto transpose(const X& x, const dims& order, std::string_view name = {},
                          source_line here = source_line::now()) {
@@ -348,6 +351,7 @@ constexpr auto broadcast_to(const X& x, std::string_view name = {},
                             source_line here = source_line::now()) {
   return apply<ops::broadcast_to, detail::shape_attribute<Shape>>({}, name, here, x);
 }
+/// The same with axes or extents known at run time.
 template <tensor_like X>
 constexpr auto broadcast_to(const X& x, const dims& shape, std::string_view name = {},
                             source_line here = source_line::now()) {

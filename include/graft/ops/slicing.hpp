@@ -493,6 +493,7 @@ template <class... Border, tensor_like X>
 constexpr auto crop(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
   return apply<ops::crop, detail::border_attributes<Border...>>({}, name, here, x);
 }
+/// The same with axes or extents known at run time.
 template <tensor_like X>
 constexpr auto crop(const X& x, const dims& before, const dims& after, std::string_view name = {},
                     source_line here = source_line::now()) {

@@ -113,6 +113,7 @@ constexpr auto softmax(const X& x, std::string_view name = {},
                        source_line here = source_line::now()) {
   return apply<ops::softmax, detail::softmax_attributes<Axis>>({}, name, here, x);
 }
+/// The same along an axis known at run time.
 template <tensor_like X>
 constexpr auto softmax(const X& x, std::int64_t axis, std::string_view name = {},
                        source_line here = source_line::now()) {
@@ -126,6 +127,7 @@ constexpr auto log_softmax(const X& x, std::string_view name = {},
                            source_line here = source_line::now()) {
   return apply<ops::log_softmax, detail::softmax_attributes<Axis>>({}, name, here, x);
 }
+/// The same along an axis known at run time.
 template <tensor_like X>
 constexpr auto log_softmax(const X& x, std::int64_t axis, std::string_view name = {},
                            source_line here = source_line::now()) {

@@ -19,7 +19,7 @@ struct drawing {
   std::vector<drawing_group> groups;  ///< an op in two groups is drawn once, as shared
   std::vector<tensor_id> inputs;      ///< drawn as ports coming in
   std::vector<tensor_id> outputs;     ///< drawn as ports going out
-  /// Pairs (copy, original) of ops, joined by dashed lines.
+  /// Pairs (copy, original) of ops, joined by dashed lines in DOT.
   std::vector<std::pair<op_id, op_id>> copies;
 };
 
@@ -28,11 +28,14 @@ drawing draw_all(const Graph& graph);
 
 /// Returns the picture in the DOT language. Deterministic: fit for golden files.
 std::string dot(const Graph& graph, const drawing& what);
+/// The whole graph, without initial values.
 std::string dot(const Graph& graph);
 
-/// Returns the picture as a self-contained SVG document: layers from top to bottom, variables as rounded boxes, types as tooltips.
-/// Complexity: O(ops + edges) but for ordering within layers, O(n log n).
+/// Returns the picture as a self-contained SVG document: layers from top to bottom, variables as
+/// rounded boxes, types as tooltips. Complexity: O(ops + edges) but for ordering within layers, O(n
+/// log n).
 std::string svg(const Graph& graph, const drawing& what);
+/// The whole graph, without initial values.
 std::string svg(const Graph& graph);
 
 }  // namespace graft

@@ -9,6 +9,7 @@
 
 namespace graft {
 
+/// The choices of progress.
 struct progress_options {
   std::int64_t total_steps = 0;  ///< 0: unknown, no bar and no time left
   std::FILE* stream = stderr;
@@ -16,8 +17,8 @@ struct progress_options {
   double interval = 5.0;
 };
 
-/// Shows step, loss (smoothed), steps per second and the time left. On a terminal one line is rewritten; into a file
-/// or pipe plain lines are written now and then.
+/// Shows step, loss (smoothed), steps per second and the time left. On a terminal one line is
+/// rewritten; into a file or pipe plain lines are written now and then.
 class progress {
  public:
   explicit progress(const progress_options& options);
@@ -35,7 +36,7 @@ class progress {
   progress_options options_;
   bool terminal_;
   bool finished_ = false;
-  std::int64_t steps_ = 0;
+  std::int64_t steps_ = 0, shown_steps_ = 0;
   double smooth_ = 0;
   std::size_t shown_width_ = 0;
   std::chrono::steady_clock::time_point start_, last_;
@@ -46,7 +47,8 @@ class training_curve {
  public:
   void add(std::int64_t step, double loss) { points_.push_back({step, loss}); }
   [[nodiscard]] std::string csv() const;  ///< "step,loss" and a line each
-  /// A polyline with axes as a self-contained SVG document; values that are not finite are left out.
+  /// A polyline with axes as a self-contained SVG document; values that are not finite are left
+  /// out.
   [[nodiscard]] std::string svg(const std::string& title = "loss") const;
 
  private:

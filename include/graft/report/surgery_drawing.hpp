@@ -13,9 +13,13 @@ drawing draw(const Region& region);
 /// graph only the clone is drawn.
 drawing draw(const Region& region, const Clone& clone);
 
+/// The region alone.
 std::string dot(const Region& region);
+/// The region and its clone side by side.
 std::string dot(const Region& region, const Clone& clone);
+/// The region alone.
 std::string svg(const Region& region);
+/// The region and its clone side by side.
 std::string svg(const Region& region, const Clone& clone);
 
 }  // namespace graft

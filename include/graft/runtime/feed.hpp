@@ -48,6 +48,7 @@ template <dtype Type, class Shape, class Range>
     const std::span<const T> elements(values);
     return {target, Array::from<T>(detail::feed_shape(target.ref(), elements.size()), elements)};
   }
+/// A feed of elements listed in place, in row-major order.
 template <dtype Type, class Shape, element T>
 feed_item feed(const tensor<Graph, Type, Shape>& target, std::initializer_list<T> values) {
   return feed(target, std::span<const T>(values.begin(), values.size()));

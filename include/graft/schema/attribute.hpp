@@ -9,6 +9,7 @@
 
 namespace graft {
 
+/// What an attribute holds.
 enum class attribute_kind : std::uint8_t {
   integer,   ///< axis, flags
   real,      ///< rates, epsilons

@@ -22,6 +22,7 @@ constexpr extent broadcast(extent a, extent b, bool& ok) {
   return dyn;
 }
 
+/// A broadcast shape, or the problem.
 struct broadcast_result {
   bool ok = true;  ///< false where no run can make the shapes fit
   dims shape;
@@ -55,14 +56,19 @@ constexpr dtype join(dtype a, dtype b) { return a == dtype::any ? b : a; }
 
 /// True unless the type is known and is not one of the kind.
 constexpr bool may_be_floating(dtype t) { return t == dtype::any || is_floating(t); }
+/// True for integers and where the type is not known.
 constexpr bool may_be_integer(dtype t) { return t == dtype::any || is_integer(t); }
+/// True for bool and where the type is not known.
 constexpr bool may_be_boolean(dtype t) { return t == dtype::any || t == dtype::boolean; }
+/// True for numbers and where the type is not known.
 constexpr bool may_be_number(dtype t) { return t == dtype::any || is_floating(t) || is_integer(t); }
 
+/// A problem of shapes.
 constexpr problem shape_problem(const char* clause, const value_type& needs, const value_type& got,
                                 const char* hint = "") {
   return {.clause = clause, .needs = needs, .got = got, .hint = hint};
 }
+/// A problem of element types.
 constexpr problem type_problem(const char* clause, const value_type& needs, const value_type& got,
                                const char* hint = "insert cast<T>(x)") {
   return {.clause = clause, .needs = needs, .got = got, .hint = hint, .about_type = true};

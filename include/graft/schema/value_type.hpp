@@ -25,6 +25,7 @@ struct value_type {
   static constexpr value_type unranked(dtype type) { return {type, value_kind::tensor, false, {}}; }
 };
 
+/// The type of a handle as a value.
 template <dtype Type, shape_type Shape>
 constexpr value_type value_type_of() {
   return {Type, value_kind::tensor, Shape::ranked, Shape::list()};

@@ -11,7 +11,9 @@ struct padding2d {
   bool same = false;
   constexpr bool operator==(const padding2d&) const = default;
 };
+/// Padding that keeps the extent where the stride is 1.
 inline constexpr padding2d same_padding{.same = true};
+/// No padding.
 inline constexpr padding2d valid{};
 
 /// Height and width of something.

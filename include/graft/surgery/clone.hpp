@@ -164,8 +164,10 @@ update_group clone_image(const Clone& clone, const update_group& updates);
 /// and so on.
 std::vector<variable_id> lineage(const Graph& g, variable_id v);
 
+/// clone() with its choices gathered.
 Clone clone_region(const Region& region, const clone_options& options);
 
+/// replicate() with its choices gathered.
 std::vector<Clone> replicate_region(const Region& region, std::size_t count,
                                     const clone_options& options);
 
@@ -254,6 +256,7 @@ void reset_slots(const Clone& clone);
 /// nothing has changed then
 void copy_variables(Graph& g, std::span<const std::pair<variable_id, variable_id>> source_target);
 
+/// unfreeze() with its choices gathered.
 Clone unfreeze_clone(const Clone& frozen, clone_options options);
 
 /// A trainable copy of a frozen clone: the same region again, with variables that have the values of

@@ -9,6 +9,7 @@
 
 namespace graft {
 
+/// What two regions or graphs differ in.
 enum class difference_kind : std::uint8_t {
   inputs,      ///< their number, or one is used as an input on one side only
   outputs,     ///< their number
@@ -52,14 +53,17 @@ struct correspondence {
 /// Complexity: O(both regions)
 /// @throws handle_error if a graph is gone, graph_error if a region is stale
 correspondence correspond_regions(const Region& a, const Region& b, const compare_options& options);
+/// The same for whole graphs.
 correspondence correspond_graphs(const Graph& a, const Graph& b, const compare_options& options);
 
+/// Regions; the choices are those of isomorphic().
 template <class... Choices>
 correspondence correspond(const Region& a, const Region& b, const Choices&... choices) {
   compare_options options;
   (options.set(choices), ...);
   return correspond_regions(a, b, options);
 }
+/// Whole graphs; the choices are those of isomorphic().
 template <class... Choices>
 correspondence correspond(const Graph& a, const Graph& b, const Choices&... choices) {
   compare_options options;

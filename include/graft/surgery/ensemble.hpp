@@ -124,6 +124,7 @@ member_bindings bind_each(const From& from, const To& to) {
   return {{{{from.ref(), to.ref()}}}};
 }
 
+/// The choices of ensemble().
 struct ensemble_options : clone_options {
   bindings stacked;
   using clone_options::set;
@@ -132,6 +133,7 @@ struct ensemble_options : clone_options {
   }
 };
 
+/// ensemble() with its choices gathered.
 Ensemble ensemble_region(const Region& region, std::size_t members,
                          const ensemble_options& options);
 

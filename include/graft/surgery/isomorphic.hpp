@@ -75,6 +75,7 @@ bool isomorphic(const Graph& a, const Graph& b, const Choices&... choices) {
 /// addresses and storage; the same on every run and machine. The choices are those of isomorphic().
 /// Complexity: O(region), and the bytes of constants (and of variables with including::values)
 std::uint64_t content_hash_of(const Region& region, const compare_options& options);
+/// The same for a whole graph.
 std::uint64_t content_hash_of(const Graph& graph, const compare_options& options);
 
 template <class Subject, class... Choices>

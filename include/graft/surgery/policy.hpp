@@ -45,8 +45,10 @@ inline constexpr variable_policy frozen = variable_policy::frozen;
 /// (`copy(w)`) stay apart. Within one graph only.
 inline constexpr variable_policy linked = variable_policy::linked;
 
+/// Decides for one variable.
 using rule = std::function<variable_policy(const Graph&, const variable_info&)>;
 
+/// A policy for each variable. @see by
 struct chosen_by {
   rule decide;
 };
@@ -110,13 +112,16 @@ enum class coverage : std::uint8_t {
              ///< rest is shared
 };
 
+/// Where a clone goes. @see into
 struct destination {
   Graph* graph = nullptr;  ///< nullptr: the source's
   std::string scope;
 };
+/// @see from
 struct source_scope {
   std::string path;
 };
+/// @see trainable
 struct trainable_flag {
   bool value = true;
 };
@@ -214,7 +219,9 @@ struct copied_op {
   std::vector<any_tensor> operands;  ///< of the copy, as earlier rules left them
   std::vector<any_tensor> outputs;   ///< of the copy
 };
+/// What becomes of one op of a clone. @see each_op
 using op_rule = std::function<std::optional<std::vector<any_tensor>>(const copied_op&)>;
+/// A rule for the ops of a clone. @see each_op
 struct op_transform {
   op_rule rule;
 };

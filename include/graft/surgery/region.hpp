@@ -70,6 +70,7 @@ struct extract_options {
 
 /// What of a region touches its surroundings, and what in it is more than a function of its inputs.
 struct region_report {
+  /// A use of a tensor of the region by an op outside.
   struct exit {
     tensor_id tensor;  ///< inside the region, not one of its outputs
     op_id user;        ///< outside
@@ -194,6 +195,7 @@ class Region {
 /// Deterministic.
 std::string to_string(const Region& region);
 
+/// try_extract() with its choices gathered.
 result<Region, boundary_problem> try_extract_region(const input_list& in, const output_list& out,
                                                     const extract_options& options);
 

@@ -166,6 +166,7 @@ class Array {
 
 /// Prints like NumPy, with "..." for long axes: "float32 [2, 3]\n[[1, 2, 3],\n [4, 5, 6]]".
 std::ostream& operator<<(std::ostream& out, const Array& array);
+/// Type, shape and elements; the middle of large arrays is left out.
 std::string to_string(const Array& array);
 
 }  // namespace graft

@@ -30,6 +30,7 @@ std::vector<std::optional<any_tensor>> try_gradients(const any_tensor& y,
 /// The same; where y does not depend on a tensor the gradient is zeros.
 std::vector<any_tensor> gradients(const any_tensor& y, std::span<const any_tensor> with_respect_to,
                                   std::optional<any_tensor> seed = {});
+/// The same for tensors listed in place.
 inline std::vector<any_tensor> gradients(const any_tensor& y,
                                          std::initializer_list<any_tensor> with_respect_to) {
   return gradients(y, std::span<const any_tensor>(with_respect_to.begin(), with_respect_to.size()));

@@ -37,6 +37,7 @@ template <tensor_like W>
 constexpr auto l1_regularization(const W& parameter, double factor) {
   return sum(abs(parameter)) * factor;
 }
+/// The sum over several parameters.
 template <tensor_like W, tensor_like... More>
 constexpr auto l2_regularization(double factor, const W& first, const More&... more) {
   return (l2_regularization(first, factor) + ... + l2_regularization(more, factor));
