@@ -40,7 +40,7 @@ int main() {
         //! [boundary_says]
         extract(inputs('x'), outputs('logits/add')); output 'logits/add' <- 'logits/matmul' <- 'add' <- placeholder
         'noise'. Add what is missing to inputs(...), or pass leaks::keep to leave it outside or leaks::lift to make it
-        an input.
+        an input, or give it a value: given(t, value).
         //! [boundary_says]
       )");
 
