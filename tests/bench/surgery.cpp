@@ -72,7 +72,7 @@ struct record {
   char bytes[96];
 };
 struct edge_record {
-  std::uint32_t slot, output;
+  std::uint32_t slot = 0, output = 0;
 };
 using peer_graph =
     boost::adjacency_list<boost::vecS, boost::vecS, boost::bidirectionalS, record, edge_record>;
