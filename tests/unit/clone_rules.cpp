@@ -41,7 +41,8 @@ TEST_CASE("a rule inserts ops behind others", "[clone][rule]") {
   Session session(g);
   const Array found = session.run(copy(y), feed(x, ones_of({2, 4})));
   for (const float e : found.span<float>()) CHECK(e == 6.0f);
-  for (const float e : session.run(y, feed(x, ones_of({2, 4}))).span<float>()) CHECK(e == 2.0f);
+  const Array original = session.run(y, feed(x, ones_of({2, 4})));
+  for (const float e : original.span<float>()) CHECK(e == 2.0f);
 }
 
 TEST_CASE("a rule replaces and drops ops", "[clone][rule]") {
@@ -57,7 +58,8 @@ TEST_CASE("a rule replaces and drops ops", "[clone][rule]") {
             }));
   copy.check();
   Session session(g);
-  for (const float e : session.run(copy(y), feed(x, ones_of({1, 4}))).span<float>()) CHECK(e == -4.0f);
+  const Array found = session.run(copy(y), feed(x, ones_of({1, 4})));
+  for (const float e : found.span<float>()) CHECK(e == -4.0f);
 }
 
 TEST_CASE("a rule changes attributes", "[clone][rule]") {

@@ -93,7 +93,8 @@ TEST_CASE("slots and counters start anew where their policy says so", "[clone][t
   }
   for (const variable_id slot : copy(t.step).slots) {
     if (t.g.variable_of(slot).role != variable_role::slot) continue;
-    for (const float e : t.g.store().get(slot).span<float>()) CHECK(e == 0.0f);
+    const Array value = t.g.store().get(slot);
+    for (const float e : value.span<float>()) CHECK(e == 0.0f);
   }
 
   SECTION("reset_slots takes them back later") {

@@ -122,7 +122,8 @@ TEST_CASE("a parameter that two ops read is trained as one", "[gradients]") {
   session.initialize();
   session.run(step, feed(x, Array::full<float>({2, 3}, 1)));
   // mean over 6 of gamma^4: d/dgamma = 4 * 2 / 6 = 4/3 at gamma = 1.
-  for (const float e : session.value(gamma).span<float>()) {
+  const Array found = session.value(gamma);
+  for (const float e : found.span<float>()) {
     CHECK(e == Approx(1 - 0.1 * 4.0 / 3.0).epsilon(1e-6));
   }
 }

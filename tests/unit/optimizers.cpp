@@ -226,7 +226,8 @@ TEST_CASE("clipping within a training step", "[optimizers]") {
   Session session(g);
   session.initialize();
   session.run(step);
-  for (const float e : session.value(w).span<float>()) {
+  const Array found = session.value(w);
+  for (const float e : found.span<float>()) {
     CHECK(e == Approx(1 - std::sqrt(0.5)).epsilon(1e-5));
   }
 }
