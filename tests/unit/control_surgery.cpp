@@ -115,7 +115,7 @@ TEST_CASE("a loop's region needs what its bodies capture", "[edge-60]") {
   CHECK(extract(inputs(n.xs), outputs(n.loss), leaks::lift).inputs().size() == 2);
 }
 
-TEST_CASE("gradients of a cloned loop and cond equal the original's", "[edge-61]") {
+TEST_CASE("gradients of a cloned loop and cond equal the original's", "[edge-61][demo-9]") {
   Graph g;
   const deep_network n = deep(g);
   auto xs2 = placeholder<double, shape<4, 3>>(g, "xs2");
