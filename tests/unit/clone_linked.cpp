@@ -153,7 +153,7 @@ TEST_CASE("expressions are refused where they do not fit", "[clone][expr]") {
 // One step of model-agnostic meta-learning: the loss on one batch after a gradient step on another,
 // differentiated by the parameters before the step, second derivatives included.
 TEST_CASE("the gradient through a gradient step agrees with finite differences",
-          "[clone][expr][edge-74]") {
+          "[clone][expr][edge-74][demo-10]") {
   learner l;
   const double rate = 0.1;
   const any_tensor inner = mean(square(l.y - any_tensor(l.target)));

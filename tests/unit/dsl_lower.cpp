@@ -129,3 +129,28 @@ TEST_CASE("a name that exists as a shared key ties a lowered network to what is 
   lower(n, g, x);
   CHECK(g.variable_count() == 2);
 }
+
+TEST_CASE("networks and names made of temporaries leave nothing dangling", "[edge-66]") {
+  // All that a network is made of is gone when it is applied, and that when the graph runs.
+  const auto make = [] {
+    const auto first = dense<8>.init(he_normal());
+    const auto head = [part = residual(first >> relu)](const auto& x) { return dense<3>(part(x)); };
+    return head;
+  };
+  Graph g;
+  const auto apply_under = [&](std::string name) {
+    auto x = placeholder<float, shape<dyn, 8>>(g, name + "_input_of_a_length_that_is_allocated");
+    const scope s(g, name + "_scope_of_a_length_that_is_allocated");
+    return std::pair{x, make()(x)};
+  };
+  const auto [x, y] = apply_under("outer");
+  g.validate();
+  CHECK(g.path_of(g.id(y).op).find("outer_scope_of_a_length_that_is_allocated/") == 0);
+  const Clone copy = clone(extract(inputs(x), outputs(y)), variables::fresh, into(std::string("copy")));
+  Session session(g);
+  session.initialize();
+  const Array in = Array::full<float>({2, 8}, 0.5f);
+  const Array before = session.run(y, feed(x, in));
+  CHECK(before.shape() == dims{2, 3});
+  CHECK_FALSE(session.run(copy(y), feed(g.handle(copy.inputs()[0]), in)).same_bits(before));
+}

@@ -306,7 +306,8 @@ TEST_CASE("handles of other graphs and of graphs that are gone are refused", "[e
   CHECK(g.digest() == before);
 }
 
-TEST_CASE("deep chains, wide fans, and a target far from most of the graph", "[edge-18][edge-89]") {
+TEST_CASE("deep chains, wide fans, and a target far from most of the graph",
+          "[edge-18][edge-89][demo-13]") {
   Graph g;
   const auto x = input4(g, "x"), x2 = input4(g, "x2");
   row4 y = x, middle;
