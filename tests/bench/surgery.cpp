@@ -8,6 +8,8 @@
 // into a graph of its
 //   own. The peer is copy_graph, with its map one way.
 // clone_within: the same into the source's own graph, which is made anew for each turn.
+// substitute: the last op of a chain on another operand, in graphs of all sizes, made anew for each
+// turn.
 // small: a region of 10 ops in a small and in a large graph, extracted and cloned within it.
 #include <memory>
 
@@ -20,6 +22,7 @@
 #include "graft/ops/initializers.hpp"
 #include "graft/ops/matmul.hpp"
 #include "graft/surgery/clone.hpp"
+#include "graft/surgery/substitute.hpp"
 
 #include "harness.hpp"
 
@@ -156,6 +159,29 @@ void add_small(bench::harness& b) {
   }
 }
 
+void add_substitute(bench::harness& b) {
+  for (const std::size_t n : {1000u, 10000u, 100000u, 1000000u}) {
+    const bench::case_id id{"substitute", "graft", "chain_" + std::to_string(n)};
+    if (!b.wants(id)) continue;
+    struct state {
+      std::unique_ptr<subject> s;
+      row before;
+    };
+    const auto grown = std::make_shared<state>();
+    b.add(
+        id,
+        [grown] {
+          const subject& s = *grown->s;
+          bench::keep(substitute(s.y, bind(grown->before, s.x)));
+        },
+        [grown, n] {
+          grown->s = chain(n);
+          grown->before = grown->s->y;
+          grown->s->y = relu(grown->before);
+        });
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -164,5 +190,6 @@ int main(int argc, char** argv) {
   add_cases(b, "random", random_dag);
   add_cases(b, "layers", layers);
   add_small(b);
+  add_substitute(b);
   return b.run();
 }
