@@ -11,31 +11,11 @@
 #include "graft/surgery/clone.hpp"
 
 #include "catch.hpp"
+#include "dice.hpp"
 
 namespace graft_test {
 
 using namespace graft;
-
-// splitmix64 (Steele, Lea, Flood 2014): the same numbers on every machine.
-class dice {
- public:
-  explicit dice(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next() {
-    std::uint64_t z = state_ += 0x9e3779b97f4a7c15ull;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-    return z ^ z >> 31;
-  }
-  std::size_t below(std::size_t n) { return static_cast<std::size_t>(next() % n); }
-  bool one_in(std::size_t n) { return below(n) == 0; }
-  template <class T>
-  const T& of(const std::vector<T>& list) {
-    return list[below(list.size())];
-  }
-
- private:
-  std::uint64_t state_;
-};
 
 constexpr inferred infer_no_output(const infer_args&) { return inferred(); }
 inline constexpr operator_schema check_op{"test_check", 1, 1, infer_no_output, ops::effect};
