@@ -267,6 +267,10 @@ std::size_t swap_outputs(const Region& a, const Region& b) {
 
 void bypass(Graph& g, op_id op) {
   if (g.operand_count(op) == 1) return bypass(g, op, 0);
+  if (g.operand_count(op) == 0) {
+    refuse_bypass(g, op, "it takes nothing that its users could take in its place",
+                  "lead its users to another tensor: reroute(tensor, other)");
+  }
   refuse_bypass(g, op, "it has " + std::to_string(g.operand_count(op)) + " operands",
                 "say which of them its users shall take: bypass(g, op, operand)");
 }

@@ -303,6 +303,7 @@ TEST_CASE("an op is bypassed: its users take what it took") {
   }
   SECTION("with several operands one is named") {
     CHECK_THROWS_AS(bypass(g, op_of(masked)), argument_error);
+    CHECK_THROWS_WITH(bypass(g, op_of(x)), Catch::Contains("takes nothing"));
     CHECK(g.contains(op_of(masked)));
     bypass(g, op_of(masked), 0);
     CHECK(operand(g, end, 0) == id_of(y));
