@@ -349,6 +349,7 @@ variable_id next_variable(const Graph& g) {
 
 variable_id append_variable(Graph& g, variable_info info, std::shared_ptr<variable_cell> cell) {
   tables& t = g.data();
+  refuse_in_body(g, path_of_op(t, t.index(info.read)));
   const variable_id id = next_variable(g);
   (void)t.index(info.initial);
   const std::uint32_t read = t.index(info.read);

@@ -100,10 +100,15 @@ struct copied_ops {
 /// Complexity: linear in the region, about 15 ns an op, independent of the size of both graphs.
 copied_ops append_copy(const copy_request& request);
 
+/// Variables belong to the outermost graph: a body that runs has no place for values of its own.
+/// @throws graph_error if the graph is an open body
+void refuse_in_body(const Graph& g, std::string_view variable);
+
 /// Registers a variable whose read op was copied already. Its id is the next one,
 /// `next_variable(g)`, which the read op's attribute "variable" must name.
 /// @param info read, initial, role, trainable, origin, stream_key, own_updates; `id` is set here
 /// @param cell shared with another variable; empty: a new one without a value
+/// @throws graph_error for an open body
 variable_id append_variable(Graph& g, variable_info info,
                             std::shared_ptr<variable_cell> cell = nullptr);
 

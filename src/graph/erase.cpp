@@ -53,6 +53,9 @@ class eraser {
         check_variable_of(i, r);
         continue;
       }
+      if (detail::is_operator(*r.schema, ops::captured)) {
+        refuse(i, "it stands for an input of a body", "leave it: unused, it does no harm");
+      }
       for (std::uint32_t e = r.first_use; e != none; e = t_.edges[e].next_use) {
         if (!gone_[t_.edges[e].user])
           refuse(i, "'" + detail::path_of_op(t_, t_.edges[e].user) + "' takes it");
@@ -81,11 +84,13 @@ class eraser {
   std::vector<std::uint32_t> touched;
 
  private:
-  [[noreturn]] void refuse(std::uint32_t op, std::string found) const {
+  [[noreturn]] void refuse(
+      std::uint32_t op, std::string found,
+      const char* hint = "remove what uses it too, or give the users another operand first") const {
     throw graph_error({.asked = "'" + detail::path_of_op(t_, op) + "' was to be removed",
                        .found = std::move(found),
                        .where = {},
-                       .hint = "remove what uses it too, or give the users another operand first"});
+                       .hint = hint});
   }
 
   [[nodiscard]] bool goes(const variable_info& v) const { return gone_[t_.index(v.read.op)]; }

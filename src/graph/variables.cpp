@@ -24,6 +24,15 @@ std::uint64_t stream_key_of(std::string_view path) {
   return h ^ h >> 31;
 }
 
+void refuse_in_body(const Graph& g, std::string_view variable) {
+  if (!g.is_open_body()) return;
+  throw graph_error(
+      {.asked = "variable '" + std::string(variable) + "' was to be made in a body",
+       .found = "a body runs any number of times and holds no values, so it has no variables",
+       .where = {},
+       .hint = "make it, or the clone that has it, outside the body and use its tensors inside"});
+}
+
 namespace {
 
 std::string describe(std::string_view path) { return "variable '" + std::string(path) + "'"; }
@@ -80,6 +89,7 @@ const variable_info& checked(const Graph::tables& t, variable_id v) {
 
 variable_id Graph::add_variable(const variable_spec& spec, source_line line) {
   tables& t = data();
+  detail::refuse_in_body(*this, spec.name);
   if (!spec.shared_key.empty()) {
     if (const auto found = t.shared_keys.find(spec.shared_key); found != t.shared_keys.end()) {
       const variable_info& there = t.variables[found->second.value];
@@ -146,6 +156,7 @@ variable_id Graph::add_variable(const variable_spec& spec, source_line line) {
 variable_id Graph::add_variable(std::string_view name, tensor_id initial, variable_role role,
                                 bool trainable, source_line line) {
   tables& t = data();
+  detail::refuse_in_body(*this, name);
   if (name.empty()) name = "variable";
   detail::check_name(name, "a variable");
   variable_info info;

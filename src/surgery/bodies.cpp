@@ -1,6 +1,8 @@
 // Bodies of cloned ops. What a body takes from outside comes through operands, which are mapped like
 // all others; so a body itself is shared, unless the clone is in another mode or draws other numbers.
+#include <bit>
 #include <numeric>
+#include <string>
 
 #include "graft/schema/control_operators.hpp"
 
@@ -87,8 +89,10 @@ std::shared_ptr<const Graph> cloner::changed_body(const std::shared_ptr<const Gr
             changed_body(from.data().bodies[static_cast<std::size_t>(a.integer)]));
         a.integer = static_cast<std::int64_t>(to.body_count() - 1);
       } else if (a.key == "key" && schema.has(ops::random) && options_.streams != seeds::same) {
-        const std::string path = target_.scope_path(data_->scope) + "/" + from.path_of(op);
-        a.integer ^= static_cast<std::int64_t>(stream_key_of(path));
+        // From the key, not the op's path: a gradient's body repeats ops of the body that it goes
+        // back through under other paths, and must draw the same.
+        const std::string stream = target_.scope_path(data_->scope) + "/" + std::to_string(a.integer);
+        a.integer = std::bit_cast<std::int64_t>(stream_key_of(stream));
       }
     }
     if (schema.has(ops::modal) && options_.as_mode) {

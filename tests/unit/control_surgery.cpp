@@ -39,8 +39,8 @@ deep_network deep(Graph& g) {
         std::tuple{constant(g, std::int32_t{0}), state},
         [&](auto i, auto) { return i < std::int32_t{3}; },
         [&](auto i, auto v) {
-          auto next = cond(
-              sum(v) < 2.0, [&] { return tanh(v * w) + x; }, [&] { return v * k - x * w; });
+          auto next =
+              cond(sum(v) < 2.0, [&] { return tanh(v * w) + x; }, [&] { return v * k - x * w; });
           return std::tuple{i + std::int32_t{1}, next};
         });
     return std::tuple{std::get<1>(inner), sum(std::get<1>(inner) * w)};
@@ -63,7 +63,8 @@ TEST_CASE("bodies three deep are cloned with what they take from outside", "[edg
   const Array wanted = session.run(n.loss, feed(n.xs, xs), feed(n.k, k));
 
   SECTION("copied: equal values, then on their own") {
-    const auto copy = clone(region, bind(n.xs, xs2), bind(n.k, k2), into("copy"), variables::copied);
+    const auto copy =
+        clone(region, bind(n.xs, xs2), bind(n.k, k2), into("copy"), variables::copied);
     g.validate();
     copy.check();
     CHECK(isomorphic(region, extract(inputs(xs2, k2), outputs(copy(n.loss)))));
@@ -110,7 +111,8 @@ TEST_CASE("bodies three deep are cloned with what they take from outside", "[edg
 TEST_CASE("a loop's region needs what its bodies capture", "[edge-60]") {
   Graph g;
   const deep_network n = deep(g);
-  // k is taken by the middle body only through an operand of the scan: leaving it uncut is an error.
+  // k is taken by the middle body only through an operand of the scan: leaving it uncut is an
+  // error.
   CHECK_THROWS_AS(extract(inputs(n.xs), outputs(n.loss)), boundary_error);
   CHECK(extract(inputs(n.xs), outputs(n.loss), leaks::lift).inputs().size() == 2);
 }
@@ -159,7 +161,8 @@ TEST_CASE("a clone in another mode changes bodies too") {
   const Array ones = Array(dtype::float32, {64});
   Array in(dtype::float32, {3, 64});
   for (float& v : in.mutable_span<float>()) v = 1;
-  const auto [a, b, c] = session.run(std::tuple{last, noisy(last), quiet(last)}, feed(xs, in), feed(seed, ones));
+  const auto [a, b, c] =
+      session.run(std::tuple{last, noisy(last), quiet(last)}, feed(xs, in), feed(seed, ones));
   CHECK(equal(a, c));
   CHECK(a.at<float>({0}) == 3);
   CHECK(!equal(a, b));
@@ -188,4 +191,114 @@ TEST_CASE("tools look at graphs with bodies") {
   CHECK(same.digest() == again.digest());
   (void)cond(sum(m.k) < 1.0, [&] { return m.k; }, [&] { return m.k * 2.0; });
   CHECK(other.digest() != again.digest());
+}
+
+TEST_CASE("a body has no variables of its own") {
+  Graph g;
+  auto x = placeholder<float, shape<3, 4>>(g, "x");
+  auto other = placeholder<float, shape<3, 4>>(g, "other");
+  auto p = placeholder<bool, shape<>>(g, "p");
+  const auto y = dense<4>(x);
+  const Region region = extract(inputs(x), outputs(y));
+  const auto before = g.digest();
+  CHECK_THROWS_AS(cond(
+                      p,
+                      [&] {
+                        auto inner = other * 1.0f;
+                        const Clone copy = clone(region, bind(x, inner), variables::shared,
+                                                 into(*g.current_body(), "copy"));
+                        return any_tensor(copy(y));
+                      },
+                      [&] { return any_tensor(other); }),
+                  graph_error);
+  CHECK_THROWS_AS(cond(
+                      p,
+                      [&] {
+                        Graph& body = *g.current_body();
+                        const tensor_id one = body.id(constant(body, 1.0f).ref());
+                        (void)body.add_variable("own", one, variable_role::parameter, true);
+                        return any_tensor(other);
+                      },
+                      [&] { return any_tensor(other); }),
+                  graph_error);
+  CHECK(g.digest() == before);
+  CHECK(g.current_body() == nullptr);
+  g.validate();
+}
+
+TEST_CASE("a gradient's body draws what the body draws, in clones too", "[edge-61]") {
+  Graph g;
+  auto x = placeholder<float, shape<3>>(g, "x");
+  auto xs = placeholder<float, shape<2, 3>>(g, "xs");
+  const bool in_scope = GENERATE(false, true);
+  auto last = std::get<0>(scan(x, xs, [&](auto h, auto e) {
+    Graph& body = *g.current_body();
+    if (in_scope) body.enter_scope("noise");
+    const auto drawing = attribute_list()
+                             .set("shape", dims{3})
+                             .set("type", dtype::float32)
+                             .set("low", 0.0)
+                             .set("high", 1.0)
+                             .set("key", std::int64_t{99});
+    const op_id drawn = body.add(ops::random_uniform, {}, drawing, "identity");
+    if (in_scope) body.leave_scope();
+    return std::tuple{as<float, shape<3>>(body.handle({drawn, 0})) * h + e, std::tuple{}};
+  }));
+  const auto slope = gradients(sum(last), {x})[0];
+  const Region region = extract(inputs(x, xs), outputs(last, slope));
+  const Clone first = clone(region, bind(x, x), bind(xs, xs), into("first"));
+  const Clone second = clone(region, bind(x, x), bind(xs, xs), into("second"));
+  Session session(g);
+  const Array ones = Array::full<float>({3}, 1.0f), none(dtype::float32, {2, 3});
+  const auto run = [&](const any_tensor& t) {
+    return session.run(t, feed(x, ones), feed(xs, none));
+  };
+  // With x = 1 and xs = 0 the last state is the product of all draws, which is its slope too.
+  CHECK(equal(run(last), run(slope)));
+  CHECK(equal(run(first(last)), run(first(slope))));
+  CHECK(equal(run(second(last)), run(second(slope))));
+  CHECK(!equal(run(first(last)), run(last)));
+  CHECK(!equal(run(first(last)), run(second(last))));
+}
+
+TEST_CASE("bodies that were edited while open run") {
+  Graph g;
+  auto x = placeholder<float, shape<2>>(g, "x");
+  auto p = placeholder<bool, shape<>>(g, "p");
+  auto y = cond(
+      p,
+      [&] {
+        auto tripled = x * 3.0f;
+        auto squared = tripled * tripled;
+        insert_after(tripled, [](auto t) { return t + 1.0f; });
+        return squared;
+      },
+      [&] { return x; });
+  g.validate();
+  const auto slope = gradients(sum(y), {x})[0];
+  Session session(g);
+  const Array twos = Array::full<float>({2}, 2.0f);
+  CHECK(session.run(y, feed(p, true), feed(x, twos)).at<float>({0}) == 49);
+  CHECK(session.run(y, feed(p, false), feed(x, twos)).at<float>({0}) == 2);
+  CHECK(session.run(slope, feed(p, true), feed(x, twos)).at<float>({1}) == 42);
+}
+
+TEST_CASE("what a body takes from outside is not removed") {
+  Graph g;
+  auto x = placeholder<float, shape<2>>(g, "x");
+  auto p = placeholder<bool, shape<>>(g, "p");
+  auto y = cond(
+      p,
+      [&] {
+        auto doubled = x + x;
+        Graph& body = *g.current_body();
+        const op_id user = body.id(doubled.ref()).op;
+        const op_id captured = body.operand(user, 0).op;
+        CHECK_THROWS_AS(body.erase_ops(std::vector<op_id>{user, captured}), graph_error);
+        return x * 4.0f;
+      },
+      [&] { return x; });
+  g.validate();
+  Session session(g);
+  CHECK(session.run(y, feed(p, true), feed(x, Array::full<float>({2}, 1.0f))).at<float>({0}) == 4);
 }
