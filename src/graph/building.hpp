@@ -155,6 +155,13 @@ void note(tables& t, F&& undo) {
 std::uint32_t append_op(tables& t, const operator_schema& schema,
                         std::span<const tensor_id> operands, const attribute_list& attributes,
                         std::string_view name, source_line line);
+/// The tensor of an open body that stands for one of a graph around it, if there is one.
+std::optional<tensor_id> captured(const Graph& body, const graph_reference& r);
+/// The id of a tensor that ops are to take: what an open body does not use yet becomes an input of it. Call inside a
+/// transaction.
+inline tensor_id id_for_use(Graph& g, const graph_reference& r) {
+  return g.is_open_body() ? g.capture(r) : g.id(r);
+}
 /// Stamps an op as edited; call inside a transaction.
 void stamp(tables& t, std::uint32_t op);
 

@@ -281,10 +281,49 @@ any_tensor Graph::handle(tensor_id id) const {
   return any_tensor(graph_reference{slot_, slot_->generation, id});
 }
 
+namespace {
+
+bool is_around(const Graph& outer, const Graph& g) {
+  for (const graph_slot* at = g.data().around; at != nullptr;) {
+    const Graph* around = at->graph;
+    if (around == &outer) return true;
+    at = around->data().around;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::optional<tensor_id> detail::captured(const Graph& body, const graph_reference& r) {
+  const graph_slot* const around = body.data().around;
+  if (around == nullptr) return std::nullopt;
+  const std::optional<tensor_id> outer = around == r.slot ? r.id : captured(*around->graph.load(), r);
+  if (!outer) return std::nullopt;
+  for (const tables::capture& c : body.data().captures) {
+    if (c.outer == *outer) return c.inner;
+  }
+  return std::nullopt;
+}
+
 tensor_id Graph::id(const graph_reference& r) const {
   const tables& t = data();
   if (r.slot != slot_ || r.generation != slot_->generation) {
     (void)target_traits<Graph>::target_of(r);  // says so if its graph is gone
+    if (const auto inside = detail::captured(*this, r)) return *inside;
+    const Graph& of = *r.slot->graph.load();
+    if (is_around(of, *this)) {
+      throw handle_error({.asked = "'" + of.path_of(r.id) + "' was used within a body",
+                          .found = "it is outside, and nothing in the body uses it",
+                          .where = detail::where(of.line_of(r.id.op)),
+                          .hint = "use identity(x) of it: a tensor of the body"});
+    }
+    if (is_around(*this, of)) {
+      throw handle_error({.asked = "'" + of.path_of(r.id) + "' was used outside of its body",
+                          .found = "the body is still open, and what it computes is known inside only",
+                          .where = detail::where(of.line_of(r.id.op)),
+                          .hint = "return it from the body, and use what cond, while_loop or scan "
+                                  "returned"});
+    }
     throw handle_error({.asked = "a tensor was used with a graph",
                         .found = "it belongs to another graph",
                         .where = {},

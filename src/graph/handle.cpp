@@ -105,12 +105,12 @@ traits::references traits::add(Graph& g, const operator_schema& schema,
                                const attribute_list& attributes, std::string_view name,
                                source_line line) {
   small_vector<tensor_id, 4> ids;
-  std::optional<detail::steps> all;  // captures go if the op is refused
+  std::optional<Graph::transaction> all;  // captures go if the op is refused
   for (const reference& r : operands) {
     // A body takes tensors of the graphs around it.
     const bool outer = r.slot != g.slot() && g.data().around != nullptr && r.slot != nullptr;
     if (outer) (void)target_of(r);
-    if (outer && !all) all.emplace(g.data());
+    if (outer && !all) all.emplace(g);
     ids.push_back(outer ? g.capture(r) : g.id(r));
   }
   const op_id op = g.add(schema, ids, attributes, name, line);
@@ -122,13 +122,49 @@ traits::references traits::add(Graph& g, const operator_schema& schema,
   return result;
 }
 
+namespace {
+
+Graph& outermost_of(Graph& g) {
+  Graph* owner = &g;
+  while (graph_slot* around = owner->data().around) owner = around->graph;
+  return *owner;
+}
+
+// The scope of the outermost graph for the variables of a scope of a body: of the same name, made when first needed.
+std::uint32_t scope_of_variables(Graph& g, std::uint32_t scope) {
+  Graph::tables& t = g.data();
+  if (t.around == nullptr) return scope;
+  if (scope == 0) {
+    Graph& around = *t.around->graph.load();
+    return scope_of_variables(around, around.data().scope_stack.back());
+  }
+  if (t.owner_scopes.size() <= scope) t.owner_scopes.resize(scope + 1, detail::none);
+  if (t.owner_scopes[scope] != detail::none) return t.owner_scopes[scope];
+  const Graph::tables::scope_record& record = t.scopes[scope];
+  const std::string name = detail::full_name(t, record.name, record.ordinal);
+  const std::uint32_t parent = scope_of_variables(g, record.parent);
+  detail::note(t, [scope](Graph::tables& u) { u.owner_scopes[scope] = detail::none; });
+  return t.owner_scopes[scope] = detail::append_scope(outermost_of(g).data(), parent, name);
+}
+
+}  // namespace
+
 traits::reference traits::add_variable(Graph& g, const variable_spec& spec, source_line line) {
   // Bodies run many times, variables are one: they belong to the outermost graph.
-  Graph* owner = &g;
-  while (owner->data().around != nullptr) owner = owner->data().around->graph;
-  const reference read =
-      owner->handle(owner->variable_of(owner->add_variable(spec, line)).read).ref();
-  return owner == &g ? read : g.handle(g.capture(read)).ref();
+  Graph& owner = outermost_of(g);
+  const auto made = [&] {
+    return owner.handle(owner.variable_of(owner.add_variable(spec, line)).read).ref();
+  };
+  if (&owner == &g) return made();
+  Graph::transaction all(g);
+  // A variable that is shared by key is where it was made first.
+  const bool known = owner.data().shared_keys.contains(spec.shared_key);
+  owner.reenter_scope({known ? 0 : scope_of_variables(g, g.current_scope().value)});
+  const reference read = made();
+  owner.leave_scope();
+  const reference inside = g.handle(g.capture(read)).ref();
+  all.commit();
+  return inside;
 }
 
 void traits::enter_scope(Graph& g, std::string_view name) { g.enter_scope(name); }

@@ -112,6 +112,7 @@ void roll_back(tables& t, std::size_t mark, bool reuse_ids) noexcept {
   t.outputs.truncate(m.outputs);
   t.extents.truncate(m.extents);
   t.scopes.truncate(m.scopes);
+  if (t.owner_scopes.size() > m.scopes) t.owner_scopes.resize(m.scopes);
   t.batches.truncate(m.batches);
   t.files.truncate(m.files);
   while (t.attribute_lists.size() > m.attribute_lists) t.attribute_lists.pop_back();
@@ -144,17 +145,37 @@ void stamp(tables& t, std::uint32_t op) {
 
 }  // namespace detail
 
-Graph::transaction::transaction(Graph& g) : of_(g.slot()), mark_(detail::begin(g.data())) {}
+Graph::transaction::transaction(Graph& g) {
+  Graph* outermost = &g;
+  while (graph_slot* around = outermost->data().around) outermost = around->graph;
+  try {
+    for (Graph* each = outermost; each != nullptr; each = each->current_body()) {
+      parts_.push_back({each->slot(), each->slot()->generation, detail::none});
+      parts_.back().mark = detail::begin(each->data());
+    }
+  } catch (...) {
+    commit();
+    throw;
+  }
+}
 
 Graph::transaction::~transaction() {
-  if (of_ == nullptr) return;
-  if (Graph* g = of_->graph; g != nullptr) detail::roll_back(g->data(), mark_, false);
+  // Inner ones first: going back closes the bodies that were opened since.
+  for (std::size_t i = parts_.size(); i-- > 0;) {
+    const part& p = parts_[i];
+    Graph* const g = p.of->graph;
+    if (g != nullptr && p.of->generation == p.generation) {
+      detail::roll_back(g->data(), p.mark, false);
+    }
+  }
 }
 
 void Graph::transaction::commit() noexcept {
-  if (of_ == nullptr) return;
-  if (Graph* g = of_->graph; g != nullptr) detail::commit(g->data(), mark_);
-  of_ = nullptr;
+  for (const part& p : parts_) {
+    Graph* const g = p.of->graph;
+    if (g != nullptr && p.of->generation == p.generation) detail::commit(g->data(), p.mark);
+  }
+  parts_.clear();
 }
 
 }  // namespace graft

@@ -1,6 +1,7 @@
 // Bindings and rules: what clone() is told, checked before anything changes.
 #include <algorithm>
 
+#include "graph/building.hpp"
 #include "surgery/cloner.hpp"
 
 namespace graft {
@@ -76,7 +77,7 @@ void cloner::resolve_bindings() {
                             "the inputs are: " + (inputs.empty() ? std::string("none") : inputs) +
                                 "; extract with inputs(...) that name it"});
     }
-    const tensor_id value = target_.id(to);
+    const tensor_id value = id_for_use(target_, to);
     if (!data_->cut_images.emplace(key, value).second) {
       throw boundary_error({"bind replaces '" + source_.path_of(key) + "' twice",
                             "an input has one replacement", source_.path_of(key),
@@ -128,7 +129,7 @@ void cloner::resolve_expressions() {
     if (image == data_->images.end() || image->source != *v) {
       refuse("the region has no such variable", "name variables that Region::variables() lists");
     }
-    const tensor_id value = target_.id(to);
+    const tensor_id value = id_for_use(target_, to);
     if (!data_->stand_ins.emplace(key.op, value).second) {
       refuse("it is replaced twice", "name each variable once");
     }

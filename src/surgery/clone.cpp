@@ -45,6 +45,8 @@ cloner::cloner(const Region& region, const clone_options& options)
 }
 
 Clone cloner::run() {
+  std::optional<Graph::transaction> inputs;  // of a body: what is bound may come from around it
+  if (target_.is_open_body()) inputs.emplace(target_);
   resolve_bindings();
   decide_variables();
   select_ops();
@@ -75,6 +77,7 @@ Clone cloner::run() {
   check_names();
   Clone result(std::move(data_));
   all.commit();
+  if (inputs) inputs->commit();
   return result;
 }
 

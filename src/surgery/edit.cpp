@@ -28,6 +28,11 @@ Graph& graph_of(const graph_reference& r) {
   return g;
 }
 
+void connect_one(const graph_reference& value, op_id user, std::uint32_t slot) {
+  // The op has no graph to tell: it is of the graph that is being built.
+  take_instead(target_traits<Graph>::target_of(value), {Graph::use{user, slot}}, value);
+}
+
 std::vector<Graph::use> uses_by(const graph_reference& r, const op_filter& users) {
   const Graph& g = graph_of(r);
   std::vector<Graph::use> uses = g.uses(r.id);
@@ -36,11 +41,13 @@ std::vector<Graph::use> uses_by(const graph_reference& r, const op_filter& users
 }
 
 void take_instead(Graph& g, const std::vector<Graph::use>& uses, const graph_reference& value) {
+  Graph::transaction all(g);
   std::vector<operand_change> changes;
   changes.reserve(uses.size());
-  const tensor_id id = g.id(value);
+  const tensor_id id = id_for_use(g, value);
   for (const Graph::use& u : uses) changes.push_back({u.user, u.slot, id});
   g.set_operands(changes);
+  all.commit();
 }
 
 }  // namespace detail
@@ -194,8 +201,13 @@ std::size_t reroute_all(const std::vector<graph_reference>& from,
     refuse_count("the uses of tensors were to be rerouted", from.size(), to.size());
   if (from.empty()) return 0;
   Graph& g = graph_of(from.front());
-  return change(g, paired("", ids_of(g, from), ids_of(g, to)),
-                [&](op_id user) { return users(g, user); });
+  Graph::transaction all(g);
+  std::vector<tensor_id> values;
+  for (const graph_reference& r : to) values.push_back(id_for_use(g, r));
+  const std::size_t changed = change(g, paired("", ids_of(g, from), values),
+                                     [&](op_id user) { return users(g, user); });
+  all.commit();
+  return changed;
 }
 
 std::size_t swap_all(const std::vector<graph_reference>& a, const std::vector<graph_reference>& b,

@@ -112,12 +112,20 @@ bool is_valid(const Graph& home, const graph_reference& r) {
   return home.contains(r.id.op) && r.id.output < home.output_count(r.id.op);
 }
 
+// In an open body: what stands for a tensor from outside.
+std::optional<tensor_id> input_of_body(const Graph* home, const graph_reference& r) {
+  const bool alive = home != nullptr && r.slot != nullptr && r.slot->generation == r.generation;
+  return alive ? detail::captured(*home, r) : std::nullopt;
+}
+
 std::vector<tensor_id> resolve(const Graph* home, const std::vector<graph_reference>& handles,
                                const char* role, std::vector<boundary_finding>& findings) {
   std::vector<tensor_id> result;
   for (std::size_t i = 0; i < handles.size(); ++i) {
     if (home != nullptr && is_valid(*home, handles[i])) {
       result.push_back(handles[i].id);
+    } else if (const auto inside = input_of_body(home, handles[i])) {
+      result.push_back(*inside);
     } else {
       findings.push_back(
           {boundary_fault::foreign,

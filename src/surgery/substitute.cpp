@@ -209,39 +209,44 @@ class substituter {
     enum : std::uint8_t { open = 1, closed = 2 };
     struct visit {
       step at;
-      std::vector<tensor_id> needs;
+      std::vector<step> needs;  // ops, or tensors
       std::size_t next = 0;
     };
     const bool chained = options_.inside == replacements::chained;
     std::unordered_map<std::uint32_t, std::uint8_t> ops;
     std::unordered_map<tensor_id, std::uint8_t> keys;
     std::vector<visit> path;
-    const auto enter = [&](tensor_id t) {
-      if (const auto key = keys_.find(t); key != keys_.end()) {
-        if (!chained) return;
-        std::uint8_t& state = keys[t];
-        if (state == open) refuse_circle(path, t);
-        if (state == closed) return;
-        state = open;
-        path.push_back({{none, t}, {key->second.value}, 0});
-        return;
-      }
-      const std::uint32_t op = t_.index(t.op);
+    const auto enter_op = [&](std::uint32_t op) {
       if (!affected_.contains(op)) return;
       std::uint8_t& state = ops[op];
       if (state == open) refuse_circle(path, {});
       if (state == closed) return;
       state = open;
       visit v{{op, {}}, {}, 0};
-      for_each_operand(op, [&](tensor_id operand) { v.needs.push_back(operand); });
+      for_each_operand(op, [&](tensor_id operand) { v.needs.push_back({none, operand}); });
+      // A copy waits for the copy of what the op waits for, which must be there then.
+      for (std::uint32_t c = t_.ops[op].control_in; c != none; c = t_.controls[c].next_in) {
+        v.needs.push_back({t_.controls[c].before, {}});
+      }
       path.push_back(std::move(v));
+    };
+    const auto enter = [&](tensor_id t) {
+      const auto key = keys_.find(t);
+      if (key == keys_.end()) return enter_op(t_.index(t.op));
+      if (!chained) return;
+      std::uint8_t& state = keys[t];
+      if (state == open) refuse_circle(path, t);
+      if (state == closed) return;
+      state = open;
+      path.push_back({{none, t}, {{none, key->second.value}}, 0});
     };
     for (const tensor_id target : targets) {
       enter(target);
       while (!path.empty()) {
         visit& last = path.back();
         if (last.next < last.needs.size()) {
-          enter(last.needs[last.next++]);
+          const step need = last.needs[last.next++];
+          need.op != none ? enter_op(need.op) : enter(need.key);
           continue;
         }
         sorted_.push_back(last.at);
@@ -421,7 +426,7 @@ substitution_answer substitute_all(const std::vector<substitution_target>& targe
   std::vector<tensor_id> wanted;
   for (const substitution_target& target : targets) wanted.push_back(g->id(target.tensor));
   substituter job(*g, options);
-  for (const auto& [key, value] : keys.pairs) job.add_key(g->id(key), g->id(value));
+  for (const auto& [key, value] : keys.pairs) job.add_key(g->id(key), id_for_use(*g, value));
 
   steps all(g->data());  // ids may be given again after a failure: nobody has seen them
   job.run(wanted);

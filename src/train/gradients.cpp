@@ -3,12 +3,16 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "graft/graph/operator.hpp"
 #include "graft/ops/elementwise.hpp"
 #include "graft/ops/reduce.hpp"
 #include "graft/ops/sources.hpp"
+
+#include "graph/building.hpp"
 #include "train/bodies.hpp"
 #include "train/walk.hpp"
 
@@ -101,6 +105,51 @@ class scope_guard {
   Graph& graph_;
 };
 
+// Gradients follow ops of one graph. What tensors of a body depend on outside it, by another way than through the
+// tensors wanted, would go unnoticed: the path of the first such tensor, or "".
+std::string way_outside(const Graph& body, const std::vector<tensor_id>& from,
+                        std::span<const any_tensor> wanted) {
+  const graph_slot* const around = body.data().around;
+  if (around == nullptr) return {};
+  const Graph& g = *around->graph.load();
+  std::unordered_set<tensor_id> known;
+  for (const any_tensor& x : wanted) {
+    if (x.ref().slot == around) {
+      known.insert(x.ref().id);
+    } else if (const auto inside = detail::captured(g, x.ref())) {
+      known.insert(*inside);
+    }
+  }
+  const detail::closure inside = detail::backward_closure(body, from);
+  std::vector<tensor_id> taken;
+  for (const Graph::tables::capture& c : body.data().captures) {
+    if (c.outer.valid() && inside.place.contains(c.inner.op) && !known.contains(c.outer)) {
+      taken.push_back(c.outer);
+    }
+  }
+  for (const tensor_id t : taken) {
+    for (const op_id op : detail::backward_closure(g, {t}).order) {
+      for (const tensor_id operand : g.operands(op)) {
+        if (known.contains(operand)) return g.path_of(t);
+      }
+    }
+  }
+  return way_outside(g, taken, wanted);
+}
+
+// In a body, tensors of the graphs around it stand for the inputs that the body has for them.
+void take_from_around(Graph& body, const any_tensor& y, std::span<const any_tensor> wanted) {
+  if (!body.is_open_body()) return;
+  const tensor_id result = detail::id_for_use(body, y.ref());
+  for (const any_tensor& x : wanted) (void)detail::id_for_use(body, x.ref());
+  const std::string way = way_outside(body, {result}, wanted);
+  if (way.empty()) return;
+  throw unsupported_error({"a gradient of '" + body.path_of(result) + "' was asked for within a body",
+                           "it depends on what it is to be differentiated by through '" + way +
+                               "', which is computed outside the body",
+                           way, "take the gradient outside the body, or with respect to '" + way + "'"});
+}
+
 }  // namespace
 
 std::vector<std::optional<any_tensor>> detail::pull_back(
@@ -146,11 +195,12 @@ std::vector<std::optional<any_tensor>> try_gradients(const any_tensor& y,
                                                      std::span<const any_tensor> with_respect_to,
                                                      std::optional<any_tensor> seed) {
   Graph& g = target_traits<Graph>::target_of(y.ref());
+  Graph::transaction undo(g);
+  take_from_around(g, y, with_respect_to);
   require_floating(g, g.id(y), "the result to differentiate");
   for (const any_tensor& x : with_respect_to) {
     require_floating(g, g.id(x), "a tensor to differentiate by");
   }
-  Graph::transaction undo(g);
   std::vector<std::optional<any_tensor>> result;
   {
     const scope_guard scope(g, "gradients");

@@ -223,3 +223,27 @@ TEST_CASE("arrays print like the rows they are") {
   CHECK(to_string(Array::from<float>({3}, {inf, -inf, std::nanf("")})) ==
         "float32 [3]\n[ inf, -inf,  nan]");
 }
+
+TEST_CASE("elements of a temporary live as long as what holds them") {
+  const auto make = [] { return Array::from<float>({3}, {1.0f, 2.0f, 3.0f}); };
+  float total = 0;
+  for (const float v : make().span<float>()) total += v;
+  CHECK(total == 6.0f);
+  auto kept = make().span<float>();
+  const auto copy = kept;
+  kept = Array::full<float>({1}, 9.0f).span<float>();
+  CHECK(std::vector<float>(copy.begin(), copy.end()) == std::vector{1.0f, 2.0f, 3.0f});
+  CHECK(kept.size() == 1);
+  CHECK(kept.front() == 9.0f);
+  CHECK(copy.back() == 3.0f);
+  CHECK_FALSE(copy.empty());
+  const auto sum = [](std::span<const float> values) {
+    float result = 0;
+    for (const float v : values) result += v;
+    return result;
+  };
+  CHECK(sum(make().span<float>()) == 6.0f);
+  CHECK_THROWS_AS(make().span<double>(), dtype_error);
+  static_assert(std::is_same_v<decltype(std::declval<const Array&>().span<float>()),
+                               std::span<const float>>);
+}

@@ -326,3 +326,23 @@ TEST_CASE("deep chains, wide fans, and a target far from most of the graph",
   CHECK(substitute_with_report(tanh(x), bind(x, x2)).added.size() == 1);
   g.validate();
 }
+
+TEST_CASE("a chained copy waits for the copy of what the original waits for") {
+  Graph g;
+  const auto x = placeholder<float, shape<2>>(g, "x");
+  const auto z = placeholder<float, shape<2>>(g, "z");
+  const auto other = placeholder<float, shape<2>>(g, "other");
+  const auto first = relu(x), second = tanh(z);
+  g.add_control_edge(g.id(second).op, g.id(first).op);
+  const auto [a, b] = substitute(std::tuple{first, second}, bind(x, square(other), z, exp(other)),
+                                 replacements::chained);
+  CHECK(g.control_predecessors(g.id(a).op) == std::vector{g.id(b).op});
+  g.validate();
+  // Waiting in a circle is refused as computing in one is: here first would wait for second, made of first.
+  const auto later = first + 1.0f;
+  const std::uint64_t before = g.digest();
+  CHECK_THROWS_AS(substitute(std::tuple{first, second}, bind(x, other, z, later),
+                             replacements::chained),
+                  graph_error);
+  CHECK(g.digest() == before);
+}

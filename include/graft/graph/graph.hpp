@@ -143,7 +143,8 @@ class Graph {
   void for_each_use(op_id op, F&& f) const;
 
   [[nodiscard]] any_tensor handle(tensor_id t) const;
-  /// The id behind a handle. @throws handle_error if it is of another graph or stale
+  /// The id behind a handle. In an open body, a tensor of a graph around it is the input that stands for it.
+  /// @throws handle_error if it is of another graph or stale, or if the body does not use it
   [[nodiscard]] tensor_id id(const graph_reference& r) const;
   [[nodiscard]] tensor_id id(const any_tensor& t) const { return id(t.ref()); }
 
@@ -237,6 +238,8 @@ class Graph {
   /// that were there before are not part of it.
   ///
   /// Transactions nest like the blocks they live in: what an inner one committed is undone with the outer.
+  /// A graph and its open bodies are one: what a body took from the graphs around it, and variables that were
+  /// made there for it, are undone, too.
   class transaction {
    public:
     explicit transaction(Graph& g);
@@ -247,8 +250,12 @@ class Graph {
     void commit() noexcept;
 
    private:
-    graph_slot* of_;
-    std::size_t mark_;
+    struct part {
+      graph_slot* of;
+      std::uint32_t generation;
+      std::size_t mark;
+    };
+    small_vector<part, 2> parts_;  // from the outermost graph to the innermost body
   };
 
   /// Changes whenever the graph does.

@@ -178,6 +178,9 @@ struct Graph::tables {
   std::vector<capture>
       captures;  // of a body: tensor of the graph around it, and the op that stands for it
   graph_slot* around = nullptr;  // of an open body: the graph it is in
+  // Of an open body, by scope: the scope of the outermost graph that holds the variables made in it; none: not
+  // made yet. May be shorter than scopes.
+  std::vector<std::uint32_t> owner_scopes;
   bool closed = false;           // of a body: it is complete, and nothing outside may use its tensors
 
   std::vector<std::uint32_t> scope_stack;

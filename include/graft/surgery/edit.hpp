@@ -38,6 +38,7 @@ Graph& graph_of(const graph_reference& r);
 std::vector<Graph::use> uses_by(const graph_reference& r, const op_filter& users);
 std::size_t join(const Region& first, const Region& second);
 void take_instead(Graph& g, const std::vector<Graph::use>& uses, const graph_reference& value);
+void connect_one(const graph_reference& value, op_id user, std::uint32_t slot);
 
 }  // namespace detail
 
@@ -70,11 +71,11 @@ std::size_t swap_uses(Graph& g, op_id a, op_id b);
 /// that differ
 std::size_t swap_operands(Graph& g, op_id a, op_id b);
 
-/// Makes an operand another tensor. As Graph::set_operands, for a handle.
+/// Makes an operand another tensor. As Graph::set_operands, for a handle; within a body, of an op of the body.
 // Templates, as the C library has a function of this name.
 template <graph_handle T>
 void connect(const T& value, op_id user, std::uint32_t slot) {
-  detail::take_instead(detail::graph_of(value.ref()), {Graph::use{user, slot}}, value.ref());
+  detail::connect_one(value.ref(), user, slot);
 }
 /// Joins the outputs of one region to the inputs of another: what ops of the second took from its
 /// inputs they take from the first. @returns the number of operands changed

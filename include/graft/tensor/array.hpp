@@ -14,6 +14,9 @@
 
 namespace graft {
 
+template <element T>
+class held_span;
+
 /// A tensor's value: element type, extents, and elements in row-major order.
 ///
 /// Copying shares the storage; the first write to a copy makes it its own (copy on write), so that
@@ -108,10 +111,13 @@ class Array {
 
   /// The elements, read-only. @throws dtype_error if T is not the element type
   template <element T>
-  [[nodiscard]] std::span<const T> span() const {
+  [[nodiscard]] std::span<const T> span() const& {
     check_type(dtype_of<T>);
     return {static_cast<const T*>(data()), static_cast<std::size_t>(size_)};
   }
+  /// The elements of a temporary, which live as long as the result: `for (float v : f().span<float>())`.
+  template <element T>
+  [[nodiscard]] held_span<T> span() &&;
   /// The elements, writable; makes the storage this array's own first.
   template <element T>
   [[nodiscard]] std::span<T> mutable_span() {
@@ -163,6 +169,41 @@ class Array {
   std::int64_t size_ = 0;
   storage_ref storage_;
 };
+
+/// The elements of an array with a share of its storage, so that they stay: what span() of a temporary gives. A
+/// contiguous range; taken for std::span<const T> wherever that is wanted.
+template <element T>
+class held_span {
+ public:
+  using value_type = T;
+  using const_iterator = const T*;
+  using iterator = const_iterator;
+
+  /// @throws dtype_error if T is not the element type
+  explicit held_span(Array array) : from_(std::move(array)) {
+    const std::span<const T> elements = from_.span<T>();
+    first_ = elements.data();
+    size_ = elements.size();
+  }
+  [[nodiscard]] const T* begin() const noexcept { return first_; }
+  [[nodiscard]] const T* end() const noexcept { return first_ + size_; }
+  [[nodiscard]] const T* data() const noexcept { return first_; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] const T& operator[](std::size_t i) const noexcept { return first_[i]; }
+  [[nodiscard]] const T& front() const noexcept { return first_[0]; }
+  [[nodiscard]] const T& back() const noexcept { return first_[size_ - 1]; }
+
+ private:
+  Array from_;
+  const T* first_ = nullptr;  // storage is shared, so copies may point to it too
+  std::size_t size_ = 0;
+};
+
+template <element T>
+held_span<T> Array::span() && {
+  return held_span<T>(std::move(*this));
+}
 
 /// Prints like NumPy, with "..." for long axes: "float32 [2, 3]\n[[1, 2, 3],\n [4, 5, 6]]".
 std::ostream& operator<<(std::ostream& out, const Array& array);

@@ -1,0 +1,238 @@
+// What is built, edited and differentiated in a body while it is open, with tensors from outside.
+#include "graft/graft.hpp"
+
+#include "catch.hpp"
+
+namespace {
+
+using namespace graft;
+using row = tensor<Graph, dtype::float32, shape<2>>;
+
+struct model {
+  Graph g;
+  row x = placeholder<float, shape<2>>(g, "x");
+  row z = placeholder<float, shape<2>>(g, "z");
+  tensor<Graph, dtype::boolean, shape<>> p = placeholder<bool, shape<>>(g, "p");
+
+  // The value of what `then` builds in a body, for x = 3 and z = 5.
+  template <class Then>
+  float first_of(Then&& then) {
+    const auto y = cond(p, [&]() -> row { return then(); }, [&]() -> row { return x; });
+    g.validate();
+    Session session(g);
+    return session
+        .run(y, feed(p, true), feed(x, Array::full<float>({2}, 3.0f)),
+             feed(z, Array::full<float>({2}, 5.0f)))
+        .template at<float>({0});
+  }
+  // What a body throws that begins with some work and then fails.
+  template <class Error, class Then>
+  std::string failure(Then&& then) {
+    const std::uint64_t before = g.digest();
+    std::string text;
+    try {
+      (void)cond(p, [&]() -> row { return then(); }, [&]() -> row { return x; });
+    } catch (const Error& e) {
+      text = e.what();
+    }
+    CHECK(g.digest() == before);
+    CHECK(g.current_body() == nullptr);
+    return text;
+  }
+};
+
+bool says(const std::string& text, const char* part) {
+  INFO(text);
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("variables of layers in bodies are in the layers' scopes", "[edge-60]") {
+  Graph g;
+  auto x = placeholder<float, shape<3, 4>>(g, "x");
+  auto p = placeholder<bool, shape<>>(g, "p");
+  g.enter_scope("net");
+  const auto head = sequence(dense<4, "a">, dense<4, "b">);
+  (void)cond(
+      p,
+      [&] {
+        return cond(
+            p, [&] { return head(x); }, [&] { return dense<4, "a">(x); });
+      },
+      [&] { return dense<4, "c">(x); });
+  g.leave_scope();
+  g.validate();
+  std::vector<std::string> paths;
+  for (const variable_id v : g.variables()) paths.push_back(g.path_of(v));
+  CHECK(paths == std::vector<std::string>{"net/a/kernel", "net/a/bias", "net/b/kernel", "net/b/bias",
+                                          "net/a_1/kernel", "net/a_1/bias", "net/c/kernel",
+                                          "net/c/bias"});
+}
+
+TEST_CASE("two variables of one scope of a body share the scope") {
+  Graph g;
+  auto p = placeholder<bool, shape<>>(g, "p");
+  auto x = placeholder<float, shape<2>>(g, "x");
+  (void)cond(
+      p,
+      [&] {
+        Graph& body = *g.current_body();
+        body.enter_scope("empty");
+        body.leave_scope();
+        body.enter_scope("a");
+        auto first = make_variable<float, shape<2>>(body, "w", zeros());
+        body.enter_scope("deep");
+        auto second = make_variable<float, shape<2>>(body, "w", zeros());
+        body.leave_scope();
+        auto third = make_variable<float, shape<2>>(body, "w", zeros());
+        body.leave_scope();
+        return x + first + second + third;
+      },
+      [&] { return x; });
+  std::vector<std::string> paths;
+  for (const variable_id v : g.variables()) paths.push_back(g.path_of(v));
+  CHECK(paths == std::vector<std::string>{"a/w", "a/deep/w", "a/w_1"});
+  CHECK_FALSE(g.find_scope("empty"));  // only what variables need
+}
+
+TEST_CASE("a transaction in a body takes back variables, scopes and captures of all graphs") {
+  model m;
+  Graph& g = m.g;
+  const auto outer = m.z * 2.0f;
+  Graph& body = g.open_body();
+  Graph& inner = body.open_body();
+  inner.enter_scope("a");
+  const auto digests = [&] { return std::vector{g.digest(), body.digest(), inner.digest()}; };
+  const auto before = digests();
+  for (int turn = 0; turn < 2; ++turn) {
+    {
+      Graph::transaction undo(inner);
+      (void)(make_variable<float, shape<2>>(inner, "w", zeros()) + outer);
+      CHECK(g.variable_count() == 1);
+      CHECK(body.op_count() == 2);
+      // An inner transaction that is kept goes with the outer.
+      Graph::transaction kept(body);
+      (void)make_variable<float, shape<2>>(inner, "v", zeros());
+      kept.commit();
+    }
+    CHECK(digests() == before);
+  }
+  Graph::transaction keep(inner);
+  const auto w = make_variable<float, shape<2>>(inner, "w", zeros());
+  keep.commit();
+  CHECK(g.path_of(g.variables().front()) == "a/w");
+  (void)w;
+  // A scope that was taken back is made anew.
+  inner.enter_scope("b");
+  {
+    Graph::transaction undo(g);
+    (void)make_variable<float, shape<2>>(inner, "w", zeros());
+  }
+  (void)make_variable<float, shape<2>>(inner, "w", zeros());
+  CHECK(g.path_of(g.variables().back()) == "a/b/w");
+  g.abandon_body();
+  g.validate();
+}
+
+TEST_CASE("an op that is refused in a body leaves no capture in the bodies around") {
+  model m;
+  const auto wide = placeholder<float, shape<7>>(m.g, "wide");
+  Graph& body = m.g.open_body();
+  Graph& inner = body.open_body();
+  const any_tensor a = m.x, b = wide;
+  CHECK_THROWS_AS(a + b, shape_error);
+  CHECK(body.op_count() == 0);
+  CHECK(inner.op_count() == 0);
+  m.g.abandon_body();
+}
+
+TEST_CASE("a failed edit in a body takes back the variables that it made") {
+  model m;
+  CHECK(says(m.failure<graph_error>([&] {
+    auto y = m.x * 2.0f;
+    const std::size_t variables = m.g.variable_count();
+    CHECK_THROWS_AS(insert_after(y,
+                                 [&](auto t) {
+                                   auto w = make_variable<float, shape<2>>(m.g, "w", zeros());
+                                   if (w.ref().slot != nullptr) throw graph_error({"a", "b", "", ""});
+                                   return t + w;
+                                 }),
+                    graph_error);
+    CHECK(m.g.variable_count() == variables);
+    throw graph_error({"the rest", "failed", "", ""});
+    return y;
+  }), "the rest"));
+}
+
+TEST_CASE("gradients in a body by tensors from outside") {
+  model m;
+  // d(x*x*z)/dx = 2*x*z
+  CHECK(m.first_of([&] { return gradient(m.x * m.x * m.z, m.x); }) == 30.0f);
+  // A body of a body; z is used in neither before.
+  CHECK(m.first_of([&] {
+    return cond(m.p, [&] { return gradient(m.x * m.x, m.x) + gradient(m.x, m.z); },
+                [&] { return m.x; });
+  }) == 6.0f);
+}
+
+TEST_CASE("a gradient that would have to pass through ops outside the body is refused") {
+  model m;
+  const auto h = square(m.x);
+  const std::string text =
+      m.failure<unsupported_error>([&] { return gradient(h * m.z, m.x); });
+  CHECK(says(text, "'square'"));
+  CHECK(says(text, "outside the body"));
+  // By two bodies.
+  CHECK(says(m.failure<unsupported_error>([&] {
+    return cond(m.p, [&] { return gradient(m.x * h, m.x); }, [&] { return m.x; });
+  }), "'square'"));
+  // By what is computed in the body around.
+  CHECK(says(m.failure<unsupported_error>([&] {
+    const auto inside = tanh(m.x);
+    return cond(m.p, [&] { return gradient(m.x * inside, m.x); }, [&] { return m.x; });
+  }), "'tanh'"));
+  // With respect to it, it works: d(x*x*z)/d(x*x) = z.
+  CHECK(m.first_of([&] { return gradient(h * m.z, h); }) == 5.0f);
+}
+
+TEST_CASE("substitute and edits in a body take tensors from outside") {
+  model m;
+  CHECK(m.first_of([&] {
+    const auto y = m.x * 2.0f;
+    return substitute(y, bind(m.x, m.z));  // z was not used in the body
+  }) == 10.0f);
+  CHECK(m.first_of([&] {
+    const auto inside = identity(m.x);
+    const auto y = (inside + 1.0f) * 2.0f;
+    reroute(inside, m.z);
+    return y;
+  }) == 12.0f);
+  CHECK(m.first_of([&] {
+    const auto y = m.x * m.x;
+    Graph& body = *m.g.current_body();
+    connect(m.z, body.id(y).op, 1);
+    return y;
+  }) == 15.0f);
+  CHECK(m.first_of([&] {
+    const auto y = m.x * 2.0f;
+    const Clone copy = clone(extract(inputs(m.x), outputs(y)), bind(m.x, m.z));
+    return copy(y);
+  }) == 10.0f);
+}
+
+TEST_CASE("what is used on the wrong side of a body is a sentence") {
+  model m;
+  const auto h = square(m.z);
+  std::string text = m.failure<handle_error>([&] {
+    const auto y = m.x * 2.0f;
+    return substitute(y, bind(h, y));
+  });
+  CHECK(says(text, "'square' was used within a body"));
+  CHECK(says(text, "identity(x)"));
+  text = m.failure<handle_error>([&] {
+    const auto y = m.x * 2.0f;
+    return substitute(h, bind(m.z, y));
+  });
+  CHECK(says(text, "was used outside of its body"));
+}
