@@ -43,6 +43,9 @@ std::string path_of_op(const tables& t, std::uint32_t op);
 /// Path that a component would have in a scope.
 std::string join_path(std::string_view scope, std::string_view name);
 std::uint32_t append_scope(tables& t, std::uint32_t parent, std::string_view name);
+/// The same for a name in parts that was checked before: a number in t.strings and an ordinal.
+std::uint32_t append_scope(tables& t, std::uint32_t parent, std::uint32_t base,
+                           std::uint32_t ordinal);
 /// Number of a source file in t.files; may throw.
 std::uint32_t file_number(tables& t, const char* file);
 

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <bit>
 #include <numeric>
-#include <unordered_map>
 
 #include "graft/core/error.hpp"
 #include "graft/schema/core_operators.hpp"
 
 #include "graph/building.hpp"
+#include "graph/index_map.hpp"
 
 namespace graft::detail {
 
@@ -124,7 +124,7 @@ class copier {
   void choose_names() {
     for (const std::uint32_t i : request_.ops) {
       const tables::op_record& r = from_.ops[i];
-      const scope_target target = scopes_.find(r.scope)->second;
+      const scope_target target = *scopes_.find(r.scope);
       if (target.verbatim) continue;
       ordinals_.push_back(
           take_name(to_, target.scope, string_there(r.name), r.ordinal, name_kind::op));
@@ -157,15 +157,14 @@ class copier {
   }
 
   void remember_string(std::uint32_t i) {
-    const auto [at, is_new] = strings_.try_emplace(i, 0);
-    if (is_new) at->second = to_.strings.intern(from_.strings[i]);
+    if (!strings_.contains(i)) strings_.set(i, to_.strings.intern(from_.strings[i]));
   }
   [[nodiscard]] std::uint32_t string_there(std::uint32_t i) const {
-    return same_ ? i : strings_.find(i)->second;
+    return same_ ? i : *strings_.find(i);
   }
 
   void decide_scope(std::uint32_t scope) {
-    if (scopes_.count(scope) != 0) return;
+    if (scopes_.contains(scope)) return;
     scope_target target;
     target.scope = request_.scope ? request_.scope(scope_id{scope}).value : to_.scope_stack.back();
     if (target.scope >= to_.scopes.size()) refuse("they were to go to a scope that does not exist");
@@ -185,12 +184,12 @@ class copier {
       choose_names_ = true;
       if (r.batch == to_.batches.size()) {  // another scope of this copy was to be alone there
         r.batch = none;
-        for (auto& [other, its] : scopes_) {
+        scopes_.for_each([&](std::uint32_t, scope_target& its) {
           if (its.scope == target.scope) its.verbatim = false;
-        }
+        });
       }
     }
-    scopes_.emplace(scope, target);
+    scopes_.set(scope, target);
   }
 
   void control(std::uint32_t op) {
@@ -256,7 +255,7 @@ class copier {
       r.stamp = 0;
       if (old.scope != scope) {
         scope = old.scope;
-        target = scopes_.find(scope)->second;
+        target = *scopes_.find(scope);
       }
       r.scope = target.scope;
       if (!target.verbatim) r.ordinal = ordinals_[next_ordinal_at++];
@@ -328,8 +327,8 @@ class copier {
   std::vector<std::uint32_t> attributes_;  // of ops whose lists may change, in order
   std::vector<std::uint32_t> asked_;       // those for which the request was asked
   std::vector<control_place> controls_;
-  std::unordered_map<std::uint32_t, scope_target> scopes_;
-  std::unordered_map<std::uint32_t, std::uint32_t> strings_;
+  index_map<scope_target> scopes_;
+  index_map<std::uint32_t> strings_;
 };
 
 }  // namespace
@@ -349,7 +348,7 @@ variable_id next_variable(const Graph& g) {
 
 variable_id append_variable(Graph& g, variable_info info, std::shared_ptr<variable_cell> cell) {
   tables& t = g.data();
-  refuse_in_body(g, path_of_op(t, t.index(info.read)));
+  if (g.is_open_body()) refuse_in_body(g, path_of_op(t, t.index(info.read)));
   const variable_id id = next_variable(g);
   (void)t.index(info.initial);
   const std::uint32_t read = t.index(info.read);
@@ -382,6 +381,13 @@ scope_id append_scope(Graph& g, scope_id parent, std::string_view name) {
   if (parent.value >= t.scopes.size())
     refuse("their scope was to be under one that does not exist");
   return {append_scope(t, parent.value, name)};
+}
+
+scope_id append_scope_like(Graph& g, scope_id parent, const Graph& from, scope_id like) {
+  tables& t = g.data();
+  const tables::scope_record& r = from.data().scopes[like.value];
+  const std::uint32_t base = &g == &from ? r.name : t.strings.intern(from.data().strings[r.name]);
+  return {append_scope(t, parent.value, base, r.ordinal)};
 }
 
 std::string scope_name(const Graph& g, scope_id scope) {

@@ -117,6 +117,8 @@ variable_id next_variable(const Graph& g);
 
 /// Makes a new scope under a parent without entering it; the name is made unique there.
 scope_id append_scope(Graph& g, scope_id parent, std::string_view name);
+/// The same with the name that a scope of a graph has.
+scope_id append_scope_like(Graph& g, scope_id parent, const Graph& from, scope_id like);
 /// Last component of a scope's name: "dense_1".
 std::string scope_name(const Graph& g, scope_id scope);
 /// True if an op of that name may be added to the scope as it is.
@@ -130,5 +132,7 @@ std::int64_t append_constant(Graph& g, Array value);
 
 /// The stream key of a path: a hash that is the same on every machine.
 std::uint64_t stream_key_of(std::string_view path);
+/// That of an op's path, without making the path.
+std::uint64_t stream_key_of_op(const Graph::tables& t, std::uint32_t op);
 
 }  // namespace graft::detail

@@ -1,9 +1,12 @@
 #include <algorithm>
+#include <charconv>
 #include <cstring>
+#include <iterator>
 
 #include "graft/core/error.hpp"
 
 #include "graph/building.hpp"
+#include "graph/copy.hpp"
 
 namespace graft::detail {
 
@@ -52,6 +55,12 @@ std::uint32_t string_pool::find(std::string_view text) const {
 }
 
 std::uint32_t string_pool::intern(std::string_view text) {
+  std::uint32_t& recent = recent_[(reinterpret_cast<std::uintptr_t>(text.data()) * 0x9e3779b97f4a7c15ull) >> 60];
+  if (recent < strings_.size() && strings_[recent] == text) return recent;
+  return recent = intern_new(text);
+}
+
+std::uint32_t string_pool::intern_new(std::string_view text) {
   if ((strings_.size() + 1) * 2 > table_.size()) grow();
   const std::uint64_t hash = hash_of(text);
   const std::size_t at = place_of(text, hash);
@@ -257,13 +266,64 @@ std::string path_of_op(const tables& t, std::uint32_t op) {
   return join_path(path_of_scope(t, r.scope), full_name(t, r.name, r.ordinal));
 }
 
+namespace {
+
+// FNV-1a, then mixed: paths differ in few characters, streams should differ in all bits.
+class path_hash {
+ public:
+  void add(std::string_view text) {
+    for (const char c : text) h_ = (h_ ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
+  }
+  void add_name(const tables& t, std::uint32_t name, std::uint32_t ordinal) {
+    add(t.strings[name]);
+    if (ordinal == 0) return;
+    char digits[12] = "_";
+    add({digits, static_cast<std::size_t>(std::to_chars(digits + 1, std::end(digits), ordinal).ptr - digits)});
+  }
+  [[nodiscard]] std::uint64_t key() const {
+    std::uint64_t h = h_;
+    h ^= h >> 30;
+    h *= 0xbf58476d1ce4e5b9ull;
+    h ^= h >> 27;
+    h *= 0x94d049bb133111ebull;
+    return h ^ h >> 31;
+  }
+
+ private:
+  std::uint64_t h_ = 0xcbf29ce484222325ull;
+};
+
+}  // namespace
+
+std::uint64_t stream_key_of(std::string_view path) {
+  path_hash h;
+  h.add(path);
+  return h.key();
+}
+
+std::uint64_t stream_key_of_op(const tables& t, std::uint32_t op) {
+  const tables::op_record& r = t.ops[op];
+  small_vector<std::uint32_t, 8> way;
+  for (std::uint32_t s = r.scope; s != 0; s = t.scopes[s].parent) way.push_back(s);
+  path_hash h;
+  for (std::size_t i = way.size(); i-- > 0;) {
+    h.add_name(t, t.scopes[way[i]].name, t.scopes[way[i]].ordinal);
+    h.add("/");
+  }
+  h.add_name(t, r.name, r.ordinal);
+  return h.key();
+}
+
 std::uint32_t append_scope(tables& t, std::uint32_t parent, std::string_view name) {
   check_name(name, "a scope");
   const parsed_name parts = parse_name(name);
-  const std::uint32_t base = t.strings.intern(parts.base);
+  return append_scope(t, parent, t.strings.intern(parts.base), parts.ordinal);
+}
+
+std::uint32_t append_scope(tables& t, std::uint32_t parent, std::uint32_t base, std::uint32_t ordinal) {
   t.scopes.reserve(1);
-  const std::uint32_t ordinal = take_name(t, parent, base, parts.ordinal, name_kind::scope);
-  t.scopes.push_back({parent, base, ordinal, t.next_serial++, none, false});
+  const std::uint32_t taken = take_name(t, parent, base, ordinal, name_kind::scope);
+  t.scopes.push_back({parent, base, taken, t.next_serial++, none, false});
   touch(t);
   return t.scopes.size() - 1;
 }

@@ -13,17 +13,6 @@ namespace graft {
 
 namespace detail {
 
-std::uint64_t stream_key_of(std::string_view path) {
-  // FNV-1a, then mixed: paths differ in few characters, streams should differ in all bits.
-  std::uint64_t h = 0xcbf29ce484222325ull;
-  for (const char c : path) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
-  h ^= h >> 30;
-  h *= 0xbf58476d1ce4e5b9ull;
-  h ^= h >> 27;
-  h *= 0x94d049bb133111ebull;
-  return h ^ h >> 31;
-}
-
 void refuse_in_body(const Graph& g, std::string_view variable) {
   if (!g.is_open_body()) return;
   throw graph_error(

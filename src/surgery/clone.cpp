@@ -68,8 +68,9 @@ Clone cloner::run() {
     for (const tensor_id t : *list) data_->cut_originals.try_emplace(data_->cut_images.at(t), t);
   }
   for (const variable_image& image : data_->images) {
-    if (image.image.valid()) data_->variable_originals.emplace(image.image, image.source);
+    if (image.image.valid()) data_->variable_originals.emplace_back(image.image, image.source);
   }
+  std::sort(data_->variable_originals.begin(), data_->variable_originals.end());
   for (const op_id read : replaced_reads_) {
     data_->stand_in_originals.try_emplace(data_->stand_ins.at(read), read);
   }
@@ -107,7 +108,7 @@ void cloner::add_stand_ins() {
     const variable_id v = read_by(source_.data().index(read));
     const variable_policy policy = data_->image_of(v)->policy;
     if (policy == variable_policy::replaced) continue;  // resolve_expressions
-    const inside_scope inside(target_, scope_id{scope_images_.at(source_.scope_of(read).value)});
+    const inside_scope inside(target_, scope_id{*scope_images_.find(source_.scope_of(read).value)});
     const std::string name(source_.name_of(read));
     tensor_id added;
     if (policy == variable_policy::frozen) {
@@ -139,7 +140,7 @@ void cloner::append_ops() {
     return state == clone_data::replaced ? data_->stand_ins.at(t.op) : t;
   };
   request.outside = outside;
-  const auto scope = [this](scope_id s) { return scope_id{scope_images_.at(s.value)}; };
+  const auto scope = [this](scope_id s) { return scope_id{*scope_images_.find(s.value)}; };
   request.scope = scope;
   const auto attributes = [this](op_id op, attribute_list& list) { change_attributes(op, list); };
   request.attributes = attributes;
@@ -181,16 +182,6 @@ void cloner::change_attributes(op_id old_op, attribute_list& attributes) {
   }
 }
 
-// As Graph::path_of, for many ops of one scope in a row.
-std::string cloner::path_of_copy(op_id op) {
-  const scope_id scope = target_.scope_of(op);
-  if (!known_scope_ || *known_scope_ != scope) {
-    known_scope_ = scope;
-    known_path_ = target_.scope_path(scope);
-  }
-  return known_path_.empty() ? target_.name_of(op) : known_path_ + "/" + target_.name_of(op);
-}
-
 void cloner::add_variables() {
   const VariableStore& store = source_.store();
   for (const variable_image& image : data_->images) {
@@ -203,7 +194,7 @@ void cloner::add_variables() {
     if (options_.trainable && (info.role == variable_role::parameter || !*options_.trainable)) {
       info.trainable = *options_.trainable;
     }
-    if (!keeps_streams(image)) info.stream_key = stream_key_of(path_of_copy(info.read.op));
+    if (!keeps_streams(image)) info.stream_key = key_of_copy(info.read.op);
 
     std::shared_ptr<variable_cell> cell;
     if (image.policy == variable_policy::shared) {
@@ -263,7 +254,7 @@ void cloner::set_initial_key(const variable_image& image, const variable_info& i
 void cloner::split_streams() {
   for (const op_id op : random_ops_) {
     const op_id copy = *data_->forward(op);
-    if (!initial_ops_.contains(copy.value)) set_key(copy, stream_key_of(path_of_copy(copy)));
+    if (!initial_ops_.contains(copy.value)) set_key(copy, key_of_copy(copy));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "graph/index_map.hpp"
 #include "surgery/clone_data.hpp"
 #include "surgery/index_set.hpp"
 
@@ -70,7 +71,9 @@ class cloner {
   [[nodiscard]] std::uint32_t place_of(op_id op) const { return r_.places.find(op.value); }
   [[nodiscard]] bool is_cut(tensor_id t) const;
   void set_key(op_id op, std::uint64_t key);
-  std::string path_of_copy(op_id op);
+  [[nodiscard]] std::uint64_t key_of_copy(op_id op) const {
+    return stream_key_of_op(target_.data(), target_.data().index(op));
+  }
 
   const clone_options& options_;
   const region_data& r_;
@@ -88,11 +91,9 @@ class cloner {
   std::vector<op_id> random_ops_;      // of the source
   index_set initial_ops_;              // of the target: their streams are their variables'
   std::vector<scope_id> scopes_;       // of what is copied
-  std::unordered_map<std::uint32_t, std::uint32_t> scope_images_;
+  index_map<std::uint32_t> scope_images_;
   std::unordered_map<std::int64_t, std::int64_t> constant_images_;
   std::unordered_map<const Graph*, std::shared_ptr<const Graph>> body_images_;
-  std::optional<scope_id> known_scope_;  // of the target, and its path
-  std::string known_path_;
   scope_id base_;  // of the source: not repeated
 };
 

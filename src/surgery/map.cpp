@@ -72,8 +72,9 @@ std::optional<tensor_id> clone_data::backward(tensor_id t) const {
 }
 
 std::optional<variable_id> clone_data::backward(variable_id v) const {
-  const auto found = variable_originals.find(v);
-  if (found == variable_originals.end()) return std::nullopt;
+  const auto found = std::lower_bound(variable_originals.begin(), variable_originals.end(),
+                                      std::pair(v, variable_id{0}));
+  if (found == variable_originals.end() || found->first != v) return std::nullopt;
   return found->second;
 }
 

@@ -116,25 +116,25 @@ void cloner::make_scopes() {
     return;
   }
   data_->scope = make_top_scope();
-  scope_images_.emplace(base_.value, data_->scope.value);
+  scope_images_.set(base_.value, data_->scope.value);
   for (const scope_id s : scopes_) image_of_scope(s);
 }
 
 scope_id cloner::image_of_scope(scope_id s) {
-  std::vector<scope_id> missing;
-  while (!scope_images_.contains(s.value)) {
+  small_vector<scope_id, 8> missing;
+  const std::uint32_t* image = scope_images_.find(s.value);
+  for (; image == nullptr; image = scope_images_.find(s.value)) {
     missing.push_back(s);
     s = source_.parent_scope(s);
   }
-  scope_id at{scope_images_.at(s.value)};
-  while (!missing.empty()) {
-    const std::string name = scope_name(source_, missing.back());
-    if (options_.naming == names::exact && !scope_name_is_free(target_, at, name)) {
-      refuse_name(name, target_.scope_path(at));
+  scope_id at{*image};
+  for (std::size_t i = missing.size(); i-- > 0;) {
+    if (options_.naming == names::exact) {
+      const std::string name = scope_name(source_, missing[i]);
+      if (!scope_name_is_free(target_, at, name)) refuse_name(name, target_.scope_path(at));
     }
-    at = append_scope(target_, at, name);
-    scope_images_.emplace(missing.back().value, at.value);
-    missing.pop_back();
+    at = append_scope_like(target_, at, source_, missing[i]);
+    scope_images_.set(missing[i].value, at.value);
   }
   return at;
 }

@@ -86,6 +86,8 @@ class small_vector {
     if constexpr (std::is_pointer_v<Iterator>) {
       const std::size_t wanted = size_ + static_cast<std::size_t>(last - first);
       if (wanted > capacity_) grow(wanted);
+      for (T* to = data(); first != last; ++first) to[size_++] = T(*first);
+      return;
     }
     for (; first != last; ++first) push_back(T(*first));
   }

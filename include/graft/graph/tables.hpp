@@ -35,8 +35,11 @@ class string_pool {
 
  private:
   [[nodiscard]] std::size_t place_of(std::string_view text, std::uint64_t hash) const;
+  std::uint32_t intern_new(std::string_view text);
   void grow();
 
+  // Texts that are asked for again and again are the same characters in memory: by address, the number last found.
+  std::array<std::uint32_t, 16> recent_{};
   std::vector<std::string_view> strings_;
   std::vector<std::uint32_t> hashes_;  // of each string
   std::vector<std::uint32_t> table_;   // number + 1; size is a power of two
