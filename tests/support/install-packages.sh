@@ -10,7 +10,7 @@ packages_of() {
   case $1 in
     build)
       echo g++ meson ninja-build pkg-config python3 cmake libxsimd-dev catch2 libtbb-dev \
-        librandom123-dev libfmt-dev nlohmann-json3-dev
+        librandom123-dev libfmt-dev nlohmann-json3-dev libeigen3-dev
       # Debian's two Boost versions exclude each other: take the newer one only where there is none.
       if ! [[ -e /usr/include/boost/hana.hpp && -e /usr/include/boost/graph/graph_concepts.hpp ]]; then
         echo libboost1.81-dev
