@@ -40,6 +40,7 @@
 #include "graft/surgery/edit.hpp"
 #include "graft/surgery/ensemble.hpp"
 #include "graft/surgery/diff.hpp"
+#include "graft/surgery/explain.hpp"
 #include "graft/surgery/isomorphic.hpp"
 #include "graft/surgery/pattern.hpp"
 #include "graft/surgery/region.hpp"

@@ -31,7 +31,8 @@ namespace {
 
 }  // namespace
 
-void check_replacement(const Graph& g, tensor_id input, const Graph& h, tensor_id replacement) {
+void check_replacement(const Graph& g, tensor_id input, const Graph& h, tensor_id replacement,
+                       bool any_shape) {
   const value_type wanted = g.type_of(input), got = h.type_of(replacement);
   if (wanted == got) return;
   const auto refuse = [&](const std::string& why, const char* hint) {
@@ -42,14 +43,14 @@ void check_replacement(const Graph& g, tensor_id input, const Graph& h, tensor_i
   }
   if (wanted.kind != got.kind)
     refuse("one is a tensor and the other is not", "bind values of one kind");
-  if (!wanted.ranked) return;
+  if (any_shape || !wanted.ranked) return;
   if (!got.ranked) {
     refuse("the rank of the replacement is not known", "bind a tensor whose rank is known");
   }
   if (wanted.shape.size() != got.shape.size()) {
     refuse("the ranks " + std::to_string(wanted.shape.size()) + " and " +
                std::to_string(got.shape.size()) + " differ",
-           "reshape the replacement");
+           "reshape the replacement, or let types change: bind_reshaped(...)");
   }
   for (std::size_t axis = 0; axis < wanted.shape.size(); ++axis) {
     const extent w = wanted.shape[axis], o = got.shape[axis];
@@ -57,7 +58,7 @@ void check_replacement(const Graph& g, tensor_id input, const Graph& h, tensor_i
     if (is_known(o)) {
       refuse("the extents " + std::to_string(w) + " and " + std::to_string(o) + " of axis " +
                  std::to_string(axis) + " differ",
-             "bind a tensor of the input's shape");
+             "bind a tensor of the input's shape, or let types change: bind_reshaped(...)");
     }
     refuse("the extent " + std::to_string(w) + " of axis " + std::to_string(axis) +
                " is not known of the replacement",
@@ -83,7 +84,10 @@ void cloner::resolve_bindings() {
                             "an input has one replacement", source_.path_of(key),
                             "bind each input once"});
     }
-    check_replacement(source_, key, target_, value);
+    const auto& reshaped = options_.bound.reshaped;
+    const bool any_shape = std::find(reshaped.begin(), reshaped.end(), from) != reshaped.end();
+    check_replacement(source_, key, target_, value, any_shape);
+    data_->reshaped = data_->reshaped || any_shape;
     infer_again_ = infer_again_ || !(source_.type_of(key) == target_.type_of(value));
   }
   std::string missing;

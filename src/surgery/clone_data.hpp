@@ -23,6 +23,7 @@ struct clone_data {
   graph_slot* slot = nullptr;
   std::uint32_t generation = 0;
   bool same_graph = true;
+  bool reshaped = false;  ///< inputs may have other shapes: static types of images are checked
   bool ruled = false;  ///< a rule saw the copies: their attributes may differ
   scope_id scope;
 

@@ -13,7 +13,8 @@
 namespace graft::detail {
 
 /// @throws dtype_error, shape_error where a tensor cannot stand for an input
-void check_replacement(const Graph& g, tensor_id input, const Graph& h, tensor_id replacement);
+void check_replacement(const Graph& g, tensor_id input, const Graph& h, tensor_id replacement,
+                       bool any_shape = false);
 
 /// True if a body among an op's attributes, at any depth, has an op of the other mode.
 bool mode_differs(const Graph& owner, const attribute_list& attributes, bool training);

@@ -78,6 +78,12 @@ std::optional<variable_id> clone_data::backward(variable_id v) const {
   return found->second;
 }
 
+void Clone::check_shape(const graph_reference& image, const value_type& wanted) const {
+  if (data_->reshaped && (wanted.type != dtype::any || wanted.ranked)) {
+    detail::check_as(any_tensor(image), wanted);
+  }
+}
+
 // --- Clone
 // -----------------------------------------------------------------------------------------
 

@@ -213,11 +213,13 @@ std::vector<std::optional<any_tensor>> try_gradients(const any_tensor& y,
 
 std::vector<any_tensor> gradients(const any_tensor& y, std::span<const any_tensor> with_respect_to,
                                   std::optional<any_tensor> seed) {
+  Graph::transaction undo(target_traits<Graph>::target_of(y.ref()));
   std::vector<any_tensor> result;
   const auto found = try_gradients(y, with_respect_to, std::move(seed));
   for (std::size_t i = 0; i < found.size(); ++i) {
     result.push_back(found[i] ? *found[i] : any_tensor(zeros_like(with_respect_to[i])));
   }
+  undo.commit();
   return result;
 }
 
@@ -239,12 +241,15 @@ any_tensor global_norm(std::span<const any_tensor> tensors) {
     throw argument_error({"the global norm of no tensors was asked for", "the list is empty", "",
                           "pass at least one tensor"});
   }
+  Graph::transaction undo(target_traits<Graph>::target_of(tensors.front().ref()));
   std::optional<any_tensor> total;
   for (const any_tensor& t : tensors) {
     const any_tensor squares = sum(square(t));
     total = total ? any_tensor(*total + squares) : squares;
   }
-  return sqrt(*total);
+  const any_tensor norm = sqrt(*total);
+  undo.commit();
+  return norm;
 }
 
 std::vector<any_tensor> clip_by_global_norm(std::span<const any_tensor> gradients, double norm) {
@@ -252,11 +257,14 @@ std::vector<any_tensor> clip_by_global_norm(std::span<const any_tensor> gradient
     throw argument_error({"gradients were to be clipped to the norm " + std::to_string(norm),
                           "the norm must be finite and positive", "", "pass for example 1.0"});
   }
+  if (gradients.empty()) return {};
+  Graph::transaction undo(target_traits<Graph>::target_of(gradients.front().ref()));
   const any_tensor length = global_norm(gradients);
   // norm / max(length, norm) is 1 within the bound and NaN for a NaN length.
   const any_tensor factor = norm / maximum(length, length * 0.0 + norm);
   std::vector<any_tensor> clipped;
   for (const any_tensor& g : gradients) clipped.push_back(g * factor);
+  undo.commit();
   return clipped;
 }
 

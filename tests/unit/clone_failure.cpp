@@ -1,4 +1,7 @@
 // A clone that fails, at whichever allocation, leaves both graphs as they were.
+#include "graft/train/gradients.hpp"
+#include "graft/train/optimizer.hpp"
+
 #include "clone_fixture.hpp"
 #include "failing_allocations.hpp"
 
@@ -105,4 +108,22 @@ TEST_CASE("errors found late in a clone leave both graphs as they were [edge-85]
   CHECK(n.g.digest() == source_before);
   CHECK(target.digest() == target_before);
   CHECK(target.current_scope() == scope_id{0});
+}
+
+TEST_CASE("a failed allocation leaves a graph whose gradients were asked for as it was [edge-85]") {
+  const source_network n;
+  const auto free_tensor = input4(const_cast<Graph&>(n.g), "free");  // no gradient leads to it
+  const any_tensor loss = mean(n.y);
+  const long tried = fail_at_each_allocation(n, n.g, [&] {
+    (void)clip_by_global_norm(gradients(loss, {n.x, free_tensor}), 1.0);
+  });
+  CHECK(tried > 10);
+}
+
+TEST_CASE("a failed allocation leaves a graph that is to be trained as it was [edge-85]") {
+  source_network n;
+  const any_tensor loss = mean(n.y);
+  CHECK(fail_at_each_allocation(n, n.g, [&] {
+          (void)minimize(loss, adam{.rate = 0.1}, {.clip_norm = 1.0});
+        }) > 10);
 }

@@ -142,16 +142,18 @@ class Clone {
   template <graph_handle T>
   [[nodiscard]] std::optional<T> may(const T& t, direction d) const {
     const std::optional<graph_reference> r = may(t.ref(), d);
-    return r ? std::optional<T>(typed<T>(*r)) : std::nullopt;
+    return r ? std::optional<T>(checked<T>(*r, d)) : std::nullopt;
   }
   template <graph_handle T>
   [[nodiscard]] T must(const T& t, direction d) const {
-    return typed<T>(must(t.ref(), d));
+    return checked<T>(must(t.ref(), d), d);
   }
   template <graph_handle T>
-  static T typed(const graph_reference& r) {
+  T checked(const graph_reference& r, direction d) const {
+    if (d == direction::forward) check_shape(r, value_type_of<T::type, typename T::shape_type>());
     return T(tensor<Graph, T::type, typename T::shape_type>(r));
   }
+  void check_shape(const graph_reference& image, const value_type& wanted) const;
 
   std::shared_ptr<const clone_data> data_;
 };
@@ -175,8 +177,7 @@ std::vector<Clone> replicate_region(const Region& region, std::size_t count,
 ///
 /// @param choices in any order; the last of a kind counts, bindings add up:
 ///   - `bind(x, x2)`: what replaces inputs. Element type, rank and known extents must fit; types
-///   are worked out anew
-///     where a replacement knows more. Inputs that are not bound become placeholders of their name
+///   are worked out anew where a replacement knows more. `bind_reshaped(x, x2)` takes other shapes. Inputs that are not bound become placeholders of their name
 ///     and type in the clone's scope (@see unbound)
 ///   - `into("copy")`, `into(graph, "copy")`: where to; without it a scope "copy" of the same
 ///   graph, under

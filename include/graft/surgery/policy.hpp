@@ -19,6 +19,7 @@ struct variable_info;
 /// What replaces what, all at once. @see bind
 struct bindings {
   std::vector<std::pair<graph_reference, graph_reference>> pairs;  ///< (key, replacement)
+  std::vector<graph_reference> reshaped;  ///< keys whose replacements may have another shape
 };
 
 /// What a clone does with one variable of its source.
@@ -142,12 +143,12 @@ inline trainable_flag trainable(bool value) { return {value}; }
 namespace detail {
 
 // Says at compile time where the replacement of a static type can never fit.
-template <class From, class To>
+template <class From, class To, bool AnyShape>
 constexpr void check_binding() {
   if constexpr (From::type != dtype::any && To::type != dtype::any && From::type != To::type) {
     dtype_mismatch<text("bind"), needs_type<From::type>, got_type<To::type>> error{};
     (void)error;
-  } else if constexpr (From::shape_type::ranked && To::shape_type::ranked) {
+  } else if constexpr (!AnyShape && From::shape_type::ranked && To::shape_type::ranked) {
     constexpr bool fits = [] {
       const dims a = From::shape_type::list(), b = To::shape_type::list();
       if (a.size() != b.size()) return false;
@@ -167,10 +168,10 @@ constexpr void check_binding() {
 void add_bindings(bindings& all, const std::vector<graph_reference>& from,
                   const std::vector<graph_reference>& to);
 
-template <class From, class To>
+template <bool AnyShape, class From, class To>
 void bind_pair(bindings& all, const From& from, const To& to) {
   if constexpr (graph_handle<From> && graph_handle<To>) {
-    check_binding<From, To>();
+    check_binding<From, To, AnyShape>();
     all.pairs.emplace_back(from.ref(), to.ref());
   } else {
     std::vector<graph_reference> left, right;
@@ -180,11 +181,12 @@ void bind_pair(bindings& all, const From& from, const To& to) {
   }
 }
 
-inline void bind_all(bindings&) {}
-template <class From, class To, class... Rest>
+template <bool AnyShape = false>
+void bind_all(bindings&) {}
+template <bool AnyShape = false, class From, class To, class... Rest>
 void bind_all(bindings& all, const From& from, const To& to, const Rest&... rest) {
-  bind_pair(all, from, to);
-  bind_all(all, rest...);
+  bind_pair<AnyShape>(all, from, to);
+  bind_all<AnyShape>(all, rest...);
 }
 
 }  // namespace detail
@@ -207,6 +209,20 @@ template <class From, class To, class... Rest>
 bindings bind(From&& from, To&& to, Rest&&... rest) {
   bindings all;
   detail::bind_all(all, from, to, rest...);
+  return all;
+}
+
+/// The same for replacements of another shape, rank included: `bind_reshaped(x, x2)`.
+///
+/// Types are worked out anew from the replacements on. The first op that cannot take its new operands is
+/// named in a shape_error, as is a handle whose static type its image no longer has: ask for the image of
+/// `any_tensor(y)` then, and view it as<...>. Variables keep their shapes.
+template <class From, class To, class... Rest>
+  requires(sizeof...(Rest) % 2 == 0)
+bindings bind_reshaped(const From& from, const To& to, const Rest&... rest) {
+  bindings all;
+  detail::bind_all<true>(all, from, to, rest...);
+  for (const auto& pair : all.pairs) all.reshaped.push_back(pair.first);
   return all;
 }
 
@@ -281,6 +297,7 @@ struct clone_options {
 
   void set(const bindings& b) {
     bound.pairs.insert(bound.pairs.end(), b.pairs.begin(), b.pairs.end());
+    bound.reshaped.insert(bound.reshaped.end(), b.reshaped.begin(), b.reshaped.end());
   }
   void set(const variables::expressions& e) {
     expressions.pairs.insert(expressions.pairs.end(), e.pairs.pairs.begin(), e.pairs.pairs.end());

@@ -48,6 +48,7 @@ std::vector<variable_id> trainable_variables(const any_tensor& y);
 
 /// Scales all gradients by the same factor so that their joint Euclidean norm is at most `norm`.
 /// Where the norm is not finite the gradients become NaN rather than silently small.
+/// Of no gradients there are none.
 /// @param norm > 0, finite; else argument_error
 /// @see Pascanu, Mikolov, Bengio, On the difficulty of training recurrent neural networks, 2013
 std::vector<any_tensor> clip_by_global_norm(std::span<const any_tensor> gradients, double norm);

@@ -1,0 +1,338 @@
+#include "graft/surgery/explain.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "graft/ops/sources.hpp"
+
+#include "surgery/clone_data.hpp"
+
+namespace graft {
+namespace {
+
+std::string quoted(const std::string& path) { return "'" + path + "'"; }
+
+// "  title: a, b, c and 5 more".
+void add_line(std::string& text, const char* title, const std::vector<std::string>& items) {
+  constexpr std::size_t most = 8;
+  if (items.empty()) return;
+  text += std::string("  ") + title + ": ";
+  for (std::size_t i = 0; i < items.size() && i < most; ++i) text += (i > 0 ? ", " : "") + items[i];
+  if (items.size() > most) text += " and " + std::to_string(items.size() - most) + " more";
+  text += "\n";
+}
+
+struct place {
+  enum class kind { nothing, op, tensor, scope } what = kind::nothing;
+  tensor_id tensor;  // for an op, its output 0
+  scope_id scope;
+};
+
+place find(const Graph& g, std::string_view path) {
+  if (const auto op = g.find_op(path)) return {place::kind::op, {*op, 0}, {}};
+  if (const auto scope = g.find_scope(path)) return {place::kind::scope, {}, *scope};
+  const std::size_t colon = path.rfind(':');
+  if (colon == std::string_view::npos || colon + 1 == path.size()) return {};
+  std::uint32_t output = 0;
+  for (const char c : path.substr(colon + 1)) {
+    if (c < '0' || c > '9' || output > 1000000) return {};
+    output = output * 10 + static_cast<std::uint32_t>(c - '0');
+  }
+  const auto op = g.find_op(path.substr(0, colon));
+  if (!op || output >= g.output_count(*op)) return {};
+  return {place::kind::tensor, {*op, output}, {}};
+}
+
+[[noreturn]] void refuse(const Graph& g, std::string_view path) {
+  // What there is in the deepest scope of the path that exists.
+  std::string_view scope = path;
+  std::optional<scope_id> inside;
+  while (!inside) {
+    const std::size_t slash = scope.rfind('/');
+    scope = slash == std::string_view::npos ? std::string_view() : scope.substr(0, slash);
+    inside = g.find_scope(scope);
+  }
+  std::string names;
+  std::size_t count = 0;
+  const auto add = [&](const std::string& name) {
+    if (++count <= 8) names += (names.empty() ? "'" : ", '") + name + "'";
+  };
+  for (std::uint32_t s = 1; s < g.scope_count(); ++s) {
+    if (g.parent_scope({s}) == *inside) add(g.scope_path({s}));
+  }
+  for (std::size_t i = 0; i < g.op_count(); ++i) {
+    if (g.scope_of(g.op_at(i)) == *inside) add(g.path_of(g.op_at(i)));
+  }
+  if (count > 8) names += " and " + std::to_string(count - 8) + " more";
+  throw name_error({"'" + std::string(path) + "' was to be explained", "nothing has that path",
+                    scope.empty() ? std::string("the graph") : std::string(scope),
+                    names.empty() ? "nothing is there" : "there are " + names});
+}
+
+std::string typed(const Graph& g, tensor_id t) {
+  return quoted(g.path_of(t)) + " " + to_string(g.type_of(t));
+}
+
+const char* role_name(variable_role role) {
+  switch (role) {
+    case variable_role::parameter:
+      return "parameter";
+    case variable_role::statistic:
+      return "statistic";
+    case variable_role::slot:
+      return "slot of an optimiser";
+    case variable_role::counter:
+      return "counter";
+    case variable_role::rng_stream:
+      return "random stream";
+    case variable_role::constant:
+      return "constant";
+  }
+  return "";
+}
+
+std::vector<std::string> users_of(const Graph& g, op_id op, std::optional<std::uint32_t> output) {
+  std::vector<op_id> users;
+  g.for_each_use(op, [&](const Graph::use& u, std::uint32_t from) {
+    if (output && from != *output) return;
+    if (std::find(users.begin(), users.end(), u.user) == users.end()) users.push_back(u.user);
+  });
+  std::vector<std::string> paths;
+  for (const op_id user : users) paths.push_back(quoted(g.path_of(user)));
+  return paths;
+}
+
+void describe_variable(std::string& text, const Graph& g, variable_id v) {
+  const variable_info& info = g.variable_of(v);
+  text += quoted(g.path_of(v)) + " is a variable of " + to_string(info.type) + "\n";
+  add_line(text, "role", {std::string(role_name(info.role)) + (info.trainable ? "" : ", not trainable")});
+  add_line(text, "value", {g.store().initialized(v) ? "set" : "none yet"});
+  add_line(text, "starts as", {quoted(g.path_of(info.initial)) + " (" + g.schema_of(info.initial.op).name + ")"});
+  std::vector<std::string> items;
+  for (const variable_id source : lineage(g, v)) items.push_back(quoted(g.path_of(source)));
+  add_line(text, "cloned from", items);
+  items.clear();
+  for (const op_id update : info.own_updates) items.push_back(quoted(g.path_of(update)));
+  add_line(text, "updated by", items);
+  add_line(text, "used by", users_of(g, info.read.op, std::nullopt));
+}
+
+void describe_op(std::string& text, const Graph& g, op_id op) {
+  text += quoted(g.path_of(op)) + " is " + g.schema_of(op).name + "\n";
+  std::vector<std::string> items;
+  for (const tensor_id operand : g.operands(op)) items.push_back(typed(g, operand));
+  add_line(text, "takes", items);
+  items.clear();
+  for (const op_id before : g.control_predecessors(op)) items.push_back(quoted(g.path_of(before)));
+  add_line(text, "waits for", items);
+  items.clear();
+  for (std::uint32_t o = 0; o < g.output_count(op); ++o) items.push_back(to_string(g.type_of({op, o})));
+  add_line(text, "gives", items);
+  add_line(text, "used by", users_of(g, op, std::nullopt));
+}
+
+void describe_scope(std::string& text, const Graph& g, scope_id scope) {
+  std::size_t ops = 0;
+  std::vector<std::string> variables;
+  for (std::size_t i = 0; i < g.op_count(); ++i) {
+    const op_id op = g.op_at(i);
+    if (!g.scope_within(g.scope_of(op), scope)) continue;
+    ++ops;
+    if (const auto v = g.variable_read_by({op, 0})) variables.push_back(typed(g, {op, 0}));
+  }
+  const std::string path = g.scope_path(scope);
+  text += (path.empty() ? std::string("the root") : quoted(path)) + " is a scope of " + std::to_string(ops) +
+          (ops == 1 ? " op\n" : " ops\n");
+  add_line(text, "variables", variables);
+}
+
+void describe(std::string& text, const Graph& g, const place& at) {
+  switch (at.what) {
+    case place::kind::scope:
+      describe_scope(text, g, at.scope);
+      return;
+    case place::kind::tensor:
+      text += quoted(g.path_of(at.tensor)) + " is output " + std::to_string(at.tensor.output) + " of " +
+              quoted(g.path_of(at.tensor.op)) + " (" + g.schema_of(at.tensor.op).name + ")\n";
+      add_line(text, "type", {to_string(g.type_of(at.tensor))});
+      add_line(text, "used by", users_of(g, at.tensor.op, at.tensor.output));
+      return;
+    case place::kind::op:
+      if (g.output_count(at.tensor.op) == 1) {
+        if (const auto v = g.variable_read_by(at.tensor)) return describe_variable(text, g, *v);
+      }
+      return describe_op(text, g, at.tensor.op);
+    case place::kind::nothing:
+      return;
+  }
+}
+
+// What a clone has to do with things of its own graph or of the source's.
+class clone_account {
+ public:
+  explicit clone_account(const Clone& c)
+      : c_(c), d_(*c.data()), source_(c.origin().graph()), target_(c.graph()) {}
+
+  // Of a place of the clone's graph; empty if it is no part of the clone.
+  [[nodiscard]] std::string of_copy(const place& at) const {
+    if (at.what == place::kind::scope) {
+      if (at.scope.value == 0 || !target_.scope_within(at.scope, c_.scope())) return {};
+      return "  in the clone of " + std::to_string(c_.nodes().size()) + " ops in " +
+             quoted(c_.scope_path()) + "\n";
+    }
+    if (at.what == place::kind::nothing) return {};
+    if (const auto v = target_.variable_read_by({at.tensor.op, 0})) {
+      if (const auto from = d_.backward(*v)) {
+        const variable_image* image = d_.image_of(*from);
+        if (d_.same_graph && *from == *v) return of_itself(*image);
+        return "  clone: " + to_string(image->policy) + ", from " + quoted(source_.path_of(*from)) + "\n";
+      }
+    }
+    const auto cut = d_.cut_originals.find(at.tensor);
+    if (cut != d_.cut_originals.end() && !(d_.same_graph && cut->second == at.tensor)) {
+      return "  clone: takes the place of " + quoted(source_.path_of(cut->second)) + "\n";
+    }
+    const auto read = d_.stand_in_originals.find(at.tensor);
+    if (read != d_.stand_in_originals.end()) {
+      const auto v = source_.variable_read_by({read->second, 0});
+      return "  clone: takes the place of variable " + quoted(source_.path_of(read->second)) +
+             (v ? ", " + to_string(d_.image_of(*v)->policy) : std::string()) + "\n";
+    }
+    if (const auto op = d_.backward(at.tensor.op); op && !(d_.same_graph && *op == at.tensor.op)) {
+      return "  clone: a copy of " + quoted(source_.path_of(*op)) + "\n";
+    }
+    const std::vector<op_id> added = c_.nodes();
+    if (std::find(added.begin(), added.end(), at.tensor.op) != added.end()) return "  clone: added by it\n";
+    return {};
+  }
+
+  // Of a place of the source; empty if the region does not have it.
+  [[nodiscard]] std::string of_source(const place& at) const {
+    if (at.what != place::kind::op && at.what != place::kind::tensor) return {};
+    if (const auto v = source_.variable_read_by({at.tensor.op, 0})) {
+      if (const variable_image* image = d_.image_of(*v)) return of_variable(*image);
+    }
+    if (const auto cut = d_.cut_images.find(at.tensor); cut != d_.cut_images.end()) {
+      return cut->second == at.tensor && d_.same_graph
+                 ? "  clone: an input that it takes as well\n"
+                 : "  clone: an input, replaced by " + quoted(target_.path_of(cut->second)) + "\n";
+    }
+    if (!c_.origin().contains(at.tensor.op)) return {};
+    const auto image = d_.forward(at.tensor.op);
+    if (!image) return "  clone: not needed there\n";
+    if (d_.same_graph && *image == at.tensor.op) return "  clone: shared, not copied\n";
+    return "  clone: copied to " + quoted(target_.path_of(*image)) + "\n";
+  }
+
+  [[nodiscard]] std::string image_of(const variable_image& image) const {
+    if (image.policy == variable_policy::frozen || image.policy == variable_policy::replaced ||
+        image.policy == variable_policy::linked) {
+      const auto stand_in = d_.stand_ins.find(source_.variable_of(image.source).read.op);
+      return stand_in == d_.stand_ins.end() ? "not needed" : quoted(target_.path_of(stand_in->second));
+    }
+    std::string text;
+    for (const variable_id v : c_.images(image.source)) {
+      text += (text.empty() ? "" : ", ") + quoted(target_.path_of(v));
+    }
+    return text.empty() ? "not needed" : text;
+  }
+
+ private:
+  [[nodiscard]] std::string of_itself(const variable_image& image) const {
+    return "  clone: " + to_string(image.policy) + ", used by clone and source\n";
+  }
+  [[nodiscard]] std::string of_variable(const variable_image& image) const {
+    if (d_.same_graph && image.image == image.source) return of_itself(image);
+    return "  clone: " + to_string(image.policy) + ", in the clone " + image_of(image) + "\n";
+  }
+
+  const Clone& c_;
+  const clone_data& d_;
+  const Graph& source_;
+  const Graph& target_;
+};
+
+// Puts a line after the first.
+std::string with_second_line(std::string text, const std::string& line) {
+  return text.insert(text.find('\n') + 1, line);
+}
+
+}  // namespace
+
+std::string to_string(variable_policy policy) {
+  switch (policy) {
+    case variable_policy::fresh:
+      return "fresh";
+    case variable_policy::copied:
+      return "copied";
+    case variable_policy::shared:
+      return "shared";
+    case variable_policy::frozen:
+      return "frozen";
+    case variable_policy::linked:
+      return "linked";
+    case variable_policy::replaced:
+      return "replaced";
+  }
+  return "";
+}
+
+std::string explain(const Graph& g, std::string_view path) {
+  const place at = find(g, path);
+  if (at.what == place::kind::nothing) refuse(g, path);
+  std::string text;
+  describe(text, g, at);
+  return text;
+}
+
+std::string explain(const Clone& clone, std::string_view path) {
+  const clone_account account(clone);
+  const Graph &target = clone.graph(), &source = clone.origin().graph();
+  const place there = find(target, path), here = find(source, path);
+  const std::string copy = account.of_copy(there), original = account.of_source(here);
+  std::string text;
+  // A path may lead to something in both graphs: the clone's part comes first.
+  if (!copy.empty()) {
+    describe(text, target, there);
+    return with_second_line(std::move(text), copy);
+  }
+  if (!original.empty()) {
+    describe(text, source, here);
+    return with_second_line(std::move(text), original);
+  }
+  if (there.what == place::kind::nothing && here.what == place::kind::nothing) refuse(target, path);
+  const bool in_target = there.what != place::kind::nothing;
+  describe(text, in_target ? target : source, in_target ? there : here);
+  return with_second_line(std::move(text), "  clone: no part of it, nor of what was cloned\n");
+}
+
+std::string to_string(const Clone& clone) {
+  const clone_account account(clone);
+  const Graph &target = clone.graph(), &source = clone.origin().graph();
+  const std::string scope = clone.scope_path();
+  const std::size_t count = clone.nodes().size();
+  std::string text = "clone of " + std::to_string(count) + (count == 1 ? " op" : " ops") + " in " +
+                     (scope.empty() ? "the root" : quoted(scope)) +
+                     (&target == &source ? "" : " of another graph") + "\n";
+  const auto list = [&](const char* title, const std::vector<tensor_id>& from,
+                        const std::vector<tensor_id>& to) {
+    for (std::size_t i = 0; i < from.size(); ++i) {
+      text += std::string("  ") + title + " " + quoted(source.path_of(from[i])) + ": ";
+      text += &target == &source && from[i] == to[i] ? "itself" : typed(target, to[i]);
+      text += "\n";
+    }
+  };
+  list("input", clone.origin().inputs(), clone.inputs());
+  list("output", clone.origin().outputs(), clone.outputs());
+  for (const variable_image& image : clone.variable_images()) {
+    const variable_info& info = source.variable_of(image.source);
+    text += "  variable " + quoted(source.path_of(image.source)) + " " + to_string(info.type) + ": " +
+            to_string(image.policy);
+    const bool itself = &target == &source && image.image == image.source;
+    text += itself ? "" : ", " + account.image_of(image);
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace graft

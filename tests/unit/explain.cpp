@@ -1,0 +1,121 @@
+// What is said of paths and clones.
+#include "graft/surgery/explain.hpp"
+
+#include "clone_fixture.hpp"
+
+using namespace graft;
+using namespace graft_test;
+
+namespace {
+
+struct subject {
+  Graph g;
+  row4 x = input4(g, "x");
+  row4 z = input4(g, "z");
+  row4 y;
+  std::vector<variable_id> v;
+  subject() {
+    g.enter_scope("net");
+    const auto w = make_variable<float, shape<4, 4>>(g, "w", glorot_uniform());
+    const auto b = make_variable<float, shape<4>>(g, "b", zeros());
+    const auto s = make_variable<float, shape<4>>(g, "s", zeros());
+    y = relu(matmul(x, w) + b) * s;
+    g.leave_scope();
+    v = g.variables();
+    g.store().set(v[2], Array(dtype::float32, {4}));
+  }
+};
+
+
+}  // namespace
+
+TEST_CASE("what is at a path") {
+  subject s;
+  CHECK(explain(s.g, "net/w") ==
+        "'net/w' is a variable of float32 [4, 4]\n"
+        "  role: parameter\n"
+        "  value: none yet\n"
+        "  starts as: 'net/w_initial' (random_uniform)\n"
+        "  used by: 'net/matmul'\n");
+  CHECK(explain(s.g, "net/matmul") ==
+        "'net/matmul' is matmul\n"
+        "  takes: 'x' float32 [?, 4], 'net/w' float32 [4, 4]\n"
+        "  gives: float32 [?, 4]\n"
+        "  used by: 'net/add'\n");
+  CHECK(explain(s.g, "net") ==
+        "'net' is a scope of 10 ops\n"
+        "  variables: 'net/w' float32 [4, 4], 'net/b' float32 [4], 'net/s' float32 [4]\n");
+  CHECK(explain(s.g, "net/relu:0") ==
+        "'net/relu' is output 0 of 'net/relu' (relu)\n"
+        "  type: float32 [?, 4]\n"
+        "  used by: 'net/mul'\n");
+  CHECK(explain(s.g, "").starts_with("the root is a scope of 12 ops\n"));
+}
+
+TEST_CASE("a path that leads nowhere gets the names there are") {
+  subject s;
+  for (const char* path : {"net/kernel", "net/kernel/deep", "nothing:0", "net/relu:1", "net/relu:", "/", "x:99999999999"}) {
+    INFO(path);
+    CHECK_THROWS_AS(explain(s.g, path), name_error);
+  }
+  CHECK(message_of<name_error>([&] { (void)explain(s.g, "net/kernel"); }).find("'net/w'") !=
+        std::string::npos);
+}
+
+TEST_CASE("what a clone did, path by path") {
+  subject s;
+  const Clone c = clone(extract(inputs(s.x), outputs(s.y)), bind(s.x, s.z), into("copy"),
+                        variables::by([&](const variable_info& v) {
+                          if (v.id == s.v[1]) return variable_policy::shared;
+                          return v.id == s.v[2] ? variable_policy::frozen : variable_policy::fresh;
+                        }));
+  const auto second_line = [&](const char* path) {
+    const std::string text = explain(c, path);
+    const std::size_t first = text.find('\n') + 1;
+    return text.substr(first, text.find('\n', first) - first);
+  };
+  CHECK(second_line("copy/w") == "  clone: fresh, from 'net/w'");
+  CHECK(second_line("net/w") == "  clone: fresh, in the clone 'copy/w'");
+  CHECK(second_line("net/b") == "  clone: shared, used by clone and source");
+  CHECK(second_line("net/s") == "  clone: frozen, in the clone 'copy/s'");
+  CHECK(second_line("copy/s") == "  clone: takes the place of variable 'net/s', frozen");
+  CHECK(second_line("copy/matmul") == "  clone: a copy of 'net/matmul'");
+  CHECK(second_line("net/matmul") == "  clone: copied to 'copy/matmul'");
+  CHECK(second_line("net/s_initial") == "  clone: not needed there");
+  CHECK(second_line("net/b_initial") == "  clone: shared, not copied");
+  CHECK(second_line("x") == "  clone: an input, replaced by 'z'");
+  CHECK(second_line("z") == "  clone: takes the place of 'x'");
+  CHECK(second_line("copy").starts_with("  in the clone of "));
+  CHECK(second_line("net") == "  clone: no part of it, nor of what was cloned");
+  CHECK_THROWS_AS(explain(c, "copy/x"), name_error);
+  CHECK(explain(c, "copy/w").find("  cloned from: 'net/w'\n") != std::string::npos);
+}
+
+TEST_CASE("the account of a clone", "[edge-94]") {
+  subject s;
+  const Region region = extract(inputs(s.x), outputs(s.y));
+  const auto policies = [&](const variable_info& v) {
+    if (v.id == s.v[1]) return variable_policy::shared;
+    return v.id == s.v[2] ? variable_policy::frozen : variable_policy::fresh;
+  };
+  const Clone c = clone(region, bind(s.x, s.z), into("copy"), variables::by(policies));
+  CHECK(to_string(c) ==
+        "clone of 7 ops in 'copy'\n"
+        "  input 'x': 'z' float32 [?, 4]\n"
+        "  output 'net/mul': 'copy/mul' float32 [?, 4]\n"
+        "  variable 'net/w' float32 [4, 4]: fresh, 'copy/w'\n"
+        "  variable 'net/b' float32 [4]: shared\n"
+        "  variable 'net/s' float32 [4]: frozen, 'copy/s'\n");
+  Graph other, again;
+  const std::string there = to_string(clone(region, into(other, "copy")));
+  CHECK(there == to_string(clone(region, into(again, "copy"))));
+  CHECK(there ==
+        "clone of 11 ops in 'copy' of another graph\n"
+        "  input 'x': 'copy/x' float32 [?, 4]\n"
+        "  output 'net/mul': 'copy/mul' float32 [?, 4]\n"
+        "  variable 'net/w' float32 [4, 4]: fresh, 'copy/w'\n"
+        "  variable 'net/b' float32 [4]: fresh, 'copy/b'\n"
+        "  variable 'net/s' float32 [4]: fresh, 'copy/s'\n");
+  const Clone split = clone(region, variables::linked);
+  CHECK(to_string(split).find("'net/w' float32 [4, 4]: linked") != std::string::npos);
+}
