@@ -8,6 +8,36 @@
 namespace graft {
 namespace {
 
+// True where one body is the other, or its copy in another mode or with other random streams: op by
+// op, in order, at any depth.
+bool same_body(const Graph& a, const Graph& b) {
+  if (&a == &b) return true;
+  if (a.op_count() != b.op_count()) return false;
+  for (std::size_t i = 0; i < a.op_count(); ++i) {
+    const op_id x = a.op_at(i), y = b.op_at(i);
+    if (&a.schema_of(x) != &b.schema_of(y) || a.operand_count(x) != b.operand_count(y)) return false;
+    for (std::uint32_t k = 0; k < a.operand_count(x); ++k) {
+      const tensor_id from = a.operand(x, k), to = b.operand(y, k);
+      if (a.index_of(from.op) != b.index_of(to.op) || from.output != to.output) return false;
+    }
+    const attribute_list &mine = a.attributes_of(x), &theirs = b.attributes_of(y);
+    if (mine.size() != theirs.size()) return false;
+    for (const attribute& m : mine) {
+      const attribute* t = theirs.find(m.key);
+      if (t == nullptr || t->kind != m.kind) return false;
+      if (m.key == "key" || m.key == "training") continue;
+      if (m.kind == attribute_kind::body) {
+        if (!same_body(a.body(m.integer), b.body(t->integer))) return false;
+      } else if (m.kind == attribute_kind::constant) {
+        if (!a.constant(m.integer).same_bits(b.constant(t->integer))) return false;
+      } else if (!(m == *t)) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
 class checker {
  public:
   explicit checker(const clone_data& d)
@@ -78,6 +108,10 @@ class checker {
 
   void check_attributes(op_id old_op, op_id copy) {
     const attribute_list &a = source_.attributes_of(old_op), &b = target_.attributes_of(copy);
+    for (const attribute& theirs : b) {
+      require(d_.ruled || theirs.key == "key" || a.find(theirs.key) != nullptr,
+              "a copy has an attribute too many", old_op);
+    }
     for (const attribute& mine : a) {
       const attribute* theirs = b.find(mine.key);
       require(theirs != nullptr && theirs->kind == mine.kind, "an attribute of a copy is missing",
@@ -91,7 +125,7 @@ class checker {
         require(source_.constant(mine.integer).same_bits(target_.constant(theirs->integer)),
                 "a copy has another constant", old_op);
       } else if (mine.kind == attribute_kind::body) {
-        require(source_.body(mine.integer).op_count() == target_.body(theirs->integer).op_count(),
+        require(same_body(source_.body(mine.integer), target_.body(theirs->integer)),
                 "a copy has another body", old_op);
       } else if (!d_.ruled) {
         require(mine == *theirs, "an attribute of a copy differs", old_op);

@@ -215,7 +215,9 @@ update_group clone_image(const Clone& clone, const update_group& updates) {
 
 std::vector<variable_id> lineage(const Graph& g, variable_id v) {
   std::vector<variable_id> chain;
-  for (v = g.variable_of(v).origin; v.valid(); v = g.variable_of(v).origin) chain.push_back(v);
+  for (v = g.variable_of(v).origin; v.valid() && g.contains(v); v = g.variable_of(v).origin) {
+    chain.push_back(v);
+  }
   return chain;
 }
 

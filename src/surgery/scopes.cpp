@@ -24,20 +24,21 @@ scope_id common_scope(const Graph& g, scope_id a, scope_id b) {
   return a;
 }
 
-std::vector<std::string_view> components(std::string_view path) {
+std::vector<std::string_view> components(std::string_view whole) {
   std::vector<std::string_view> result;
+  std::string_view path = whole;
   while (!path.empty()) {
     const std::size_t slash = path.find('/');
     const std::string_view part = path.substr(0, slash);
     if (part.empty()) {
-      throw name_error({"a clone was to go into '" + std::string(path) + "'",
+      throw name_error({"a clone was to go into '" + std::string(whole) + "'",
                         "a component is empty", "", "write scopes as \"a/b\""});
     }
     result.push_back(part);
     if (slash == std::string_view::npos) break;
     path.remove_prefix(slash + 1);
     if (path.empty()) {
-      throw name_error({"a clone was to go into a scope", "its path ends in '/'", "",
+      throw name_error({"a clone was to go into '" + std::string(whole) + "'", "its path ends in '/'", "",
                         "write scopes as \"a/b\""});
     }
   }

@@ -48,6 +48,13 @@ void cloner::decide_variables() {
   for (const variable_id v : r_.variables) {
     const variable_policy policy =
         options_.decide ? options_.decide(source_, source_.variable_of(v)) : options_.policy;
+    if (policy >= variable_policy::replaced) {
+      throw argument_error({"clone was to decide on '" + source_.path_of(v) + "'",
+                            policy == variable_policy::replaced ? "the policy is `replaced`, without a tensor"
+                                                                : "the policy is none that there is",
+                            source_.path_of(v),
+                            "name tensors by variables::expr(w, tensor), or choose another policy"});
+    }
     if (policy == variable_policy::linked && !same_graph_) {
       throw argument_error({"clone was asked to link '" + source_.path_of(v) + "' in another graph",
                             "only ops of one graph can read the same tensor", source_.path_of(v),

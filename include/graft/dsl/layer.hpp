@@ -52,22 +52,6 @@ constexpr std::string_view layer_scope_name() {
 // Throws argument_error: dropout takes rates from 0 up to but not including 1.
 [[noreturn]] void refuse_rate(std::string_view label, double rate);
 
-struct no_transaction {
-  constexpr explicit no_transaction(const void*) {}
-  constexpr void commit() {}
-};
-
-// A graph takes back what a failing layer added; a recorder is thrown away as a whole.
-template <class Target>
-constexpr auto begin_transaction(Target& target) {
-  static_assert(sizeof(Target) > 0, "graft: include graft/graft.hpp to build layers on a graph");
-  if constexpr (requires { typename Target::transaction; }) {
-    return typename Target::transaction(target);
-  } else {
-    return no_transaction(&target);
-  }
-}
-
 // A layer's place in its target: opens its scope, closes it, and takes back what was added unless
 // kept.
 template <class Target>

@@ -18,17 +18,50 @@ constexpr inferred infer_arithmetic(const infer_args& in) {
   return rules::broadcast(in.operands[0], in.operands[1]);
 }
 
+// True for the whole numbers that an integer type, or the truth values, can hold.
+constexpr bool fits(std::int64_t number, dtype type) {
+  switch (type) {
+    case dtype::boolean:
+      return number == 0 || number == 1;
+    case dtype::int8:
+      return number >= -128 && number <= 127;
+    case dtype::int16:
+      return number >= -32768 && number <= 32767;
+    case dtype::int32:
+      return number >= -2147483648ll && number <= 2147483647ll;
+    case dtype::uint8:
+      return number >= 0 && number <= 255;
+    case dtype::uint16:
+      return number >= 0 && number <= 65535;
+    case dtype::uint32:
+      return number >= 0 && number <= 4294967295ll;
+    case dtype::uint64:
+      return number >= 0;
+    default:
+      return true;
+  }
+}
+
 // A number without operands: "type", and "value" as a real or an integer.
 constexpr inferred infer_scalar(const infer_args& in) {
   const value_type result = value_type::of(in.attributes.type("type"), {});
   const attribute* value = in.attributes.find("value");
-  if (is_integer(result.type) && value != nullptr && value->kind == attribute_kind::real) {
-    const double v = value->real;
-    if (!(v >= -9007199254740992.0 && v <= 9007199254740992.0) ||
-        static_cast<double>(static_cast<std::int64_t>(v)) != v) {
-      return rules::type_problem("a number among integers must be a whole number",
-                                 value_type::unranked(dtype::float64), result,
-                                 "insert cast<float>(x)");
+  if ((is_integer(result.type) || result.type == dtype::boolean) && value != nullptr) {
+    std::int64_t whole = value->integer;
+    if (value->kind == attribute_kind::real) {
+      const double v = value->real;
+      if (!(v >= -9007199254740992.0 && v <= 9007199254740992.0) ||
+          static_cast<double>(static_cast<std::int64_t>(v)) != v) {
+        return rules::type_problem("a number among integers must be a whole number",
+                                   value_type::unranked(dtype::float64), result,
+                                   "insert cast<float>(x)");
+      }
+      whole = static_cast<std::int64_t>(v);
+    }
+    if (!fits(whole, result.type)) {
+      return rules::type_problem("a number must be one that its element type holds",
+                                 value_type::unranked(dtype::int64), result,
+                                 "use a number in its range, or insert cast<std::int64_t>(x)");
     }
   }
   if (result.type == dtype::string) {
@@ -112,9 +145,11 @@ constexpr auto number_beside(const X& x, S value, source_line here) {
 template <const operator_schema& Schema, class A, class B>
 constexpr auto apply_binary(const A& a, const B& b, std::string_view name, source_line here) {
   if constexpr (number_like<A>) {
-    return apply<Schema>({}, name, here, number_beside(b, a, here), b);
+    return all_or_nothing(
+        b, [&] { return apply<Schema>({}, name, here, number_beside(b, a, here), b); });
   } else if constexpr (number_like<B>) {
-    return apply<Schema>({}, name, here, a, number_beside(a, b, here));
+    return all_or_nothing(
+        a, [&] { return apply<Schema>({}, name, here, a, number_beside(a, b, here)); });
   } else {
     return apply<Schema>({}, name, here, a, b);
   }

@@ -52,4 +52,33 @@ concept building_target = requires(Target& t, typename target_traits<Target>::re
   target_traits<Target>::leave_scope(t);
 };
 
+namespace detail {
+
+struct no_transaction {
+  constexpr explicit no_transaction(const void*) {}
+  constexpr void commit() {}
+};
+
+// A graph takes back what a failing function added; a recorder is thrown away as a whole.
+template <class Target>
+constexpr auto begin_transaction(Target& target) {
+  static_assert(sizeof(Target) > 0, "graft: include graft/graft.hpp to build on a graph");
+  if constexpr (requires { typename Target::transaction; }) {
+    return typename Target::transaction(target);
+  } else {
+    return no_transaction(&target);
+  }
+}
+
+// What several ops in a row make: all of them are added, or none. x tells the target.
+template <tensor_like X, class F>
+constexpr auto all_or_nothing(const X& x, F&& build) {
+  auto transaction = begin_transaction(target_traits<typename X::target_type>::target_of(x.ref()));
+  auto result = build();
+  transaction.commit();
+  return result;
+}
+
+}  // namespace detail
+
 }  // namespace graft

@@ -163,7 +163,7 @@ class Clone {
 update_group clone_image(const Clone& clone, const update_group& updates);
 
 /// The variables that a variable was cloned from, in the same graph: its source, the source of that,
-/// and so on.
+/// and so on, up to one that was removed.
 std::vector<variable_id> lineage(const Graph& g, variable_id v);
 
 /// clone() with its choices gathered.

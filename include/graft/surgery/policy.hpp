@@ -18,8 +18,8 @@ struct variable_info;
 
 /// What replaces what, all at once. @see bind
 struct bindings {
-  std::vector<std::pair<graph_reference, graph_reference>> pairs;  ///< (key, replacement)
-  std::vector<graph_reference> reshaped;  ///< keys whose replacements may have another shape
+  std::vector<std::pair<graph_reference, graph_reference>> pairs = {};  ///< (key, replacement)
+  std::vector<graph_reference> reshaped = {};  ///< keys whose replacements may have another shape
 };
 
 /// What a clone does with one variable of its source.
