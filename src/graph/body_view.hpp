@@ -1,6 +1,7 @@
 // What ops with bodies ask of a body, and what their operands are to it.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -49,7 +50,9 @@ struct while_parts {
 /// Adds the ops of a body to a graph, its inputs being tensors of that graph, and returns its results.
 std::vector<tensor_id> inline_body(Graph& to, const body_view& body, std::span<const tensor_id> inputs);
 
-/// Makes a body of one graph one of another too; bodies do not change, so it is shared.
+/// Makes a body one of a graph, if it is not yet. Bodies do not change, so they may be shared.
+std::int64_t append_body(Graph& to, std::shared_ptr<const Graph> body);
+/// Makes a body of one graph one of another too.
 std::int64_t share_body(Graph& to, const Graph& from, std::int64_t index);
 
 }  // namespace graft::detail

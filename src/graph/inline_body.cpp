@@ -10,16 +10,19 @@
 
 namespace graft::detail {
 
-std::int64_t share_body(Graph& to, const Graph& from, std::int64_t index) {
-  (void)from.body(index);  // refuses numbers that are none
-  const std::shared_ptr<const Graph> body = from.data().bodies[static_cast<std::size_t>(index)];
+std::int64_t append_body(Graph& to, std::shared_ptr<const Graph> body) {
   tables& t = to.data();
   for (std::size_t i = 0; i < t.bodies.size(); ++i) {
     if (t.bodies[i] == body) return static_cast<std::int64_t>(i);
   }
-  t.bodies.push_back(body);
+  t.bodies.push_back(std::move(body));
   touch(t);
   return static_cast<std::int64_t>(t.bodies.size() - 1);
+}
+
+std::int64_t share_body(Graph& to, const Graph& from, std::int64_t index) {
+  (void)from.body(index);  // refuses numbers that are none
+  return append_body(to, from.data().bodies[static_cast<std::size_t>(index)]);
 }
 
 std::vector<tensor_id> inline_body(Graph& to, const body_view& body,

@@ -1,10 +1,12 @@
 #include "io/region_decoder.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "graft/schema/control_operators.hpp"
 #include "graft/schema/core_operators.hpp"
 
 #include "io/region_format.hpp"
@@ -41,8 +43,13 @@ class decoder {
            std::to_string(region_version));
     }
     if (version < 1) fail("its version is " + std::to_string(version));
-    only(all, {"version", "inputs", "kept", "ops", "outputs", "variables", "collections"});
+    only(all, {"version", "bodies", "inputs", "kept", "ops", "outputs", "variables", "collections"});
     file_region r;
+    if (all.contains("bodies")) {
+      const json& bodies = list(all, "bodies");
+      for (const json& entry : bodies) r.bodies.push_back(body(entry));
+    }
+    names_.clear();
     for (const json& entry : list(all, "inputs")) r.inputs.push_back(input(entry, r.inputs.size()));
     where_ = "kept";
     r.kept = number(field(all, "kept"), r.inputs.size() + 1);
@@ -58,6 +65,10 @@ class decoder {
     for (const json& entry : list(all, "variables")) variable(entry, r);
     collections(all, r);
     check_variables(r);
+    for (std::size_t k = 0; k < owned_.size(); ++k) {
+      where_ = "body " + std::to_string(k);
+      if (!owned_[k]) fail("no op owns it");
+    }
     return r;
   }
 
@@ -179,7 +190,7 @@ class decoder {
   }
 
   file_input input(const json& entry, std::size_t i) {
-    where_ = "input " + std::to_string(i);
+    where_ = within_ + "input " + std::to_string(i);
     file_input result;
     result.name = path(field(entry, "name"));
     result.type = value_type::unranked(type(field(entry, "type")));
@@ -191,8 +202,35 @@ class decoder {
     return result;
   }
 
+  // Bodies come before those that own them, so that none can be within itself.
+  file_body body(const json& entry) {
+    const std::string what = "body " + std::to_string(owned_.size());
+    where_ = what;
+    only(entry, {"inputs", "ops"});
+    file_body result;
+    names_.clear();
+    depth_ = 0;
+    within_ = what + ", ";
+    for (const json& each : list(entry, "inputs")) {
+      result.inputs.push_back(input(each, result.inputs.size()));
+      if (!names_.insert(result.inputs.back().name).second) fail("two inputs have that name");
+    }
+    inputs_ = result.inputs.size();
+    const json& ops = list(entry, "ops");
+    for (const json& each : ops) result.ops.push_back(op(each, result.ops.size(), ops.size()));
+    within_.clear();
+    where_ = what;
+    if (result.ops.empty() || result.ops.back().schema != &ops::results) fail("its last op is not 'results'");
+    if (depth_ >= max_body_depth) {
+      fail("bodies nest deeper than " + std::to_string(max_body_depth));
+    }
+    depths_.push_back(depth_ + 1);
+    owned_.push_back(false);
+    return result;
+  }
+
   file_op op(const json& entry, std::size_t i, std::size_t count) {
-    where_ = "op " + std::to_string(i);
+    where_ = within_ + "op " + std::to_string(i);
     file_op result;
     result.name = path(field(entry, "name"));
     where_ += ", " + shown(result.name);
@@ -204,6 +242,10 @@ class decoder {
                       "its operator " + shown(name) + " is not known", where_,
                       "register_operator it, or use a version of Graft that has it"});
     }
+    if (result.schema == &ops::results && (within_.empty() || i + 1 != count)) {
+      fail("it is 'results', which is the last op of a body");
+    }
+    if (result.schema == &ops::variable && !within_.empty()) fail("a body has no variable");
     if (entry.contains("in")) {
       for (const json& operand : list(entry, "in")) result.operands.push_back(tensor(operand, i));
     }
@@ -219,7 +261,7 @@ class decoder {
     return result;
   }
 
-  file_attribute attribute_of(const std::string& key, const json& value) const {
+  file_attribute attribute_of(const std::string& key, const json& value) {
     if (!value.is_object() || value.size() != 1) fail("the attribute " + shown(key) + " is not one value of one kind");
     file_attribute a;
     a.key = key;
@@ -240,11 +282,17 @@ class decoder {
       a.kind = attribute_kind::type;
       a.integer = static_cast<std::int64_t>(type(v));
     } else if (kind == "variable") {
+      if (!within_.empty()) fail("it refers to a variable, which ops of bodies cannot");
       a.kind = attribute_kind::variable;
       a.integer = number(v, variable_count_);
     } else if (kind == "constant") {
       a.kind = attribute_kind::constant;
       a.text = text(v);
+    } else if (kind == "body") {
+      a.kind = attribute_kind::body;
+      a.integer = number(v, owned_.size());
+      owned_[static_cast<std::size_t>(a.integer)] = true;
+      depth_ = std::max(depth_, depths_[static_cast<std::size_t>(a.integer)]);
     } else {
       fail("the attribute " + shown(key) + " is of the kind " + shown(kind) + ", which is not known");
     }
@@ -343,7 +391,11 @@ class decoder {
 
   const std::string& path_;
   std::string where_;
+  std::string within_;  // "body 3, " while a body is decoded
   std::set<std::string> names_;
+  std::vector<bool> owned_;           // by body
+  std::vector<std::size_t> depths_;   // by body: 1 if none is within it
+  std::size_t depth_ = 0;             // of what the graph's ops own
   std::size_t variable_count_ = 0;
   std::size_t inputs_ = 0;
 };

@@ -46,7 +46,13 @@ struct file_member {
   std::uint32_t number = 0;  // of the variable or the op
   file_tensor tensor;
 };
+/// A nested graph. Its last op is `results`, and attributes refer to bodies before it.
+struct file_body {
+  std::vector<file_input> inputs;
+  std::vector<file_op> ops;
+};
 struct file_region {
+  std::vector<file_body> bodies;
   std::vector<file_input> inputs;
   std::size_t kept = 0;
   std::vector<file_op> ops;
@@ -62,7 +68,7 @@ struct file_region {
 std::string shown(const std::string& text);
 
 /// Decodes the structure of a region: every number is in range, ops take earlier ops only, each variable has
-/// one read, names are paths and unique.
+/// one read, names are paths and unique, each body is owned by an op.
 /// @throws io_error naming the place
 file_region decode_region(const std::string& path, const std::string& text);
 

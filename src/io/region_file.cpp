@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <unordered_map>
 
 #include "graft/graph/operator.hpp"
+#include "graft/schema/control_operators.hpp"
 #include "graft/schema/core_operators.hpp"
 
+#include "graph/body_view.hpp"
 #include "io/region_format.hpp"
 #include "io/tensor_file.hpp"
 #include "surgery/anchored.hpp"
@@ -40,40 +43,50 @@ json real_of(double value) {
   return std::isnan(value) ? "nan" : value < 0 ? "-inf" : "inf";
 }
 
-class writer {
+// What the pieces of a file share: its path, and what they refer to.
+class file_writer {
  public:
-  writer(const Region& region, const std::string& path)
-      : path_(path), a_(region), g_(a_.graph()), order_(canonical_of(a_)) {
+  explicit file_writer(const std::string& file_path) : path(file_path) {}
+
+  /// The number of a body; writes it down where it was not yet.
+  std::size_t body(const Graph& owner, op_id op, const attribute& a);
+
+  const std::string& path;
+  json bodies = json::array();
+  named_arrays constants;
+
+ private:
+  std::unordered_map<const Graph*, std::size_t> body_number_;
+  std::size_t depth_ = 0;
+};
+
+// Ops in canonical order: of a region, or of a body.
+class piece {
+ public:
+  piece(file_writer& file, const anchored& of) : file_(file), a_(of), g_(of.graph()), order_(canonical_of(of)) {
     for (std::size_t i = 0; i < order_.variables.size(); ++i) {
       variable_number_.emplace(order_.variables[i].value, i);
     }
   }
 
-  void write() {
-    json all;
-    all["version"] = io::region_version;
-    all["inputs"] = inputs();
-    all["kept"] = a_.cuts().size() - a_.given();
-    all["ops"] = json::array();
-    for (const op_id op : order_.ops) all["ops"].push_back(op_entry(op));
-    all["outputs"] = json::array();
-    for (const tensor_id t : a_.outputs()) all["outputs"].push_back(tensor(t));
-    all["variables"] = variables();
-    all["collections"] = collections();
-    io::tensor_file file;
-    try {
-      file.metadata.emplace_back(io::region_key, all.dump());
-    } catch (const json::exception&) {
-      throw name_error({"'" + path_ + "' was to be written", "a name is not valid UTF-8", path_,
-                        "rename the op, the collection or the attribute"});
-    }
-    file.arrays = std::move(arrays_);
-    for (auto& constant : constants_) file.arrays.push_back(std::move(constant));
-    io::write_tensor_file(path_, file);
+  [[nodiscard]] const std::vector<variable_id>& variables() const { return order_.variables; }
+  [[nodiscard]] std::uint32_t number(op_id op) const { return order_.number[a_.place(op)]; }
+  /// @return nothing for a variable that no op refers to
+  [[nodiscard]] std::optional<std::size_t> number(variable_id v) const {
+    const auto found = variable_number_.find(v.value);
+    return found == variable_number_.end() ? std::nullopt : std::optional(found->second);
   }
 
- private:
-  json inputs() const {
+  [[nodiscard]] std::string tensor(tensor_id t) const {
+    if (const int cut = a_.cut(t); cut >= 0) {
+      return "in" + std::to_string(order_.cut_number[static_cast<std::size_t>(cut)]);
+    }
+    std::string text = std::to_string(number(t.op));
+    if (t.output != 0) text += ":" + std::to_string(t.output);
+    return text;
+  }
+
+  [[nodiscard]] json inputs() const {
     std::vector<tensor_id> ordered(a_.cuts().size());
     for (std::size_t i = 0; i < ordered.size(); ++i) ordered[order_.cut_number[i]] = a_.cuts()[i];
     json list = json::array();
@@ -88,22 +101,22 @@ class writer {
     return list;
   }
 
-  std::string tensor(tensor_id t) const {
-    if (const int cut = a_.cut(t); cut >= 0) {
-      return "in" + std::to_string(order_.cut_number[static_cast<std::size_t>(cut)]);
-    }
-    std::string text = std::to_string(number(t.op));
-    if (t.output != 0) text += ":" + std::to_string(t.output);
-    return text;
+  json ops() {
+    json list = json::array();
+    for (const op_id op : order_.ops) list.push_back(op_entry(op));
+    return list;
   }
-  std::uint32_t number(op_id op) const { return order_.number[a_.place(op)]; }
+
+ private:
+  [[noreturn]] void refuse(const std::string& found, op_id op, const char* hint) const {
+    throw unsupported_error({"'" + file_.path + "' was to be written", found, g_.path_of(op), hint});
+  }
 
   json op_entry(op_id op) {
     const operator_schema& schema = g_.schema_of(op);
     if (!io::find_schema(schema.name)) {
-      throw unsupported_error({"'" + path_ + "' was to be written",
-                               std::string("the operator '") + schema.name + "' is not registered",
-                               g_.path_of(op), "register_operator it, or the file could not be loaded"});
+      refuse(std::string("the operator '") + schema.name + "' is not registered", op,
+             "register_operator it, or the file could not be loaded");
     }
     json entry;
     entry["op"] = schema.name;
@@ -144,33 +157,98 @@ class writer {
       case attribute_kind::type:
         return {{"type", std::string(name_of(static_cast<dtype>(a.integer)))}};
       case attribute_kind::variable:
-        return {{"variable", variable_number_.at(static_cast<std::uint32_t>(a.integer))}};
+        if (const auto v = number(variable_id{static_cast<std::uint32_t>(a.integer)})) {
+          return {{"variable", *v}};
+        }
+        refuse("a body refers to a variable other than through an input", op,
+               "update variables outside of bodies");
       case attribute_kind::constant: {
         std::string name(1, '/');
-        name += std::to_string(constants_.size());
-        constants_.emplace_back(name, g_.constant(a.integer));
+        name += std::to_string(file_.constants.size());
+        file_.constants.emplace_back(name, g_.constant(a.integer));
         return {{"constant", name}};
       }
       case attribute_kind::body:
-        break;
+        return {{"body", file_.body(g_, op, a)}};
     }
-    throw unsupported_error({"'" + path_ + "' was to be written",
-                             "the op carries a nested graph, which files cannot hold yet",
-                             g_.path_of(op), "cut the region so that the op stays outside"});
+    return {};
   }
 
+  file_writer& file_;
+  const anchored& a_;
+  const Graph& g_;
+  const canonical order_;
+  std::unordered_map<std::uint32_t, std::size_t> variable_number_;
+};
+
+std::size_t file_writer::body(const Graph& owner, op_id op, const attribute& a) {
+  const Graph& g = owner.body(a.integer);
+  if (const auto known = body_number_.find(&g); known != body_number_.end()) return known->second;
+  const auto refuse = [&](const std::string& found, const char* hint) {
+    throw unsupported_error({"'" + path + "' was to be written",
+                             "its body '" + std::string(a.key) + "' " + found, owner.path_of(op), hint});
+  };
+  if (depth_ == io::max_body_depth) {
+    refuse("is in more than " + std::to_string(depth_) + " others", "cut the region so that the op stays outside");
+  }
+  ++depth_;
+  const anchored whole(g);
+  const auto inputs = detail::body_view(g).inputs;  // by number
+  if (inputs != whole.cuts()) {
+    refuse("has inputs that are not in order, or placeholders",
+           "make it with cond, while_loop or scan, and placeholders outside");
+  }
+  piece written(*this, whole);
+  json entry;
+  entry["inputs"] = written.inputs();
+  entry["ops"] = written.ops();
+  --depth_;
+  bodies.push_back(std::move(entry));
+  return body_number_.emplace(&g, bodies.size() - 1).first->second;
+}
+
+class writer {
+ public:
+  writer(const Region& region, const std::string& path)
+      : file_(path), a_(region), g_(a_.graph()), region_(file_, a_) {}
+
+  void write() {
+    json ops = region_.ops();  // and the bodies
+    json all;
+    all["version"] = io::region_version;
+    if (!file_.bodies.empty()) all["bodies"] = std::move(file_.bodies);
+    all["inputs"] = region_.inputs();
+    all["kept"] = a_.cuts().size() - a_.given();
+    all["ops"] = std::move(ops);
+    all["outputs"] = json::array();
+    for (const tensor_id t : a_.outputs()) all["outputs"].push_back(region_.tensor(t));
+    all["variables"] = variables();
+    all["collections"] = collections();
+    io::tensor_file file;
+    try {
+      file.metadata.emplace_back(io::region_key, all.dump());
+    } catch (const json::exception&) {
+      throw name_error({"'" + file_.path + "' was to be written", "a name is not valid UTF-8", file_.path,
+                        "rename the op, the collection or the attribute"});
+    }
+    file.arrays = std::move(arrays_);
+    for (auto& constant : file_.constants) file.arrays.push_back(std::move(constant));
+    io::write_tensor_file(file_.path, file);
+  }
+
+ private:
   json variables() {
     json list = json::array();
-    for (const variable_id id : order_.variables) {
+    for (const variable_id id : region_.variables()) {
       const variable_info& v = g_.variable_of(id);
       json entry;
-      entry["read"] = number(v.read.op);
-      entry["initial"] = tensor(v.initial);
+      entry["read"] = region_.number(v.read.op);
+      entry["initial"] = region_.tensor(v.initial);
       entry["role"] = io::name_of_role(v.role);
       entry["trainable"] = v.trainable;
       if (!v.own_updates.empty()) {
         json updates = json::array();
-        for (const op_id update : v.own_updates) updates.push_back(number(update));
+        for (const op_id update : v.own_updates) updates.push_back(region_.number(update));
         entry["updates"] = updates;
       }
       entry["stream"] = v.stream_key;
@@ -191,13 +269,12 @@ class writer {
       json members = json::array();
       for (const member& m : g_.collection(name)) {
         if (m.what == member::kind::variable) {
-          const auto found = variable_number_.find(m.variable.value);
-          if (found != variable_number_.end()) members.push_back({{"variable", found->second}});
+          if (const auto v = region_.number(m.variable)) members.push_back({{"variable", *v}});
         } else if (a_.place(m.tensor.op) != anchored::none) {
           if (m.what == member::kind::op) {
-            members.push_back({{"op", number(m.tensor.op)}});
+            members.push_back({{"op", region_.number(m.tensor.op)}});
           } else {
-            members.push_back({{"tensor", tensor(m.tensor)}});
+            members.push_back({{"tensor", region_.tensor(m.tensor)}});
           }
         }
       }
@@ -206,12 +283,11 @@ class writer {
     return all;
   }
 
-  const std::string& path_;
+  file_writer file_;
   const anchored a_;
   const Graph& g_;
-  const canonical order_;
-  std::unordered_map<std::uint32_t, std::size_t> variable_number_;
-  named_arrays arrays_, constants_;
+  piece region_;
+  named_arrays arrays_;
 };
 
 }  // namespace
@@ -228,6 +304,7 @@ const char* name_of_role(variable_role role) {
 const operator_schema* find_schema(std::string_view name) {
   if (name == ops::variable.name) return &ops::variable;
   if (name == ops::captured.name) return nullptr;
+  if (name == ops::results.name) return &ops::results;
   const operator_definition* found = find_operator(name);
   return found != nullptr ? found->schema : nullptr;
 }

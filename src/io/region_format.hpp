@@ -1,6 +1,7 @@
 // What writing and reading of regions share.
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 #include <utility>
 
@@ -9,6 +10,7 @@
 namespace graft::io {
 
 inline constexpr int region_version = 1;
+inline constexpr std::size_t max_body_depth = 64;  // of bodies in bodies, as in comparing graphs
 inline constexpr const char* region_key = "graft.region";
 
 inline constexpr std::pair<variable_role, const char*> role_names[] = {
@@ -17,7 +19,8 @@ inline constexpr std::pair<variable_role, const char*> role_names[] = {
     {variable_role::rng_stream, "stream"},   {variable_role::constant, "constant"}};
 const char* name_of_role(variable_role role);
 
-/// The schema of an operator by name, nullptr if it is not known.
+/// The schema of an operator by name, nullptr if it is not known. That of `results`, which bodies end with,
+/// is; inputs of bodies (`captured`) are no ops of a file.
 const operator_schema* find_schema(std::string_view name);
 
 }  // namespace graft::io

@@ -8,6 +8,7 @@
 #include "graft/schema/core_operators.hpp"
 
 #include "graph/copy.hpp"
+#include "io/region_bodies.hpp"
 #include "io/region_decoder.hpp"
 #include "io/region_format.hpp"
 #include "io/tensor_file.hpp"
@@ -35,11 +36,13 @@ class builder {
     }
     if (text == nullptr) refuse_region(path_, "it holds values and no region; load_variables reads those");
     r_ = decode_region(path_, *text);
+    variables_.resize(r_.variables.size());
     take_arrays(file);
     check_given();
 
     Graph::transaction all(g_);
     try {
+      for (const file_body& body : r_.bodies) refers_.bodies.push_back(make_body(body, refers_));
       make_top_scope();
       add_inputs();
       for (std::size_t i = 0; i < r_.ops.size(); ++i) add_op(i);
@@ -61,21 +64,25 @@ class builder {
  private:
   void take_arrays(io::tensor_file& file) {
     std::size_t constants = 0;
-    for (const file_op& o : r_.ops) {
-      for (const file_attribute& a : o.attributes) constants += a.kind == attribute_kind::constant;
-    }
-    for (auto& [name, array] : file.arrays) arrays_.emplace(name, std::move(array));
+    const auto count = [&constants](const std::vector<file_op>& ops) {
+      for (const file_op& o : ops) {
+        for (const file_attribute& a : o.attributes) constants += a.kind == attribute_kind::constant;
+      }
+    };
+    count(r_.ops);
+    for (const file_body& body : r_.bodies) count(body.ops);
+    for (auto& [name, array] : file.arrays) refers_.arrays.emplace(name, std::move(array));
     std::size_t values = 0;
     for (const file_variable& v : r_.variables) {
       variable_of_read_.emplace(v.read, variable_of_read_.size());
       if (!v.value) continue;
       ++values;
-      if (arrays_.count(r_.ops[v.read].name) == 0) {
+      if (refers_.arrays.count(r_.ops[v.read].name) == 0) {
         refuse_region(path_, "the value of variable " + shown(r_.ops[v.read].name) + " is missing");
       }
     }
-    if (arrays_.size() != values + constants) {
-      refuse_region(path_, "it has " + std::to_string(arrays_.size()) + " arrays where " +
+    if (refers_.arrays.size() != values + constants) {
+      refuse_region(path_, "it has " + std::to_string(refers_.arrays.size()) + " arrays where " +
                         std::to_string(values + constants) + " belong to its ops and variables");
     }
   }
@@ -206,41 +213,6 @@ class builder {
     return {op, t.output};
   }
 
-  attribute_list attributes_of(const file_op& o) {
-    attribute_list list;
-    for (const file_attribute& a : o.attributes) {
-      switch (a.kind) {
-        case attribute_kind::real:
-          list.set(a.key, a.real);
-          break;
-        case attribute_kind::integers:
-          list.set(a.key, a.integers);
-          break;
-        case attribute_kind::string:
-          list.set_string(a.key, a.text);
-          break;
-        case attribute_kind::variable:
-          list.set(a.key, std::int64_t{variables_.at(static_cast<std::size_t>(a.integer)).value}, a.kind);
-          break;
-        case attribute_kind::constant:
-          list.set(a.key, constant(a.text, o), a.kind);
-          break;
-        default:
-          list.set(a.key, a.integer, a.kind);
-          break;
-      }
-    }
-    return list;
-  }
-
-  std::int64_t constant(const std::string& name, const file_op& o) {
-    const auto found = arrays_.find(name);
-    if (found == arrays_.end() || name.front() != '/') refuse_region(path_, "the constant " + shown(name) + " is missing", o.name);
-    const std::int64_t index = detail::append_constant(g_, std::move(found->second));
-    arrays_.erase(found);
-    return index;
-  }
-
   void add_op(std::size_t i) {
     const file_op& o = r_.ops[i];
     const auto [scope, name] = place(o.name);
@@ -250,26 +222,15 @@ class builder {
     } else {
       small_vector<tensor_id, 4> operands;
       for (const file_tensor& t : o.operands) operands.push_back(tensor(t));
-      const attribute_list attributes = attributes_of(o);
+      const attribute_list attributes = make_attributes(g_, o, refers_, variables_);
       const std::string& as = name;
       building_ = true;
       made = inside(scope, [&] { return g_.add(*o.schema, operands, attributes, as); });
       building_ = false;
-      check_constant(o, made);
+      check_constant(g_, o, made, path_);
     }
     if (options_.naming == names::exact && g_.name_of(made) != name) refuse_name(name);
     ops_.push_back(made);
-  }
-
-  // A stored constant says its type twice.
-  void check_constant(const file_op& o, op_id made) const {
-    if (o.schema != find_operator(ops::constant.name)->schema) return;
-    const attribute* value = g_.attributes_of(made).find("value");
-    if (value == nullptr || value->kind != attribute_kind::constant) refuse_region(path_, "it has no value", o.name);
-    const Array& stored = g_.constant(value->integer);
-    if (!(g_.type_of({made, 0}) == value_type::of(stored.type(), stored.shape()))) {
-      refuse_region(path_, "its value is not of its type", o.name);
-    }
   }
 
   op_id add_variable(std::size_t i, scope_id scope, const std::string& name) {
@@ -279,7 +240,7 @@ class builder {
     const variable_id made = inside(scope, [&] { return g_.add_variable(name, initial, v.role, v.trainable); });
     variable_info& info = g_.data().variables[made.value];
     info.stream_key = v.stream;
-    variables_.emplace(k, made);
+    variables_[k] = made;
     const file_op& o = r_.ops[i];
     dims shape;
     dtype type = dtype::any;
@@ -301,7 +262,7 @@ class builder {
       const file_variable& v = r_.variables[k];
       for (const std::uint32_t update : v.updates) g_.own_update(variables_.at(k), ops_[update]);
       if (!v.value) continue;
-      g_.store().set(variables_.at(k), arrays_.at(r_.ops[v.read].name));
+      g_.store().set(variables_.at(k), refers_.arrays.at(r_.ops[v.read].name));
     }
     for (const auto& [name, members] : r_.collections) {
       for (const file_member& m : members) {
@@ -334,13 +295,13 @@ class builder {
   const std::string& path_;
   const load_region_options& options_;
   file_region r_;
-  std::unordered_map<std::string, Array> arrays_;
+  file_references refers_{path_, {}, {}};
   std::unordered_map<std::string, scope_id> scopes_;
   scope_id top_;
   std::vector<tensor_id> inputs_, outputs_;
   std::vector<op_id> ops_;
   std::unordered_map<std::size_t, std::size_t> variable_of_read_;
-  std::unordered_map<std::size_t, variable_id> variables_;
+  std::vector<variable_id> variables_;  // by number
   bool of_the_caller_ = false;
   bool building_ = false;
 };

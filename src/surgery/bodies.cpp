@@ -38,14 +38,7 @@ std::int64_t cloner::image_of_body(std::int64_t index) {
   const std::shared_ptr<const Graph> body =
       source_.data().bodies[static_cast<std::size_t>(index)];
   const std::shared_ptr<const Graph> image = changed_body(body);
-  if (image == body) return same_graph_ ? index : share_body(target_, source_, index);
-  auto& bodies = target_.data().bodies;
-  for (std::size_t i = 0; i < bodies.size(); ++i) {
-    if (bodies[i] == image) return static_cast<std::int64_t>(i);
-  }
-  bodies.push_back(image);
-  touch(target_.data());
-  return static_cast<std::int64_t>(bodies.size() - 1);
+  return image == body && same_graph_ ? index : append_body(target_, image);
 }
 
 // The body itself where nothing in it changes, at any depth.
@@ -85,9 +78,7 @@ std::shared_ptr<const Graph> cloner::changed_body(const std::shared_ptr<const Gr
       if (a.kind == attribute_kind::constant) {
         a.integer = append_constant(to, from.constant(a.integer));
       } else if (a.kind == attribute_kind::body) {
-        to.data().bodies.push_back(
-            changed_body(from.data().bodies[static_cast<std::size_t>(a.integer)]));
-        a.integer = static_cast<std::int64_t>(to.body_count() - 1);
+        a.integer = append_body(to, changed_body(from.data().bodies[static_cast<std::size_t>(a.integer)]));
       } else if (a.key == "key" && schema.has(ops::random) && options_.streams != seeds::same) {
         // From the key, not the op's path: a gradient's body repeats ops of the body that it goes
         // back through under other paths, and must draw the same.

@@ -341,7 +341,9 @@ TEST_CASE("contents that cannot be are refused with their place, and the graph s
   check("{\"variable\":0}", "{\"variable\":1}", "out of range");
   check("{\"constant\":\"/0\"}", "{\"constant\":\"/1\"}", "constant '/1' is missing");
   check("{\"constant\":\"/0\"}", "{\"constant\":\"v\"}", "missing");
-  check("{\"constant\":\"/0\"}", "{\"body\":0}", "'body', which is not known");
+  check("{\"constant\":\"/0\"}", "{\"body\":0}", "out of range");
+  check("{\"constant\":\"/0\"}", "{\"soul\":0}", "'soul', which is not known");
+  check("\"relu\"", "\"results\"", "the last op of a body");
   check("\"losses\"", "\"variables\"", "variables");
   check("\"losses\":[{\"tensor\"", "\"losses\":[{\"thing\"", "'thing'");
   check("{\"version\"", "[{\"version\"", "JSON");

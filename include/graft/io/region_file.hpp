@@ -4,19 +4,22 @@
 // their paths. The metadata entry "graft.region" is a JSON text that tells the structure:
 //
 //   version      1
+//   bodies       [{inputs, ops}]: nested graphs, each before those that own it, with inputs by number;
+//                the last op is `results`; left out if there are none
 //   inputs       [{name, type, shape}], shape without a known rank left out; extents are numbers,
 //                names, or null
 //   kept         how many of the last inputs are sources that the region left uncut
 //   ops          [{op, name, in, attributes, after}] in canonical order, producers first; `in` and
 //                all other tensors are "3" (output 0 of op 3), "3:1" (its output 1) or "in0" (input
-//                0); an attribute is {its kind: value}; `after` are ops that it waits for; what is
-//                empty is left out
+//                0); an attribute is {its kind: value}, a body's value being its number; `after` are ops
+//                that it waits for; what is empty is left out
 //   outputs      tensors
 //   variables    [{read, initial, role, trainable, updates, stream, value}]: the op that reads it, a
 //                tensor, ops; whether its value is in the file
 //   collections  {name: [{variable | tensor | op}]}
 //
-// Constants are arrays named "/0", "/1", ... in the order of the ops. Names are paths as in the graph
+// Constants are arrays named "/0", "/1", ... in the order of the ops, those of a body where the first op
+// that owns it comes. A body that several ops own is there once. Names are paths as in the graph
 // that was saved. Equal graphs give equal bytes: nothing depends on ids, addresses, order of
 // building, source lines or time.
 #pragma once
@@ -32,10 +35,11 @@ namespace graft {
 /// Writes a region to a file: whole or not at all (written beside it, synced, renamed).
 ///
 /// Structure, names, constants, values of variables that have one, roles, own updates, random
-/// streams, control edges inside, memberships in collections. Sharing of storage with variables
+/// streams, control edges inside, memberships in collections, bodies and which ops share them. Sharing of storage with variables
 /// outside is not kept, nor are layers' keys for sharing variables.
 /// @throws io_error with the system's reason; unsupported_error for an op whose operator is not
-/// registered, so that the file could not be loaded, or that carries a nested graph; name_error for a name that is not UTF-8;
+/// registered, so that the file could not be loaded, or for bodies nested deeper than 64; name_error for a
+/// name that is not UTF-8;
 /// handle_error, graph_error for a lost graph or a stale region
 void save_region(const std::string& path, const Region& region);
 
@@ -79,7 +83,8 @@ loaded_region load_region_from(Graph& graph, const std::string& path,
 ///   - `names::exact`: name_error where a name is taken; else it gets a number
 ///
 /// The region is isomorphic to the one saved, with the values, random streams (so the same draws),
-/// roles, own updates, collections and names it had.
+/// roles, own updates, collections and names it had. Ops that shared a body share it again; names in bodies
+/// are as they were.
 /// @throws io_error for a file that is missing, truncated, altered, malformed, written by a newer
 /// version, or that uses an operator that is not known, saying which; boundary_error for another
 /// number of inputs than saved; dtype_error, shape_error for one that does not fit; name_error under
