@@ -41,7 +41,8 @@ class builder {
         r_(*region.data()),
         g_(detail::require_current(r_)),
         data_(std::make_shared<ensemble_data>(region)),
-        rule_(g_, static_cast<std::int64_t>(members)) {
+        changes_(std::make_shared<detail::body_changes>()),
+        rule_(g_, static_cast<std::int64_t>(members), changes_) {
     data_->slot = g_.slot();
     data_->generation = g_.slot()->generation;
     data_->members = static_cast<std::int64_t>(members);
@@ -56,6 +57,8 @@ class builder {
                                         options_.where.scope.empty() ? "ensemble"
                                                                      : options_.where.scope);
     scopes_.emplace(0u, data_->scope);
+    changes_->as_mode = options_.as_mode;
+    changes_->stream = g_.scope_path(data_->scope);
     add_inputs();
     for (const tensor_id out : r_.outputs) build(out);
     add_own_updates();
@@ -241,7 +244,7 @@ class builder {
       attributes.set("key", std::bit_cast<std::int64_t>(detail::stream_key_of(
                                 g_.scope_path(g_.current_scope()) + "/" + g_.name_of(op))));
     }
-    const std::vector<member_tensor> made = rule_.add(op, attributes, types, operands);
+    const std::vector<member_tensor> made = rule_.add(g_, op, attributes, types, operands);
     for (std::uint32_t o = 0; o < made.size(); ++o) {
       data_->images.try_emplace({op, o}, made[o]);  // inputs keep their images
     }
@@ -361,6 +364,7 @@ class builder {
   const region_data& r_;
   Graph& g_;
   std::shared_ptr<ensemble_data> data_;
+  std::shared_ptr<detail::body_changes> changes_;
   detail::stacker rule_;
   std::unordered_map<variable_id, variable_policy> policies_;
   std::unordered_map<std::uint32_t, scope_id> scopes_;

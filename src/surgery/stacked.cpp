@@ -329,17 +329,16 @@ std::optional<stacker::outputs> stacker::together(const call& c) {
   return std::nullopt;
 }
 
-std::vector<member_tensor> stacker::add(op_id source, const attribute_list& attributes,
+std::vector<member_tensor> stacker::add(const Graph& from, op_id source, const attribute_list& attributes,
                                         std::span<const value_type> types,
                                         std::span<const member_tensor> operands) {
-  const operator_schema& schema = graph_.schema_of(source);
-  call c{schema, attributes, types, operands, std::string(graph_.name_of(source)),
-         graph_.line_of(source)};
-  for (const attribute& a : attributes) {
-    if (a.kind != attribute_kind::body) continue;
-    throw unsupported_error({"an ensemble was asked of '" + graph_.path_of(source) + "'",
-                             "it owns a nested graph, which cannot be stacked",
-                             graph_.path_of(source), "replicate the region instead"});
+  const operator_schema& schema = from.schema_of(source);
+  call c{schema, attributes, types, operands, from, source, from.name_of(source), from.line_of(source)};
+  for (attribute& a : c.attributes) {
+    if (a.kind == attribute_kind::body) return add_with_bodies(c);
+    if (a.kind == attribute_kind::constant && &from != &graph_) {
+      a.integer = append_constant(graph_, from.constant(a.integer));
+    }
   }
   const bool stacked = std::any_of(operands.begin(), operands.end(),
                                    [](const member_tensor& t) { return t.stacked; });
@@ -353,7 +352,7 @@ std::vector<member_tensor> stacker::add(op_id source, const attribute_list& attr
   } else if (!stacked) {
     std::vector<tensor_id> plain;
     for (const member_tensor& t : operands) plain.push_back(t.tensor);
-    outputs result = direct(c, plain, attributes);
+    outputs result = direct(c, plain, c.attributes);
     for (member_tensor& t : result) t.stacked = false;
     return result;
   }

@@ -1,11 +1,18 @@
 // How each operator runs for all members of an ensemble at once.
 #pragma once
 
+#include <map>
+#include <memory>
+#include <optional>
 #include <span>
+#include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
 #include "graft/graph/graph.hpp"
+
+#include "graph/body_view.hpp"
 
 namespace graft::detail {
 
@@ -15,17 +22,28 @@ struct member_tensor {
   bool stacked = false;
 };
 
+/// How the bodies of an ensemble differ from those of its source, and those that were made already.
+struct body_changes {
+  std::optional<mode> as_mode;
+  std::string stream;  ///< keys of random ops in bodies are made from it
+  /// By source, whether inputs are stacked, and whether results are.
+  std::map<std::tuple<const Graph*, std::vector<bool>, std::vector<bool>>, std::shared_ptr<const Graph>> made;
+};
+
 /// Adds ops of one member for all members.
 class stacker {
  public:
-  stacker(Graph& g, std::int64_t members) : graph_(g), members_(members) {}
+  stacker(Graph& g, std::int64_t members, std::shared_ptr<body_changes> bodies = nullptr)
+      : graph_(g), members_(members), bodies_(std::move(bodies)) {}
 
-  /// Adds one op of the source for all members.
+  /// Adds one op of a source for all members. An op with bodies runs once for all if what decides on its
+  /// steps is the same for all; its bodies are stacked then.
+  /// @param from the graph of the source: the target itself, or a body
   /// @param types of its operands in one member
   /// @param operands what these became
   /// @return its outputs, one each
-  /// @throws unsupported_error for an op that owns a nested graph
-  std::vector<member_tensor> add(op_id source, const attribute_list& attributes,
+  /// @throws unsupported_error for an op whose bodies draw at random and cannot be stacked
+  std::vector<member_tensor> add(const Graph& from, op_id source, const attribute_list& attributes,
                                  std::span<const value_type> types,
                                  std::span<const member_tensor> operands);
 
@@ -42,6 +60,8 @@ class stacker {
     attribute_list attributes;
     std::span<const value_type> types;
     std::span<const member_tensor> operands;
+    const Graph& from;
+    op_id source;
     std::string name;
     source_line line;
   };
@@ -64,6 +84,15 @@ class stacker {
   std::optional<outputs> layer_norm(const call& c);
   std::optional<outputs> looked_up(const call& c);
 
+  // stacked_bodies.cpp
+  outputs add_with_bodies(const call& c);
+  /// Makes the bodies of an op, and lets its attributes name them.
+  void set_bodies(attribute_list& attributes, const call& c, const struct division& d);
+  std::shared_ptr<const Graph> stacked_body(const std::shared_ptr<const Graph>& body,
+                                            const std::vector<bool>& inputs, const std::vector<bool>& results);
+  [[nodiscard]] bool changes(const Graph& body) const;
+  tensor_id swap_axes(tensor_id t);
+
   tensor_id make(const operator_schema& schema, std::span<const tensor_id> operands,
                  const attribute_list& attributes = {});
   tensor_id reshape(tensor_id t, const dims& shape);
@@ -77,6 +106,7 @@ class stacker {
 
   Graph& graph_;
   std::int64_t members_;
+  std::shared_ptr<body_changes> bodies_;
   std::unordered_map<tensor_id, std::vector<tensor_id>> parts_;
 };
 

@@ -32,6 +32,9 @@ using stacked_t =
 /// normalisation, look-ups and shape operators run once for all members; any other operator runs
 /// member by member.
 ///
+/// cond, while_loop and scan run once for all members too, with bodies that are stacked alike, where the
+/// condition does not differ between members. Where it does, they run member by member.
+///
 /// An ensemble is ordinary graph: take the gradient of sum(loss over members), and one optimiser
 /// trains all of them. It is a value; copying it is cheap.
 ///
@@ -151,8 +154,9 @@ Ensemble ensemble_region(const Region& region, std::size_t members,
 /// from the source's value, shared and frozen variables are not stacked; `trainable(false)`;
 /// `mode::inference`
 /// @throws argument_error for 0 members or another choice; boundary_error, dtype_error, shape_error,
-/// handle_error, graph_error, uninitialized_error as clone does; unsupported_error for ops that own
-/// nested graphs. The graph is then as before
+/// handle_error, graph_error, uninitialized_error as clone does; unsupported_error for a cond or loop whose
+/// condition differs between members and whose bodies draw random numbers: replicate() such a region. The
+/// graph is then as before
 /// Complexity: O(region), and O(region * members) for initial values and what runs member by member
 template <class... Choices>
 Ensemble ensemble(const Region& region, std::size_t members, const Choices&... choices) {
