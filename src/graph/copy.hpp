@@ -134,5 +134,7 @@ std::int64_t append_constant(Graph& g, Array value);
 std::uint64_t stream_key_of(std::string_view path);
 /// That of an op's path, without making the path.
 std::uint64_t stream_key_of_op(const Graph::tables& t, std::uint32_t op);
+/// Another key for each number.
+std::uint64_t mixed_key(std::uint64_t key, std::uint64_t number);
 
 }  // namespace graft::detail

@@ -268,6 +268,15 @@ std::string path_of_op(const tables& t, std::uint32_t op) {
 
 namespace {
 
+// The finaliser of SplitMix64. source: Steele, Lea, Flood, Fast splittable pseudorandom number generators, 2014
+std::uint64_t mixed(std::uint64_t h) {
+  h ^= h >> 30;
+  h *= 0xbf58476d1ce4e5b9ull;
+  h ^= h >> 27;
+  h *= 0x94d049bb133111ebull;
+  return h ^ h >> 31;
+}
+
 // FNV-1a, then mixed: paths differ in few characters, streams should differ in all bits.
 class path_hash {
  public:
@@ -280,14 +289,7 @@ class path_hash {
     char digits[12] = "_";
     add({digits, static_cast<std::size_t>(std::to_chars(digits + 1, std::end(digits), ordinal).ptr - digits)});
   }
-  [[nodiscard]] std::uint64_t key() const {
-    std::uint64_t h = h_;
-    h ^= h >> 30;
-    h *= 0xbf58476d1ce4e5b9ull;
-    h ^= h >> 27;
-    h *= 0x94d049bb133111ebull;
-    return h ^ h >> 31;
-  }
+  [[nodiscard]] std::uint64_t key() const { return mixed(h_); }
 
  private:
   std::uint64_t h_ = 0xcbf29ce484222325ull;
@@ -312,6 +314,11 @@ std::uint64_t stream_key_of_op(const tables& t, std::uint32_t op) {
   }
   h.add_name(t, r.name, r.ordinal);
   return h.key();
+}
+
+std::uint64_t mixed_key(std::uint64_t key, std::uint64_t number) {
+  // Mixed before they meet, so that neighbouring numbers do not lead to neighbouring keys, and 0 is a number.
+  return mixed(key ^ mixed(number + 0x9e3779b97f4a7c15ull));
 }
 
 std::uint32_t append_scope(tables& t, std::uint32_t parent, std::string_view name) {

@@ -7,14 +7,10 @@
 namespace graft {
 namespace detail {
 
-void add_bindings(bindings& all, const std::vector<graph_reference>& from,
-                  const std::vector<graph_reference>& to) {
-  if (from.size() != to.size()) {
-    throw argument_error({"bind was given " + std::to_string(from.size()) + " inputs and " +
-                              std::to_string(to.size()) + " replacements",
-                          "the numbers differ", "", "give one replacement for each input"});
-  }
-  for (std::size_t i = 0; i < from.size(); ++i) all.pairs.emplace_back(from[i], to[i]);
+void refuse_counts(std::size_t from, std::size_t to) {
+  throw argument_error({"bind was given " + std::to_string(from) + " inputs and " + std::to_string(to) +
+                            " replacements",
+                        "the numbers differ", "", "give one replacement for each input"});
 }
 
 namespace {
@@ -144,30 +140,4 @@ void cloner::resolve_expressions() {
 }
 
 }  // namespace detail
-
-namespace variables {
-
-chosen_by by_role(std::vector<std::pair<variable_role, variable_policy>> roles,
-                  variable_policy otherwise) {
-  return {[roles = std::move(roles), otherwise](const Graph&, const variable_info& v) {
-    for (const auto& [role, policy] : roles) {
-      if (v.role == role) return policy;
-    }
-    return otherwise;
-  }};
-}
-
-chosen_by by_scope(std::vector<std::pair<std::string, variable_policy>> scopes,
-                   variable_policy otherwise) {
-  return {[scopes = std::move(scopes), otherwise](const Graph& g, const variable_info& v) {
-    const scope_id mine = g.scope_of(v.read.op);
-    for (const auto& [path, policy] : scopes) {
-      const auto outer = g.find_scope(path);
-      if (outer && g.scope_within(mine, *outer)) return policy;
-    }
-    return otherwise;
-  }};
-}
-
-}  // namespace variables
 }  // namespace graft

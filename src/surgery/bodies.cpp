@@ -83,7 +83,7 @@ std::shared_ptr<const Graph> cloner::changed_body(const std::shared_ptr<const Gr
         // From the key, not the op's path: a gradient's body repeats ops of the body that it goes
         // back through under other paths, and must draw the same.
         const std::string stream = target_.scope_path(data_->scope) + "/" + std::to_string(a.integer);
-        a.integer = std::bit_cast<std::int64_t>(stream_key_of(stream));
+        a.integer = std::bit_cast<std::int64_t>(key_from(stream_key_of(stream)));
       }
     }
     if (schema.has(ops::modal) && options_.as_mode) {

@@ -250,7 +250,8 @@ void cloner::set_initial_key(const variable_image& image, const variable_info& i
   }
 }
 
-// Keys are made from the new paths as they came out, so that no two streams of one graph are equal.
+// Keys are made from the new paths as they came out, so that no two streams of one graph are equal (but for
+// the chance that two of 64 bits are).
 void cloner::split_streams() {
   for (const op_id op : random_ops_) {
     const op_id copy = *data_->forward(op);

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "graph/copy.hpp"
 #include "graph/index_map.hpp"
 #include "surgery/clone_data.hpp"
 #include "surgery/index_set.hpp"
@@ -72,8 +73,13 @@ class cloner {
   [[nodiscard]] std::uint32_t place_of(op_id op) const { return r_.places.find(op.value); }
   [[nodiscard]] bool is_cut(tensor_id t) const;
   void set_key(op_id op, std::uint64_t key);
+  /// The key of a stream of the clone, from the one that its path gives.
+  [[nodiscard]] std::uint64_t key_from(std::uint64_t of_path) const {
+    const auto number = options_.streams.number();
+    return number ? mixed_key(of_path, *number) : of_path;
+  }
   [[nodiscard]] std::uint64_t key_of_copy(op_id op) const {
-    return stream_key_of_op(target_.data(), target_.data().index(op));
+    return key_from(stream_key_of_op(target_.data(), target_.data().index(op)));
   }
 
   const clone_options& options_;

@@ -1,5 +1,5 @@
 // expect: no_op_of_path<.*"logits/matmul_7"} ?>
-// A path that is cut at must exist.
+// A path that is cut at must exist. [demo-14]
 #include "graft/graft.hpp"
 
 using namespace graft;

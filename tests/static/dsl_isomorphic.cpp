@@ -1,4 +1,4 @@
-// Comparing and cloning compile-time networks. [edge-95]
+// Comparing and cloning compile-time networks. [edge-95] [demo-14]
 #include "graft/dsl/isomorphic.hpp"
 
 #include <type_traits>

@@ -186,7 +186,7 @@ std::vector<Clone> replicate_region(const Region& region, std::size_t count,
 ///   `variables::by_scope(...)`, `variables::by_role(...)`; `variables::expr(w, tensor)` adds to it
 ///   - `trainable(false)`: for the new variables
 ///   - `mode::inference`, `mode::training`: for layers that differ between the two
-///   - `from("actor")`, `names::exact`, `seeds::same`, `unbound::keep`, `coverage::affected`,
+///   - `from("actor")`, `names::exact`, `seeds::same`, `seeds::fresh(7)`, `unbound::keep`, `coverage::affected`,
 ///   `ties::split`
 ///   - `each_op(rule)`: to change, replace or drop ops on the way
 ///
@@ -196,7 +196,7 @@ std::vector<Clone> replicate_region(const Region& region, std::size_t count,
 ///
 /// Variables keep role, type and trainable flag; `variable_info::origin` of a copy in the same
 /// graph names its source. Their initial values are copied with them, with random streams of their
-/// own. Updates that a layer declared are copied for fresh and copied variables, dropped for frozen
+/// own (@see seeds). Updates that a layer declared are copied for fresh and copied variables, dropped for frozen
 /// and replaced ones, and stay the source's own where a variable is shared within one graph or linked. Members of
 /// collections in the region have their copies added to the same collections. Control edges that
 /// leave or enter the region are dropped.

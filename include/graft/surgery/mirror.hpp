@@ -43,7 +43,7 @@ concept leaf = graph_handle<T> || std::same_as<T, op_id> || std::same_as<T, tens
     std::same_as<T, variable_id>;
 
 template <class T, class F>
-void each_handle(const T& value, F&& f) {
+constexpr void each_handle(const T& value, F&& f) {
   static_assert(
       leaf<T> || mirrored<T>,
       "graft: expected handles of graph tensors, or tuples, arrays, vectors or optionals of them; "
@@ -56,7 +56,7 @@ void each_handle(const T& value, F&& f) {
 }
 
 template <class T, class F>
-auto map_handles(const T& value, F&& f) {
+constexpr auto map_handles(const T& value, F&& f) {
   static_assert(
       leaf<T> || mirrored<T>,
       "graft: expected handles or ids of a graph, or tuples, arrays, vectors or optionals of them; "
@@ -73,11 +73,11 @@ auto map_handles(const T& value, F&& f) {
 template <class... Parts>
 struct mirror<std::tuple<Parts...>> {
   template <class F>
-  static void each(const std::tuple<Parts...>& value, F&& f) {
+  static constexpr void each(const std::tuple<Parts...>& value, F&& f) {
     std::apply([&](const Parts&... parts) { (detail::each_handle(parts, f), ...); }, value);
   }
   template <class F>
-  static auto map(const std::tuple<Parts...>& value, F&& f) {
+  static constexpr auto map(const std::tuple<Parts...>& value, F&& f) {
     return std::apply(
         [&](const Parts&... parts) {
           // Braces, so that the parts are mapped from left to right.
@@ -91,12 +91,12 @@ struct mirror<std::tuple<Parts...>> {
 template <class First, class Second>
 struct mirror<std::pair<First, Second>> {
   template <class F>
-  static void each(const std::pair<First, Second>& value, F&& f) {
+  static constexpr void each(const std::pair<First, Second>& value, F&& f) {
     detail::each_handle(value.first, f);
     detail::each_handle(value.second, f);
   }
   template <class F>
-  static auto map(const std::pair<First, Second>& value, F&& f) {
+  static constexpr auto map(const std::pair<First, Second>& value, F&& f) {
     auto first = detail::map_handles(value.first, f);
     return std::pair{std::move(first), detail::map_handles(value.second, f)};
   }
@@ -105,11 +105,11 @@ struct mirror<std::pair<First, Second>> {
 template <class T, std::size_t N>
 struct mirror<std::array<T, N>> {
   template <class F>
-  static void each(const std::array<T, N>& value, F&& f) {
+  static constexpr void each(const std::array<T, N>& value, F&& f) {
     for (const T& part : value) detail::each_handle(part, f);
   }
   template <class F>
-  static auto map(const std::array<T, N>& value, F&& f) {
+  static constexpr auto map(const std::array<T, N>& value, F&& f) {
     std::array<decltype(detail::map_handles(value[0], f)), N> result;
     for (std::size_t i = 0; i < N; ++i) result[i] = detail::map_handles(value[i], f);
     return result;
@@ -119,11 +119,11 @@ struct mirror<std::array<T, N>> {
 template <class T, class Allocator>
 struct mirror<std::vector<T, Allocator>> {
   template <class F>
-  static void each(const std::vector<T, Allocator>& value, F&& f) {
+  static constexpr void each(const std::vector<T, Allocator>& value, F&& f) {
     for (const T& part : value) detail::each_handle(part, f);
   }
   template <class F>
-  static auto map(const std::vector<T, Allocator>& value, F&& f) {
+  static constexpr auto map(const std::vector<T, Allocator>& value, F&& f) {
     std::vector<decltype(detail::map_handles(std::declval<const T&>(), f))> result;
     result.reserve(value.size());
     for (const T& part : value) result.push_back(detail::map_handles(part, f));
@@ -135,11 +135,11 @@ struct mirror<std::vector<T, Allocator>> {
 template <class T, std::size_t Extent>
 struct mirror<std::span<T, Extent>> {
   template <class F>
-  static void each(std::span<T, Extent> value, F&& f) {
+  static constexpr void each(std::span<T, Extent> value, F&& f) {
     for (const T& part : value) detail::each_handle(part, f);
   }
   template <class F>
-  static auto map(std::span<T, Extent> value, F&& f) {
+  static constexpr auto map(std::span<T, Extent> value, F&& f) {
     std::vector<decltype(detail::map_handles(std::declval<const std::remove_const_t<T>&>(), f))>
         result;
     result.reserve(value.size());
@@ -151,11 +151,11 @@ struct mirror<std::span<T, Extent>> {
 template <class T>
 struct mirror<std::optional<T>> {
   template <class F>
-  static void each(const std::optional<T>& value, F&& f) {
+  static constexpr void each(const std::optional<T>& value, F&& f) {
     if (value) detail::each_handle(*value, f);
   }
   template <class F>
-  static auto map(const std::optional<T>& value, F&& f) {
+  static constexpr auto map(const std::optional<T>& value, F&& f) {
     std::optional<decltype(detail::map_handles(*value, f))> result;
     if (value) result = detail::map_handles(*value, f);
     return result;

@@ -1,4 +1,5 @@
-// The choices of clone(): each is a value that is named at the call.
+// The choices of clone(): each is a value that is named at the call. All but rules may be made in constant
+// evaluation.
 #pragma once
 
 #include <concepts>
@@ -68,15 +69,26 @@ chosen_by by(Rule decide) {
   }
 }
 
-/// By scope, first match wins: `by_scope({{"encoder", shared}}, fresh)` shares what lies in the
-/// scope "encoder", at any depth, and makes the rest fresh. Scopes match by component, so "encoder"
-/// is not "encoder_1".
-chosen_by by_scope(std::vector<std::pair<std::string, variable_policy>> scopes,
-                   variable_policy otherwise);
+/// Which rule counts where several fit one variable.
+enum class precedence : std::uint8_t {
+  order,        ///< the first of them
+  specificity,  ///< the most specific one, wherever it stands; where two of one specificity differ in their
+                ///< policy, clone() throws argument_error
+};
 
-/// By role, first match wins: `by_role({{variable_role::statistic, copied}}, fresh)`.
+/// By scope: `by_scope({{"encoder", shared}}, fresh)` shares what lies in the scope "encoder", at any depth,
+/// and makes the rest fresh. The first rule that fits counts, or the most specific one
+/// (`precedence::specificity`): that of the deepest scope, and of two equally deep the one with fewer
+/// components that have a star.
+/// @param scopes match by component, so "encoder" is not "encoder_1"; patterns as in within_scope():
+/// "layer_*", "*" for any component, "**" for any number of them; `\` before a character makes it literal
+/// @throws argument_error for a pattern that is none
+chosen_by by_scope(std::vector<std::pair<std::string, variable_policy>> scopes,
+                   variable_policy otherwise, precedence how = precedence::order);
+
+/// By role: `by_role({{variable_role::statistic, copied}}, fresh)`. All rules are equally specific.
 chosen_by by_role(std::vector<std::pair<variable_role, variable_policy>> roles,
-                  variable_policy otherwise);
+                  variable_policy otherwise, precedence how = precedence::order);
 
 /// Tensors that are read in place of variables. @see expr
 struct expressions {
@@ -86,10 +98,33 @@ struct expressions {
 }  // namespace variables
 
 /// Whether random streams of a clone differ from the source's.
-enum class seeds : std::uint8_t {
-  split,  ///< a key made from the new path: other draws than the source's, the same in every rerun
-  same,   ///< the source's key: equal draws
+class seeds {
+ public:
+  /// A key made from the new path: other draws than the source's, the same in every rerun.
+  static const seeds split;
+  /// The source's key: equal draws.
+  static const seeds same;
+  /// A key made from the new path and a number: other draws for each number, also for clones of equal paths
+  /// (of several graphs, or of one that is made anew), and the same in every rerun. What is drawn follows from
+  /// the session's seed, the path and the number.
+  static constexpr seeds fresh(std::uint64_t number) { return {kind::fresh, number}; }
+
+  constexpr bool operator==(const seeds&) const = default;
+  /// The number given to fresh().
+  [[nodiscard]] constexpr std::optional<std::uint64_t> number() const {
+    return kind_ == kind::fresh ? std::optional(number_) : std::nullopt;
+  }
+
+ private:
+  enum class kind : std::uint8_t { split, same, fresh };
+  constexpr seeds(kind k, std::uint64_t number) : kind_(k), number_(number) {}
+
+  kind kind_;
+  std::uint64_t number_;
 };
+inline constexpr seeds seeds::split{kind::split, 0};
+inline constexpr seeds seeds::same{kind::same, 0};
+
 /// What becomes of a parameter that several ops read.
 enum class ties : std::uint8_t {
   keep,   ///< one new parameter, read by the copies of all of them
@@ -129,16 +164,16 @@ struct trainable_flag {
 
 /// Where the clone's ops go: a new scope under the current one. "a/b" goes into a (made if need be)
 /// and makes b. An empty path puts them into the current scope itself.
-inline destination into(std::string_view scope) { return {nullptr, std::string(scope)}; }
+constexpr destination into(std::string_view scope) { return {nullptr, std::string(scope)}; }
 /// The same in another graph.
-inline destination into(Graph& graph, std::string_view scope = {}) {
+constexpr destination into(Graph& graph, std::string_view scope = {}) {
   return {&graph, std::string(scope)};
 }
 /// The scope of the source that is not repeated in the clone's names; without it the deepest scope
 /// that holds all that is copied. @see clone
-inline source_scope from(std::string_view scope) { return {std::string(scope)}; }
+constexpr source_scope from(std::string_view scope) { return {std::string(scope)}; }
 /// Whether an optimiser may train the new variables; without it as in the source.
-inline trainable_flag trainable(bool value) { return {value}; }
+constexpr trainable_flag trainable(bool value) { return {value}; }
 
 namespace detail {
 
@@ -165,11 +200,10 @@ constexpr void check_binding() {
   }
 }
 
-void add_bindings(bindings& all, const std::vector<graph_reference>& from,
-                  const std::vector<graph_reference>& to);
+[[noreturn]] void refuse_counts(std::size_t from, std::size_t to);
 
 template <bool AnyShape, class From, class To>
-void bind_pair(bindings& all, const From& from, const To& to) {
+constexpr void bind_pair(bindings& all, const From& from, const To& to) {
   if constexpr (graph_handle<From> && graph_handle<To>) {
     check_binding<From, To, AnyShape>();
     all.pairs.emplace_back(from.ref(), to.ref());
@@ -177,14 +211,15 @@ void bind_pair(bindings& all, const From& from, const To& to) {
     std::vector<graph_reference> left, right;
     each_handle(from, [&](const auto& t) { left.push_back(t.ref()); });
     each_handle(to, [&](const auto& t) { right.push_back(t.ref()); });
-    add_bindings(all, left, right);
+    if (left.size() != right.size()) refuse_counts(left.size(), right.size());
+    for (std::size_t i = 0; i < left.size(); ++i) all.pairs.emplace_back(left[i], right[i]);
   }
 }
 
 template <bool AnyShape = false>
-void bind_all(bindings&) {}
+constexpr void bind_all(bindings&) {}
 template <bool AnyShape = false, class From, class To, class... Rest>
-void bind_all(bindings& all, const From& from, const To& to, const Rest&... rest) {
+constexpr void bind_all(bindings& all, const From& from, const To& to, const Rest&... rest) {
   bind_pair<AnyShape>(all, from, to);
   bind_all<AnyShape>(all, rest...);
 }
@@ -206,7 +241,7 @@ template <class From, class To, class... Rest>
           detail::mirrored<std::remove_cvref_t<To>>)&&sizeof...(Rest) %
           2 ==
       0)
-bindings bind(From&& from, To&& to, Rest&&... rest) {
+constexpr bindings bind(From&& from, To&& to, Rest&&... rest) {
   bindings all;
   detail::bind_all(all, from, to, rest...);
   return all;
@@ -219,7 +254,7 @@ bindings bind(From&& from, To&& to, Rest&&... rest) {
 /// `any_tensor(y)` then, and view it as<...>. Variables keep their shapes.
 template <class From, class To, class... Rest>
   requires(sizeof...(Rest) % 2 == 0)
-bindings bind_reshaped(const From& from, const To& to, const Rest&... rest) {
+constexpr bindings bind_reshaped(const From& from, const To& to, const Rest&... rest) {
   bindings all;
   detail::bind_all<true>(all, from, to, rest...);
   for (const auto& pair : all.pairs) all.reshaped.push_back(pair.first);
@@ -268,7 +303,7 @@ namespace variables {
 /// @see Finn, Abbeel, Levine, Model-agnostic meta-learning, 2017
 template <class From, class To, class... Rest>
   requires(sizeof...(Rest) % 2 == 0)
-expressions expr(const From& from, const To& to, const Rest&... rest) {
+constexpr expressions expr(const From& from, const To& to, const Rest&... rest) {
   expressions all;
   detail::bind_all(all.pairs, from, to, rest...);
   return all;
