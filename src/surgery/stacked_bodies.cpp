@@ -236,9 +236,13 @@ stacker::outputs stacker::add_with_bodies(const call& c) {
       return result;
     }
     if (draws(c.from, c.attributes)) {
+      const bool decides = is_operator(c.schema, ops::cond) || is_operator(c.schema, ops::while_loop) ||
+                           is_operator(c.schema, ops::while_loop_gradient);
       throw unsupported_error(
           {"an ensemble was asked of '" + c.from.path_of(c.source) + "'",
-           "what decides on its steps differs between members, and its bodies draw random numbers",
+           std::string(decides ? "its condition differs between members"
+                               : "it cannot run once for all members") +
+               ", and its bodies draw random numbers",
            c.from.path_of(c.source),
            "make " + std::to_string(members_) + " networks of their own with replicate(region, " +
                std::to_string(members_) + ")"});

@@ -75,7 +75,7 @@ variable_policy decide(const std::vector<entry>& rules, variable_policy otherwis
                         in_words(rules, best) + " and " + in_words(rules, rival) +
                             " fit it and are equally specific",
                         g.path_of(v.id),
-                        "drop one, name a deeper scope in one, or let their order decide (precedence::order)"});
+                        "drop one, name a deeper scope in one, or let their order decide (variables::precedence::order)"});
 }
 
 }  // namespace

@@ -78,7 +78,7 @@ enum class precedence : std::uint8_t {
 
 /// By scope: `by_scope({{"encoder", shared}}, fresh)` shares what lies in the scope "encoder", at any depth,
 /// and makes the rest fresh. The first rule that fits counts, or the most specific one
-/// (`precedence::specificity`): that of the deepest scope, and of two equally deep the one with fewer
+/// (`variables::precedence::specificity`): that of the deepest scope, and of two equally deep the one with fewer
 /// components that have a star.
 /// @param scopes match by component, so "encoder" is not "encoder_1"; patterns as in within_scope():
 /// "layer_*", "*" for any component, "**" for any number of them; `\` before a character makes it literal
