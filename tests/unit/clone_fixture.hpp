@@ -71,6 +71,12 @@ std::vector<tensor_id> ids(const Handles&... handles) {
   return {id_of(handles)...};
 }
 
+inline std::vector<op_id> ops_of(std::initializer_list<any_tensor> tensors) {
+  std::vector<op_id> ops;
+  for (const any_tensor& t : tensors) ops.push_back(op_of(t));
+  return ops;
+}
+
 inline variable_id variable_named(const Graph& g, std::string_view path) {
   const auto v = g.find_variable(path);
   REQUIRE(v.has_value());

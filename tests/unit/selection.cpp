@@ -11,12 +11,6 @@ using namespace graft_test;
 
 namespace {
 
-std::vector<op_id> ops_of(std::initializer_list<any_tensor> tensors) {
-  std::vector<op_id> ops;
-  for (const any_tensor& t : tensors) ops.push_back(op_of(t));
-  return ops;
-}
-
 std::vector<std::string> paths_of(const Graph& g, const std::vector<op_id>& ops) {
   std::vector<std::string> result;
   for (const op_id op : ops) result.push_back(g.path_of(op));

@@ -7,32 +7,13 @@
 #include "graft/surgery/edit.hpp"
 #include "graft/surgery/substitute.hpp"
 
-#include "clone_fixture.hpp"
 #include "failing_allocations.hpp"
+#include "letters_fixture.hpp"
 
 using namespace graft;
 using namespace graft_test;
 
 namespace {
-
-// graph_editor's fixture: a const; foo{b, c = a+b, d}; foo/bar{e = c+d, f = c+d, g = c+a, h = f+g}.
-struct fixture {
-  Graph graph;
-  row4 a, b, c, d, e, f, g, h;
-  fixture() {
-    a = input4(graph, "a");
-    const in_scope foo(graph, "foo");
-    b = input4(graph, "b");
-    c = add(a, b, "c");
-    d = input4(graph, "d");
-    const in_scope bar(graph, "bar");
-    e = add(c, d, "e");
-    f = add(c, d, "f");
-    g = add(c, a, "g");
-    h = add(f, g, "h");
-    graph.add_control_edge(op_of(c), op_of(h));
-  }
-};
 
 constexpr operator_schema doing_nothing{"test_same", 1, 1, schemas::infer_same};
 
@@ -105,7 +86,7 @@ TEST_CASE("types follow in a graph whose order is not that of its ops") {
 }
 
 TEST_CASE("uses move to another tensor, all or chosen ones") {
-  fixture s;
+  letters s;
   Graph& g = s.graph;
   SECTION("all, and back: the graph is as it was") {
     const auto b2 = input4(g, "b2");
@@ -138,7 +119,7 @@ TEST_CASE("uses move to another tensor, all or chosen ones") {
 }
 
 TEST_CASE("two tensors exchange their uses, and again: the graph is as it was") {
-  fixture s;
+  letters s;
   Graph& g = s.graph;
   const auto before = g.digest();
   CHECK(swap_uses(s.a, s.b) == 3);  // a is taken by c and g, b by c
@@ -171,7 +152,7 @@ TEST_CASE("two tensors exchange their uses, and again: the graph is as it was") 
 }
 
 TEST_CASE("surgery that would make a cycle is refused and leaves no trace", "[edge-92]") {
-  fixture s;
+  letters s;
   Graph& g = s.graph;
   const auto before = g.digest();
   CHECK_THROWS_AS(swap_uses(s.c, s.h), graph_error);  // f takes c, h depends on f
@@ -203,7 +184,7 @@ TEST_CASE("surgery that would make a cycle is refused and leaves no trace", "[ed
 }
 
 TEST_CASE("surgery that does not fit is refused and leaves no trace") {
-  fixture s;
+  letters s;
   Graph& g = s.graph;
   const any_tensor five = placeholder<float, shape<dyn, 5>>(g, "five");
   const any_tensor whole = placeholder<std::int64_t, shape<dyn, 4>>(g, "whole");
@@ -231,7 +212,7 @@ TEST_CASE("surgery that does not fit is refused and leaves no trace") {
 }
 
 TEST_CASE("regions of what was edited are refused afterwards", "[edge-93]") {
-  fixture s;
+  letters s;
   const Region touched = extract(inputs(s.c, s.d), outputs(s.f));
   const Region apart = extract(inputs(s.a, s.b), outputs(s.c));
   reroute(s.d, s.a, among({op_of(s.f)}));
@@ -246,7 +227,7 @@ TEST_CASE("regions of what was edited are refused afterwards", "[edge-93]") {
 }
 
 TEST_CASE("regions are joined, exchanged and led around") {
-  fixture s;
+  letters s;
   Graph& g = s.graph;
   SECTION("joined") {
     // One chosen input of e gets z, the other stays.
@@ -372,7 +353,7 @@ TEST_CASE("something is inserted behind a tensor or before an operand") {
 }
 
 TEST_CASE("what is cut free gets placeholders, one for each tensor") {
-  fixture s;
+  letters s;
   Graph& g = s.graph;
   SECTION("a region") {
     const Region r = extract(inputs(s.c, s.a), outputs(s.g));
@@ -417,7 +398,7 @@ TEST_CASE("what is cut free gets placeholders, one for each tensor") {
 }
 
 TEST_CASE("control edges are added, removed and moved") {
-  fixture s;
+  letters s;
   Graph& g = s.graph;
   const auto before = g.digest();
   CHECK_THROWS_AS(add_control_edges(g, {op_of(s.a), op_of(s.c)}, op_of(s.h)), graph_error);
@@ -447,56 +428,56 @@ TEST_CASE("an allocation that fails anywhere in an edit leaves graph and store a
           "[edge-85]") {
   struct action {
     const char* name;
-    std::function<void(fixture&)> run;
+    std::function<void(letters&)> run;
   };
   const std::vector<action> actions{
-      {"reroute", [](fixture& s) { reroute(s.c, s.a, within_scope("foo/bar")); }},
-      {"swap uses", [](fixture& s) { swap_uses(std::tuple{s.a, s.f}, std::tuple{s.b, s.g}); }},
-      {"swap uses of ops", [](fixture& s) { swap_uses(s.graph, op_of(s.f), op_of(s.g)); }},
-      {"swap operands", [](fixture& s) { swap_operands(s.graph, op_of(s.e), op_of(s.g)); }},
+      {"reroute", [](letters& s) { reroute(s.c, s.a, within_scope("foo/bar")); }},
+      {"swap uses", [](letters& s) { swap_uses(std::tuple{s.a, s.f}, std::tuple{s.b, s.g}); }},
+      {"swap uses of ops", [](letters& s) { swap_uses(s.graph, op_of(s.f), op_of(s.g)); }},
+      {"swap operands", [](letters& s) { swap_operands(s.graph, op_of(s.e), op_of(s.g)); }},
       {"another shape",
-       [](fixture& s) {
+       [](letters& s) {
          const any_tensor eight = s.graph.handle({s.graph.op_at(s.graph.op_count() - 1), 0});
          reroute(std::tuple{any_tensor(s.a), any_tensor(s.b), any_tensor(s.d)},
                  std::tuple{eight, eight, eight});
        }},
-      {"connect", [](fixture& s) { connect(s.b, op_of(s.h), 0); }},
+      {"connect", [](letters& s) { connect(s.b, op_of(s.h), 0); }},
       {"connect regions",
-       [](fixture& s) {
+       [](letters& s) {
          connect(extract(inputs(s.a, s.b), outputs(s.c)),
                  extract(inputs(s.f), outputs(s.h), leaks::keep));
        }},
-      {"bypass", [](fixture& s) { bypass(s.graph, op_of(s.f), 0); }},
+      {"bypass", [](letters& s) { bypass(s.graph, op_of(s.f), 0); }},
       {"bypass a region",
-       [](fixture& s) { bypass(extract(inputs(s.c), outputs(s.f), leaks::keep)); }},
+       [](letters& s) { bypass(extract(inputs(s.c), outputs(s.f), leaks::keep)); }},
       {"insert after",
-       [](fixture& s) { insert_after(s.c, [](const row4& t) { return relu(exp(t)); }); }},
-      {"insert an operator", [](fixture& s) { insert_after(s.c, doing_nothing); }},
+       [](letters& s) { insert_after(s.c, [](const row4& t) { return relu(exp(t)); }); }},
+      {"insert an operator", [](letters& s) { insert_after(s.c, doing_nothing); }},
       {"insert before",
-       [](fixture& s) {
+       [](letters& s) {
          insert_before(s.graph, op_of(s.h), 1,
                        [](const any_tensor& t) { return any_tensor(tanh(t)); });
        }},
-      {"detach", [](fixture& s) { detach(extract(inputs(s.c, s.d, s.a), outputs(s.h, s.f))); }},
-      {"detach an op", [](fixture& s) { detach(s.graph, op_of(s.c)); }},
+      {"detach", [](letters& s) { detach(extract(inputs(s.c, s.d, s.a), outputs(s.h, s.f))); }},
+      {"detach an op", [](letters& s) { detach(s.graph, op_of(s.c)); }},
       {"control edges",
-       [](fixture& s) {
+       [](letters& s) {
          Graph::transaction all(s.graph);
          add_control_edges(s.graph, {op_of(s.a), op_of(s.d)}, op_of(s.g));
          move_control_edges(s.graph, op_of(s.g), op_of(s.e));
          remove_control_edges(s.graph, {op_of(s.a)}, op_of(s.e));
          all.commit();
        }},
-      {"substitute", [](fixture& s) { (void)substitute(s.h, bind(s.c, s.a, s.d, s.b)); }},
+      {"substitute", [](letters& s) { (void)substitute(s.h, bind(s.c, s.a, s.d, s.b)); }},
       {"substitute in chains",
-       [](fixture& s) { (void)substitute(s.h, bind(s.f, s.e, s.d, s.b), replacements::chained); }},
+       [](letters& s) { (void)substitute(s.h, bind(s.f, s.e, s.d, s.b), replacements::chained); }},
       {"substitute another shape",
-       [](fixture& s) {
+       [](letters& s) {
          const any_tensor eight = s.graph.handle({s.graph.op_at(s.graph.op_count() - 1), 0});
          (void)substitute(any_tensor(s.h), bind(any_tensor(s.c), eight));
        }},
       {"a region with values",
-       [](fixture& s) {
+       [](letters& s) {
          (void)clone(extract(
              inputs(s.a), outputs(s.h),
              given(s.b, Array::full<float>({2, 4}, 1), s.d, Array::full<float>({2, 4}, 2))));
@@ -506,7 +487,7 @@ TEST_CASE("an allocation that fails anywhere in an edit leaves graph and store a
     INFO(edit.name);
     for (long at = 0;; ++at) {
       REQUIRE(at < 5000);
-      fixture s;
+      letters s;
       (void)placeholder<float, shape<8, 4>>(s.graph, "eight");
       (void)make_variable<float, shape<4>>(s.graph, "w", zeros());
       set_values(s.graph);

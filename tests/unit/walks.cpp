@@ -11,38 +11,12 @@
 #include "graft/graph/boost.hpp"
 #include "graft/surgery/select.hpp"
 
-#include "clone_fixture.hpp"
+#include "letters_fixture.hpp"
 
 using namespace graft;
 using namespace graft_test;
 
 namespace {
-
-// graph_editor's fixture: a const; foo{b, c = a+b, d}; foo/bar{e = c+d, f = c+d, g = c+a, h = f+g,
-// and h waits for c}.
-struct fixture {
-  Graph graph;
-  row4 a, b, c, d, e, f, g, h;
-  fixture() {
-    a = input4(graph, "a");
-    const in_scope foo(graph, "foo");
-    b = input4(graph, "b");
-    c = add(a, b, "c");
-    d = input4(graph, "d");
-    const in_scope bar(graph, "bar");
-    e = add(c, d, "e");
-    f = add(c, d, "f");
-    g = add(c, a, "g");
-    h = add(f, g, "h");
-    graph.add_control_edge(op_of(c), op_of(h));
-  }
-};
-
-std::vector<op_id> ops_of(std::initializer_list<any_tensor> tensors) {
-  std::vector<op_id> ops;
-  for (const any_tensor& t : tensors) ops.push_back(op_of(t));
-  return ops;
-}
 
 std::vector<op_id> sorted(std::vector<op_id> ops) {
   std::sort(ops.begin(), ops.end());
@@ -51,7 +25,7 @@ std::vector<op_id> sorted(std::vector<op_id> ops) {
 
 // The same graph for Boost: vertices a to h are 0 to 7.
 template <class G>
-G letters() {
+G boost_letters() {
   G g(8);
   const std::pair<int, int> edges[] = {{0, 2}, {1, 2}, {2, 4}, {3, 4}, {2, 5},
                                        {3, 5}, {2, 6}, {0, 6}, {5, 7}, {6, 7}};
@@ -66,7 +40,7 @@ using ints = std::vector<std::size_t>;
 }  // namespace
 
 TEST_CASE("walks start at seeds and keep to their limits") {
-  fixture s;
+  letters s;
   const Graph& g = s.graph;
   CHECK(forward_walk(g, op_of(s.c)) == ops_of({s.c, s.e, s.f, s.g, s.h}));
   CHECK(forward_walk(g, op_of(s.c), {.inclusive = false}) == ops_of({s.e, s.f, s.g, s.h}));
@@ -116,7 +90,7 @@ TEST_CASE("walks start at seeds and keep to their limits") {
 }
 
 TEST_CASE("walks intersect and unite") {
-  fixture s;
+  letters s;
   const Graph& g = s.graph;
   CHECK(walk_intersection(g, op_of(s.a), op_of(s.f)) == ops_of({s.a, s.c, s.f}));
   CHECK(walk_intersection(g, op_of(s.a), op_of(s.f), {.within = ops_of({s.a, s.f})}).empty());
@@ -132,7 +106,7 @@ TEST_CASE("walks intersect and unite") {
 }
 
 TEST_CASE("floods follow edges both ways, which is why regions are not made so", "[edge-10]") {
-  fixture s;
+  letters s;
   const Graph& g = s.graph;
   // e is on no path from c to h, and comes along all the same.
   CHECK(flood(g, op_of(s.f), ops_of({s.c, s.h}), false, true) == ops_of({s.d, s.e, s.f}));
@@ -155,7 +129,7 @@ TEST_CASE("a walk along 100000 ops", "[edge-18]") {
 }
 
 TEST_CASE("walks over Boost's adjacency lists") {
-  const listed g = letters<listed>();
+  const listed g = boost_letters<listed>();
   CHECK(walks::forward(g, ints{2}) == ints{2, 4, 5, 6, 7});
   CHECK(walks::backward(g, ints{7}) == ints{7, 5, 6, 2, 3, 0, 1});
   CHECK(walks::intersection(g, ints{0}, ints{5}) == ints{0, 2, 5});
@@ -185,14 +159,14 @@ TEST_CASE("walks over Boost's adjacency lists") {
 }
 
 TEST_CASE("walks over lists whose vertices are no numbers") {
-  const pointers g = letters<pointers>();
+  const pointers g = boost_letters<pointers>();
   const std::vector<pointers::vertex_descriptor> seed{vertex(2, g)};
   CHECK(walks::forward(g, seed).size() == 5);
   CHECK(walks::backward(g, seed).size() == 3);
 }
 
 TEST_CASE("walks over filtered graphs, whose vertex count is that of all") {
-  const listed g = letters<listed>();
+  const listed g = boost_letters<listed>();
   const auto keep_vertex = std::function<bool(std::size_t)>([](std::size_t v) { return v != 6; });
   const auto keep_edge = std::function<bool(const listed::edge_descriptor&)>(
       [&](const listed::edge_descriptor& e) { return !(source(e, g) == 3); });
@@ -204,7 +178,7 @@ TEST_CASE("walks over filtered graphs, whose vertex count is that of all") {
   CHECK(walks::intersection(some, ints{0}, ints{7}) == ints{0, 2, 5, 7});
 
   // And over graphs of ops, with and without control edges.
-  fixture s;
+  letters s;
   const Graph& ops = s.graph;
   const auto only = std::function<bool(std::size_t)>([&](std::size_t v) {
     return v == ops.index_of(op_of(s.c)) || v == ops.index_of(op_of(s.h));
