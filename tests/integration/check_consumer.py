@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Uses Graft the way a user's project does, and runs a small program against it.
+"""Uses Graft the way a user's project does, and runs small programs against it: one that includes a
+single small header, and one that includes graft/graft.hpp and nothing else of Graft.
 
     check_consumer.py (pkg-config|cmake|subproject) SOURCE_ROOT BUILD_ROOT VERSION -- COMPILER...
 
@@ -26,6 +27,12 @@ def output_of(command, **options):
     return run(command, stdout=subprocess.PIPE, **options).stdout
 
 
+# The programs of tests/integration/consumer, and what each must say.
+PROGRAMS = {"consumer": "graft {version}", "whole": "the copy agrees"}
+# An installed header is nobody's system header: strict users see its warnings.
+STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
+
+
 def install(build, destination):
     run(["meson", "install", "-C", build, "--destdir", destination, "--no-rebuild", "--quiet"])
     options = json.loads(output_of(["meson", "introspect", build, "--buildoptions"]))
@@ -44,9 +51,10 @@ def by_pkg_config(work, source, build, compiler):
     else:
         found["PKG_CONFIG_PATH"] = str(libdir / "pkgconfig")
     flags = output_of(["pkg-config", "--cflags", "--libs", "graft"], env={**os.environ, **found}).split()
-    program = work / "consumer"
-    run([*compiler, "-std=c++20", source / "main.cpp", "-o", program, *flags, f"-Wl,-rpath,{libdir}"])
-    return program
+    for name in PROGRAMS:
+        run([*compiler, "-std=c++20", *STRICT, source / f"{name}.cpp", "-o", work / name, *flags,
+             f"-Wl,-rpath,{libdir}"])
+    return work
 
 
 def by_cmake(work, source, build, compiler):
@@ -58,7 +66,7 @@ def by_cmake(work, source, build, compiler):
         options.append(f"-Dgraft_DIR={libdir / 'cmake' / 'graft'}")
     run(["cmake", "-G", "Ninja", "-S", source, "-B", work / "build", *options])
     run(["cmake", "--build", work / "build"])
-    return work / "build" / "consumer"
+    return work / "build"
 
 
 def by_subproject(work, source, build, compiler):
@@ -72,19 +80,20 @@ def by_subproject(work, source, build, compiler):
     # Meson must have taken the subproject, without its tests and examples.
     targets = json.loads(output_of(["meson", "introspect", setup, "--targets"]))
     programs = [target["name"] for target in targets if target["type"] == "executable"]
-    unwanted = [name for name in programs if name not in ("consumer", "graft")]
+    unwanted = [name for name in programs if name not in (*PROGRAMS, "graft")]
     if unwanted:
         sys.exit(f"As a subproject Graft also builds {', '.join(unwanted)}.")
 
-    run(["ninja", "-C", setup, "consumer.p/main.cpp.o"])
+    objects = {name: f"{name}.p/{name}.cpp.o" for name in PROGRAMS}
+    run(["ninja", "-C", setup, *objects.values()])
     library = build / "src" / "libgraft.so"
     if not library.exists():
         library = library.with_suffix(".a")
-    program = work / "consumer"
     private = ["-lfmt", "-ltbb", "-pthread"] if library.suffix == ".a" else []
-    run([*compiler, setup / "consumer.p/main.cpp.o", "-o", program, library, *private,
-         f"-Wl,-rpath,{library.parent}"])
-    return program
+    for name, compiled in objects.items():
+        run([*compiler, setup / compiled, "-o", work / name, library, *private,
+             f"-Wl,-rpath,{library.parent}"])
+    return work
 
 
 WAYS = {"pkg-config": by_pkg_config, "cmake": by_cmake, "subproject": by_subproject}
@@ -95,11 +104,13 @@ def main(arguments):
     way, source_root, build, version = arguments[:split]
     consumer = pathlib.Path(source_root) / "tests" / "integration" / "consumer"
     with tempfile.TemporaryDirectory(prefix="graft-consumer-") as work:
-        program = WAYS[way](pathlib.Path(work), consumer, pathlib.Path(build), arguments[split + 1:])
-        said = output_of([program]).strip()
-    print(said)
-    if said != f"graft {version}":
-        sys.exit(f"The program says '{said}' and should say 'graft {version}'.")
+        folder = WAYS[way](pathlib.Path(work), consumer, pathlib.Path(build), arguments[split + 1:])
+        for name, expected in PROGRAMS.items():
+            said = output_of([folder / name]).strip()
+            print(said)
+            if said != expected.format(version=version):
+                sys.exit(f"The program {name} says '{said}' and should say "
+                         f"'{expected.format(version=version)}'.")
 
 
 if __name__ == "__main__":
