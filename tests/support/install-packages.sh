@@ -17,7 +17,7 @@ packages_of() {
       fi
       ;;
     bench) echo libopenblas-dev libeigen3-dev ;;
-    clang) echo clang-19 ;;
+    clang) echo clang-19 clang-format-19 libclang-rt-19-dev llvm-19 ;;
     examples) ;;
     *)
       echo "install-packages.sh: there is no package set named '$1'" >&2
