@@ -71,7 +71,22 @@ void VariableStore::add(std::shared_ptr<variable_cell> cell, const value_type& t
   ++version_;
 }
 
+variable_id VariableStore::find(const variable_cell& cell) {
+  for (; indexed_ < cells_.size(); ++indexed_) {
+    if (cells_[indexed_] == nullptr) continue;
+    by_cell_.try_emplace(cells_[indexed_].get(), static_cast<std::uint32_t>(indexed_));
+  }
+  const auto found = by_cell_.find(&cell);
+  return found == by_cell_.end() ? variable_id{} : variable_id{found->second};
+}
+
+void VariableStore::forget_index() noexcept {
+  by_cell_.clear();
+  indexed_ = 0;
+}
+
 void VariableStore::truncate(std::size_t count) {
+  if (count < indexed_) forget_index();
   while (cells_.size() > count) cells_.pop_back();
   while (types_.size() > count) types_.pop_back();
   ++version_;
@@ -79,6 +94,7 @@ void VariableStore::truncate(std::size_t count) {
 
 std::shared_ptr<variable_cell> VariableStore::exchange(
     variable_id v, std::shared_ptr<variable_cell> cell) noexcept {
+  forget_index();
   cells_[v.value].swap(cell);
   ++version_;
   return cell;

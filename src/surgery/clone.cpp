@@ -107,7 +107,8 @@ void cloner::add_stand_ins() {
   for (const op_id read : replaced_reads_) {
     const variable_id v = read_by(source_.data().index(read));
     const variable_policy policy = data_->image_of(v)->policy;
-    if (policy == variable_policy::replaced) continue;  // resolve_expressions
+    // Settled before: resolve_expressions, map_joined.
+    if (policy == variable_policy::replaced || policy == variable_policy::shared) continue;
     const inside_scope inside(target_, scope_id{*scope_images_.find(source_.scope_of(read).value)});
     const std::string name(source_.name_of(read));
     tensor_id added;

@@ -35,6 +35,8 @@ class cloner {
   void select_affected();
   void keep_shared_bundles();
   void settle_variables();
+  void find_joined();
+  void map_joined(const variable_image& image);
   void check_references();
   void check_scopes();  // scopes.cpp
 
@@ -58,7 +60,11 @@ class cloner {
 
   [[nodiscard]] bool is_new(const variable_image& image) const {
     return image.policy == variable_policy::fresh || image.policy == variable_policy::copied ||
-           (image.policy == variable_policy::shared && !same_graph_);
+           (image.policy == variable_policy::shared && !same_graph_ && !joined_.contains(image.source.value));
+  }
+  /// True for variables in whose place the clone reads another tensor.
+  [[nodiscard]] bool stands_in(const variable_image& image) const {
+    return clone_data::stands_in(image.policy) || joined_.contains(image.source.value);
   }
   /// True for variables that the clone gets; of the new ones those that its ops need.
   [[nodiscard]] bool is_made(const variable_image& image) const {
@@ -92,6 +98,7 @@ class cloner {
   bool infer_again_ = false;
   std::vector<tensor_id> unbound_;
   std::vector<tensor_id> valued_;  // not bound, with values of the region's
+  index_map<variable_id> joined_;  // shared variables that another graph has already: by source
   index_set needed_variables_;         // unless all are
   std::vector<std::uint32_t> copies_;  // dense indices of the ops to copy, ascending
   std::vector<op_id> replaced_reads_;  // of frozen, linked and replaced variables; ascending

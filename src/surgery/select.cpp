@@ -63,6 +63,34 @@ void cloner::decide_variables() {
     data_->images.push_back({v, {}, policy});
   }
   resolve_expressions();
+  if (!same_graph_) find_joined();
+}
+
+// A variable that the other graph shares already, by an earlier clone, is that graph's own.
+void cloner::find_joined() {
+  for (const variable_image& image : data_->images) {
+    if (image.policy != variable_policy::shared) continue;
+    const variable_id there = target_.store().find(*source_.store().cell(image.source));
+    if (there.valid() && target_.contains(there)) joined_.set(image.source.value, there);
+  }
+}
+
+// What initialises and updates it there stands for what does so in the source: the map stays total.
+void cloner::map_joined(const variable_image& image) {
+  const variable_info &mine = source_.variable_of(image.source), &theirs = target_.variable_of(image.image);
+  const auto stand_in = [&](op_id op, tensor_id other) {
+    const std::uint32_t place = place_of(op);
+    if (place == place_map::none || !other.valid()) return;
+    std::uint32_t& state = data_->copy_of_place[place];
+    if (state != clone_data::dropped && op != mine.read.op) return;
+    state = clone_data::replaced;
+    data_->stand_ins.emplace(op, other);
+  };
+  stand_in(mine.read.op, theirs.read);
+  if (mine.initial.valid()) stand_in(mine.initial.op, theirs.initial);
+  for (std::size_t i = 0; i < std::min(mine.own_updates.size(), theirs.own_updates.size()); ++i) {
+    stand_in(mine.own_updates[i], {theirs.own_updates[i], 0});
+  }
 }
 
 // A variable that only the initial value or an update of a frozen or shared variable reads is not
@@ -72,6 +100,11 @@ void cloner::settle_variables() {
   const VariableStore& store = source_.store();
   std::uint32_t next = next_variable(target_).value;
   for (variable_image& image : data_->images) {
+    if (const variable_id* there = joined_.find(image.source.value)) {
+      image.image = *there;
+      map_joined(image);
+      continue;
+    }
     if (!all && !needed_variables_.contains(image.source.value)) {
       const std::uint32_t read = place_of(source_.variable_of(image.source).read.op);
       if (data_->copy_of_place[read] == clone_data::itself) image.image = image.source;
@@ -139,7 +172,7 @@ void cloner::select_needed() {
     const variable_image* image = v.valid() ? data_->image_of(v) : nullptr;
     if (image != nullptr && !is_new(*image)) {
       needed_variables_.insert(v.value);
-      const bool replaced = clone_data::stands_in(image->policy);
+      const bool replaced = stands_in(*image);
       state[place] = replaced ? clone_data::replaced : clone_data::itself;
       if (replaced) replaced_reads_.push_back(t.id(producer));
       return;

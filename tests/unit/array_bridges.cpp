@@ -27,7 +27,7 @@ class small_mdspan {
   T* data_;
   std::array<extent, sizeof...(Extents)> extents_;
 };
-constexpr std::size_t any = std::size_t(-1);
+constexpr std::size_t open_extent = std::size_t(-1);
 
 Array six() { return Array::from<float>({2, 3}, {1, 2, 3, 4, 5, 6}); }
 
@@ -47,18 +47,18 @@ bool throws_with(F&& f, const char* part) {
 TEST_CASE("an array as a multidimensional span") {
   Array a = six();
   const Array before = a;
-  CHECK(as_mdspan<small_mdspan<const float, any, 3>>(before)(1, 0) == 4);
-  as_mdspan<small_mdspan<float, any, any>>(a)(1, 0) = 9;
+  CHECK(as_mdspan<small_mdspan<const float, open_extent, 3>>(before)(1, 0) == 4);
+  as_mdspan<small_mdspan<float, open_extent, open_extent>>(a)(1, 0) = 9;
   CHECK(a.at<float>({1, 0}) == 9);
   CHECK(before.at<float>({1, 0}) == 4);  // written copies are their own
-  using narrow = small_mdspan<const float, any, 2>;
-  using line = small_mdspan<const float, any>;
-  using whole = small_mdspan<const double, any, any>;
+  using narrow = small_mdspan<const float, open_extent, 2>;
+  using line = small_mdspan<const float, open_extent>;
+  using whole = small_mdspan<const double, open_extent, open_extent>;
   CHECK(throws_with<shape_error>([&] { (void)as_mdspan<narrow>(before); }, "axis 1"));
   CHECK(throws_with<shape_error>([&] { (void)as_mdspan<line>(before); }, "its rank is 2"));
   CHECK_THROWS_AS(as_mdspan<whole>(before), dtype_error);
   const Array none(dtype::float32, {0, 3});
-  (void)as_mdspan<small_mdspan<const float, any, 3>>(none);
+  (void)as_mdspan<small_mdspan<const float, open_extent, 3>>(none);
 }
 
 #if GRAFT_WITH_EIGEN

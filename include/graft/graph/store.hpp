@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
+#include <unordered_map>
 #include <vector>
 
 #include "graft/graph/ids.hpp"
@@ -40,6 +41,9 @@ class VariableStore {
   /// before.
   std::shared_ptr<variable_cell> exchange(variable_id v,
                                           std::shared_ptr<variable_cell> cell) noexcept;
+  /// The first variable that has a cell; an invalid id if none has. O(variables) after a change other than
+  /// adding, else O(1).
+  [[nodiscard]] variable_id find(const variable_cell& cell);
   [[nodiscard]] std::size_t size() const { return cells_.size(); }
   /// Guards the values of all cells of this store and of those it shares its lock with.
   [[nodiscard]] std::shared_mutex& mutex() const { return root_lock().mutex; }
@@ -54,8 +58,12 @@ class VariableStore {
   void touch() { ++version_; }
 
  private:
+  void forget_index() noexcept;
+
   std::vector<std::shared_ptr<variable_cell>> cells_;
   std::vector<value_type> types_;
+  std::unordered_map<const variable_cell*, std::uint32_t> by_cell_;  // of the first `indexed_` cells
+  std::size_t indexed_ = 0;
   // Stores that share cells form a tree; the lock is that of its root.
   struct lock_node {
     mutable std::shared_mutex mutex;
