@@ -12,7 +12,8 @@
 /// Florian, Correct equations for the dynamics of the cart-pole system, 2007
 class cartpole {
  public:
-  using observation = std::array<float, 4>;  ///< position m, velocity m/s, angle rad, angular velocity rad/s
+  /// Position m, velocity m/s, angle rad, angular velocity rad/s.
+  using observation = std::array<float, 4>;
   struct result {
     observation state;
     bool fell;   ///< the episode ended by falling

@@ -196,7 +196,8 @@ std::vector<conv_case> cases() {
       {{2, 3, 5, 4}, {4, 3, 3, 3}, {.padding = same_padding}},
       {{1, 2, 6, 7}, {3, 2, 2, 3}, {.kernel = {2, 3}, .stride = {2, 1}}},
       {{2, 4, 5, 5}, {6, 2, 3, 2}, {.kernel = {3, 2}, .padding = {1, 0, 2, 1}, .groups = 2}},
-      {{1, 3, 7, 7}, {3, 1, 3, 3}, {.padding = same_padding, .dilation = {2, 2}, .groups = 3}},  // depthwise
+      // Depthwise.
+      {{1, 3, 7, 7}, {3, 1, 3, 3}, {.padding = same_padding, .dilation = {2, 2}, .groups = 3}},
       {{1, 1, 1, 1}, {1, 1, 1, 1}, {.kernel = {1, 1}}},
       {{0, 2, 4, 4}, {3, 2, 3, 3}, {}},
   };

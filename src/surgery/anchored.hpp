@@ -58,7 +58,8 @@ struct canonical {
   std::vector<op_id> ops;                ///< producers first
   std::vector<std::uint32_t> number;     ///< by place: where in `ops`
   std::vector<variable_id> variables;    ///< in the order in which `ops` refer to them
-  std::vector<std::uint32_t> cut_number; ///< by place among cuts(): inputs as they are, kept by use
+  /// By place among cuts(): inputs as they are, kept by use.
+  std::vector<std::uint32_t> cut_number;
 };
 canonical canonical_of(const anchored& a);
 

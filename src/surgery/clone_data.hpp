@@ -44,8 +44,10 @@ struct clone_data {
   std::unordered_map<tensor_id, tensor_id> rewired_originals;
   std::vector<op_id> extra;            ///< placeholders and constants added, ascending
   std::vector<variable_image> images;  ///< ascending by source
-  std::vector<std::pair<variable_id, variable_id>> variable_originals;  ///< (image, source), ascending
-  std::vector<std::pair<variable_id, variable_id>> splits;  ///< (source, a further image), ascending
+  /// Pairs of (image, source), ascending.
+  std::vector<std::pair<variable_id, variable_id>> variable_originals;
+  /// Pairs of (source, a further image), ascending.
+  std::vector<std::pair<variable_id, variable_id>> splits;
   std::vector<variable_id> created;  ///< fresh and copied, ascending
   std::vector<variable_id> unset;    ///< of these the fresh ones
 

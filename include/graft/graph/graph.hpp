@@ -88,7 +88,8 @@ class Graph {
   // --- Scopes, names, modes ----------------------------------------------------------------------
 
   [[nodiscard]] scope_id current_scope() const;
-  scope_id enter_scope(std::string_view name);  ///< makes a new child scope; the name is made unique
+  /// Makes a new child scope; the name is made unique.
+  scope_id enter_scope(std::string_view name);
   scope_id reenter_scope(scope_id scope);       ///< goes into an existing scope
   void leave_scope();
   [[nodiscard]] std::string scope_path(scope_id scope) const;  ///< "encoder/dense_1"; root: ""
@@ -130,7 +131,8 @@ class Graph {
   // --- Tensors -----------------------------------------------------------------------------------
 
   [[nodiscard]] value_type type_of(tensor_id t) const;
-  [[nodiscard]] std::string path_of(tensor_id t) const;  ///< op path, ":1" appended for outputs after the first
+  /// The op's path, ":1" appended for outputs after the first.
+  [[nodiscard]] std::string path_of(tensor_id t) const;
   /// A place where a tensor is read.
   struct use {
     op_id user;
@@ -173,7 +175,8 @@ class Graph {
   [[nodiscard]] std::vector<member> collection(std::string_view name) const;
   [[nodiscard]] std::vector<std::string> collections() const;
 
-  [[nodiscard]] const Array& constant(std::int64_t index) const;  ///< value of attribute_kind::constant
+  /// The value of an attribute of attribute_kind::constant.
+  [[nodiscard]] const Array& constant(std::int64_t index) const;
   /// A nested graph, owned by ops that carry an attribute of attribute_kind::body.
   [[nodiscard]] const Graph& body(std::int64_t index) const;
   /// Adds a graph that was built elsewhere. @throws graph_error if it is not valid

@@ -60,7 +60,8 @@ struct bind_args {
 
 /// One call of a bound kernel.
 struct kernel_call {
-  const void* const* in;  ///< one address an operand; nullptr for operands of which only the shape is read
+  /// One address an operand; nullptr for operands of which only the shape is read.
+  const void* const* in;
   void* const* out;       ///< one an output; nullptr where nobody reads it
   std::byte* scratch;     ///< scratch_bytes of it, aligned to 64
   parallel_runner& parallel;

@@ -204,7 +204,8 @@ constexpr auto apply(more_attributes more, std::string_view name, source_line li
       detail::static_inference<Schema, StaticAttributes, tensor<Target, Types, Shapes>...>;
   detail::check_static<Label, result>();
   if constexpr (result.failed) {
-    return tensor<Target, dtype::any, any_shape>{};  // accepted silently by later layers: one error, no cascade
+    // Accepted silently by later layers: one error, no cascade.
+    return tensor<Target, dtype::any, any_shape>{};
   } else {
     using reference = typename target_traits<Target>::reference;
     const reference refs[] = {operands.ref()...};

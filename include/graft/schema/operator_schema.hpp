@@ -43,7 +43,8 @@ namespace ops {
 
 /// Properties of operators that planner, surgery and gradients ask for: `schema.has(ops::update)`.
 enum operator_trait : unsigned {
-  elementwise = 1u << 0,   ///< output element i depends on operand elements i (after broadcasting) only
+  /// Output element i depends on operand elements i (after broadcasting) only.
+  elementwise = 1u << 0,
   commutative = 1u << 1,
   random = 1u << 2,        ///< draws from a stream
   source = 1u << 3,        ///< placeholder, variable read: value comes from outside

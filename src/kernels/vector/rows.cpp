@@ -99,9 +99,10 @@ void log_softmax_gradient_rows(const void* dy, const void* y, void* dx, int64_t 
     const T* g = static_cast<const T*>(dy) + r * cols;
     const T* l = static_cast<const T*>(y) + r * cols;
     T* out = static_cast<T*>(dx) + r * cols;
-    const vec<T> total(row_sum<T>(
-        cols, [&](int64_t i, int64_t count)
-                  __attribute__((always_inline)) { return load_lanes(g + i, count); }));
+    const auto part = [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+      return load_lanes(g + i, count);
+    };
+    const vec<T> total(row_sum<T>(cols, part));
     map2<T>(
         g, l, out, cols, [total](vec<T> a, vec<T> b) __attribute__((always_inline)) {
           return a - exp<T>(b) * total;
