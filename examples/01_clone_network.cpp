@@ -16,7 +16,8 @@ namespace {
 template <tensor_like X>
 auto build_network(const X& images) {
   auto pixels = reshape<shape<dyn, 1, 8, 8>>(images);
-  auto features = relu(batch_norm(conv2d<16, conv{.kernel = {3, 3}, .padding = same_padding}>(pixels)));
+  auto features =
+      relu(batch_norm(conv2d<16, conv{.kernel = {3, 3}, .padding = same_padding}>(pixels)));
   auto pooled = flatten(max_pool2d<pool{.window = {2, 2}}>(features));
   auto mix = dense<64>.shared("mix");  // one layer, used twice: the clone must keep it one
   auto hidden = relu(mix(relu(dense<64, "entry">(pooled))));
@@ -36,8 +37,8 @@ struct learner {
     std::int64_t steps = 0;
     for (int epoch = 0; epoch < epochs; ++epoch) {
       for (shuffled.start(static_cast<std::uint64_t>(epoch)); shuffled.next();) {
-        auto [loss, done] = session.run(std::tuple{step.loss, step.updates}, feed(images, shuffled[0]),
-                                        feed(labels, shuffled[1]));
+        auto [loss, done] = session.run(std::tuple{step.loss, step.updates},
+                                        feed(images, shuffled[0]), feed(labels, shuffled[1]));
         shown.step(loss.template item<float>());
         curve.add(++steps, loss.template item<float>());
       }
@@ -83,7 +84,8 @@ int main(int argc, char** argv) try {
 
   const Array cloned = session.run(inference(y2), feed(x2, data.test.images));
   const Array after = session.run(shown, feed(x, data.test.images));
-  std::printf("\nThe original's logits are %s.\n", before.same_bits(after) ? "unchanged" : "CHANGED");
+  std::printf("\nThe original's logits are %s.\n",
+              before.same_bits(after) ? "unchanged" : "CHANGED");
 
   std::ofstream("network.svg") << svg(region, copy);
   std::ofstream("network.dot") << dot(region, copy);

@@ -30,7 +30,8 @@ pairs make_pairs(const digit_set& data, std::int64_t count, std::uint64_t seed) 
   std::int64_t same_left = count / 2, other_left = count - count / 2;
   for (std::int64_t shift = 0; shift < n && same_left + other_left > 0; ++shift) {
     for (std::int64_t i = 0; i < n && same_left + other_left > 0; ++i) {
-      const auto p = a[static_cast<std::size_t>(i)], q = b[static_cast<std::size_t>((i + shift) % n)];
+      const auto p = a[static_cast<std::size_t>(i)],
+                 q = b[static_cast<std::size_t>((i + shift) % n)];
       const bool match = labels[static_cast<std::size_t>(p)] == labels[static_cast<std::size_t>(q)];
       std::int64_t& room = match ? same_left : other_left;
       if (p == q || room == 0) continue;
@@ -38,8 +39,9 @@ pairs make_pairs(const digit_set& data, std::int64_t count, std::uint64_t seed) 
       left.push_back(p), right.push_back(q), equal.push_back(match ? 1.0f : 0.0f);
     }
   }
-  return {take_rows(data.images, left), take_rows(data.images, right),
-          Array::from<float>({static_cast<std::int64_t>(equal.size())}, std::span<const float>(equal))};
+  return {
+      take_rows(data.images, left), take_rows(data.images, right),
+      Array::from<float>({static_cast<std::int64_t>(equal.size())}, std::span<const float>(equal))};
 }
 
 double share_right(const Array& scores, const Array& equal) {
@@ -70,17 +72,21 @@ int main(int argc, char** argv) try {
   batches shuffled({train.left, train.right, train.equal}, 64, 9);
   for (int epoch = 0; epoch < 12; ++epoch) {
     for (shuffled.start(static_cast<std::uint64_t>(epoch)); shuffled.next();) {
-      session.run(step.updates, feed(left, shuffled[0]), feed(right, shuffled[1]), feed(equal, shuffled[2]));
+      session.run(step.updates, feed(left, shuffled[0]), feed(right, shuffled[1]),
+                  feed(equal, shuffled[2]));
     }
   }
-  const double found = share_right(session.run(score, feed(left, test.left), feed(right, test.right)), test.equal);
+  const double found =
+      share_right(session.run(score, feed(left, test.left), feed(right, test.right)), test.equal);
 
   auto region = extract(inputs(left, right), outputs(score));
   auto copy = clone(region, into("copy"), variables::copied);
-  auto cloned = session.run(copy(score), feed(copy(left), test.left), feed(copy(right), test.right));
-  std::printf("The pair has %zu variables, its clone %zu: the encoder stays one.\n", region.variables().size(),
-              copy.variables().size());
-  std::printf("pairs told apart: original=%.3f clone=%.3f\n", found, share_right(cloned, test.equal));
+  auto cloned =
+      session.run(copy(score), feed(copy(left), test.left), feed(copy(right), test.right));
+  std::printf("The pair has %zu variables, its clone %zu: the encoder stays one.\n",
+              region.variables().size(), copy.variables().size());
+  std::printf("pairs told apart: original=%.3f clone=%.3f\n", found,
+              share_right(cloned, test.equal));
   return found >= 0.9 && region.variables().size() == 4 && copy.variables().size() == 4 &&
                  share_right(cloned, test.equal) == found
              ? 0

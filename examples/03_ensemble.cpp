@@ -38,7 +38,8 @@ int main(int argc, char** argv) try {
   }
   double mean_single = 0;
   for (std::size_t i = 0; i < members.size(); ++i) {
-    const double single = accuracy(session.run(members[i], feed(x, data.test.images)), data.test.labels);
+    const double single =
+        accuracy(session.run(members[i], feed(x, data.test.images)), data.test.labels);
     mean_single += single / static_cast<double>(members.size());
     std::printf("member %zu: %.4f\n", i, single);
   }

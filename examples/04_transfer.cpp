@@ -40,10 +40,12 @@ int main(int argc, char** argv) try {
 
   auto x2 = placeholder<float, shape<dim<"batch">, 64>>(g, "transfer_images");
   auto parity = placeholder<std::int64_t, shape<dim<"batch">>>(g, "parity");
-  auto frozen = clone(extract(inputs(x), outputs(trunk)), bind(x, x2), into("frozen"), variables::frozen);
+  auto frozen =
+      clone(extract(inputs(x), outputs(trunk)), bind(x, x2), into("frozen"), variables::frozen);
   auto head = dense<2, "parity">(relu(dense<48, "parity_hidden">(frozen(trunk))));
   auto head_step = minimize(mean(softmax_cross_entropy(head, parity)), adam{.rate = 5e-3});
-  std::printf("The head has %zu trainable variables; the trunk has none.\n", head_step.parameters.size());
+  std::printf("The head has %zu trainable variables; the trunk has none.\n",
+              head_step.parameters.size());
   session.initialize();
   batches parities({data.train.images, odd(data.train.labels)}, 64, 8);
   for (int epoch = 0; epoch < 20; ++epoch) {
@@ -51,9 +53,12 @@ int main(int argc, char** argv) try {
       session.run(head_step.updates, feed(x2, parities[0]), feed(parity, parities[1]));
     }
   }
-  const double found = accuracy(session.run(head, feed(x2, data.test.images)), odd(data.test.labels));
-  const bool unchanged = features_before.same_bits(session.run(frozen(trunk), feed(x2, data.test.images)));
-  std::printf("odd or even: %.4f; the frozen trunk is %s\n", found, unchanged ? "unchanged" : "CHANGED");
+  const double found =
+      accuracy(session.run(head, feed(x2, data.test.images)), odd(data.test.labels));
+  const bool unchanged =
+      features_before.same_bits(session.run(frozen(trunk), feed(x2, data.test.images)));
+  std::printf("odd or even: %.4f; the frozen trunk is %s\n", found,
+              unchanged ? "unchanged" : "CHANGED");
   return found >= 0.95 && unchanged && head_step.parameters.size() == 4 ? 0 : 1;
 } catch (const std::exception& e) {
   std::fprintf(stderr, "%s\n", e.what());

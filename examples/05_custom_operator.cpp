@@ -15,12 +15,14 @@ namespace mine {
 constexpr inferred infer_swish(const infer_args& in) {
   if (in.operands[0].type != dtype::any && in.operands[0].type != dtype::float32) {
     return problem{.clause = "swish_beta needs float32 elements",
-                   .needs = value_type::unranked(dtype::float32), .got = in.operands[0],
+                   .needs = value_type::unranked(dtype::float32),
+                   .got = in.operands[0],
                    .about_type = true};
   }
   return in.operands[0];
 }
-inline constexpr operator_schema swish_schema{"mine.swish_beta", 1, 1, infer_swish, ops::elementwise};
+inline constexpr operator_schema swish_schema{"mine.swish_beta", 1, 1, infer_swish,
+                                              ops::elementwise};
 
 // The function users call. The attribute does not decide the type, so it may be known at run time only.
 template <tensor_like X>

@@ -37,7 +37,8 @@ class agent {
   explicit agent(std::uint64_t seed) : session_(g_, {.threads = 1, .seed = seed}) {
     auto q = network(state_);
     auto region = extract(inputs(state_), outputs(q));
-    auto target = clone(region, bind(state_, next_), into("target"), variables::fresh, trainable(false));
+    auto target =
+        clone(region, bind(state_, next_), into("target"), variables::fresh, trainable(false));
     auto look_ahead = clone(region, bind(state_, next_), into("look_ahead"), variables::shared);
     auto best = clone(region, into("best"), variables::fresh, trainable(false));
 
@@ -56,7 +57,8 @@ class agent {
   }
 
   int act(const any_tensor& q, const any_tensor& input, const cartpole::observation& o) {
-    const Array values = session_.run(q, feed(input, Array::from<float>({1, 4}, {o[0], o[1], o[2], o[3]})));
+    const Array values =
+        session_.run(q, feed(input, Array::from<float>({1, 4}, {o[0], o[1], o[2], o[3]})));
     return values.at<float>({0, 1}) > values.at<float>({0, 0}) ? 1 : 0;
   }
   int act(const cartpole::observation& o) { return act(q_, state_, o); }
@@ -67,9 +69,12 @@ class agent {
     Array before(dtype::float32, {batch_size, 4}), after(dtype::float32, {batch_size, 4});
     Array action(dtype::int64, {batch_size}), reward(dtype::float32, {batch_size}), alive = reward;
     for (std::size_t i = 0; i < static_cast<std::size_t>(batch_size); ++i) {
-      const auto& t = memory[static_cast<std::size_t>(random.uniform() * static_cast<double>(memory.size()))];
-      std::copy(t.before.begin(), t.before.end(), before.mutable_span<float>().begin() + static_cast<std::ptrdiff_t>(4 * i));
-      std::copy(t.after.begin(), t.after.end(), after.mutable_span<float>().begin() + static_cast<std::ptrdiff_t>(4 * i));
+      const auto& t =
+          memory[static_cast<std::size_t>(random.uniform() * static_cast<double>(memory.size()))];
+      std::copy(t.before.begin(), t.before.end(),
+                before.mutable_span<float>().begin() + static_cast<std::ptrdiff_t>(4 * i));
+      std::copy(t.after.begin(), t.after.end(),
+                after.mutable_span<float>().begin() + static_cast<std::ptrdiff_t>(4 * i));
       action.mutable_span<std::int64_t>()[i] = t.action;
       reward.mutable_span<float>()[i] = t.reward;
       alive.mutable_span<float>()[i] = t.alive;
@@ -80,18 +85,24 @@ class agent {
   }
 
  private:
-  static std::vector<std::pair<variable_id, variable_id>> pairs(const Region& region, const Clone& copy) {
+  static std::vector<std::pair<variable_id, variable_id>> pairs(const Region& region,
+                                                                const Clone& copy) {
     std::vector<std::pair<variable_id, variable_id>> result;
     for (const variable_id v : region.variables()) result.emplace_back(v, copy(v));
     return result;
   }
 
   Graph g_;
-  tensor<Graph, dtype::float32, shape<dim<"batch">, 4>> state_ = placeholder<float, shape<dim<"batch">, 4>>(g_, "state");
-  tensor<Graph, dtype::float32, shape<dim<"batch">, 4>> next_ = placeholder<float, shape<dim<"batch">, 4>>(g_, "next");
-  tensor<Graph, dtype::int64, shape<dim<"batch">>> action_ = placeholder<std::int64_t, shape<dim<"batch">>>(g_, "action");
-  tensor<Graph, dtype::float32, shape<dim<"batch">>> reward_ = placeholder<float, shape<dim<"batch">>>(g_, "reward");
-  tensor<Graph, dtype::float32, shape<dim<"batch">>> alive_ = placeholder<float, shape<dim<"batch">>>(g_, "alive");
+  tensor<Graph, dtype::float32, shape<dim<"batch">, 4>> state_ =
+      placeholder<float, shape<dim<"batch">, 4>>(g_, "state");
+  tensor<Graph, dtype::float32, shape<dim<"batch">, 4>> next_ =
+      placeholder<float, shape<dim<"batch">, 4>>(g_, "next");
+  tensor<Graph, dtype::int64, shape<dim<"batch">>> action_ =
+      placeholder<std::int64_t, shape<dim<"batch">>>(g_, "action");
+  tensor<Graph, dtype::float32, shape<dim<"batch">>> reward_ =
+      placeholder<float, shape<dim<"batch">>>(g_, "reward");
+  tensor<Graph, dtype::float32, shape<dim<"batch">>> alive_ =
+      placeholder<float, shape<dim<"batch">>>(g_, "alive");
   Session session_;
   training_step step_;
   update_group updates_, follow_, same_, keep_;
@@ -120,7 +131,8 @@ double train(std::uint64_t seed, int max_steps) {
   auto state = world.reset();
   for (int step = 1; step <= max_steps; ++step) {
     const double explore = std::max(0.05, 1.0 - step / 5000.0);
-    const int action = world.uniform() < explore ? (world.uniform() < 0.5 ? 0 : 1) : learner.act(state);
+    const int action =
+        world.uniform() < explore ? (world.uniform() < 0.5 ? 0 : 1) : learner.act(state);
     const auto r = world.step(action);
     const transition seen{state, r.state, action, 1.0f, r.fell ? 0.0f : 1.0f};
     if (memory.size() < capacity) {
@@ -131,7 +143,8 @@ double train(std::uint64_t seed, int max_steps) {
     state = r.ended ? world.reset() : r.state;
     if (step >= 1000) learner.learn(memory, world);
     if (step >= 4000 && step % 1000 == 0) {
-      const double now = mean_return([&](const auto& o) { return learner.act(o); }, 20, 1000 + seed);
+      const double now =
+          mean_return([&](const auto& o) { return learner.act(o); }, 20, 1000 + seed);
       if (now > best) best = now, learner.keep();
       if (best >= 499.5) break;
     }
@@ -148,7 +161,8 @@ int main(int argc, char** argv) try {
   bool solved = true;
   for (const std::uint64_t seed : seeds) {
     const double found = train(seed, 60000);
-    std::printf("seed %llu: mean return %.1f over 100 episodes\n", static_cast<unsigned long long>(seed), found);
+    std::printf("seed %llu: mean return %.1f over 100 episodes\n",
+                static_cast<unsigned long long>(seed), found);
     std::fflush(stdout);
     solved = solved && found >= 475;
   }

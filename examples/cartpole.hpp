@@ -33,8 +33,9 @@ class cartpole {
     const double force = action == 1 ? 10.0 : -10.0;
     const double sine = std::sin(angle), cosine = std::cos(angle);
     const double push = (force + pole_moment * spin * spin * sine) / total_mass;
-    const double spin_change = (gravity * sine - cosine * push) /
-                               (half_length * (4.0 / 3.0 - pole_mass * cosine * cosine / total_mass));
+    const double spin_change =
+        (gravity * sine - cosine * push) /
+        (half_length * (4.0 / 3.0 - pole_mass * cosine * cosine / total_mass));
     const double speed_change = push - pole_moment * spin_change * cosine / total_mass;
     x += time_step * velocity;
     velocity += time_step * speed_change;
@@ -53,8 +54,8 @@ class cartpole {
   static constexpr double pole_moment = pole_mass * half_length, time_step = 0.02;
 
   [[nodiscard]] observation seen() const {
-    return {static_cast<float>(state_[0]), static_cast<float>(state_[1]), static_cast<float>(state_[2]),
-            static_cast<float>(state_[3])};
+    return {static_cast<float>(state_[0]), static_cast<float>(state_[1]),
+            static_cast<float>(state_[2]), static_cast<float>(state_[3])};
   }
 
   std::mt19937_64 random_;

@@ -1,11 +1,11 @@
 // The handwritten digits that several examples learn: reading, shuffling and splitting them.
 #pragma once
 
-#include <graft/graft.hpp>
-
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include <graft/graft.hpp>
 
 /// 8x8 images with values in [0, 1] and the digits they show.
 struct digit_set {

@@ -80,7 +80,7 @@ constexpr void check_network() {
 }
 
 struct free_aligned {
-  void operator()(float* p) const { ::operator delete (p, std::align_val_t{64}); }
+  void operator()(float* p) const { ::operator delete(p, std::align_val_t{64}); }
 };
 using floats = std::unique_ptr<float[], free_aligned>;
 /// Zeros, aligned to 64 bytes.
@@ -168,9 +168,9 @@ class static_network {
   /// @param y batch * output_size() floats, not overlapping x
   /// @throws shape_error if a span has another size; uninitialized_error if a variable was never
   /// loaded
-  void operator()(std::span<const float> x, std::span<float> y,
-                  std::size_t batch) requires(table.inputs.size() == 1 &&
-                                              table.outputs.size() == 1) {
+  void operator()(std::span<const float> x, std::span<float> y, std::size_t batch)
+    requires(table.inputs.size() == 1 && table.outputs.size() == 1)
+  {
     run({x}, {y}, batch);
   }
   /// The same with several inputs and outputs.

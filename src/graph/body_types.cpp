@@ -54,19 +54,22 @@ class refinement {
   }
 
  private:
-  [[noreturn]] void refuse(std::string asked, std::string found, std::string hint, bool about_type) {
-    error_parts parts{.asked = std::string(op_.schema.name) + " '" + op_.path + "' " + std::move(asked),
-                      .found = std::move(found),
-                      .where = where(op_.line),
-                      .hint = std::move(hint)};
+  [[noreturn]] void refuse(std::string asked, std::string found, std::string hint,
+                           bool about_type) {
+    error_parts parts{
+        .asked = std::string(op_.schema.name) + " '" + op_.path + "' " + std::move(asked),
+        .found = std::move(found),
+        .where = where(op_.line),
+        .hint = std::move(hint)};
     if (about_type) throw dtype_error(std::move(parts));
     throw shape_error(std::move(parts));
   }
   [[noreturn]] void refuse_parts(const char* what) {
-    throw argument_error({.asked = std::string(op_.schema.name) + " '" + op_.path + "' was to be added",
-                          .found = std::string("its ") + what + " do not fit its bodies",
-                          .where = where(op_.line),
-                          .hint = "make it with the function of its name"});
+    throw argument_error(
+        {.asked = std::string(op_.schema.name) + " '" + op_.path + "' was to be added",
+         .found = std::string("its ") + what + " do not fit its bodies",
+         .where = where(op_.line),
+         .hint = "make it with the function of its name"});
   }
 
   body_view body(const char* key) {
@@ -86,7 +89,9 @@ class refinement {
     if (b.results.size() != results) refuse_parts("outputs");
     return infer_body(b, inputs);
   }
-  static void append(types& to, const types& more) { to.insert(to.end(), more.begin(), more.end()); }
+  static void append(types& to, const types& more) {
+    to.insert(to.end(), more.begin(), more.end());
+  }
 
   void require_outputs(std::size_t count) {
     if (answer_.outputs.size() != count) refuse_parts("outputs");
@@ -297,7 +302,8 @@ std::vector<value_type> infer_body(const body_view& body, std::span<const value_
       continue;
     }
     if (r.schema->has(ops::source)) {
-      for (std::uint32_t o = 0; o < r.output_count; ++o) known[r.first_output + o] = t.type_of(i, o);
+      for (std::uint32_t o = 0; o < r.output_count; ++o)
+        known[r.first_output + o] = t.type_of(i, o);
       continue;
     }
     small_vector<value_type, 4> operands;
@@ -310,7 +316,8 @@ std::vector<value_type> infer_body(const body_view& body, std::span<const value_
     if (r.schema->has(ops::bodies)) {
       refine_by_bodies(t, {*r.schema, path_of_op(t, i), line}, attributes, operands, answer);
     }
-    for (std::uint32_t o = 0; o < r.output_count; ++o) known[r.first_output + o] = answer.outputs[o];
+    for (std::uint32_t o = 0; o < r.output_count; ++o)
+      known[r.first_output + o] = answer.outputs[o];
   }
   std::vector<value_type> result;
   for (const tensor_id r : body.results) {

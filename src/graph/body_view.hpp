@@ -48,7 +48,8 @@ struct while_parts {
 };
 
 /// Adds the ops of a body to a graph, its inputs being tensors of that graph, and returns its results.
-std::vector<tensor_id> inline_body(Graph& to, const body_view& body, std::span<const tensor_id> inputs);
+std::vector<tensor_id> inline_body(Graph& to, const body_view& body,
+                                   std::span<const tensor_id> inputs);
 
 /// Makes a body one of a graph, if it is not yet. Bodies do not change, so they may be shared.
 std::int64_t append_body(Graph& to, std::shared_ptr<const Graph> body);

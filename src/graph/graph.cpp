@@ -297,7 +297,8 @@ bool is_around(const Graph& outer, const Graph& g) {
 std::optional<tensor_id> detail::captured(const Graph& body, const graph_reference& r) {
   const graph_slot* const around = body.data().around;
   if (around == nullptr) return std::nullopt;
-  const std::optional<tensor_id> outer = around == r.slot ? r.id : captured(*around->graph.load(), r);
+  const std::optional<tensor_id> outer =
+      around == r.slot ? r.id : captured(*around->graph.load(), r);
   if (!outer) return std::nullopt;
   for (const tables::capture& c : body.data().captures) {
     if (c.outer == *outer) return c.inner;
@@ -318,11 +319,12 @@ tensor_id Graph::id(const graph_reference& r) const {
                           .hint = "use identity(x) of it: a tensor of the body"});
     }
     if (is_around(*this, of)) {
-      throw handle_error({.asked = "'" + of.path_of(r.id) + "' was used outside of its body",
-                          .found = "the body is still open, and what it computes is known inside only",
-                          .where = detail::where(of.line_of(r.id.op)),
-                          .hint = "return it from the body, and use what cond, while_loop or scan "
-                                  "returned"});
+      throw handle_error(
+          {.asked = "'" + of.path_of(r.id) + "' was used outside of its body",
+           .found = "the body is still open, and what it computes is known inside only",
+           .where = detail::where(of.line_of(r.id.op)),
+           .hint = "return it from the body, and use what cond, while_loop or scan "
+                   "returned"});
     }
     throw handle_error({.asked = "a tensor was used with a graph",
                         .found = "it belongs to another graph",

@@ -1,8 +1,8 @@
 // Copying what a body computes into a graph.
 #include <unordered_map>
 
-#include "graft/schema/core_operators.hpp"
 #include "graft/schema/control_operators.hpp"
+#include "graft/schema/core_operators.hpp"
 
 #include "graph/body_view.hpp"
 #include "graph/building.hpp"
@@ -62,7 +62,8 @@ std::vector<tensor_id> inline_body(Graph& to, const body_view& body,
   std::vector<tensor_id> results;
   for (const tensor_id r : body.results) {
     const std::uint32_t place = places.find(t.index(r.op));
-    results.push_back(place == place_map::none ? given.at(r) : tensor_id{copies.id(place), r.output});
+    results.push_back(place == place_map::none ? given.at(r)
+                                               : tensor_id{copies.id(place), r.output});
   }
   return results;
 }

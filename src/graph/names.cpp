@@ -55,7 +55,8 @@ std::uint32_t string_pool::find(std::string_view text) const {
 }
 
 std::uint32_t string_pool::intern(std::string_view text) {
-  std::uint32_t& recent = recent_[(reinterpret_cast<std::uintptr_t>(text.data()) * 0x9e3779b97f4a7c15ull) >> 60];
+  std::uint32_t& recent =
+      recent_[(reinterpret_cast<std::uintptr_t>(text.data()) * 0x9e3779b97f4a7c15ull) >> 60];
   if (recent < strings_.size() && strings_[recent] == text) return recent;
   return recent = intern_new(text);
 }
@@ -287,7 +288,8 @@ class path_hash {
     add(t.strings[name]);
     if (ordinal == 0) return;
     char digits[12] = "_";
-    add({digits, static_cast<std::size_t>(std::to_chars(digits + 1, std::end(digits), ordinal).ptr - digits)});
+    add({digits, static_cast<std::size_t>(std::to_chars(digits + 1, std::end(digits), ordinal).ptr -
+                                          digits)});
   }
   [[nodiscard]] std::uint64_t key() const { return mixed(h_); }
 
@@ -327,7 +329,8 @@ std::uint32_t append_scope(tables& t, std::uint32_t parent, std::string_view nam
   return append_scope(t, parent, t.strings.intern(parts.base), parts.ordinal);
 }
 
-std::uint32_t append_scope(tables& t, std::uint32_t parent, std::uint32_t base, std::uint32_t ordinal) {
+std::uint32_t append_scope(tables& t, std::uint32_t parent, std::uint32_t base,
+                           std::uint32_t ordinal) {
   t.scopes.reserve(1);
   const std::uint32_t taken = take_name(t, parent, base, ordinal, name_kind::scope);
   t.scopes.push_back({parent, base, taken, t.next_serial++, none, false});

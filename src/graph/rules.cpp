@@ -223,9 +223,8 @@ bool same_types(const tables& t, std::uint32_t op, const inferred& answer) {
 // Most edits change no type, which is seen without sorting anything.
 bool nothing_changes(const tables& t, const std::vector<std::uint32_t>& ops) {
   try {
-    return std::all_of(ops.begin(), ops.end(), [&t](std::uint32_t op) {
-      return same_types(t, op, infer_again(t, op));
-    });
+    return std::all_of(ops.begin(), ops.end(),
+                       [&t](std::uint32_t op) { return same_types(t, op, infer_again(t, op)); });
   } catch (const error&) {
     return false;  // perhaps because an operand's type is not up to date
   }

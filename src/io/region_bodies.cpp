@@ -12,7 +12,8 @@
 namespace graft::io {
 namespace {
 
-std::int64_t take_constant(Graph& to, const std::string& name, const file_op& op, file_references& refers) {
+std::int64_t take_constant(Graph& to, const std::string& name, const file_op& op,
+                           file_references& refers) {
   const auto found = refers.arrays.find(name);
   if (found == refers.arrays.end() || name.front() != '/') {
     refuse_region(refers.path, "the constant " + shown(name) + " is missing", op.name);
@@ -44,7 +45,8 @@ class body_maker {
       check_constant(*made_, op, ops_.back(), refers_.path);
     }
     for (std::size_t i = 0; i < ops_.size(); ++i) {
-      for (const std::uint32_t before : body_.ops[i].after) made_->add_control_edge(ops_[before], ops_[i]);
+      for (const std::uint32_t before : body_.ops[i].after)
+        made_->add_control_edge(ops_[before], ops_[i]);
     }
     made_->data().closed = true;
     (void)detail::body_view(*made_);  // refuses what is no body
@@ -59,7 +61,8 @@ class body_maker {
     const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
     const op_id added = made_->add(schema, operands, attributes, name);
     made_->leave_scope();
-    if (made_->path_of(added) != path) refuse_region(refers_.path, "two ops of a body have that name", path);
+    if (made_->path_of(added) != path)
+      refuse_region(refers_.path, "two ops of a body have that name", path);
     return added;
   }
   scope_id scope_of(const std::string& path) {
@@ -67,7 +70,8 @@ class body_maker {
     if (known != scopes_.end()) return known->second;
     // The nearest one that is there, then those below it.
     std::size_t end = path.rfind('/');
-    while (end != std::string::npos && !scopes_.contains(path.substr(0, end))) end = path.rfind('/', end - 1);
+    while (end != std::string::npos && !scopes_.contains(path.substr(0, end)))
+      end = path.rfind('/', end - 1);
     scope_id at = end == std::string::npos ? scope_id{} : scopes_.at(path.substr(0, end));
     while (end != path.size()) {
       const std::size_t begin = end == std::string::npos ? 0 : end + 1;
@@ -82,9 +86,10 @@ class body_maker {
     if (t.input) return inputs_[t.number];
     const op_id op = ops_[t.number];
     if (t.output < made_->output_count(op)) return {op, t.output};
-    refuse_region(refers_.path,
-                  "there is no output " + std::to_string(t.output) + " of op " + std::to_string(t.number),
-                  body_.ops[t.number].name);
+    refuse_region(
+        refers_.path,
+        "there is no output " + std::to_string(t.output) + " of op " + std::to_string(t.number),
+        body_.ops[t.number].name);
   }
 
   const file_body& body_;

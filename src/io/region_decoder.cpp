@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <set>
+
+#include <nlohmann/json.hpp>
 
 #include "graft/schema/control_operators.hpp"
 #include "graft/schema/core_operators.hpp"
@@ -39,11 +40,12 @@ class decoder {
     where_ = "version";
     const std::int64_t version = integer(field(all, "version"));
     if (version > region_version) {
-      fail("it was written in format " + std::to_string(version) + "; this version of Graft reads " +
-           std::to_string(region_version));
+      fail("it was written in format " + std::to_string(version) +
+           "; this version of Graft reads " + std::to_string(region_version));
     }
     if (version < 1) fail("its version is " + std::to_string(version));
-    only(all, {"version", "bodies", "inputs", "kept", "ops", "outputs", "variables", "collections"});
+    only(all,
+         {"version", "bodies", "inputs", "kept", "ops", "outputs", "variables", "collections"});
     file_region r;
     if (all.contains("bodies")) {
       const json& bodies = list(all, "bodies");
@@ -109,7 +111,8 @@ class decoder {
   std::int64_t integer(const json& value) const {
     if (!value.is_number_integer()) fail("a whole number was expected");
     if (value.is_number_unsigned() &&
-        value.get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+        value.get<std::uint64_t>() >
+            static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
       fail("a number is too large");
     }
     return value.get<std::int64_t>();
@@ -220,7 +223,8 @@ class decoder {
     for (const json& each : ops) result.ops.push_back(op(each, result.ops.size(), ops.size()));
     within_.clear();
     where_ = what;
-    if (result.ops.empty() || result.ops.back().schema != &ops::results) fail("its last op is not 'results'");
+    if (result.ops.empty() || result.ops.back().schema != &ops::results)
+      fail("its last op is not 'results'");
     if (depth_ >= max_body_depth) {
       fail("bodies nest deeper than " + std::to_string(max_body_depth));
     }
@@ -252,7 +256,8 @@ class decoder {
     if (entry.contains("attributes")) {
       const json& all = entry["attributes"];
       if (!all.is_object()) fail("its attributes are not an object");
-      for (const auto& item : all.items()) result.attributes.push_back(attribute_of(item.key(), item.value()));
+      for (const auto& item : all.items())
+        result.attributes.push_back(attribute_of(item.key(), item.value()));
     }
     if (entry.contains("after")) {
       for (const json& before : list(entry, "after")) result.after.push_back(number(before, count));
@@ -262,7 +267,8 @@ class decoder {
   }
 
   file_attribute attribute_of(const std::string& key, const json& value) {
-    if (!value.is_object() || value.size() != 1) fail("the attribute " + shown(key) + " is not one value of one kind");
+    if (!value.is_object() || value.size() != 1)
+      fail("the attribute " + shown(key) + " is not one value of one kind");
     file_attribute a;
     a.key = key;
     const std::string kind = value.begin().key();
@@ -294,7 +300,8 @@ class decoder {
       owned_[static_cast<std::size_t>(a.integer)] = true;
       depth_ = std::max(depth_, depths_[static_cast<std::size_t>(a.integer)]);
     } else {
-      fail("the attribute " + shown(key) + " is of the kind " + shown(kind) + ", which is not known");
+      fail("the attribute " + shown(key) + " is of the kind " + shown(kind) +
+           ", which is not known");
     }
     return a;
   }
@@ -322,7 +329,8 @@ class decoder {
     if (!known) fail("the role " + shown(role) + " is not known");
     v.trainable = truth(field(entry, "trainable"));
     if (entry.contains("updates")) {
-      for (const json& update : list(entry, "updates")) v.updates.push_back(number(update, r.ops.size()));
+      for (const json& update : list(entry, "updates"))
+        v.updates.push_back(number(update, r.ops.size()));
     }
     const json& stream = field(entry, "stream");
     if (!stream.is_number_unsigned()) fail("its stream is not a number of at least 0");
@@ -393,9 +401,9 @@ class decoder {
   std::string where_;
   std::string within_;  // "body 3, " while a body is decoded
   std::set<std::string> names_;
-  std::vector<bool> owned_;           // by body
-  std::vector<std::size_t> depths_;   // by body: 1 if none is within it
-  std::size_t depth_ = 0;             // of what the graph's ops own
+  std::vector<bool> owned_;          // by body
+  std::vector<std::size_t> depths_;  // by body: 1 if none is within it
+  std::size_t depth_ = 0;            // of what the graph's ops own
   std::size_t variable_count_ = 0;
   std::size_t inputs_ = 0;
 };

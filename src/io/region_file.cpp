@@ -3,9 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <unordered_map>
+
+#include <nlohmann/json.hpp>
 
 #include "graft/graph/operator.hpp"
 #include "graft/schema/control_operators.hpp"
@@ -63,7 +64,8 @@ class file_writer {
 // Ops in canonical order: of a region, or of a body.
 class piece {
  public:
-  piece(file_writer& file, const anchored& of) : file_(file), a_(of), g_(of.graph()), order_(canonical_of(of)) {
+  piece(file_writer& file, const anchored& of)
+      : file_(file), a_(of), g_(of.graph()), order_(canonical_of(of)) {
     for (std::size_t i = 0; i < order_.variables.size(); ++i) {
       variable_number_.emplace(order_.variables[i].value, i);
     }
@@ -109,7 +111,8 @@ class piece {
 
  private:
   [[noreturn]] void refuse(const std::string& found, op_id op, const char* hint) const {
-    throw unsupported_error({"'" + file_.path + "' was to be written", found, g_.path_of(op), hint});
+    throw unsupported_error(
+        {"'" + file_.path + "' was to be written", found, g_.path_of(op), hint});
   }
 
   json op_entry(op_id op) {
@@ -123,7 +126,8 @@ class piece {
     entry["name"] = g_.path_of(op);
     if (g_.operand_count(op) != 0) {
       json list = json::array();
-      for (std::uint32_t i = 0; i < g_.operand_count(op); ++i) list.push_back(tensor(g_.operand(op, i)));
+      for (std::uint32_t i = 0; i < g_.operand_count(op); ++i)
+        list.push_back(tensor(g_.operand(op, i)));
       entry["in"] = list;
     }
     if (json list = attributes(op); !list.empty()) entry["attributes"] = list;
@@ -186,10 +190,12 @@ std::size_t file_writer::body(const Graph& owner, op_id op, const attribute& a) 
   if (const auto known = body_number_.find(&g); known != body_number_.end()) return known->second;
   const auto refuse = [&](const std::string& found, const char* hint) {
     throw unsupported_error({"'" + path + "' was to be written",
-                             "its body '" + std::string(a.key) + "' " + found, owner.path_of(op), hint});
+                             "its body '" + std::string(a.key) + "' " + found, owner.path_of(op),
+                             hint});
   };
   if (depth_ == io::max_body_depth) {
-    refuse("is in more than " + std::to_string(depth_) + " others", "cut the region so that the op stays outside");
+    refuse("is in more than " + std::to_string(depth_) + " others",
+           "cut the region so that the op stays outside");
   }
   ++depth_;
   const anchored whole(g);
@@ -228,8 +234,8 @@ class writer {
     try {
       file.metadata.emplace_back(io::region_key, all.dump());
     } catch (const json::exception&) {
-      throw name_error({"'" + file_.path + "' was to be written", "a name is not valid UTF-8", file_.path,
-                        "rename the op, the collection or the attribute"});
+      throw name_error({"'" + file_.path + "' was to be written", "a name is not valid UTF-8",
+                        file_.path, "rename the op, the collection or the attribute"});
     }
     file.arrays = std::move(arrays_);
     for (auto& constant : file_.constants) file.arrays.push_back(std::move(constant));

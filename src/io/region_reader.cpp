@@ -34,7 +34,8 @@ class builder {
     for (const auto& [key, value] : file.metadata) {
       if (key == io::region_key) text = &value;
     }
-    if (text == nullptr) refuse_region(path_, "it holds values and no region; load_variables reads those");
+    if (text == nullptr)
+      refuse_region(path_, "it holds values and no region; load_variables reads those");
     r_ = decode_region(path_, *text);
     variables_.resize(r_.variables.size());
     take_arrays(file);
@@ -66,7 +67,8 @@ class builder {
     std::size_t constants = 0;
     const auto count = [&constants](const std::vector<file_op>& ops) {
       for (const file_op& o : ops) {
-        for (const file_attribute& a : o.attributes) constants += a.kind == attribute_kind::constant;
+        for (const file_attribute& a : o.attributes)
+          constants += a.kind == attribute_kind::constant;
       }
     };
     count(r_.ops);
@@ -83,7 +85,8 @@ class builder {
     }
     if (refers_.arrays.size() != values + constants) {
       refuse_region(path_, "it has " + std::to_string(refers_.arrays.size()) + " arrays where " +
-                        std::to_string(values + constants) + " belong to its ops and variables");
+                               std::to_string(values + constants) +
+                               " belong to its ops and variables");
     }
   }
 
@@ -100,10 +103,10 @@ class builder {
       const tensor_id t = g_.id(options_.given[i]);
       const value_type is = g_.type_of(t), was = r_.inputs[i].type;
       const auto parts = [&] {
-        return error_parts{"'" + g_.path_of(t) + "' was given for input " + std::to_string(i) + ", '" +
-                               r_.inputs[i].name + "', of '" + path_ + "'",
-                           "it is " + to_string(is) + ", the input " + to_string(was), g_.path_of(t),
-                           "give a tensor of that type and shape"};
+        return error_parts{"'" + g_.path_of(t) + "' was given for input " + std::to_string(i) +
+                               ", '" + r_.inputs[i].name + "', of '" + path_ + "'",
+                           "it is " + to_string(is) + ", the input " + to_string(was),
+                           g_.path_of(t), "give a tensor of that type and shape"};
       };
       if (is.type != was.type && was.type != dtype::any) throw dtype_error(parts());
       if (!is.ranked || !was.ranked) continue;
@@ -118,7 +121,8 @@ class builder {
   [[noreturn]] void refuse_name(const std::string& name) {
     of_the_caller_ = true;
     throw name_error({"a region was to be loaded under exact names, '" + name + "' among them",
-                      "the name is taken", path_, "choose another scope, or leave names::exact out"});
+                      "the name is taken", path_,
+                      "choose another scope, or leave names::exact out"});
   }
 
   scope_id make_scope(scope_id under, std::string_view name) {
@@ -145,7 +149,8 @@ class builder {
         break;
       }
       const std::string above = g_.scope_path(top_);
-      const auto there = g_.find_scope(above.empty() ? std::string(part) : above + "/" + std::string(part));
+      const auto there =
+          g_.find_scope(above.empty() ? std::string(part) : above + "/" + std::string(part));
       top_ = there ? *there : detail::append_scope(g_, top_, part);
       rest.remove_prefix(slash + 1);
     }
@@ -199,7 +204,8 @@ class builder {
       attributes.set("type", r_.inputs[i].type.type);
       if (r_.inputs[i].type.ranked) attributes.set("shape", r_.inputs[i].type.shape);
       const std::string& as = name;
-      inputs_.push_back({inside(scope, [&] { return g_.add(ops::placeholder, {}, attributes, as); }), 0});
+      inputs_.push_back(
+          {inside(scope, [&] { return g_.add(ops::placeholder, {}, attributes, as); }), 0});
     }
   }
 
@@ -207,8 +213,10 @@ class builder {
     if (t.input) return inputs_[t.number];
     const op_id op = ops_[t.number];
     if (t.output >= g_.output_count(op)) {
-      refuse_region(path_, "there is no output " + std::to_string(t.output) + " of op " + std::to_string(t.number),
-             r_.ops[t.number].name);
+      refuse_region(
+          path_,
+          "there is no output " + std::to_string(t.output) + " of op " + std::to_string(t.number),
+          r_.ops[t.number].name);
     }
     return {op, t.output};
   }
@@ -237,7 +245,8 @@ class builder {
     const std::size_t k = variable_of_read_.at(i);
     const file_variable& v = r_.variables[k];
     const tensor_id initial = tensor(v.initial);
-    const variable_id made = inside(scope, [&] { return g_.add_variable(name, initial, v.role, v.trainable); });
+    const variable_id made =
+        inside(scope, [&] { return g_.add_variable(name, initial, v.role, v.trainable); });
     variable_info& info = g_.data().variables[made.value];
     info.stream_key = v.stream;
     variables_[k] = made;
@@ -285,9 +294,11 @@ class builder {
     }
     for (const tensor_id t : outputs_) out.tensors.push_back(g_.handle(t).ref());
     loaded_region result{extract(in, out, leaks::keep, unused::allow, reentry::allow), {}, {}, {}};
-    for (std::size_t i = 0; i + r_.kept < inputs_.size(); ++i) result.inputs.push_back(g_.handle(inputs_[i]));
+    for (std::size_t i = 0; i + r_.kept < inputs_.size(); ++i)
+      result.inputs.push_back(g_.handle(inputs_[i]));
     for (const tensor_id t : outputs_) result.outputs.push_back(g_.handle(t));
-    for (std::size_t k = 0; k < r_.variables.size(); ++k) result.variables.push_back(variables_.at(k));
+    for (std::size_t k = 0; k < r_.variables.size(); ++k)
+      result.variables.push_back(variables_.at(k));
     return result;
   }
 

@@ -278,8 +278,8 @@ void io::write_tensor_file(const std::string& path, const tensor_file& file) {
   try {
     text = header.dump();
   } catch (const json::exception&) {
-    throw name_error({"'" + path + "' was to be written", "a name or a note is not valid UTF-8", path,
-                      "rename the variable, or write the note as text"});
+    throw name_error({"'" + path + "' was to be written", "a name or a note is not valid UTF-8",
+                      path, "rename the variable, or write the note as text"});
   }
   while (text.size() % 8 != 0) text += ' ';  // tensors start aligned
   const std::string sum = checksum(text, data);

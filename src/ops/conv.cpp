@@ -23,9 +23,7 @@ kernels::conv2d_shape shape_of(const dims& x, const dims& w, const attribute_lis
   return s;
 }
 
-std::size_t aligned(std::int64_t bytes) {
-  return (static_cast<std::size_t>(bytes) + 63) / 64 * 64;
-}
+std::size_t aligned(std::int64_t bytes) { return (static_cast<std::size_t>(bytes) + 63) / 64 * 64; }
 
 // Images are independent, so any split gives the same bits; each part needs scratch of its own.
 constexpr std::int64_t image_parts = 8;
@@ -48,36 +46,37 @@ bound_kernel over_images(std::int64_t batch, std::size_t scratch, Run run) {
 bound_kernel bind_forward(const bind_args& b) {
   const auto shape = shape_of(b.inputs[0].shape, b.inputs[1].shape, b.attributes);
   const auto kernel = kernels::active().conv2d(floating_element(b));
-  return over_images(shape.batch, aligned(kernel.forward_scratch_bytes(shape)),
-                     [=](const kernel_call& call, std::int64_t first, std::int64_t last,
-                         std::byte* scratch) {
-                       kernels::conv2d_args args;
-                       args.shape = shape;
-                       args.x = call.in[0], args.filter = call.in[1], args.out = call.out[0];
-                       args.first = first, args.last = last, args.scratch = scratch;
-                       kernel.forward(args);
-                     });
+  return over_images(
+      shape.batch, aligned(kernel.forward_scratch_bytes(shape)),
+      [=](const kernel_call& call, std::int64_t first, std::int64_t last, std::byte* scratch) {
+        kernels::conv2d_args args;
+        args.shape = shape;
+        args.x = call.in[0], args.filter = call.in[1], args.out = call.out[0];
+        args.first = first, args.last = last, args.scratch = scratch;
+        kernel.forward(args);
+      });
 }
 
 bound_kernel bind_input_gradient(const bind_args& b) {
   const auto shape = shape_of(b.inputs[0].shape, b.inputs[1].shape, b.attributes);
   const auto kernel = kernels::active().conv2d(floating_element(b));
-  return over_images(shape.batch, aligned(kernel.input_gradient_scratch_bytes(shape)),
-                     [=](const kernel_call& call, std::int64_t first, std::int64_t last,
-                         std::byte* scratch) {
-                       kernels::conv2d_args args;
-                       args.shape = shape;
-                       args.filter = call.in[1], args.dy = call.in[2], args.out = call.out[0];
-                       args.first = first, args.last = last, args.scratch = scratch;
-                       kernel.input_gradient(args);
-                     });
+  return over_images(
+      shape.batch, aligned(kernel.input_gradient_scratch_bytes(shape)),
+      [=](const kernel_call& call, std::int64_t first, std::int64_t last, std::byte* scratch) {
+        kernels::conv2d_args args;
+        args.shape = shape;
+        args.filter = call.in[1], args.dy = call.in[2], args.out = call.out[0];
+        args.first = first, args.last = last, args.scratch = scratch;
+        kernel.input_gradient(args);
+      });
 }
 
 bound_kernel bind_filter_gradient(const bind_args& b) {
   const auto shape = shape_of(b.inputs[0].shape, b.inputs[1].shape, b.attributes);
   const auto kernel = kernels::active().conv2d(floating_element(b));
   const std::int64_t parts = kernel.filter_gradient_parts(shape);
-  const std::size_t partial = static_cast<std::size_t>(b.outputs[0].size) * size_of(b.outputs[0].type);
+  const std::size_t partial =
+      static_cast<std::size_t>(b.outputs[0].size) * size_of(b.outputs[0].type);
   const std::size_t scratch = aligned(kernel.filter_gradient_partial_scratch_bytes(shape));
   const std::size_t partials = aligned(static_cast<std::int64_t>(partial) * parts);
   bound_kernel result;
@@ -159,7 +158,8 @@ std::vector<Array> reference_forward(std::span<const Array> in, const attribute_
   const auto x = in[0].span<double>(), w = in[1].span<double>();
   const auto out = y.mutable_span<double>();
   for_each_product(s, [&](auto xi, auto wi, auto yi) {
-    out[static_cast<std::size_t>(yi)] += x[static_cast<std::size_t>(xi)] * w[static_cast<std::size_t>(wi)];
+    out[static_cast<std::size_t>(yi)] +=
+        x[static_cast<std::size_t>(xi)] * w[static_cast<std::size_t>(wi)];
   });
   return {y};
 }
@@ -169,7 +169,8 @@ std::vector<Array> reference_input_gradient(std::span<const Array> in, const att
   const auto w = in[1].span<double>(), dy = in[2].span<double>();
   const auto out = dx.mutable_span<double>();
   for_each_product(s, [&](auto xi, auto wi, auto yi) {
-    out[static_cast<std::size_t>(xi)] += dy[static_cast<std::size_t>(yi)] * w[static_cast<std::size_t>(wi)];
+    out[static_cast<std::size_t>(xi)] +=
+        dy[static_cast<std::size_t>(yi)] * w[static_cast<std::size_t>(wi)];
   });
   return {dx};
 }
@@ -179,7 +180,8 @@ std::vector<Array> reference_filter_gradient(std::span<const Array> in, const at
   const auto x = in[0].span<double>(), dy = in[2].span<double>();
   const auto out = dw.mutable_span<double>();
   for_each_product(s, [&](auto xi, auto wi, auto yi) {
-    out[static_cast<std::size_t>(wi)] += x[static_cast<std::size_t>(xi)] * dy[static_cast<std::size_t>(yi)];
+    out[static_cast<std::size_t>(wi)] +=
+        x[static_cast<std::size_t>(xi)] * dy[static_cast<std::size_t>(yi)];
   });
   return {dw};
 }
@@ -226,10 +228,15 @@ std::vector<operator_error_sample> forward_errors() {
       {{f32({2, 3, 5, 5}), f32({4, 2, 3, 3})}, conv{}.list(), "channels must be groups times"},
       {{f32({2, 3, 5}), f32({4, 3, 3, 3})}, conv{}.list(), "[batch, channels, height, width]"},
       {{f32({2, 3, 2, 2}), f32({4, 3, 3, 3})}, conv{}.list(), "must fit into the padded image"},
-      {{f32({2, 4, 5, 5}), f32({3, 2, 3, 3})}, conv{.groups = 2}.list(), "divide the number of filters"},
-      {{f32({2, 3, 5, 5}), value_type::of(dtype::float64, {4, 3, 3, 3})}, conv{}.list(),
+      {{f32({2, 4, 5, 5}), f32({3, 2, 3, 3})},
+       conv{.groups = 2}.list(),
+       "divide the number of filters"},
+      {{f32({2, 3, 5, 5}), value_type::of(dtype::float64, {4, 3, 3, 3})},
+       conv{}.list(),
        "one element type"},
-      {{f32({2, 3, 5, 5}), f32({4, 3, 3, 3})}, conv{.stride = {0, 1}}.list(), "strides must be at least 1"},
+      {{f32({2, 3, 5, 5}), f32({4, 3, 3, 3})},
+       conv{.stride = {0, 1}}.list(),
+       "strides must be at least 1"},
   };
 }
 

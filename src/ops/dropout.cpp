@@ -46,13 +46,14 @@ bound_kernel bind_dropout(const bind_args& b) {
     const kernels::random_state state{call.seed, static_cast<std::uint64_t>(stream[0]),
                                       static_cast<std::uint64_t>(stream[1])};
     call.parallel.run((n + chunk_elements - 1) / chunk_elements, [&](std::int64_t chunk) {
-      const std::int64_t first = chunk * chunk_elements, count = std::min(chunk_elements, n - first);
+      const std::int64_t first = chunk * chunk_elements,
+                         count = std::min(chunk_elements, n - first);
       if (f32) {
         drop(state, static_cast<const float*>(call.in[0]), static_cast<float*>(call.out[0]), first,
              count, rate);
       } else {
-        drop(state, static_cast<const double*>(call.in[0]), static_cast<double*>(call.out[0]), first,
-             count, rate);
+        drop(state, static_cast<const double*>(call.in[0]), static_cast<double*>(call.out[0]),
+             first, count, rate);
       }
     });
   };
@@ -98,8 +99,9 @@ std::vector<Array> reference_dropout(std::span<const Array> in, const attribute_
   const auto values = y.mutable_span<double>();
   for (std::size_t i = 0; i < values.size(); ++i) {
     float draw = 0;
-    kernels::random_uniform({0, static_cast<std::uint64_t>(stream[0]), static_cast<std::uint64_t>(stream[1])},
-                            kernels::element::f32, &draw, static_cast<std::int64_t>(i), 1, 0, 1);
+    kernels::random_uniform(
+        {0, static_cast<std::uint64_t>(stream[0]), static_cast<std::uint64_t>(stream[1])},
+        kernels::element::f32, &draw, static_cast<std::int64_t>(i), 1, 0, 1);
     values[i] = static_cast<double>(draw) >= rate ? values[i] / (1 - rate) : 0;
   }
   return {y};
@@ -108,7 +110,8 @@ std::vector<Array> reference_stream(std::span<const Array>, const attribute_list
   return {Array::from<std::int64_t>({2}, {a.integer("key"), 0})};
 }
 std::vector<Array> reference_advance(std::span<const Array> in, const attribute_list&) {
-  return {Array::from<std::int64_t>({2}, {in[0].at<std::int64_t>({0}), in[0].at<std::int64_t>({1}) + 1})};
+  return {Array::from<std::int64_t>(
+      {2}, {in[0].at<std::int64_t>({0}), in[0].at<std::int64_t>({1}) + 1})};
 }
 
 Array stream_at(std::int64_t key, std::int64_t counter) {
@@ -141,9 +144,10 @@ std::vector<operator_sample> advance_samples() { return {{{stream_at(5, 9)}, {},
 void add_dropout_operators(std::vector<operator_definition>& all) {
   all.push_back({&ops::dropout, "Dropout", dropout_gradient, bind_dropout, reference_dropout,
                  dropout_samples, dropout_errors});
-  all.push_back({&ops::stream, "", nullptr, bind_stream, reference_stream, stream_samples, nullptr});
-  all.push_back({&ops::advance_stream, "", nullptr, bind_advance, reference_advance, advance_samples,
-                 nullptr});
+  all.push_back(
+      {&ops::stream, "", nullptr, bind_stream, reference_stream, stream_samples, nullptr});
+  all.push_back({&ops::advance_stream, "", nullptr, bind_advance, reference_advance,
+                 advance_samples, nullptr});
 }
 
 }  // namespace graft

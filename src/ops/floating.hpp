@@ -5,6 +5,7 @@
 #include <string>
 
 #include "graft/graph/operator.hpp"
+
 #include "kernels/kernels.hpp"
 
 namespace graft {
@@ -24,7 +25,8 @@ inline Array sample_array(const dims& shape, int salt) {
   Array result(dtype::float64, shape);
   const auto values = result.mutable_span<double>();
   for (std::size_t i = 0; i < values.size(); ++i) {
-    values[i] = std::sin(1.7 * static_cast<double>(i) + 0.9 * salt + 0.3 * static_cast<double>(i % 7));
+    values[i] =
+        std::sin(1.7 * static_cast<double>(i) + 0.9 * salt + 0.3 * static_cast<double>(i % 7));
   }
   return result;
 }

@@ -7,6 +7,7 @@
 #include "graft/ops/elementwise.hpp"
 #include "graft/ops/reduce.hpp"
 #include "graft/ops/shape_ops.hpp"
+
 #include "ops/families.hpp"
 #include "ops/floating.hpp"
 
@@ -24,17 +25,19 @@ channel_layout layout_of(const dims& x) {
 
 // Scale and shift of each channel from its mean and variance: y = x * scale + shift.
 template <class T>
-void fold(const T* scale, const T* bias, const T* mean, const T* variance, double epsilon, T* factor,
-          T* shift, std::int64_t channels) {
+void fold(const T* scale, const T* bias, const T* mean, const T* variance, double epsilon,
+          T* factor, T* shift, std::int64_t channels) {
   for (std::int64_t c = 0; c < channels; ++c) {
-    const double f = static_cast<double>(scale[c]) / std::sqrt(static_cast<double>(variance[c]) + epsilon);
+    const double f =
+        static_cast<double>(scale[c]) / std::sqrt(static_cast<double>(variance[c]) + epsilon);
     factor[c] = static_cast<T>(f);
     shift[c] = static_cast<T>(static_cast<double>(bias[c]) - static_cast<double>(mean[c]) * f);
   }
 }
 
 template <class T>
-void blend(const T* old, const T* batch, double momentum, double correction, T* out, std::int64_t n) {
+void blend(const T* old, const T* batch, double momentum, double correction, T* out,
+           std::int64_t n) {
   if (out == nullptr) return;
   for (std::int64_t i = 0; i < n; ++i) {
     out[i] = static_cast<T>(momentum * static_cast<double>(old[i]) +
@@ -51,7 +54,8 @@ bound_kernel bind_batch_norm_as(const bind_args& b, kernels::element element) {
   const auto moments = kernels::active().channel_moments(element);
   const auto scale_shift = kernels::active().scale_shift(element);
   const std::int64_t count = l.outer * l.inner;
-  const double unbiased = count > 1 ? static_cast<double>(count) / static_cast<double>(count - 1) : 1.0;
+  const double unbiased =
+      count > 1 ? static_cast<double>(count) / static_cast<double>(count - 1) : 1.0;
   const std::int64_t image = l.channels * l.inner;
   const std::int64_t each = std::max<std::int64_t>(32768 / std::max<std::int64_t>(image, 1), 1);
   bound_kernel result;
@@ -63,7 +67,8 @@ bound_kernel bind_batch_norm_as(const bind_args& b, kernels::element element) {
     T *variance = mean + l.channels, *factor = variance + l.channels, *shift = factor + l.channels;
     const auto bytes = static_cast<std::size_t>(l.channels) * sizeof(T);
     if (training && count > 0) {
-      const std::int64_t group = std::max<std::int64_t>(32768 / std::max<std::int64_t>(count, 1), 1);
+      const std::int64_t group =
+          std::max<std::int64_t>(32768 / std::max<std::int64_t>(count, 1), 1);
       call.parallel.run((l.channels + group - 1) / group, [&](std::int64_t chunk) {
         moments(in(0), mean, variance, l.outer, l.channels, l.inner, chunk * group,
                 std::min((chunk + 1) * group, l.channels));
@@ -243,8 +248,9 @@ std::vector<Array> reference_layer_norm(std::span<const Array> in, const attribu
       variance += (x[start + i] - mean) * (x[start + i] - mean) / static_cast<double>(cols);
     }
     for (std::size_t i = 0; i < cols; ++i) {
-      out[start + i] = (x[start + i] - mean) / std::sqrt(variance + epsilon) * in[1].span<double>()[i] +
-                       in[2].span<double>()[i];
+      out[start + i] =
+          (x[start + i] - mean) / std::sqrt(variance + epsilon) * in[1].span<double>()[i] +
+          in[2].span<double>()[i];
     }
   }
   return {y};
@@ -277,7 +283,9 @@ std::vector<operator_error_sample> batch_norm_errors() {
   const value_type three = f32({3}), two = f32({2});
   return {{{f32({4, 3, 2}), three, two, three, three}, {}, "one element a channel"},
           {{f32({4}), three, three, three, three}, {}, "too few axes"},
-          {{value_type::of(dtype::int32, {4, 3}), three, three, three, three}, {}, "floating elements"}};
+          {{value_type::of(dtype::int32, {4, 3}), three, three, three, three},
+           {},
+           "floating elements"}};
 }
 std::vector<operator_sample> layer_norm_samples() {
   std::vector<operator_sample> samples;

@@ -63,7 +63,8 @@ bound_kernel bind_step(const bind_args& b) {
     optimiser_args args = constants;
     args.rate = read_scalar(call.in[2 + Slots + (Counted ? 1 : 0)], rate_type);
     if constexpr (Counted) {
-      const double step = static_cast<double>(*static_cast<const std::int64_t*>(call.in[2 + Slots]));
+      const double step =
+          static_cast<double>(*static_cast<const std::int64_t*>(call.in[2 + Slots]));
       args.correction1 = 1 - std::pow(args.beta1, step);
       args.correction2 = 1 - std::pow(args.beta2, step);
     }
@@ -151,13 +152,16 @@ std::vector<operator_sample> step_samples(bool decay) {
       Array values(dtype::float64, dims{n});
       for (std::int64_t i = 0; i < n; ++i) {
         const double wave = std::sin(0.7 * static_cast<double>(i + 1) * static_cast<double>(k + 1));
-        values.mutable_span<double>()[static_cast<std::size_t>(i)] = k >= 2 ? 0.1 + wave * wave : wave;
+        values.mutable_span<double>()[static_cast<std::size_t>(i)] =
+            k >= 2 ? 0.1 + wave * wave : wave;
       }
       s.operands.push_back(values);
     }
     if constexpr (Counted) s.operands.push_back(Array::scalar<std::int64_t>(3));
     s.operands.push_back(Array::scalar<double>(0.05));
-    s.attributes.set("momentum", 0.9).set("nesterov", n == 7).set("weight_decay", decay ? 0.01 : 0.0);
+    s.attributes.set("momentum", 0.9)
+        .set("nesterov", n == 7)
+        .set("weight_decay", decay ? 0.01 : 0.0);
     s.attributes.set("decoupled", n == 33);
     s.differentiable = false;
     samples.push_back(std::move(s));
@@ -186,7 +190,8 @@ std::vector<operator_error_sample> step_errors() {
   std::vector<operator_error_sample> all{wrong_shape, wrong_type, many_rates, whole_rate};
   if constexpr (Counted) {
     all.push_back(all[3]);
-    all.back().operands[2 + Slots] = all.back().operands.back() = value_type::of(dtype::float32, {});
+    all.back().operands[2 + Slots] = all.back().operands.back() =
+        value_type::of(dtype::float32, {});
     all.back().message = "the number of the step must be an int64 scalar";
   }
   return all;

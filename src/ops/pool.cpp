@@ -49,10 +49,11 @@ bound_kernel bind_max(const bind_args& b) {
   const auto kernel = kernels::active().pool2d(floating_element(b));
   const std::size_t width = size_of(b.inputs[0].type);
   const std::int64_t in = s.in_h * s.in_w, out = s.out_h() * s.out_w();
-  bound_kernel result = over_planes(s, [=](const kernel_call& call, const auto& part, std::int64_t first) {
-    kernel.max(part, at(call.in[0], first * in, width), at(call.out[0], first * out, width),
-               static_cast<std::int64_t*>(at(call.out[1], first * out, 8)));
-  });
+  bound_kernel result =
+      over_planes(s, [=](const kernel_call& call, const auto& part, std::int64_t first) {
+        kernel.max(part, at(call.in[0], first * in, width), at(call.out[0], first * out, width),
+                   static_cast<std::int64_t*>(at(call.out[1], first * out, 8)));
+      });
   // Where only the index is read the maxima still need room.
   result.scratch_bytes = static_cast<std::size_t>(b.outputs[0].size) * width;
   result.run = [run = std::move(result.run)](const kernel_call& call) {
@@ -81,7 +82,8 @@ bound_kernel bind_average(const bind_args& b) {
   const bool all = b.attributes.integer("count_padding") != 0;
   const std::int64_t in = s.in_h * s.in_w, out = s.out_h() * s.out_w();
   return over_planes(s, [=](const kernel_call& call, const auto& part, std::int64_t first) {
-    kernel.average(part, at(call.in[0], first * in, width), at(call.out[0], first * out, width), all);
+    kernel.average(part, at(call.in[0], first * in, width), at(call.out[0], first * out, width),
+                   all);
   });
 }
 
@@ -92,14 +94,14 @@ bound_kernel bind_average_gradient(const bind_args& b) {
   const bool all = b.attributes.integer("count_padding") != 0;
   const std::int64_t in = s.in_h * s.in_w, out = s.out_h() * s.out_w();
   return over_planes(s, [=](const kernel_call& call, const auto& part, std::int64_t first) {
-    kernel.average_gradient(part, at(call.in[1], first * out, width), at(call.out[0], first * in, width),
-                            all);
+    kernel.average_gradient(part, at(call.in[1], first * out, width),
+                            at(call.out[0], first * in, width), all);
   });
 }
 
 template <class T>
-void gather_planes(const T* x, const std::int64_t* index, T* y, std::int64_t planes, std::int64_t in,
-                   std::int64_t out) {
+void gather_planes(const T* x, const std::int64_t* index, T* y, std::int64_t planes,
+                   std::int64_t in, std::int64_t out) {
   for (std::int64_t p = 0; p < planes; ++p) {
     for (std::int64_t i = 0; i < out; ++i) {
       const std::int64_t from = index[p * out + i];
@@ -120,8 +122,8 @@ bound_kernel bind_plane_gather(const bind_args& b) {
       gather_planes(static_cast<const float*>(call.in[0]), index, static_cast<float*>(call.out[0]),
                     planes, in, out);
     } else {
-      gather_planes(static_cast<const double*>(call.in[0]), index, static_cast<double*>(call.out[0]),
-                    planes, in, out);
+      gather_planes(static_cast<const double*>(call.in[0]), index,
+                    static_cast<double*>(call.out[0]), planes, in, out);
     }
   };
   return result;
@@ -236,7 +238,8 @@ std::vector<Array> reference_average(std::span<const Array> in, const attribute_
     for (auto r = r0; r < r1; ++r)
       for (auto c = c0; c < c1; ++c)
         total += in[0].span<double>()[static_cast<std::size_t>(plane + r * s.in_w + c)];
-    y.mutable_span<double>()[static_cast<std::size_t>(to)] = total * share(s, a, (r1 - r0) * (c1 - c0));
+    y.mutable_span<double>()[static_cast<std::size_t>(to)] =
+        total * share(s, a, (r1 - r0) * (c1 - c0));
   });
   return {y};
 }
@@ -244,7 +247,8 @@ std::vector<Array> reference_average_gradient(std::span<const Array> in, const a
   const auto s = shape_of(in[0].shape(), a);
   Array dx(dtype::float64, in[0].shape());
   for_each_window(s, [&](auto plane, auto to, auto r0, auto r1, auto c0, auto c1) {
-    const double part = in[1].span<double>()[static_cast<std::size_t>(to)] * share(s, a, (r1 - r0) * (c1 - c0));
+    const double part =
+        in[1].span<double>()[static_cast<std::size_t>(to)] * share(s, a, (r1 - r0) * (c1 - c0));
     for (auto r = r0; r < r1; ++r)
       for (auto c = c0; c < c1; ++c)
         dx.mutable_span<double>()[static_cast<std::size_t>(plane + r * s.in_w + c)] += part;
@@ -303,14 +307,16 @@ std::vector<operator_error_sample> forward_errors() {
   return {{{f32({2, 3, 4})}, pool{}.list(), "[batch, channels, height, width]"},
           {{f32({2, 3, 1, 1})}, pool{}.list(), "must fit into the padded image"},
           {{value_type::of(dtype::int32, {2, 3, 4, 4})}, pool{}.list(), "floating elements"},
-          {{f32({2, 3, 4, 4})}, pool{.window = {0, 2}, .stride = {1, 1}}.list(), "at least one element"}};
+          {{f32({2, 3, 4, 4})},
+           pool{.window = {0, 2}, .stride = {1, 1}}.list(),
+           "at least one element"}};
 }
 
 }  // namespace
 
 void add_pool_operators(std::vector<operator_definition>& all) {
-  all.push_back({&ops::max_pool2d, "MaxPool", max_gradient, bind_max, reference_max, forward_samples,
-                 forward_errors});
+  all.push_back({&ops::max_pool2d, "MaxPool", max_gradient, bind_max, reference_max,
+                 forward_samples, forward_errors});
   all.push_back({&ops::max_pool2d_gradient, "", max_gradient_gradient, bind_max_gradient,
                  reference_max_gradient, max_gradient_samples, nullptr});
   all.push_back({&ops::plane_gather, "", plane_gather_gradient, bind_plane_gather,

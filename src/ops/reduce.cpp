@@ -33,7 +33,8 @@ bound_kernel bind_argmax(const bind_args& b) {
   const tensor_info& x = b.inputs[0];
   if (support::is_half(x.type)) {
     const tensor_info wide_x = support::widened(x);
-    return support::widen_halves(b, bind_argmax({{&wide_x, 1}, b.outputs, b.attributes, b.graph, b.where}));
+    return support::widen_halves(
+        b, bind_argmax({{&wide_x, 1}, b.outputs, b.attributes, b.graph, b.where}));
   }
   const auto element = support::kernel_element(x.type);
   kernels::arg_rows_kernel kernel = element ? kernels::active().argmax_rows(*element) : nullptr;

@@ -23,10 +23,11 @@ void detail::refuse_assign(std::string_view why, const value_type& variable,
 }
 
 void detail::refuse_update_in_body() {
-  throw graph_error({"a variable was to be updated in a body",
-                     "a body may run often or never, so it updates no variable", "",
-                     "return what the variable is to become and assign it outside; build layers that "
-                     "update variables (dropout, batch norm) outside too"});
+  throw graph_error(
+      {"a variable was to be updated in a body",
+       "a body may run often or never, so it updates no variable", "",
+       "return what the variable is to become and assign it outside; build layers that "
+       "update variables (dropout, batch norm) outside too"});
 }
 
 namespace {

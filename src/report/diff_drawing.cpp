@@ -52,7 +52,8 @@ struct side {
 
 std::string describe(const Graph& g, op_id op) {
   std::string text = g.path_of(op) + ": " + g.schema_of(op).name;
-  for (std::uint32_t i = 0; i < g.output_count(op); ++i) text += " " + to_string(g.type_of({op, i}));
+  for (std::uint32_t i = 0; i < g.output_count(op); ++i)
+    text += " " + to_string(g.type_of({op, i}));
   return text;
 }
 
@@ -133,7 +134,8 @@ class merger {
   }
 
   void add_ops() {
-    const std::unordered_set<op_id> show_left = visible_ops(left_.a), show_right = visible_ops(right_.a);
+    const std::unordered_set<op_id> show_left = visible_ops(left_.a),
+                                    show_right = visible_ops(right_.a);
     for (const auto& [x, y] : c_.ops) {
       const auto p = text_left_.find(x), q = text_right_.find(y);
       const bool differs = p != text_left_.end() || q != text_right_.end();
@@ -142,7 +144,8 @@ class merger {
       const std::string tooltip =
           differs ? (p != text_left_.end() ? p->second : q->second)
                   : describe(left_.a.graph(), x) + "\n" + describe(right_.a.graph(), y);
-      const std::size_t at = add(a == b ? a : a + " / " + b, tooltip, differs ? state::changed : state::same);
+      const std::size_t at =
+          add(a == b ? a : a + " / " + b, tooltip, differs ? state::changed : state::same);
       m_.boxes[at].variable = left_.a.graph().variable_read_by({x, 0}).has_value();
       left_.box_of.emplace(x, at);
       right_.box_of.emplace(y, at);
@@ -297,11 +300,20 @@ std::string escaped(const std::string& text) {
   std::string result;
   for (const char c : text) {
     switch (c) {
-      case '<': result += "&lt;"; break;
-      case '>': result += "&gt;"; break;
-      case '&': result += "&amp;"; break;
-      case '"': result += "&quot;"; break;
-      default: result += c;
+      case '<':
+        result += "&lt;";
+        break;
+      case '>':
+        result += "&gt;";
+        break;
+      case '&':
+        result += "&amp;";
+        break;
+      case '"':
+        result += "&quot;";
+        break;
+      default:
+        result += c;
     }
   }
   return result;
@@ -313,13 +325,14 @@ std::string to_dot(const merged& m) {
   for (std::size_t i = 0; i < m.boxes.size(); ++i) {
     const box& b = m.boxes[i];
     const colour& c = colour_of(b.is);
-    text += "  n" + std::to_string(i) + " [label=" + quoted(b.label) + ", fillcolor=" + quoted(c.fill) +
-            ", color=" + quoted(c.line) + (b.port ? ", shape=ellipse" : "") +
-            (b.variable ? ", style=\"filled,rounded\"" : "") + ", tooltip=" + quoted(b.tooltip) + "];\n";
+    text += "  n" + std::to_string(i) + " [label=" + quoted(b.label) +
+            ", fillcolor=" + quoted(c.fill) + ", color=" + quoted(c.line) +
+            (b.port ? ", shape=ellipse" : "") + (b.variable ? ", style=\"filled,rounded\"" : "") +
+            ", tooltip=" + quoted(b.tooltip) + "];\n";
   }
   for (const auto& [e, s] : m.edges) {
-    text += "  n" + std::to_string(e.first) + " -> n" + std::to_string(e.second) + " [color=" +
-            quoted(colour_of(s).line) + "];\n";
+    text += "  n" + std::to_string(e.first) + " -> n" + std::to_string(e.second) +
+            " [color=" + quoted(colour_of(s).line) + "];\n";
   }
   return text + "}\n";
 }
@@ -328,8 +341,9 @@ std::string to_svg(merged& m) {
   assign_layers(m);
   const auto [width, layers] = assign_places(m);
   const double height = layers + 30;
-  std::string text = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " + number(width) + " " +
-                     number(height) + "\" width=\"" + number(width) + "\" height=\"" + number(height) +
+  std::string text = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " + number(width) +
+                     " " + number(height) + "\" width=\"" + number(width) + "\" height=\"" +
+                     number(height) +
                      "\" font-family=\"sans-serif\" font-size=\"12\">\n"
                      "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
   for (const auto& [e, s] : m.edges) {
@@ -341,11 +355,11 @@ std::string to_svg(merged& m) {
   }
   for (const box& b : m.boxes) {
     const colour& c = colour_of(b.is);
-    text += "<g><title>" + escaped(b.tooltip) + "</title><rect x=\"" + number(b.x - b.width / 2) + "\" y=\"" +
-            number(b.y) + "\" width=\"" + number(b.width) + "\" height=\"" + number(box_height) +
-            "\" rx=\"" + (b.port || b.variable ? "13" : "4") + "\" fill=\"" + c.fill + "\" stroke=\"" +
-            c.line + "\"/><text x=\"" + number(b.x) + "\" y=\"" + number(b.y + 17) +
-            "\" text-anchor=\"middle\">" + escaped(b.label) + "</text></g>\n";
+    text += "<g><title>" + escaped(b.tooltip) + "</title><rect x=\"" + number(b.x - b.width / 2) +
+            "\" y=\"" + number(b.y) + "\" width=\"" + number(b.width) + "\" height=\"" +
+            number(box_height) + "\" rx=\"" + (b.port || b.variable ? "13" : "4") + "\" fill=\"" +
+            c.fill + "\" stroke=\"" + c.line + "\"/><text x=\"" + number(b.x) + "\" y=\"" +
+            number(b.y + 17) + "\" text-anchor=\"middle\">" + escaped(b.label) + "</text></g>\n";
   }
   double x = margin;
   for (const colour& c : colours) {

@@ -56,8 +56,12 @@ drawing draw(const Region& region, const Clone& clone) {
 }
 
 std::string dot(const Region& region) { return dot(region.graph(), draw(region)); }
-std::string dot(const Region& region, const Clone& clone) { return dot(clone.graph(), draw(region, clone)); }
+std::string dot(const Region& region, const Clone& clone) {
+  return dot(clone.graph(), draw(region, clone));
+}
 std::string svg(const Region& region) { return svg(region.graph(), draw(region)); }
-std::string svg(const Region& region, const Clone& clone) { return svg(clone.graph(), draw(region, clone)); }
+std::string svg(const Region& region, const Clone& clone) {
+  return svg(clone.graph(), draw(region, clone));
+}
 
 }  // namespace graft

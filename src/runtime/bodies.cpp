@@ -60,7 +60,7 @@ class scratch_layout {
 // ----------------------------------------------------------------------------------------------------
 
 struct cond_work {
-  body_runner branches[2];  // then, else
+  body_runner branches[2];                   // then, else
   std::size_t first[2] = {}, count[2] = {};  // operands
   std::size_t base[2] = {};
   std::vector<std::size_t> spare;  // for outputs that nobody reads
@@ -97,8 +97,7 @@ bound_kernel bind_cond(const bind_args& b, const std::vector<bool>& read, bool c
   const std::size_t base = scratch.bytes();  // one branch runs, so they share memory
   work->base[0] = work->base[1] = base;
   bound_kernel kernel;
-  kernel.scratch_bytes =
-      base + std::max(work->branches[0].bytes(), work->branches[1].bytes()) + 64;
+  kernel.scratch_bytes = base + std::max(work->branches[0].bytes(), work->branches[1].bytes()) + 64;
   kernel.run = [work](const kernel_call& call) { work->run(call); };
   return kernel;
 }

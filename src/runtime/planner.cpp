@@ -292,7 +292,8 @@ class planner {
     const attribute_list& attributes = attributes_of(n);
     inferred answer = infer(schema, {operands, attributes});
     if (answer.error) refuse_operands(in_words(n), operands, answer.error);
-    if (schema.has(ops::update) || schema.has(ops::bodies)) check_op(t_, in_words(n), attributes, operands, answer);
+    if (schema.has(ops::update) || schema.has(ops::bodies))
+      check_op(t_, in_words(n), attributes, operands, answer);
     if (answer.outputs.size() != t_.ops[n.index].output_count) {
       throw graph_error(
           {"'" + path_of(n) + "' was to be run",
@@ -431,8 +432,9 @@ class planner {
   [[nodiscard]] bool folds(const operator_schema& schema, const plan_step& step,
                            const std::vector<tensor_info>& outputs) const {
     constexpr unsigned changing = ops::random | ops::source | ops::effect | ops::update;
-    return !r_.check_numerics && outputs.size() == 1 && !schema.has(ops::bodies) && (schema.traits & changing) == 0 &&
-           bytes_of(outputs[0]) <= folded_bytes && step.kernel.scratch_bytes == 0 &&
+    return !r_.check_numerics && outputs.size() == 1 && !schema.has(ops::bodies) &&
+           (schema.traits & changing) == 0 && bytes_of(outputs[0]) <= folded_bytes &&
+           step.kernel.scratch_bytes == 0 &&
            std::all_of(step.in.begin(), step.in.end(), [&](std::uint32_t in) {
              return in == no_id || p_.at(in).where == home::constant;
            });
@@ -540,7 +542,7 @@ class planner {
   std::vector<bool> fed_used_;
   std::vector<node> nodes_;
   std::unordered_map<std::uint32_t, std::uint32_t> node_of_;  // dense index -> place in nodes_
-  std::unordered_set<tensor_id> read_;  // of the outputs of ops with bodies
+  std::unordered_set<tensor_id> read_;                        // of the outputs of ops with bodies
   std::vector<std::uint32_t> open_, order_;
   std::vector<value_type> types_;  // by value
   std::unordered_map<const operator_schema*, const operator_definition*> definitions_;

@@ -52,7 +52,7 @@ Array value_of(const Graph& g, std::string_view path, const dims& shape) {
 
 floats make_floats(std::size_t count) {
   const std::size_t bytes = (count == 0 ? 1 : count) * sizeof(float);
-  floats result(static_cast<float*>(::operator new (bytes, std::align_val_t{64})));
+  floats result(static_cast<float*>(::operator new(bytes, std::align_val_t{64})));
   std::memset(result.get(), 0, bytes);
   return result;
 }

@@ -5,7 +5,8 @@
 
 namespace graft::detail {
 
-anchored::anchored(const Region& region) : g_(&require_current(*region.data())), region_(region.data()) {
+anchored::anchored(const Region& region)
+    : g_(&require_current(*region.data())), region_(region.data()) {
   cuts_ = region_->inputs;
   given_ = cuts_.size();
   cuts_.insert(cuts_.end(), region_->kept.begin(), region_->kept.end());

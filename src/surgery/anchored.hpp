@@ -55,9 +55,9 @@ class anchored {
 
 /// The ops and variables of a piece in an order that isomorphic pieces share.
 struct canonical {
-  std::vector<op_id> ops;                ///< producers first
-  std::vector<std::uint32_t> number;     ///< by place: where in `ops`
-  std::vector<variable_id> variables;    ///< in the order in which `ops` refer to them
+  std::vector<op_id> ops;              ///< producers first
+  std::vector<std::uint32_t> number;   ///< by place: where in `ops`
+  std::vector<variable_id> variables;  ///< in the order in which `ops` refer to them
   /// By place among cuts(): inputs as they are, kept by use.
   std::vector<std::uint32_t> cut_number;
 };

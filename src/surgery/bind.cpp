@@ -8,8 +8,8 @@ namespace graft {
 namespace detail {
 
 void refuse_counts(std::size_t from, std::size_t to) {
-  throw argument_error({"bind was given " + std::to_string(from) + " inputs and " + std::to_string(to) +
-                            " replacements",
+  throw argument_error({"bind was given " + std::to_string(from) + " inputs and " +
+                            std::to_string(to) + " replacements",
                         "the numbers differ", "", "give one replacement for each input"});
 }
 
@@ -93,8 +93,8 @@ void cloner::resolve_bindings() {
       if (data_->cut_images.contains(t)) continue;
       if (const Array* value = kept ? value_of(r_, t) : nullptr) {
         valued_.push_back(t);
-        infer_again_ = infer_again_ || !(source_.type_of(t) ==
-                                         value_type::of(value->type(), value->shape()));
+        infer_again_ =
+            infer_again_ || !(source_.type_of(t) == value_type::of(value->type(), value->shape()));
         continue;
       }
       if (same_graph_ && (kept || options_.inputs == unbound::keep)) {

@@ -27,7 +27,8 @@ bool mode_differs(const Graph& owner, const attribute_list& attributes, bool tra
     for (std::size_t i = 0; i < body.op_count(); ++i) {
       const op_id op = body.op_at(i);
       const attribute_list& own = body.attributes_of(op);
-      if (body.schema_of(op).has(ops::modal) && (own.integer("training") != 0) != training) return true;
+      if (body.schema_of(op).has(ops::modal) && (own.integer("training") != 0) != training)
+        return true;
       look(body, own);
     }
   }
@@ -35,8 +36,7 @@ bool mode_differs(const Graph& owner, const attribute_list& attributes, bool tra
 }
 
 std::int64_t cloner::image_of_body(std::int64_t index) {
-  const std::shared_ptr<const Graph> body =
-      source_.data().bodies[static_cast<std::size_t>(index)];
+  const std::shared_ptr<const Graph> body = source_.data().bodies[static_cast<std::size_t>(index)];
   const std::shared_ptr<const Graph> image = changed_body(body);
   return image == body && same_graph_ ? index : append_body(target_, image);
 }
@@ -78,11 +78,13 @@ std::shared_ptr<const Graph> cloner::changed_body(const std::shared_ptr<const Gr
       if (a.kind == attribute_kind::constant) {
         a.integer = append_constant(to, from.constant(a.integer));
       } else if (a.kind == attribute_kind::body) {
-        a.integer = append_body(to, changed_body(from.data().bodies[static_cast<std::size_t>(a.integer)]));
+        a.integer =
+            append_body(to, changed_body(from.data().bodies[static_cast<std::size_t>(a.integer)]));
       } else if (a.key == "key" && schema.has(ops::random) && options_.streams != seeds::same) {
         // From the key, not the op's path: a gradient's body repeats ops of the body that it goes
         // back through under other paths, and must draw the same.
-        const std::string stream = target_.scope_path(data_->scope) + "/" + std::to_string(a.integer);
+        const std::string stream =
+            target_.scope_path(data_->scope) + "/" + std::to_string(a.integer);
         a.integer = std::bit_cast<std::int64_t>(key_from(stream_key_of(stream)));
       }
     }

@@ -15,7 +15,8 @@ bool same_body(const Graph& a, const Graph& b) {
   if (a.op_count() != b.op_count()) return false;
   for (std::size_t i = 0; i < a.op_count(); ++i) {
     const op_id x = a.op_at(i), y = b.op_at(i);
-    if (&a.schema_of(x) != &b.schema_of(y) || a.operand_count(x) != b.operand_count(y)) return false;
+    if (&a.schema_of(x) != &b.schema_of(y) || a.operand_count(x) != b.operand_count(y))
+      return false;
     for (std::uint32_t k = 0; k < a.operand_count(x); ++k) {
       const tensor_id from = a.operand(x, k), to = b.operand(y, k);
       if (a.index_of(from.op) != b.index_of(to.op) || from.output != to.output) return false;
@@ -103,7 +104,8 @@ class checker {
   bool is_split(tensor_id read, tensor_id image) const {
     if (d_.splits.empty()) return false;
     const auto v = source_.variable_read_by(read), w = target_.variable_read_by(image);
-    return v && w && std::find(d_.splits.begin(), d_.splits.end(), std::pair{*v, *w}) != d_.splits.end();
+    return v && w &&
+           std::find(d_.splits.begin(), d_.splits.end(), std::pair{*v, *w}) != d_.splits.end();
   }
 
   void check_attributes(op_id old_op, op_id copy) {
@@ -184,8 +186,9 @@ std::vector<source_access> Clone::leak_audit() const {
     detail::for_each_variable(g, g.attributes_of(op), [&](variable_id v) {
       const variable_image* image = d.image_of(v);
       if (image != nullptr) {
-        accesses.push_back({v, op, image->policy == variable_policy::shared ||
-                                       image->policy == variable_policy::linked});
+        accesses.push_back(
+            {v, op,
+             image->policy == variable_policy::shared || image->policy == variable_policy::linked});
       }
     });
     for (std::uint32_t i = 0; i < g.operand_count(op); ++i) {
@@ -193,8 +196,7 @@ std::vector<source_access> Clone::leak_audit() const {
       const bool theirs = d.cut_originals.contains(operand) ||
                           (d.stand_in_originals.contains(operand) &&
                            !std::binary_search(d.extra.begin(), d.extra.end(), operand.op));
-      if (!theirs && seen.insert(operand.op.value))
-        open.push_back(operand.op);
+      if (!theirs && seen.insert(operand.op.value)) open.push_back(operand.op);
     }
   }
   std::sort(accesses.begin(), accesses.end(), [](const source_access& a, const source_access& b) {

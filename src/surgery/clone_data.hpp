@@ -24,7 +24,7 @@ struct clone_data {
   std::uint32_t generation = 0;
   bool same_graph = true;
   bool reshaped = false;  ///< inputs may have other shapes: static types of images are checked
-  bool ruled = false;  ///< a rule saw the copies: their attributes may differ
+  bool ruled = false;     ///< a rule saw the copies: their attributes may differ
   scope_id scope;
 
   /// Copies have consecutive ids. Where all ops of the region were copied, copy k is of node k and

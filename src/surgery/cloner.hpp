@@ -27,10 +27,10 @@ class cloner {
 
  private:
   // Decisions: nothing changes.
-  void resolve_bindings();  // bind.cpp
-  void decide_variables();  // select.cpp
+  void resolve_bindings();     // bind.cpp
+  void decide_variables();     // select.cpp
   void resolve_expressions();  // bind.cpp
-  void select_ops();        // select.cpp
+  void select_ops();           // select.cpp
   void select_needed();
   void select_affected();
   void keep_shared_bundles();
@@ -60,7 +60,8 @@ class cloner {
 
   [[nodiscard]] bool is_new(const variable_image& image) const {
     return image.policy == variable_policy::fresh || image.policy == variable_policy::copied ||
-           (image.policy == variable_policy::shared && !same_graph_ && !joined_.contains(image.source.value));
+           (image.policy == variable_policy::shared && !same_graph_ &&
+            !joined_.contains(image.source.value));
   }
   /// True for variables in whose place the clone reads another tensor.
   [[nodiscard]] bool stands_in(const variable_image& image) const {
@@ -97,8 +98,8 @@ class cloner {
 
   bool infer_again_ = false;
   std::vector<tensor_id> unbound_;
-  std::vector<tensor_id> valued_;  // not bound, with values of the region's
-  index_map<variable_id> joined_;  // shared variables that another graph has already: by source
+  std::vector<tensor_id> valued_;      // not bound, with values of the region's
+  index_map<variable_id> joined_;      // shared variables that another graph has already: by source
   index_set needed_variables_;         // unless all are
   std::vector<std::uint32_t> copies_;  // dense indices of the ops to copy, ascending
   std::vector<op_id> replaced_reads_;  // of frozen, linked and replaced variables; ascending

@@ -204,8 +204,8 @@ std::size_t reroute_all(const std::vector<graph_reference>& from,
   Graph::transaction all(g);
   std::vector<tensor_id> values;
   for (const graph_reference& r : to) values.push_back(id_for_use(g, r));
-  const std::size_t changed = change(g, paired("", ids_of(g, from), values),
-                                     [&](op_id user) { return users(g, user); });
+  const std::size_t changed =
+      change(g, paired("", ids_of(g, from), values), [&](op_id user) { return users(g, user); });
   all.commit();
   return changed;
 }

@@ -53,9 +53,8 @@ class builder {
     resolve_inputs();
     decide();
     detail::steps all(g_.data());
-    data_->scope = detail::append_scope(g_, g_.current_scope(),
-                                        options_.where.scope.empty() ? "ensemble"
-                                                                     : options_.where.scope);
+    data_->scope = detail::append_scope(
+        g_, g_.current_scope(), options_.where.scope.empty() ? "ensemble" : options_.where.scope);
     scopes_.emplace(0u, data_->scope);
     changes_->as_mode = options_.as_mode;
     changes_->stream = g_.scope_path(data_->scope);
@@ -137,11 +136,11 @@ class builder {
       shape.append(wanted.shape.begin(), wanted.shape.end());
       wanted.shape = shape;
     }
-    const error_parts parts{"bind_each gives '" + g_.path_of(key) + "' the " + to_string(got) + " '" +
-                                g_.path_of(value) + "'",
-                            "for " + std::to_string(data_->members) + " members it needs " +
-                                to_string(wanted),
-                            g_.path_of(key), "put the axis of members first"};
+    const error_parts parts{
+        "bind_each gives '" + g_.path_of(key) + "' the " + to_string(got) + " '" +
+            g_.path_of(value) + "'",
+        "for " + std::to_string(data_->members) + " members it needs " + to_string(wanted),
+        g_.path_of(key), "put the axis of members first"};
     if (got.type != wanted.type) throw dtype_error(parts);
     bool fits = !wanted.ranked || (got.ranked && got.shape.size() == wanted.shape.size());
     for (std::size_t i = 0; fits && wanted.ranked && i < wanted.shape.size(); ++i) {
@@ -156,9 +155,10 @@ class builder {
           options_.decide ? options_.decide(g_, g_.variable_of(v)) : options_.policy;
       const bool valued = policy == variable_policy::copied || policy == variable_policy::frozen;
       if (valued && !g_.store().initialized(v)) {
-        throw uninitialized_error({"an ensemble was to start from the value of '" + g_.path_of(v) + "'",
-                                   "the variable has no value yet", g_.path_of(v),
-                                   "initialise it first, or choose variables::fresh"});
+        throw uninitialized_error(
+            {"an ensemble was to start from the value of '" + g_.path_of(v) + "'",
+             "the variable has no value yet", g_.path_of(v),
+             "initialise it first, or choose variables::fresh"});
       }
       policies_.emplace(v, policy);
     }
@@ -179,8 +179,7 @@ class builder {
         if (data_->images.contains(t)) continue;
         if (const Array* value = list == &r_.kept ? detail::value_of(r_, t) : nullptr) {
           const inside in(g_, data_->scope);
-          data_->images.emplace(
-              t, member_tensor{g_.add_constant(*value, g_.name_of(t.op)), false});
+          data_->images.emplace(t, member_tensor{g_.add_constant(*value, g_.name_of(t.op)), false});
           continue;
         }
         if (list == &r_.kept) {
@@ -306,14 +305,16 @@ class builder {
     const operator_schema& schema = g_.schema_of(source);
     std::vector<tensor_id> parts;
     if (g_.operand_count(source) > 0) {
-      const Region bundle = extract(
-          input_list{}, output_list{{graph_reference{g_.slot(), g_.slot()->generation, info.initial}}},
-          leaks::keep);
+      const Region bundle =
+          extract(input_list{},
+                  output_list{{graph_reference{g_.slot(), g_.slot()->generation, info.initial}}},
+                  leaks::keep);
       if (!bundle.variables().empty()) {
         throw unsupported_error(
             {"an ensemble was asked for with members' own '" + g_.path_of(info.id) + "'",
              "its initial value reads '" + g_.path_of(bundle.variables().front()) + "'",
-             g_.path_of(info.id), "share the variable, or copy values from replicas (scatter_from)"});
+             g_.path_of(info.id),
+             "share the variable, or copy values from replicas (scatter_from)"});
       }
       for (std::int64_t m = 0; m < data_->members; ++m) {
         clone_options each;
@@ -372,8 +373,9 @@ class builder {
 };
 
 [[noreturn]] void refuse_tensor(const Graph& g, tensor_id t, const char* why) {
-  throw handle_error({"an ensemble was asked for '" + g.path_of(t) + "'", why, g.path_of(t),
-                      "ask for an output of the region, or for what lies behind a member's variable"});
+  throw handle_error(
+      {"an ensemble was asked for '" + g.path_of(t) + "'", why, g.path_of(t),
+       "ask for an output of the region, or for what lies behind a member's variable"});
 }
 
 Graph& graph_of(const ensemble_data& d) {

@@ -105,9 +105,11 @@ std::vector<std::string> users_of(const Graph& g, op_id op, std::optional<std::u
 void describe_variable(std::string& text, const Graph& g, variable_id v) {
   const variable_info& info = g.variable_of(v);
   text += quoted(g.path_of(v)) + " is a variable of " + to_string(info.type) + "\n";
-  add_line(text, "role", {std::string(role_name(info.role)) + (info.trainable ? "" : ", not trainable")});
+  add_line(text, "role",
+           {std::string(role_name(info.role)) + (info.trainable ? "" : ", not trainable")});
   add_line(text, "value", {g.store().initialized(v) ? "set" : "none yet"});
-  add_line(text, "starts as", {quoted(g.path_of(info.initial)) + " (" + g.schema_of(info.initial.op).name + ")"});
+  add_line(text, "starts as",
+           {quoted(g.path_of(info.initial)) + " (" + g.schema_of(info.initial.op).name + ")"});
   std::vector<std::string> items;
   for (const variable_id source : lineage(g, v)) items.push_back(quoted(g.path_of(source)));
   add_line(text, "cloned from", items);
@@ -126,7 +128,8 @@ void describe_op(std::string& text, const Graph& g, op_id op) {
   for (const op_id before : g.control_predecessors(op)) items.push_back(quoted(g.path_of(before)));
   add_line(text, "waits for", items);
   items.clear();
-  for (std::uint32_t o = 0; o < g.output_count(op); ++o) items.push_back(to_string(g.type_of({op, o})));
+  for (std::uint32_t o = 0; o < g.output_count(op); ++o)
+    items.push_back(to_string(g.type_of({op, o})));
   add_line(text, "gives", items);
   add_line(text, "used by", users_of(g, op, std::nullopt));
 }
@@ -141,8 +144,8 @@ void describe_scope(std::string& text, const Graph& g, scope_id scope) {
     if (const auto v = g.variable_read_by({op, 0})) variables.push_back(typed(g, {op, 0}));
   }
   const std::string path = g.scope_path(scope);
-  text += (path.empty() ? std::string("the root") : quoted(path)) + " is a scope of " + std::to_string(ops) +
-          (ops == 1 ? " op\n" : " ops\n");
+  text += (path.empty() ? std::string("the root") : quoted(path)) + " is a scope of " +
+          std::to_string(ops) + (ops == 1 ? " op\n" : " ops\n");
   add_line(text, "variables", variables);
 }
 
@@ -152,8 +155,9 @@ void describe(std::string& text, const Graph& g, const place& at) {
       describe_scope(text, g, at.scope);
       return;
     case place::kind::tensor:
-      text += quoted(g.path_of(at.tensor)) + " is output " + std::to_string(at.tensor.output) + " of " +
-              quoted(g.path_of(at.tensor.op)) + " (" + g.schema_of(at.tensor.op).name + ")\n";
+      text += quoted(g.path_of(at.tensor)) + " is output " + std::to_string(at.tensor.output) +
+              " of " + quoted(g.path_of(at.tensor.op)) + " (" + g.schema_of(at.tensor.op).name +
+              ")\n";
       add_line(text, "type", {to_string(g.type_of(at.tensor))});
       add_line(text, "used by", users_of(g, at.tensor.op, at.tensor.output));
       return;
@@ -185,7 +189,8 @@ class clone_account {
       if (const auto from = d_.backward(*v)) {
         const variable_image* image = d_.image_of(*from);
         if (d_.same_graph && *from == *v) return of_itself(*image);
-        return "  clone: " + to_string(image->policy) + ", from " + quoted(source_.path_of(*from)) + "\n";
+        return "  clone: " + to_string(image->policy) + ", from " + quoted(source_.path_of(*from)) +
+               "\n";
       }
     }
     const auto cut = d_.cut_originals.find(at.tensor);
@@ -202,7 +207,8 @@ class clone_account {
       return "  clone: a copy of " + quoted(source_.path_of(*op)) + "\n";
     }
     const std::vector<op_id> added = c_.nodes();
-    if (std::find(added.begin(), added.end(), at.tensor.op) != added.end()) return "  clone: added by it\n";
+    if (std::find(added.begin(), added.end(), at.tensor.op) != added.end())
+      return "  clone: added by it\n";
     return {};
   }
 
@@ -228,7 +234,8 @@ class clone_account {
     if (image.policy == variable_policy::frozen || image.policy == variable_policy::replaced ||
         image.policy == variable_policy::linked) {
       const auto stand_in = d_.stand_ins.find(source_.variable_of(image.source).read.op);
-      return stand_in == d_.stand_ins.end() ? "not needed" : quoted(target_.path_of(stand_in->second));
+      return stand_in == d_.stand_ins.end() ? "not needed"
+                                            : quoted(target_.path_of(stand_in->second));
     }
     std::string text;
     for (const variable_id v : c_.images(image.source)) {
@@ -326,8 +333,8 @@ std::string to_string(const Clone& clone) {
   list("output", clone.origin().outputs(), clone.outputs());
   for (const variable_image& image : clone.variable_images()) {
     const variable_info& info = source.variable_of(image.source);
-    text += "  variable " + quoted(source.path_of(image.source)) + " " + to_string(info.type) + ": " +
-            to_string(image.policy);
+    text += "  variable " + quoted(source.path_of(image.source)) + " " + to_string(info.type) +
+            ": " + to_string(image.policy);
     const bool itself = &target == &source && image.image == image.source;
     text += itself ? "" : ", " + account.image_of(image);
     text += "\n";

@@ -173,7 +173,8 @@ std::vector<hidden_cut> resolve_hidden(const Graph& home, const extract_options&
   std::vector<graph_reference> handles;
   for (const auto& [t, value] : options.given.values) handles.push_back(t);
   const std::size_t before = findings.size();
-  const std::vector<tensor_id> given = resolve(&home, handles, "the tensor of given value", findings);
+  const std::vector<tensor_id> given =
+      resolve(&home, handles, "the tensor of given value", findings);
   if (findings.size() != before) return {};
   std::vector<hidden_cut> hidden;
   std::set<tensor_id> met(inputs.begin(), inputs.end());
@@ -265,7 +266,8 @@ result<Region, boundary_problem> try_extract_region(const input_list& in, const 
   }
   if (home != nullptr) find_duplicates(*home, inputs, findings);
   std::vector<hidden_cut> hidden;
-  if (home != nullptr && findings.empty()) hidden = resolve_hidden(*home, options, inputs, findings);
+  if (home != nullptr && findings.empty())
+    hidden = resolve_hidden(*home, options, inputs, findings);
   if (!findings.empty()) return detail::make_problem(home, inputs, outputs, std::move(findings));
 
   Graph& g = *home;

@@ -99,7 +99,8 @@ Graph& graph_of(const clone_data& d) {
 }
 
 const char* missing(bool forward) {
-  return forward ? "it is not in the region that was cloned, or belongs to a frozen or replaced variable alone"
+  return forward ? "it is not in the region that was cloned, or belongs to a frozen or replaced "
+                   "variable alone"
                  : "it is not part of the clone";
 }
 
@@ -202,8 +203,9 @@ op_id Clone::must(const op_id& op, direction d) const {
 variable_id Clone::must(const variable_id& v, direction d) const {
   if (const auto image = may(v, d)) return *image;
   refuse("variable " + std::to_string(v.value),
-         d == direction::forward ? "it is not in the region that was cloned, or it is frozen or replaced"
-                                 : "it is not one of the clone's");
+         d == direction::forward
+             ? "it is not in the region that was cloned, or it is frozen or replaced"
+             : "it is not one of the clone's");
 }
 
 update_group clone_image(const Clone& clone, const update_group& updates) {

@@ -118,8 +118,13 @@ void matcher::match_boundary() {
     }
   }
   for (std::size_t i = outputs; i-- > 0;) {
-    stack_.push_back({l_.a.outputs()[i], r_.a.outputs()[i], {}, {}, static_cast<std::uint32_t>(i),
-                      "output", false});
+    stack_.push_back({l_.a.outputs()[i],
+                      r_.a.outputs()[i],
+                      {},
+                      {},
+                      static_cast<std::uint32_t>(i),
+                      "output",
+                      false});
   }
 }
 
@@ -145,7 +150,9 @@ void matcher::match_tensor(const pending& p) {
   }
   const std::uint32_t i = l_.a.place(p.left.op), j = r_.a.place(p.right.op);
   if (i == none || j == none) {  // both outside, as what an assign of a body refers to
-    if (i != j) add(difference_kind::operands, p.left.op, p.right.op, place_of(p) + " is inside on one side only");
+    if (i != j)
+      add(difference_kind::operands, p.left.op, p.right.op,
+          place_of(p) + " is inside on one side only");
     return;
   }
   if (l_.partner[i] == j) {
@@ -204,7 +211,8 @@ void matcher::match_cut(const pending& p, int left_cut, int right_cut) {
 bool matcher::looks_like(const side& s, tensor_id t, const side& other, tensor_id u) const {
   const int x = s.a.cut(t), y = other.a.cut(u);
   if (x >= 0 || y >= 0) {
-    return x >= 0 && y >= 0 && s.cut_partner[static_cast<std::size_t>(x)] == static_cast<std::uint32_t>(y);
+    return x >= 0 && y >= 0 &&
+           s.cut_partner[static_cast<std::size_t>(x)] == static_cast<std::uint32_t>(y);
   }
   const std::uint32_t i = s.a.place(t.op), j = other.a.place(u.op);
   if (i == none || j == none || t.output != u.output) return false;
@@ -217,7 +225,8 @@ bool matcher::skip_extra(const pending& p) {
   if (stop_) return false;
   const auto behind = [&](const side& s, tensor_id t, const side& other, tensor_id u,
                           tensor_id& found) {
-    if (s.a.cut(t) >= 0 || s.a.place(t.op) == none || s.partner[s.a.place(t.op)] != none) return false;
+    if (s.a.cut(t) >= 0 || s.a.place(t.op) == none || s.partner[s.a.place(t.op)] != none)
+      return false;
     for (const tensor_id operand : s.a.graph().operands(t.op)) {
       if (!looks_like(s, operand, other, u)) continue;
       found = operand;
@@ -302,8 +311,8 @@ void matcher::match_types(op_id left_op, op_id right_op) {
     const value_type t = g.type_of({left_op, i}), u = h.type_of({right_op, i});
     if (t == u) continue;
     add(difference_kind::type, left_op, right_op,
-        left(tensor_id{left_op, i}) + " is " + to_string(t) + ", " +
-            right(tensor_id{right_op, i}) + " is " + to_string(u));
+        left(tensor_id{left_op, i}) + " is " + to_string(t) + ", " + right(tensor_id{right_op, i}) +
+            " is " + to_string(u));
   }
 }
 
@@ -371,7 +380,8 @@ void matcher::match_attribute(op_id left_op, op_id right_op, const attribute& x,
 
 void matcher::match_body(op_id left_op, op_id right_op, const attribute& x, const attribute& y) {
   if (depth_ >= max_depth) {
-    throw unsupported_error({"two graphs were compared", "their bodies nest deeper than " + std::to_string(max_depth),
+    throw unsupported_error({"two graphs were compared",
+                             "their bodies nest deeper than " + std::to_string(max_depth),
                              l_.a.graph().path_of(left_op), "compare the bodies themselves"});
   }
   matcher inner(anchored(l_.a.graph().body(x.integer)), anchored(r_.a.graph().body(y.integer)),
@@ -413,10 +423,12 @@ void matcher::check_controls() {
 
 void matcher::list_unmatched() {
   for (std::uint32_t i = 0; i < l_.partner.size(); ++i) {
-    if (l_.partner[i] == none && l_.a.place(l_.a.op(i)) != none) result_.only_left.push_back(l_.a.op(i));
+    if (l_.partner[i] == none && l_.a.place(l_.a.op(i)) != none)
+      result_.only_left.push_back(l_.a.op(i));
   }
   for (std::uint32_t i = 0; i < r_.partner.size(); ++i) {
-    if (r_.partner[i] == none && r_.a.place(r_.a.op(i)) != none) result_.only_right.push_back(r_.a.op(i));
+    if (r_.partner[i] == none && r_.a.place(r_.a.op(i)) != none)
+      result_.only_right.push_back(r_.a.op(i));
   }
   if (!result_.differences.empty()) return;
   if (!result_.only_left.empty()) {

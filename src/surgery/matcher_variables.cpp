@@ -58,7 +58,8 @@ void matcher::match_variables(op_id left_op, op_id right_op, variable_id x, vari
   const std::string both = "variable '" + g.path_of(x) + "' is ";
   const std::string than = ", '" + h.path_of(y) + "' is ";
   if (v.role != w.role) {
-    add(difference_kind::variable, lo, ro, both + "a " + role_name(v.role) + than + "a " + role_name(w.role));
+    add(difference_kind::variable, lo, ro,
+        both + "a " + role_name(v.role) + than + "a " + role_name(w.role));
   }
   if (!(v.type == w.type)) {
     add(difference_kind::variable, lo, ro, both + to_string(v.type) + than + to_string(w.type));
@@ -148,7 +149,8 @@ void matcher::check_collections() {
       }
       if (lo.valid()) who = left(lo);
       add(difference_kind::collection, lo, {},
-          "in the collection '" + k.first + "' " + (who.empty() ? "an op" : who) + " is a member on the " + where + " only");
+          "in the collection '" + k.first + "' " + (who.empty() ? "an op" : who) +
+              " is a member on the " + where + " only");
     }
   }
 }

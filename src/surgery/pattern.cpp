@@ -132,8 +132,8 @@ pattern variable(std::string_view name) {
 }
 pattern any_of(std::vector<pattern> choices) {
   if (choices.empty()) {
-    throw argument_error({"a pattern of choices was made", "there is no choice", "",
-                          "give at least one pattern"});
+    throw argument_error(
+        {"a pattern of choices was made", "there is no choice", "", "give at least one pattern"});
   }
   pattern_node node;
   node.what = kind::choice;
@@ -142,10 +142,12 @@ pattern any_of(std::vector<pattern> choices) {
 }
 pattern op_of(const operator_schema& schema, std::vector<pattern> operands) {
   const auto n = static_cast<int>(operands.size());
-  if (n != 0 && (n < schema.min_operands || (schema.max_operands >= 0 && n > schema.max_operands))) {
-    throw argument_error({std::string("a pattern of the operator ") + schema.name + " was made",
-                          "it has " + std::to_string(n) + " operands, which that operator never has",
-                          "", "give as many patterns as the op has operands, or none"});
+  if (n != 0 &&
+      (n < schema.min_operands || (schema.max_operands >= 0 && n > schema.max_operands))) {
+    throw argument_error(
+        {std::string("a pattern of the operator ") + schema.name + " was made",
+         "it has " + std::to_string(n) + " operands, which that operator never has", "",
+         "give as many patterns as the op has operands, or none"});
   }
   pattern_node node;
   node.what = kind::op;
@@ -291,8 +293,7 @@ class search {
   bool operands(const pattern_node& node, const goal* next) {
     const std::size_t n = node.operands.size();
     const op_id op = next->tensor.op;
-    const bool exchange =
-        n == 2 && node.commutative.value_or(node.schema->has(ops::commutative));
+    const bool exchange = n == 2 && node.commutative.value_or(node.schema->has(ops::commutative));
     for (int turn = 0; turn < (exchange ? 2 : 1); ++turn) {
       std::vector<goal> goals(n);
       for (std::size_t i = n; i-- > 0;) {
@@ -314,7 +315,8 @@ class search {
     for (const auto& [op, node] : ops_) {
       if (!node->sole_use || op == match_.root.op) continue;
       bool alone = true;
-      g_.for_each_use(op, [&](const Graph::use& u, std::uint32_t) { alone = alone && matched(u.user); });
+      g_.for_each_use(
+          op, [&](const Graph::use& u, std::uint32_t) { alone = alone && matched(u.user); });
       for (std::uint32_t i = 0; alone && i < g_.output_count(op); ++i) {
         alone = !std::binary_search(space_.outputs.begin(), space_.outputs.end(), tensor_id{op, i});
       }

@@ -45,8 +45,9 @@ bool Region::stale() const {
 namespace detail {
 
 const Array* value_of(const region_data& r, tensor_id t) {
-  const auto at = std::lower_bound(r.values.begin(), r.values.end(), t,
-                                   [](const auto& entry, tensor_id key) { return entry.first < key; });
+  const auto at =
+      std::lower_bound(r.values.begin(), r.values.end(), t,
+                       [](const auto& entry, tensor_id key) { return entry.first < key; });
   return at == r.values.end() || at->first != t ? nullptr : &at->second;
 }
 
@@ -182,7 +183,8 @@ std::string to_string(const Region& region) {
   add_line(text, "outputs", tensors(region.outputs()));
   add_line(text, "passing through", tensors(region.passthroughs()));
   std::vector<tensor_id> kept, valued;
-  for (const tensor_id t : region.kept()) (region.value_of(t) == nullptr ? kept : valued).push_back(t);
+  for (const tensor_id t : region.kept())
+    (region.value_of(t) == nullptr ? kept : valued).push_back(t);
   add_line(text, "kept sources", tensors(kept));
   add_line(text, "given values", tensors(valued));
   std::vector<std::string> variables;

@@ -17,9 +17,9 @@ struct region_data {
 
   std::vector<tensor_id> inputs;  ///< as given, then those lifted
   std::vector<tensor_id> outputs;
-  std::vector<tensor_id> kept;  ///< hidden inputs, ascending
+  std::vector<tensor_id> kept;                      ///< hidden inputs, ascending
   std::vector<std::pair<tensor_id, Array>> values;  ///< of kept tensors, ascending
-  std::vector<tensor_id> cuts;  ///< inputs and kept, ascending
+  std::vector<tensor_id> cuts;                      ///< inputs and kept, ascending
   std::vector<tensor_id> passthroughs;
   std::vector<bool> input_used;            ///< one an input
   std::vector<op_id> nodes;                ///< ascending

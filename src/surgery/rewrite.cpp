@@ -124,7 +124,8 @@ class rewriter {
     if (value == root) return;
     check_fits(i, root, value);
     if (++done_.replacements > options_.replacements) {
-      refuse_limit("after " + std::to_string(options_.replacements) + " replacements it still applied");
+      refuse_limit("after " + std::to_string(options_.replacements) +
+                   " replacements it still applied");
     }
     ++done_.by_rule[i].second;
     redirect(i, match, value, first_made);
@@ -136,11 +137,11 @@ class rewriter {
   void check_fits(std::size_t i, tensor_id root, tensor_id value) const {
     const value_type was = g_.type_of(root), is = g_.type_of(value);
     const auto parts = [&] {
-      return error_parts{"'" + g_.path_of(root) + "' was to be replaced by the rule '" +
-                             rules_[i].name + "'",
-                         "it is " + to_string(was) + ", the replacement '" + g_.path_of(value) +
-                             "' is " + to_string(is),
-                         g_.path_of(root), "make a tensor of the same type and shape"};
+      return error_parts{
+          "'" + g_.path_of(root) + "' was to be replaced by the rule '" + rules_[i].name + "'",
+          "it is " + to_string(was) + ", the replacement '" + g_.path_of(value) + "' is " +
+              to_string(is),
+          g_.path_of(root), "make a tensor of the same type and shape"};
     };
     if (was.type != is.type) throw dtype_error(parts());
     if (!was.ranked || !is.ranked) return;
@@ -190,10 +191,10 @@ class rewriter {
       try {
         g_.set_operand(u.user, u.slot, value);
       } catch (const graph_error& e) {
-        throw graph_error({"'" + g_.path_of(root) + "' was to be replaced by the rule '" +
-                               rules_[i].name + "'",
-                           e.parts().found, g_.path_of(root),
-                           "make the replacement of tensors that the match captured"});
+        throw graph_error(
+            {"'" + g_.path_of(root) + "' was to be replaced by the rule '" + rules_[i].name + "'",
+             e.parts().found, g_.path_of(root),
+             "make the replacement of tensors that the match captured"});
       }
     }
     if (!changed.empty()) detail::infer_downstream(g_.data(), std::move(changed));
@@ -266,9 +267,8 @@ class rewriter {
       const Graph::tables::op_record& r = t.ops[t.index(op)];
       if (r.control_in != none || r.control_out != none) return false;
       bool used = false;
-      g_.for_each_use(op, [&](const Graph::use& u, std::uint32_t) {
-        used = used || gone.count(u.user) == 0;
-      });
+      g_.for_each_use(
+          op, [&](const Graph::use& u, std::uint32_t) { used = used || gone.count(u.user) == 0; });
       return !used;
     };
     std::sort(candidates_.begin(), candidates_.end());
@@ -325,7 +325,8 @@ class rewriter {
 
 }  // namespace
 
-rewritten rewrite(Graph& graph, const std::vector<rewrite_rule>& rules, const rewrite_options& options) {
+rewritten rewrite(Graph& graph, const std::vector<rewrite_rule>& rules,
+                  const rewrite_options& options) {
   return rewriter(graph, nullptr, rules, options).run();
 }
 rewritten rewrite(const Region& region, const std::vector<rewrite_rule>& rules,

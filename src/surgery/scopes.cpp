@@ -38,8 +38,8 @@ std::vector<std::string_view> components(std::string_view whole) {
     if (slash == std::string_view::npos) break;
     path.remove_prefix(slash + 1);
     if (path.empty()) {
-      throw name_error({"a clone was to go into '" + std::string(whole) + "'", "its path ends in '/'", "",
-                        "write scopes as \"a/b\""});
+      throw name_error({"a clone was to go into '" + std::string(whole) + "'",
+                        "its path ends in '/'", "", "write scopes as \"a/b\""});
     }
   }
   return result;

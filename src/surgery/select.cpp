@@ -49,11 +49,12 @@ void cloner::decide_variables() {
     const variable_policy policy =
         options_.decide ? options_.decide(source_, source_.variable_of(v)) : options_.policy;
     if (policy >= variable_policy::replaced) {
-      throw argument_error({"clone was to decide on '" + source_.path_of(v) + "'",
-                            policy == variable_policy::replaced ? "the policy is `replaced`, without a tensor"
-                                                                : "the policy is none that there is",
-                            source_.path_of(v),
-                            "name tensors by variables::expr(w, tensor), or choose another policy"});
+      throw argument_error(
+          {"clone was to decide on '" + source_.path_of(v) + "'",
+           policy == variable_policy::replaced ? "the policy is `replaced`, without a tensor"
+                                               : "the policy is none that there is",
+           source_.path_of(v),
+           "name tensors by variables::expr(w, tensor), or choose another policy"});
     }
     if (policy == variable_policy::linked && !same_graph_) {
       throw argument_error({"clone was asked to link '" + source_.path_of(v) + "' in another graph",
@@ -77,7 +78,8 @@ void cloner::find_joined() {
 
 // What initialises and updates it there stands for what does so in the source: the map stays total.
 void cloner::map_joined(const variable_image& image) {
-  const variable_info &mine = source_.variable_of(image.source), &theirs = target_.variable_of(image.image);
+  const variable_info &mine = source_.variable_of(image.source),
+                      &theirs = target_.variable_of(image.image);
   const auto stand_in = [&](op_id op, tensor_id other) {
     const std::uint32_t place = place_of(op);
     if (place == place_map::none || !other.valid()) return;
@@ -116,8 +118,7 @@ void cloner::settle_variables() {
     }
     if (is_new(image)) {
       image.image = variable_id{next++};
-    } else if (image.policy == variable_policy::shared ||
-               image.policy == variable_policy::linked) {
+    } else if (image.policy == variable_policy::shared || image.policy == variable_policy::linked) {
       image.image = image.source;
     }
   }
@@ -230,8 +231,7 @@ void cloner::select_affected() {
     if (t.attribute_marks[t.ops[index].attributes] == 0) continue;
     for_each_variable(source_, t.attribute_lists[t.ops[index].attributes], [&](variable_id v) {
       const variable_image* image = data_->image_of(v);
-      if (image == nullptr || is_new(*image) || clone_data::stands_in(image->policy))
-        change(place);
+      if (image == nullptr || is_new(*image) || clone_data::stands_in(image->policy)) change(place);
     });
   }
   while (!open.empty()) {
@@ -261,7 +261,8 @@ void cloner::keep_shared_bundles() {
     open.push_back(t.index(tensor.op));
   };
   for (const variable_image& image : data_->images) {
-    if (image.policy != variable_policy::shared && image.policy != variable_policy::linked) continue;
+    if (image.policy != variable_policy::shared && image.policy != variable_policy::linked)
+      continue;
     const variable_info& info = source_.variable_of(image.source);
     keep(info.read);
     keep(info.initial);
@@ -277,9 +278,9 @@ void cloner::keep_shared_bundles() {
 // References that cannot follow are refused before anything is added.
 void cloner::check_references() {
   const Graph::tables& t = source_.data();
-  const bool any_replaced = std::any_of(
-      data_->images.begin(), data_->images.end(),
-      [](const variable_image& image) { return clone_data::stands_in(image.policy); });
+  const bool any_replaced =
+      std::any_of(data_->images.begin(), data_->images.end(),
+                  [](const variable_image& image) { return clone_data::stands_in(image.policy); });
   if (!any_replaced && t.bodies.empty()) return;
   for (const std::uint32_t index : copies_) {
     const Graph::tables::op_record& r = t.ops[index];
@@ -293,10 +294,10 @@ void cloner::check_references() {
         const char* verb = image->policy == variable_policy::frozen   ? "freeze"
                            : image->policy == variable_policy::linked ? "link"
                                                                       : "replace";
-        throw graph_error({std::string("clone was asked to ") + verb + " '" + source_.path_of(v) + "'",
-                           "'" + path() + "' updates it, and the outputs depend on that update",
-                           path(),
-                           "choose another policy for it, or cut the region below the update"});
+        throw graph_error(
+            {std::string("clone was asked to ") + verb + " '" + source_.path_of(v) + "'",
+             "'" + path() + "' updates it, and the outputs depend on that update", path(),
+             "choose another policy for it, or cut the region below the update"});
       });
     }
     // Bodies take variables through operands; one that was built elsewhere may refer to some.

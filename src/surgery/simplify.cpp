@@ -85,8 +85,9 @@ std::optional<any_tensor> add_op(const rule_args& r, const operator_schema& sche
   for (const tensor_id t : operands) types.push_back(r.graph.type_of(t));
   const inferred answer = infer(schema, {types, attributes});
   if (answer.error || !(answer.outputs[0] == r.graph.type_of(r.match.root))) return std::nullopt;
-  const op_id made = r.graph.add(schema, std::span<const tensor_id>(operands.begin(), operands.size()),
-                                 attributes, {}, r.graph.line_of(r.match.root.op));
+  const op_id made =
+      r.graph.add(schema, std::span<const tensor_id>(operands.begin(), operands.size()), attributes,
+                  {}, r.graph.line_of(r.match.root.op));
   return r.graph.handle({made, 0});
 }
 
@@ -103,10 +104,12 @@ std::optional<any_tensor> join_transposes(const rule_args& r) {
 }
 
 rewrite_rule transpose_into_matmul(bool first) {
-  const pattern turned = op(ops::transpose, any("x"))
-                             .as("turned")
-                             .where([](const Graph& g, tensor_id t) { return swaps_last_two(g, t); });
-  const pattern find = first ? op(ops::matmul, turned, any("other")) : op(ops::matmul, any("other"), turned);
+  const pattern turned =
+      op(ops::transpose, any("x")).as("turned").where([](const Graph& g, tensor_id t) {
+        return swaps_last_two(g, t);
+      });
+  const pattern find =
+      first ? op(ops::matmul, turned, any("other")) : op(ops::matmul, any("other"), turned);
   return {first ? "transpose on the left of matmul" : "transpose on the right of matmul", find,
           [first](const rule_args& r) -> std::optional<any_tensor> {
             const char* key = first ? "transpose_a" : "transpose_b";
@@ -162,8 +165,10 @@ std::vector<rewrite_rule> make_rules() {
                      }
                      return r["x"];
                    }});
-  rules.push_back({"dropout in inference mode", op(ops::dropout, any("x"), any()).with("training", 0), take_x});
-  rules.push_back({"dropout of rate 0", op(ops::dropout, any("x"), any()).with("rate", 0.0), take_x});
+  rules.push_back(
+      {"dropout in inference mode", op(ops::dropout, any("x"), any()).with("training", 0), take_x});
+  rules.push_back(
+      {"dropout of rate 0", op(ops::dropout, any("x"), any()).with("rate", 0.0), take_x});
   rules.push_back({"transpose of a transpose",
                    op(ops::transpose, op(ops::transpose, any("x")).as("inner")), join_transposes});
   rules.push_back({"transpose that changes nothing", op(ops::transpose, any("x")),

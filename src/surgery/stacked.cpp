@@ -294,7 +294,8 @@ std::optional<stacker::outputs> stacker::together(const call& c) {
     const tensor_id operand = c.operands[0].tensor;
     return direct(c, {&operand, 1}, c.attributes);
   }
-  if (is_one_of(s, {&ops::sum, &ops::mean, &ops::prod, &ops::max, &ops::min, &ops::all, &ops::any})) {
+  if (is_one_of(s,
+                {&ops::sum, &ops::mean, &ops::prod, &ops::max, &ops::min, &ops::all, &ops::any})) {
     return shifted_axes(c, "axes", true);
   }
   if (is_one_of(s, {&ops::slice, &ops::pad, &ops::crop, &ops::expand_dims, &ops::squeeze})) {
@@ -306,7 +307,8 @@ std::optional<stacker::outputs> stacker::together(const call& c) {
     dims order = c.attributes.integers("perm");
     if (c.attributes.find("perm") == nullptr) {
       if (!c.types[0].ranked) return std::nullopt;
-      for (std::size_t i = c.types[0].shape.size(); i-- > 0;) order.push_back(static_cast<extent>(i));
+      for (std::size_t i = c.types[0].shape.size(); i-- > 0;)
+        order.push_back(static_cast<extent>(i));
     }
     dims all{0};
     for (const extent axis : order) all.push_back(axis + 1);
@@ -329,11 +331,19 @@ std::optional<stacker::outputs> stacker::together(const call& c) {
   return std::nullopt;
 }
 
-std::vector<member_tensor> stacker::add(const Graph& from, op_id source, const attribute_list& attributes,
+std::vector<member_tensor> stacker::add(const Graph& from, op_id source,
+                                        const attribute_list& attributes,
                                         std::span<const value_type> types,
                                         std::span<const member_tensor> operands) {
   const operator_schema& schema = from.schema_of(source);
-  call c{schema, attributes, types, operands, from, source, from.name_of(source), from.line_of(source)};
+  call c{schema,
+         attributes,
+         types,
+         operands,
+         from,
+         source,
+         from.name_of(source),
+         from.line_of(source)};
   for (attribute& a : c.attributes) {
     if (a.kind == attribute_kind::body) return add_with_bodies(c);
     if (a.kind == attribute_kind::constant && &from != &graph_) {

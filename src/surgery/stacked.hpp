@@ -27,7 +27,9 @@ struct body_changes {
   std::optional<mode> as_mode;
   std::string stream;  ///< keys of random ops in bodies are made from it
   /// By source, whether inputs are stacked, and whether results are.
-  std::map<std::tuple<const Graph*, std::vector<bool>, std::vector<bool>>, std::shared_ptr<const Graph>> made;
+  std::map<std::tuple<const Graph*, std::vector<bool>, std::vector<bool>>,
+           std::shared_ptr<const Graph>>
+      made;
 };
 
 /// Adds ops of one member for all members.
@@ -89,7 +91,8 @@ class stacker {
   /// Makes the bodies of an op, and lets its attributes name them.
   void set_bodies(attribute_list& attributes, const call& c, const struct division& d);
   std::shared_ptr<const Graph> stacked_body(const std::shared_ptr<const Graph>& body,
-                                            const std::vector<bool>& inputs, const std::vector<bool>& results);
+                                            const std::vector<bool>& inputs,
+                                            const std::vector<bool>& results);
   [[nodiscard]] bool changes(const Graph& body) const;
   tensor_id swap_axes(tensor_id t);
 

@@ -104,7 +104,8 @@ class divider {
       cond();
     } else if (is_operator(schema, ops::scan)) {
       scan();
-    } else if (is_operator(schema, ops::while_loop) || is_operator(schema, ops::while_loop_gradient)) {
+    } else if (is_operator(schema, ops::while_loop) ||
+               is_operator(schema, ops::while_loop_gradient)) {
       loop();
     }
     if (d_.together) return std::move(d_);
@@ -117,7 +118,8 @@ class divider {
  private:
   using part = division::part;
 
-  part& add(std::string_view key, std::initializer_list<std::pair<std::size_t, std::size_t>> ranges) {
+  part& add(std::string_view key,
+            std::initializer_list<std::pair<std::size_t, std::size_t>> ranges) {
     part p{key, {}, {}};
     for (const auto& [first, count] : ranges) {
       for (std::size_t i = 0; i < count; ++i) p.operands.push_back(first + i);
@@ -161,7 +163,9 @@ class divider {
     const scan_parts p(attributes_);
     const std::size_t captures = p.states + p.sequences;
     for (std::size_t i = p.states; i < captures; ++i) {
-      if (d_.operands[i] && !owner_.type_of(owner_.operand(op_, static_cast<std::uint32_t>(i))).ranked) return;
+      if (d_.operands[i] &&
+          !owner_.type_of(owner_.operand(op_, static_cast<std::uint32_t>(i))).ranked)
+        return;
     }
     part& body = add("body", {{0, d_.operands.size()}});
     carry(body, 0, p.states);
@@ -175,7 +179,8 @@ class divider {
 
   void loop() {
     const while_parts p(attributes_);
-    const std::size_t body_captures = p.states + p.condition_captures, carried = p.gradients + p.sums;
+    const std::size_t body_captures = p.states + p.condition_captures,
+                      carried = p.gradients + p.sums;
     d_.parts.reserve(3);
     part& body = add("body", {{0, p.states}, {body_captures, p.body_captures}});
     carry(body, 0, p.states);
@@ -236,16 +241,17 @@ stacker::outputs stacker::add_with_bodies(const call& c) {
       return result;
     }
     if (draws(c.from, c.attributes)) {
-      const bool decides = is_operator(c.schema, ops::cond) || is_operator(c.schema, ops::while_loop) ||
+      const bool decides = is_operator(c.schema, ops::cond) ||
+                           is_operator(c.schema, ops::while_loop) ||
                            is_operator(c.schema, ops::while_loop_gradient);
-      throw unsupported_error(
-          {"an ensemble was asked of '" + c.from.path_of(c.source) + "'",
-           std::string(decides ? "its condition differs between members"
-                               : "it cannot run once for all members") +
-               ", and its bodies draw random numbers",
-           c.from.path_of(c.source),
-           "make " + std::to_string(members_) + " networks of their own with replicate(region, " +
-               std::to_string(members_) + ")"});
+      throw unsupported_error({"an ensemble was asked of '" + c.from.path_of(c.source) + "'",
+                               std::string(decides ? "its condition differs between members"
+                                                   : "it cannot run once for all members") +
+                                   ", and its bodies draw random numbers",
+                               c.from.path_of(c.source),
+                               "make " + std::to_string(members_) +
+                                   " networks of their own with replicate(region, " +
+                                   std::to_string(members_) + ")"});
     }
     return member_by_member(changed);
   }
@@ -332,7 +338,8 @@ std::shared_ptr<const Graph> stacker::stacked_body(const std::shared_ptr<const G
       attributes.set("shape", shape);
     }
     enter_scope_of(op);
-    images[view.inputs[k]] = {{made->add(ops::captured, {}, attributes, from.name_of(op)), 0}, differs(inputs, k)};
+    images[view.inputs[k]] = {{made->add(ops::captured, {}, attributes, from.name_of(op)), 0},
+                              differs(inputs, k)};
     made->leave_scope();
   }
   for (const op_id op : needed_ops(view)) {

@@ -29,18 +29,20 @@ void cloner::split_ties() {
   if (options_.tied == ties::keep) return;
   const std::vector<variable_image> images = data_->images;
   for (const variable_image& image : images) {
-    const bool own = image.policy == variable_policy::fresh || image.policy == variable_policy::copied;
+    const bool own =
+        image.policy == variable_policy::fresh || image.policy == variable_policy::copied;
     if (!own || !is_made(image)) continue;
     const variable_info info = target_.variable_of(image.image);
     if (info.role != variable_role::parameter) continue;
     const std::vector<op_id> users = readers(target_, *data_, image.image);
     if (users.size() < 2) continue;
-    const Region bundle =
-        extract(input_list{}, output_list{{graph_reference{data_->slot, data_->generation, info.read}}});
+    const Region bundle = extract(
+        input_list{}, output_list{{graph_reference{data_->slot, data_->generation, info.read}}});
     if (bundle.variables().size() > 1) {
-      throw unsupported_error({"clone was asked to split the ties of '" + source_.path_of(image.source) + "'",
-                               "its initial value reads another variable",
-                               source_.path_of(image.source), "leave ties::split out"});
+      throw unsupported_error(
+          {"clone was asked to split the ties of '" + source_.path_of(image.source) + "'",
+           "its initial value reads another variable", source_.path_of(image.source),
+           "leave ties::split out"});
     }
     for (std::size_t k = 1; k < users.size(); ++k) {
       clone_options each;

@@ -102,13 +102,15 @@ Clone unfreeze_clone(const Clone& frozen, clone_options options) {
   for (const variable_image& image : d.images) {
     if (image.policy != variable_policy::frozen) continue;
     const auto constant = d.stand_ins.find(g.source.variable_of(image.source).read.op);
-    if (constant == d.stand_ins.end()) continue;  // only a frozen variable's initial value needed it
+    if (constant == d.stand_ins.end())
+      continue;  // only a frozen variable's initial value needed it
     const attribute_list& held = g.target.attributes_of(constant->second.op);
     values.emplace_back(image.source, g.target.constant(held.integer("value")));
   }
   if (values.empty()) {
     throw argument_error({"a clone was to be unfrozen", "no variable of it is frozen",
-                          g.target.scope_path(d.scope), "clone with variables::frozen, or copy it"});
+                          g.target.scope_path(d.scope),
+                          "clone with variables::frozen, or copy it"});
   }
   if (!options.where_given) options.set(into(g.target, "unfrozen"));
   Graph& into_graph = options.where.graph != nullptr ? *options.where.graph : g.source;
@@ -129,9 +131,8 @@ Clone unfreeze_clone(const Clone& frozen, clone_options options) {
     bindings kept;
     for (const tensor_id input : d.source().inputs) {
       if (named(input)) continue;
-      kept.pairs.emplace_back(
-          graph_reference{d.source().slot, d.source().generation, input},
-          graph_reference{d.slot, d.generation, d.cut_images.at(input)});
+      kept.pairs.emplace_back(graph_reference{d.source().slot, d.source().generation, input},
+                              graph_reference{d.slot, d.generation, d.cut_images.at(input)});
     }
     options.set(kept);
   }

@@ -75,7 +75,8 @@ variable_policy decide(const std::vector<entry>& rules, variable_policy otherwis
                         in_words(rules, best) + " and " + in_words(rules, rival) +
                             " fit it and are equally specific",
                         g.path_of(v.id),
-                        "drop one, name a deeper scope in one, or let their order decide (variables::precedence::order)"});
+                        "drop one, name a deeper scope in one, or let their order decide "
+                        "(variables::precedence::order)"});
 }
 
 }  // namespace
@@ -90,7 +91,8 @@ chosen_by by_scope(std::vector<std::pair<std::string, variable_policy>> scopes,
   }
   return {[rules = std::move(rules), filters = std::move(filters), otherwise, how](
               const Graph& g, const variable_info& v) {
-    return decide(rules, otherwise, how, g, v, [&](std::size_t i) { return filters[i](g, v.read.op); });
+    return decide(rules, otherwise, how, g, v,
+                  [&](std::size_t i) { return filters[i](g, v.read.op); });
   }};
 }
 
@@ -100,9 +102,10 @@ chosen_by by_role(std::vector<std::pair<variable_role, variable_policy>> roles,
   for (const auto& [role, policy] : roles) {
     rules.push_back({policy, {}, std::string("role ") + name_of(role)});
   }
-  return {[rules = std::move(rules), roles = std::move(roles), otherwise, how](const Graph& g,
-                                                                               const variable_info& v) {
-    return decide(rules, otherwise, how, g, v, [&](std::size_t i) { return roles[i].first == v.role; });
+  return {[rules = std::move(rules), roles = std::move(roles), otherwise, how](
+              const Graph& g, const variable_info& v) {
+    return decide(rules, otherwise, how, g, v,
+                  [&](std::size_t i) { return roles[i].first == v.role; });
   }};
 }
 

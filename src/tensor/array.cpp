@@ -18,7 +18,7 @@ struct alignas(64) Array::storage {
     // Rounded up to whole lines, so that kernels may read the last one as a whole.
     const std::size_t room = (bytes + alignment - 1) / alignment * alignment;
     void* memory =
-        ::operator new (sizeof(storage) + room, std::align_val_t{alignment}, std::nothrow);
+        ::operator new(sizeof(storage) + room, std::align_val_t{alignment}, std::nothrow);
     if (memory == nullptr) return nullptr;
     return new (memory) storage;
   }
@@ -31,7 +31,7 @@ void Array::storage_ref::retain(storage* s) noexcept {
 void Array::storage_ref::release(storage* s) noexcept {
   if (s == nullptr || s->owners.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   s->~storage();
-  ::operator delete (static_cast<void*>(s), std::align_val_t{storage::alignment});
+  ::operator delete(static_cast<void*>(s), std::align_val_t{storage::alignment});
 }
 
 namespace {

@@ -78,7 +78,8 @@ batches::batches(std::vector<Array> examples, std::int64_t size, std::uint64_t s
 void batches::start(std::uint64_t epoch, std::int64_t passed) {
   if (passed < 0) {
     throw argument_error({"an epoch was to be started after " + std::to_string(passed) + " batches",
-                          "the number must be at least 0", "", "pass the batches that were used already"});
+                          "the number must be at least 0", "",
+                          "pass the batches that were used already"});
   }
   order_ = permutation(rows_, seed_ * 0x9e3779b97f4a7c15ull + epoch);
   at_ = passed < count() ? passed * size_ : rows_;

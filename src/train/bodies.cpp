@@ -132,10 +132,12 @@ operand_gradients cond_gradient(const gradient_args& a) {
   handles operands{a.operands[0]};
   attribute_list attributes;
   for (const bool then : {true, false}) {
-    const std::size_t first = then ? 1 : 1 + thens, count = then ? thens : a.operands.size() - 1 - thens;
+    const std::size_t first = then ? 1 : 1 + thens,
+                      count = then ? thens : a.operands.size() - 1 - thens;
     open_body body(a);
     const handles inputs = body.captured(a.operands.subspan(first, count));
-    const handles outputs = body.run(a.graph.body(a.attributes.integer(then ? "then" : "else")), inputs);
+    const handles outputs =
+        body.run(a.graph.body(a.attributes.integer(then ? "then" : "else")), inputs);
     std::vector<gradient_seed> seeds;
     for (std::size_t o = 0; o < outputs.size(); ++o) {
       if (a.output_gradients[o]) {
@@ -343,7 +345,8 @@ operand_gradients gradient_of_bodies(const gradient_args& a) {
            ? std::string("it is the gradient of a while_loop, which is differentiated once only")
            : std::string("the operator ") + schema.name + " has no gradient",
        a.graph.path_of(a.op),
-       "use scan, which is differentiated as often as its steps, where the number of steps is known"});
+       "use scan, which is differentiated as often as its steps, where the number of steps is "
+       "known"});
 }
 
 }  // namespace graft::detail

@@ -144,10 +144,11 @@ void take_from_around(Graph& body, const any_tensor& y, std::span<const any_tens
   for (const any_tensor& x : wanted) (void)detail::id_for_use(body, x.ref());
   const std::string way = way_outside(body, {result}, wanted);
   if (way.empty()) return;
-  throw unsupported_error({"a gradient of '" + body.path_of(result) + "' was asked for within a body",
-                           "it depends on what it is to be differentiated by through '" + way +
-                               "', which is computed outside the body",
-                           way, "take the gradient outside the body, or with respect to '" + way + "'"});
+  throw unsupported_error(
+      {"a gradient of '" + body.path_of(result) + "' was asked for within a body",
+       "it depends on what it is to be differentiated by through '" + way +
+           "', which is computed outside the body",
+       way, "take the gradient outside the body, or with respect to '" + way + "'"});
 }
 
 }  // namespace

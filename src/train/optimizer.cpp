@@ -9,6 +9,7 @@
 #include "graft/ops/optimizer.hpp"
 #include "graft/ops/sources.hpp"
 #include "graft/train/gradients.hpp"
+
 #include "train/walk.hpp"
 
 namespace graft {
@@ -67,7 +68,8 @@ step_rule rule_of(const momentum& o) {
   return {&ops::momentum_update, a, {"velocity"}};
 }
 step_rule rule_of(const rmsprop& o) {
-  return {&ops::rmsprop_update, attribute_list().set("rho", o.rho).set("epsilon", o.epsilon),
+  return {&ops::rmsprop_update,
+          attribute_list().set("rho", o.rho).set("epsilon", o.epsilon),
           {"mean_square"}};
 }
 step_rule rule_of(const adagrad& o) {
@@ -86,12 +88,13 @@ step_rule rule_of(const adamw& o) {
 
 op_id add_assign(Graph& g, variable_id target, tensor_id value, std::string_view name) {
   const tensor_id operands[] = {value};
-  return g.add(ops::assign, operands,
-               attribute_list().set("variable", std::int64_t{target.value}, attribute_kind::variable),
-               name);
+  return g.add(
+      ops::assign, operands,
+      attribute_list().set("variable", std::int64_t{target.value}, attribute_kind::variable), name);
 }
 
-variable_id add_zeros(Graph& g, const std::string& name, const value_type& type, variable_role role) {
+variable_id add_zeros(Graph& g, const std::string& name, const value_type& type,
+                      variable_role role) {
   variable_spec spec;
   spec.name = name;
   spec.type = type;
@@ -157,7 +160,8 @@ learning_rate exponential_decay(double rate, double steps, double decay) {
   require_positive(steps, "steps");
   require(decay > 0 && decay <= 1, "decay", decay, "above 0 and at most 1");
   const double slope = std::log(decay) / steps;
-  return learning_rate::rule([=](const any_tensor& t) { return any_tensor(exp(t * slope) * rate); });
+  return learning_rate::rule(
+      [=](const any_tensor& t) { return any_tensor(exp(t * slope) * rate); });
 }
 
 learning_rate cosine_decay(double rate, double steps, double final_rate) {
@@ -209,8 +213,8 @@ training_step minimize(const any_tensor& loss, const optimizer& chosen,
   std::visit([](const auto& o) { check(o); }, chosen);
   if (options.clip_norm != 0) require_positive(options.clip_norm, "clip_norm");
   const step_rule rule = std::visit([](const auto& o) { return rule_of(o); }, chosen);
-  const learning_rate& rate = std::visit(
-      [](const auto& o) -> const learning_rate& { return o.rate; }, chosen);
+  const learning_rate& rate =
+      std::visit([](const auto& o) -> const learning_rate& { return o.rate; }, chosen);
 
   training_step result;
   result.loss = loss;
@@ -229,7 +233,8 @@ training_step minimize(const any_tensor& loss, const optimizer& chosen,
   result.gradients = gradients(loss, reads);
   {
     const scope_guard scope(g, "optimizer");
-    if (options.clip_norm > 0) result.gradients = clip_by_global_norm(result.gradients, options.clip_norm);
+    if (options.clip_norm > 0)
+      result.gradients = clip_by_global_norm(result.gradients, options.clip_norm);
     result.step = add_zeros(g, "step", value_type::of(dtype::int64, {}), variable_role::counter);
     result.slots.push_back(result.step);
     const any_tensor step = g.handle(g.variable_of(result.step).read);
@@ -243,8 +248,8 @@ training_step minimize(const any_tensor& loss, const optimizer& chosen,
       std::vector<tensor_id> operands{g.variable_of(parameter).read, g.id(result.gradients[i])};
       std::vector<variable_id> targets{parameter};
       for (const char* slot : rule.slots) {
-        targets.push_back(add_zeros(g, path + "." + slot, g.variable_of(parameter).type,
-                                    variable_role::slot));
+        targets.push_back(
+            add_zeros(g, path + "." + slot, g.variable_of(parameter).type, variable_role::slot));
         result.slots.push_back(targets.back());
         operands.push_back(g.variable_of(targets.back()).read);
       }
@@ -266,17 +271,20 @@ training_step minimize(const any_tensor& loss, const optimizer& chosen,
 
 namespace {
 
-any_tensor blend(const any_tensor& ours, const any_tensor& theirs, const soft_update_options& options) {
+any_tensor blend(const any_tensor& ours, const any_tensor& theirs,
+                 const soft_update_options& options) {
   const any_tensor way = theirs - ours;
   if (!options.tau_tensor) return ours + way * options.tau;
   const dtype type = target_traits<Graph>::type_of(ours.ref()).type;
   const dtype given = target_traits<Graph>::type_of(options.tau_tensor->ref()).type;
-  return ours + way * (given == type ? *options.tau_tensor : any_tensor(cast(*options.tau_tensor, type)));
+  return ours +
+         way * (given == type ? *options.tau_tensor : any_tensor(cast(*options.tau_tensor, type)));
 }
 
 }  // namespace
 
-update_group soft_update(Graph& g, std::span<const std::pair<variable_id, variable_id>> source_target,
+update_group soft_update(Graph& g,
+                         std::span<const std::pair<variable_id, variable_id>> source_target,
                          const soft_update_options& options) {
   if (!(options.tau >= 0 && options.tau <= 1)) {
     throw argument_error({"soft_update was given tau = " + std::to_string(options.tau),
@@ -285,8 +293,8 @@ update_group soft_update(Graph& g, std::span<const std::pair<variable_id, variab
   if (options.tau_tensor) {
     const tensor_id t = g.id(*options.tau_tensor);
     const value_type type = g.type_of(t);
-    error_parts parts{"soft_update was given '" + g.path_of(t) + "' as tau", "it is " + to_string(type),
-                      g.path_of(t), "pass a floating scalar"};
+    error_parts parts{"soft_update was given '" + g.path_of(t) + "' as tau",
+                      "it is " + to_string(type), g.path_of(t), "pass a floating scalar"};
     if (type.type != dtype::any && !is_floating(type.type)) throw dtype_error(std::move(parts));
     if (type.ranked && !type.shape.empty()) throw shape_error(std::move(parts));
   }
@@ -303,24 +311,25 @@ update_group soft_update(Graph& g, std::span<const std::pair<variable_id, variab
     const scope_guard scope(g, "soft_update");
     for (const auto& [from, to] : source_target) {
       if (from == to) {
-        throw argument_error({"soft_update was given '" + g.path_of(from) + "' as source and target",
-                              "a variable cannot follow itself", g.path_of(from),
-                              "clone with variables of its own"});
+        throw argument_error(
+            {"soft_update was given '" + g.path_of(from) + "' as source and target",
+             "a variable cannot follow itself", g.path_of(from),
+             "clone with variables of its own"});
       }
       // Copies: adding ops may move what the graph knows of its variables.
       const variable_info source = g.variable_of(from);
       const variable_info target = g.variable_of(to);
       if (source.type.type != target.type.type) {
-        throw dtype_error({"soft_update was given '" + g.path_of(from) + "' and '" + g.path_of(to) + "'",
-                           "their types are " + to_string(source.type) + " and " +
-                               to_string(target.type),
-                           g.path_of(to), "pair variables of one type"});
+        throw dtype_error(
+            {"soft_update was given '" + g.path_of(from) + "' and '" + g.path_of(to) + "'",
+             "their types are " + to_string(source.type) + " and " + to_string(target.type),
+             g.path_of(to), "pair variables of one type"});
       }
       if (!(source.type == target.type)) {
-        throw shape_error({"soft_update was given '" + g.path_of(from) + "' and '" + g.path_of(to) + "'",
-                           "their types are " + to_string(source.type) + " and " +
-                               to_string(target.type),
-                           g.path_of(to), "pair variables of one shape"});
+        throw shape_error(
+            {"soft_update was given '" + g.path_of(from) + "' and '" + g.path_of(to) + "'",
+             "their types are " + to_string(source.type) + " and " + to_string(target.type),
+             g.path_of(to), "pair variables of one shape"});
       }
       const bool parameter = source.role == variable_role::parameter;
       const bool statistic = source.role == variable_role::statistic;

@@ -119,8 +119,9 @@ void trial(std::uint64_t seed) {
     if (uses.empty()) return;
     const auto& [op, use] = d.of(uses);
     const auto operands = h.operands(op);
-    const op_id twin = h.add(h.schema_of(op), std::vector<tensor_id>(operands.begin(), operands.end()),
-                             h.attributes_of(op), "twin");
+    const op_id twin =
+        h.add(h.schema_of(op), std::vector<tensor_id>(operands.begin(), operands.end()),
+              h.attributes_of(op), "twin");
     h.set_operand(use.user, use.slot, {twin, 0});
     const Region copy = again();
     CHECK_FALSE(isomorphic(region, copy));

@@ -1,8 +1,6 @@
 // Every operator of the registry: kernels against the naive reference, gradients against differences, errors.
 //
 // The cases come from the definitions themselves, so an operator without samples or reference fails here.
-#include "catch.hpp"
-
 #include <algorithm>
 #include <cmath>
 #include <random>
@@ -14,6 +12,8 @@
 #include "graft/runtime/session.hpp"
 #include "graft/train/gradients.hpp"
 
+#include "catch.hpp"
+
 using namespace graft;
 
 namespace {
@@ -21,7 +21,8 @@ namespace {
 // Not the operators that have no meaning outside a graph's variables, placeholders, constants and bodies; those
 // with bodies have tests of their own (tests/unit/control_*.cpp).
 bool stands_alone(const operator_schema& schema) {
-  return !schema.has(ops::source) && !schema.has(ops::bodies) && !schema.has(ops::update) && std::string_view(schema.name) != "constant";
+  return !schema.has(ops::source) && !schema.has(ops::bodies) && !schema.has(ops::update) &&
+         std::string_view(schema.name) != "constant";
 }
 
 Array in_precision(const Array& a, dtype precision) {
@@ -35,7 +36,8 @@ struct built {
 };
 
 // The sample as a graph of placeholders and the one op.
-std::unique_ptr<built> build(const operator_definition& d, const operator_sample& s, dtype precision) {
+std::unique_ptr<built> build(const operator_definition& d, const operator_sample& s,
+                             dtype precision) {
   auto b = std::make_unique<built>();
   std::vector<tensor_id> ids;
   for (const Array& operand : s.operands) {
@@ -65,7 +67,8 @@ std::vector<feed_item> feeds_of(const built& b, std::span<const Array> values) {
 }
 
 // A value that need not depend on every operand: the op's own outputs are fetched too, so that every feed is used.
-Array run_fed(Session& session, const built& b, const any_tensor& t, std::span<const Array> values) {
+Array run_fed(Session& session, const built& b, const any_tensor& t,
+              std::span<const Array> values) {
   return std::get<0>(session.run(std::tuple{t, b.outputs}, feeds_of(b, values)));
 }
 
@@ -101,7 +104,8 @@ Array weights_like(const Array& a, std::mt19937_64& random) {
 double dot(const Array& a, const Array& b) {
   double total = 0;
   for (std::int64_t i = 0; i < a.size(); ++i) {
-    total += a.span<double>()[static_cast<std::size_t>(i)] * b.span<double>()[static_cast<std::size_t>(i)];
+    total += a.span<double>()[static_cast<std::size_t>(i)] *
+             b.span<double>()[static_cast<std::size_t>(i)];
   }
   return total;
 }
@@ -159,8 +163,9 @@ TEST_CASE("kernels agree with the references") {
         std::vector<Array> operands, rounded;
         for (const Array& a : s.operands) {
           operands.push_back(in_precision(a, precision));
-          rounded.push_back(operands.back().type() == dtype::float32 ? operands.back().cast(dtype::float64)
-                                                                     : operands.back());
+          rounded.push_back(operands.back().type() == dtype::float32
+                                ? operands.back().cast(dtype::float64)
+                                : operands.back());
         }
         const std::vector<Array> wanted = d->reference(rounded, s.attributes);
         Session session(b->graph);
@@ -239,7 +244,8 @@ TEST_CASE("gradients agree with differences") {
         Array gradient(dtype::float64, s.operands[k].shape());  // zeros where none arrives
         if (seconds[j]) gradient = run_fed(session, *b, *seconds[j], s.operands);
         for (const std::size_t i : elements(s.operands[k], random)) {
-          require_derivative(gradient.span<double>()[i], difference(first_value, s.operands, k, i), 1e-5);
+          require_derivative(gradient.span<double>()[i], difference(first_value, s.operands, k, i),
+                             1e-5);
         }
       }
     }

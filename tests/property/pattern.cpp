@@ -28,18 +28,30 @@ std::vector<any_tensor> add_clutter(random_net& made, dice& d, std::size_t count
     const any_tensor x = d.of(all);
     const any_tensor clutter = [&]() -> any_tensor {
       switch (d.below(12)) {
-        case 0: return add(x, 0);
-        case 1: return mul(1, x);
-        case 2: return sub(x, 0);
-        case 3: return neg(x);
-        case 4: return neg(neg(x));
-        case 5: return identity(x);
-        case 6: return cast(x, dtype::float32);
-        case 7: return reshape(reshape(x, {2, 2}), {4});
-        case 8: return reshape(transpose(transpose(reshape(x, {2, 2}))), {4});
-        case 9: return add(x, d.of(all));
-        case 10: return div(x, 1);
-        default: return tanh(x);
+        case 0:
+          return add(x, 0);
+        case 1:
+          return mul(1, x);
+        case 2:
+          return sub(x, 0);
+        case 3:
+          return neg(x);
+        case 4:
+          return neg(neg(x));
+        case 5:
+          return identity(x);
+        case 6:
+          return cast(x, dtype::float32);
+        case 7:
+          return reshape(reshape(x, {2, 2}), {4});
+        case 8:
+          return reshape(transpose(transpose(reshape(x, {2, 2}))), {4});
+        case 9:
+          return add(x, d.of(all));
+        case 10:
+          return div(x, 1);
+        default:
+          return tanh(x);
       }
     }();
     if (made.g.type_of(clutter.ref().id).shape == dims{4}) all.push_back(clutter);
@@ -71,7 +83,9 @@ std::vector<Array> values_of(random_net& made, const std::vector<any_tensor>& of
     for (const tensor_id source : sources_of(made.g, t.ref().id.op)) {
       std::vector<float> numbers;
       for (int k = 0; k < 4; ++k) {
-        numbers.push_back(static_cast<float>((source.op.value * 7 + static_cast<unsigned>(k) * 3) % 11) * 0.25f - 1);
+        numbers.push_back(
+            static_cast<float>((source.op.value * 7 + static_cast<unsigned>(k) * 3) % 11) * 0.25f -
+            1);
       }
       feeds.push_back(feed(made.g.handle(source), Array::from<float>({4}, numbers)));
     }

@@ -74,7 +74,8 @@ struct random_net {
           // An initial value that reads another variable.
           const row other(g.handle(g.variable_of(d.of(all)).read).ref());
           const auto start = mul(other, 0.5);
-          const variable_id v = g.add_variable("derived", start.ref().id, variable_role::slot, false);
+          const variable_id v =
+              g.add_variable("derived", start.ref().id, variable_role::slot, false);
           tensors.push_back(row(g.handle(g.variable_of(v).read).ref()));
         }
         break;

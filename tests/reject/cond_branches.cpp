@@ -12,7 +12,8 @@ any_tensor build(const truth& p, const value& x, const value& y) {
   return cond(p, [&] { return x; }, [&] { return y; });
 }
 #else
-any_tensor build(const truth& p, const value& x, const tensor<Graph, dtype::float32, shape<2, 4>>& y) {
+any_tensor build(const truth& p, const value& x,
+                 const tensor<Graph, dtype::float32, shape<2, 4>>& y) {
   return cond(p, [&] { return x; }, [&] { return y; });
 }
 #endif

@@ -1,7 +1,6 @@
 // expect: networks_differ<.*operators.*"act"}, .*"act_2"} ?>
 // Networks that should be the same and are not: the error names what differs and both ops. [demo-14]
 #include "graft/dsl/isomorphic.hpp"
-
 #include "graft/graft.hpp"
 
 using namespace graft;

@@ -5,11 +5,7 @@
 using namespace graft;
 
 #ifdef GRAFT_ACCEPT
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 5, 8>>& x) {
-  return lstm<4>(x);
-}
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 5, 8>>& x) { return lstm<4>(x); }
 #else
-any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 8>>& x) {
-  return lstm<4>(x);
-}
+any_tensor build(const tensor<Graph, dtype::float32, shape<dyn, 8>>& x) { return lstm<4>(x); }
 #endif

@@ -22,12 +22,13 @@ constexpr bool leads(const bindings& b, std::size_t i, std::uint32_t from, std::
 }
 
 // Policies, flags and streams are constants.
-constexpr std::array policies{variables::fresh, variables::copied, variables::shared, variables::frozen,
-                              variables::linked};
+constexpr std::array policies{variables::fresh, variables::copied, variables::shared,
+                              variables::frozen, variables::linked};
 static_assert(policies[0] != policies[1] && policies[4] == variable_policy::linked);
 constexpr seeds seven = seeds::fresh(7);
 static_assert(seven == seeds::fresh(7) && seven != seeds::fresh(8) && seven.number() == 7u);
-static_assert(seeds::fresh(0) != seeds::split && seeds::split != seeds::same && !seeds::same.number());
+static_assert(seeds::fresh(0) != seeds::split && seeds::split != seeds::same &&
+              !seeds::same.number());
 static_assert(trainable(false).value == false && trainable(true).value);
 
 // Destinations and bindings hold memory, which is given back before the constant is made.
@@ -36,10 +37,12 @@ static_assert(trainable(false).value == false && trainable(true).value);
 static_assert(into("critic").scope == "critic" && into("critic").graph == nullptr);
 static_assert(from("actor/body").path == "actor/body");
 #endif
-static_assert(into("a scope with a name so long that it lies on the heap, not in the text itself").scope.size() > 40);
+static_assert(into("a scope with a name so long that it lies on the heap, not in the text itself")
+                  .scope.size() > 40);
 
 static_assert([] {
-  const bindings all = bind(numbered<wide>(1), numbered<wide>(2), numbered<truth>(3), numbered<truth>(4));
+  const bindings all =
+      bind(numbered<wide>(1), numbered<wide>(2), numbered<truth>(3), numbered<truth>(4));
   return all.pairs.size() == 2 && leads(all, 0, 1, 2) && leads(all, 1, 3, 4);
 }());
 static_assert([] {  // all at once: a swap

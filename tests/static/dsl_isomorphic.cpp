@@ -1,8 +1,7 @@
 // Comparing and cloning compile-time networks. [edge-95] [demo-14]
-#include "graft/dsl/isomorphic.hpp"
-
 #include <type_traits>
 
+#include "graft/dsl/isomorphic.hpp"
 #include "graft/graft.hpp"
 
 using namespace graft;
@@ -44,7 +43,8 @@ static_assert(like_mlp<[](auto x) { return dense<2>(relu(dense<8>(x))); }, input
 static_assert(!like_mlp<[](auto x) { return dense<2>(tanh(dense<8>(x))); }, input>);
 static_assert(!like_mlp<[](auto x) { return dense<2>(relu(dense<9>(x))); }, input>);
 static_assert(!like_mlp<[](auto x) { return relu(dense<2>(relu(dense<8>(x)))); }, input>);
-static_assert(!like_mlp<[](auto x) { return dense<2>(relu(dense<8>(x))); }, in<double, shape<dyn, 4>>>);
+static_assert(
+    !like_mlp<[](auto x) { return dense<2>(relu(dense<8>(x))); }, in<double, shape<dyn, 4>>>);
 static_assert(!like_mlp<[](auto x) { return std::tuple{dense<2>(relu(dense<8>(x))), x}; }, input>);
 
 template <auto Left, auto Right, class... Inputs>
@@ -60,9 +60,10 @@ static_assert(between<[](auto x) { return relu(x) - tanh(x); },
                       [](auto x) { return tanh(x) - relu(x); }, input> ==
               network_difference::operators);
 static_assert(between<[](auto x) {
-  auto h = relu(x);
-  return h + h;
-}, [](auto x) { return relu(x) + relu(x); }, input> == network_difference::tie);
+                auto h = relu(x);
+                return h + h;
+              },
+                      [](auto x) { return relu(x) + relu(x); }, input> == network_difference::tie);
 static_assert(between<[](auto x) { return leaky_relu(x, 0.1); },
                       [](auto x) { return leaky_relu(x, 0.2); }, input> ==
               network_difference::attributes);
@@ -75,7 +76,8 @@ static_assert(between<[](auto x) { return dropout(batch_norm(x), 0.5); },
 static_assert(between<[](auto x) { return dropout(batch_norm(x), 0.5); },
                       [](auto x) { return dropout(batch_norm(x), 0.25); }, input> ==
               network_difference::attributes);
-static_assert(!isomorphic_v<decltype(net<[](auto x) { return batch_norm(x); }, input>()),
-                            decltype(inference_net<[](auto x) { return batch_norm(x); }, input>())>);
+static_assert(
+    !isomorphic_v<decltype(net<[](auto x) { return batch_norm(x); }, input>()),
+                  decltype(inference_net<[](auto x) { return batch_norm(x); }, input>())>);
 
 }  // namespace

@@ -102,9 +102,7 @@ static_assert(same<decltype(is_nan(std::declval<f32<shape<2>>>())), truth<shape<
 
 // A handle is not comparable by == and !=, which would read as comparing handles.
 template <class X>
-concept equality = requires(X a, X b) {
-  a == b;
-};
+concept equality = requires(X a, X b) { a == b; };
 static_assert(!equality<f32<shape<2>>>);
 
 static_assert(same<decltype(placeholder<float, shape<dyn, 784>>(std::declval<Tally&>(), "x")),

@@ -79,7 +79,9 @@ TEST_CASE("copies share their storage until one is written") {
   const void* own = b.data();
   b.mutable_span<float>()[1] = 8;  // its own already: no copy
   CHECK(b.data() == own);
-  { const Array c = b; }
+  {
+    const Array c = b;
+  }
   b.mutable_span<float>()[1] = 7;
   CHECK(b.data() == own);
   Array moved = std::move(b);
@@ -244,6 +246,6 @@ TEST_CASE("elements of a temporary live as long as what holds them") {
   };
   CHECK(sum(make().span<float>()) == 6.0f);
   CHECK_THROWS_AS(make().span<double>(), dtype_error);
-  static_assert(std::is_same_v<decltype(std::declval<const Array&>().span<float>()),
-                               std::span<const float>>);
+  static_assert(
+      std::is_same_v<decltype(std::declval<const Array&>().span<float>()), std::span<const float>>);
 }

@@ -1,8 +1,9 @@
 // Batches of examples.
+#include "graft/train/batches.hpp"
+
 #include <algorithm>
 #include <numeric>
 
-#include "graft/train/batches.hpp"
 #include "graft/core/error.hpp"
 
 #include "catch.hpp"

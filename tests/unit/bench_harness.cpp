@@ -34,8 +34,7 @@ TEST_CASE("peers of one case take turns, and each is prepared before its turn") 
     if (order.empty() || order.back() != peer) order += peer;
   };
   int prepared = 0;
-  bench.add(
-      {"topic", "a", "case", 1}, [&] { turn('a'); }, [&] { ++prepared; });
+  bench.add({"topic", "a", "case", 1}, [&] { turn('a'); }, [&] { ++prepared; });
   bench.add({"topic", "b", "case", 1}, [&] { turn('b'); });
   CHECK(bench.run() == 0);
   CHECK(order == "abababababababababab");  // calibration, then nine turns each

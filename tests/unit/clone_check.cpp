@@ -19,7 +19,8 @@ struct subject {
   explicit subject(variable_policy policy = variables::fresh) {
     const row4 h = dense4(x);
     w = variable_named(g, "dense/w");
-    const auto mean_of = make_variable<float, shape<4>>(g, "moving", zeros(), false, variable_role::statistic);
+    const auto mean_of =
+        make_variable<float, shape<4>>(g, "moving", zeros(), false, variable_role::statistic);
     moving = *g.variable_read_by(id_of(mean_of));
     g.own_update(moving, op_of(assign(mean_of, mean_of * 0.9f + mean<axes<0>>(h) * 0.1f)));
     y = sub(h, mean_of);
@@ -52,15 +53,19 @@ TEST_CASE("a copy that reads the source's weight is found out", "[edge-88]") {
 TEST_CASE("a copy that reads the source's weight by a way of its own is found out", "[edge-88]") {
   subject s;
   // Behind the copy's own weight's update: no operand of the forward path differs.
-  const Clone other = clone(*s.region, bind(s.x, s.z), into("other"), each_op([&](const copied_op& op) {
-    if (std::string(op.schema->name) != "matmul") return std::optional<std::vector<any_tensor>>();
-    return std::optional(std::vector<any_tensor>{op.outputs[0] + sum(s.g.handle(s.g.variable_of(s.w).read))});
-  }));
+  const Clone other =
+      clone(*s.region, bind(s.x, s.z), into("other"), each_op([&](const copied_op& op) {
+        if (std::string(op.schema->name) != "matmul")
+          return std::optional<std::vector<any_tensor>>();
+        return std::optional(
+            std::vector<any_tensor>{op.outputs[0] + sum(s.g.handle(s.g.variable_of(s.w).read))});
+      }));
   const std::vector<source_access> accesses = other.leak_audit();
   REQUIRE(accesses.size() == 1);
   CHECK(accesses[0].variable == s.w);
   CHECK_FALSE(accesses[0].allowed);
-  CHECK(mentions(message_of<graph_error>([&] { other.check(); }), "uses the source's variable 'dense/w'"));
+  CHECK(mentions(message_of<graph_error>([&] { other.check(); }),
+                 "uses the source's variable 'dense/w'"));
 }
 
 TEST_CASE("a deliberately shared clone is allowed exactly its variables", "[edge-88]") {
@@ -130,7 +135,8 @@ TEST_CASE("freezing and cloning may come in either order", "[edge-91]") {
   const auto frozen_then = clone(*s.region, into("frozen"), variables::frozen, unbound::keep);
   const Clone a = clone(extract(inputs(s.x), outputs(frozen_then(s.y))), bind(s.x, s.z), into("a"));
   const Clone copied = clone(*s.region, bind(s.x, s.z), into("b"), variables::copied);
-  const Clone b = clone(extract(inputs(s.z), outputs(copied(s.y))), bind(s.z, s.z), into("c"), variables::frozen);
+  const Clone b = clone(extract(inputs(s.z), outputs(copied(s.y))), bind(s.z, s.z), into("c"),
+                        variables::frozen);
   const row4 left = a(frozen_then(s.y)), right = b(copied(s.y));
   CHECK(isomorphic(extract(inputs(s.z), outputs(left)), extract(inputs(s.z), outputs(right))));
   Session session(s.g);
@@ -149,8 +155,9 @@ TEST_CASE("freezing and cloning may come in either order", "[edge-91]") {
 TEST_CASE("policies that say nothing are refused") {
   subject s;
   const std::uint64_t before = s.g.digest();
-  CHECK(mentions(message_of<argument_error>([&] { (void)clone(*s.region, variable_policy::replaced); }),
-                 "variables::expr"));
+  CHECK(mentions(
+      message_of<argument_error>([&] { (void)clone(*s.region, variable_policy::replaced); }),
+      "variables::expr"));
   CHECK_THROWS_AS(clone(*s.region, static_cast<variable_policy>(17)), argument_error);
   CHECK(mentions(message_of<name_error>([&] { (void)clone(*s.region, into("a//b")); }), "'a//b'"));
   CHECK(mentions(message_of<name_error>([&] { (void)clone(*s.region, into("a/")); }), "'a/'"));

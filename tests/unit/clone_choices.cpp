@@ -74,7 +74,9 @@ TEST_CASE("fresh streams reach dropout and bodies", "[clone][edge-45]") {
   Session session(g);
   session.initialize();
   const Array ones = Array::full<float>({64}, 1.0f), all = Array::full<float>({2, 64}, 1.0f);
-  const auto run = [&](const any_tensor& t) { return session.run(t, feed(x, ones), feed(xs, all)); };
+  const auto run = [&](const any_tensor& t) {
+    return session.run(t, feed(x, ones), feed(xs, all));
+  };
   Graph h;
   const auto drawn_in = [&](Graph& to, const seeds& choice) {
     const auto x2 = placeholder<float, shape<64>>(to, "x");
@@ -107,7 +109,8 @@ TEST_CASE("of several rules the first counts, or the most specific", "[clone][ed
   }();
   const Region region = extract(inputs(x), outputs(y));
   set_values(g);
-  const variable_id w = variable_named(g, "encoder/dense/w"), v = variable_named(g, "encoder/last/w");
+  const variable_id w = variable_named(g, "encoder/dense/w"),
+                    v = variable_named(g, "encoder/last/w");
   const auto policies = [&](const variables::chosen_by& rules) {
     const Clone copy = clone(region, rules);
     std::pair<variable_policy, variable_policy> found;
@@ -119,21 +122,24 @@ TEST_CASE("of several rules the first counts, or the most specific", "[clone][ed
   };
   using std::pair;
   using variables::by_scope, variables::precedence;
-  const variable_policy fresh = variables::fresh, shared = variables::shared, frozen = variables::frozen;
-  CHECK(policies(by_scope({{"encoder", shared}, {"encoder/last", frozen}}, fresh)) == pair(shared, shared));
-  CHECK(policies(by_scope({{"encoder", shared}, {"encoder/last", frozen}}, fresh, precedence::specificity)) ==
-        pair(shared, frozen));
-  CHECK(policies(by_scope({{"encoder/*", shared}, {"encoder/last", frozen}}, fresh, precedence::specificity)) ==
-        pair(shared, frozen));
-  CHECK(policies(by_scope({{"**", shared}, {"encoder/l*", frozen}}, fresh, precedence::specificity)) ==
-        pair(shared, frozen));
+  const variable_policy fresh = variables::fresh, shared = variables::shared,
+                        frozen = variables::frozen;
+  CHECK(policies(by_scope({{"encoder", shared}, {"encoder/last", frozen}}, fresh)) ==
+        pair(shared, shared));
+  CHECK(policies(by_scope({{"encoder", shared}, {"encoder/last", frozen}}, fresh,
+                          precedence::specificity)) == pair(shared, frozen));
+  CHECK(policies(by_scope({{"encoder/*", shared}, {"encoder/last", frozen}}, fresh,
+                          precedence::specificity)) == pair(shared, frozen));
+  CHECK(policies(by_scope({{"**", shared}, {"encoder/l*", frozen}}, fresh,
+                          precedence::specificity)) == pair(shared, frozen));
   CHECK(policies(by_scope({{"**/last", frozen}}, fresh)) == pair(fresh, frozen));
-  CHECK(policies(by_scope({{"last", frozen}, {"encoder/las", frozen}}, fresh)) == pair(fresh, fresh));
+  CHECK(policies(by_scope({{"last", frozen}, {"encoder/las", frozen}}, fresh)) ==
+        pair(fresh, fresh));
   // Two that agree are no conflict, nor are two of which a third is more specific.
-  CHECK(policies(by_scope({{"encoder/l*", shared}, {"encoder/*t", shared}}, fresh, precedence::specificity)) ==
-        pair(fresh, shared));
-  CHECK(policies(by_scope({{"encoder/l*", shared}, {"encoder/*t", frozen}, {"encoder/last", fresh}}, fresh,
-                          precedence::specificity)) == pair(fresh, fresh));
+  CHECK(policies(by_scope({{"encoder/l*", shared}, {"encoder/*t", shared}}, fresh,
+                          precedence::specificity)) == pair(fresh, shared));
+  CHECK(policies(by_scope({{"encoder/l*", shared}, {"encoder/*t", frozen}, {"encoder/last", fresh}},
+                          fresh, precedence::specificity)) == pair(fresh, fresh));
   CHECK_THROWS_AS(by_scope({{"a//b", shared}}, fresh), argument_error);
 }
 

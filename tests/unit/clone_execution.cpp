@@ -31,12 +31,13 @@ TEST_CASE("stop_gradient and frozen parameters stay so in a clone", "[clone][edg
   const auto of = [&](std::string_view path) {
     return g.handle(g.variable_of(copy(variable_named(g, path))).read);
   };
-  const auto found = try_gradients(sum(copy(y)), std::vector<any_tensor>{of("trunk/w"), of("head/w")});
+  const auto found =
+      try_gradients(sum(copy(y)), std::vector<any_tensor>{of("trunk/w"), of("head/w")});
   CHECK_FALSE(found[0].has_value());
   CHECK(found[1].has_value());
 
-  const Clone frozen = clone(region, bind(x, x), variables::by_scope({{"trunk", variables::frozen}},
-                                                                      variables::fresh));
+  const Clone frozen = clone(region, bind(x, x),
+                             variables::by_scope({{"trunk", variables::frozen}}, variables::fresh));
   CHECK(trainable_variables(frozen(y)) == frozen.parameters());
   CHECK(frozen.parameters().size() == 2);
   // A clone of that keeps the constants.
@@ -75,8 +76,8 @@ TEST_CASE("several threads clone from one graph, each into its own", "[clone][th
     all.emplace_back([&, t] {
       for (int i = 0; i < 20; ++i) {
         Graph own;
-        const Clone copy = clone(region, into(own, "copy"),
-                                 t % 2 == 0 ? variables::copied : variables::shared);
+        const Clone copy =
+            clone(region, into(own, "copy"), t % 2 == 0 ? variables::copied : variables::shared);
         copy.check();
         Session session(own, {.threads = 1});
         const Array out = session.run(copy(y), feed(copy(x), numbers({2, 4})));

@@ -114,16 +114,14 @@ TEST_CASE("a failed allocation leaves a graph whose gradients were asked for as 
   const source_network n;
   const auto free_tensor = input4(const_cast<Graph&>(n.g), "free");  // no gradient leads to it
   const any_tensor loss = mean(n.y);
-  const long tried = fail_at_each_allocation(n, n.g, [&] {
-    (void)clip_by_global_norm(gradients(loss, {n.x, free_tensor}), 1.0);
-  });
+  const long tried = fail_at_each_allocation(
+      n, n.g, [&] { (void)clip_by_global_norm(gradients(loss, {n.x, free_tensor}), 1.0); });
   CHECK(tried > 10);
 }
 
 TEST_CASE("a failed allocation leaves a graph that is to be trained as it was [edge-85]") {
   source_network n;
   const any_tensor loss = mean(n.y);
-  CHECK(fail_at_each_allocation(n, n.g, [&] {
-          (void)minimize(loss, adam{.rate = 0.1}, {.clip_norm = 1.0});
-        }) > 10);
+  CHECK(fail_at_each_allocation(
+            n, n.g, [&] { (void)minimize(loss, adam{.rate = 0.1}, {.clip_norm = 1.0}); }) > 10);
 }

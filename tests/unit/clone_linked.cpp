@@ -111,8 +111,7 @@ TEST_CASE("an expression is read in a variable's place", "[clone][expr]") {
   learner l;
   const Region region = extract(inputs(l.x), outputs(l.y));
   const any_tensor half = l.w2 * 0.5;
-  const Clone copy =
-      clone(region, unbound::keep, variables::shared, variables::expr(l.w2, half));
+  const Clone copy = clone(region, unbound::keep, variables::shared, variables::expr(l.w2, half));
   copy.check();
   CHECK(copy.variables().empty());
   CHECK(copy(l.w2).ref().id == half.ref().id);
@@ -133,20 +132,18 @@ TEST_CASE("expressions are refused where they do not fit", "[clone][expr]") {
   const Region region = extract(inputs(l.x), outputs(l.y));
   const any_tensor w3 = make_variable<double, shape<5>>(l.g, "w3", zeros());
   const std::uint64_t before = l.g.version();
-  CHECK(mentions(message_of<shape_error>([&] {
-          (void)clone(region, variables::expr(l.w1, any_tensor(l.w2)));
-        }),
-        "w1"));
+  CHECK(mentions(message_of<shape_error>(
+                     [&] { (void)clone(region, variables::expr(l.w1, any_tensor(l.w2))); }),
+                 "w1"));
   CHECK(mentions(message_of<boundary_error>([&] {
-          (void)clone(region, variables::expr(any_tensor(l.x), any_tensor(l.x)));
-        }),
-        "reads no variable"));
+                   (void)clone(region, variables::expr(any_tensor(l.x), any_tensor(l.x)));
+                 }),
+                 "reads no variable"));
   CHECK(mentions(message_of<boundary_error>([&] { (void)clone(region, variables::expr(w3, w3)); }),
                  "no such variable"));
-  CHECK(mentions(message_of<boundary_error>([&] {
-          (void)clone(region, variables::expr(l.w1, l.w1, l.w1, l.w1));
-        }),
-        "twice"));
+  CHECK(mentions(message_of<boundary_error>(
+                     [&] { (void)clone(region, variables::expr(l.w1, l.w1, l.w1, l.w1)); }),
+                 "twice"));
   CHECK(l.g.version() == before);
 }
 
@@ -173,10 +170,9 @@ TEST_CASE("the gradient through a gradient step agrees with finite differences",
 
   Session session(l.g);
   session.initialize();
-  const auto feeds = std::tuple{feed(l.x, values({3, 2}, 0.3, 0.2)),
-                                feed(l.target, values({3, 1}, 0.5, 0.4)),
-                                feed(x2, values({3, 2}, -0.4, 0.3)),
-                                feed(target2, values({3, 1}, -0.2, 0.6))};
+  const auto feeds =
+      std::tuple{feed(l.x, values({3, 2}, 0.3, 0.2)), feed(l.target, values({3, 1}, 0.5, 0.4)),
+                 feed(x2, values({3, 2}, -0.4, 0.3)), feed(target2, values({3, 1}, -0.2, 0.6))};
   const auto run = [&](const any_tensor& t) {
     return std::apply([&](const auto&... f) { return session.run(t, f...); }, feeds);
   };
@@ -194,7 +190,8 @@ TEST_CASE("the gradient through a gradient step agrees with finite differences",
       session.set_value(v, moved);
       const double below = scalar(run(outer));
       session.set_value(v, base);
-      CHECK(exact.span<double>()[i] == Approx((above - below) / (2 * h)).epsilon(1e-6).margin(1e-9));
+      CHECK(exact.span<double>()[i] ==
+            Approx((above - below) / (2 * h)).epsilon(1e-6).margin(1e-9));
     }
   }
   SECTION("and differs from the gradient that takes the step as given") {
@@ -213,9 +210,9 @@ TEST_CASE("policies by role", "[clone]") {
   const auto y = batch_norm(dense<3>(x));
   Session session(g);
   session.initialize();
-  const Clone copy = clone(extract(inputs(x), outputs(y)),
-                           variables::by_role({{variable_role::statistic, variables::copied}},
-                                              variables::fresh));
+  const Clone copy =
+      clone(extract(inputs(x), outputs(y)),
+            variables::by_role({{variable_role::statistic, variables::copied}}, variables::fresh));
   copy.check();
   std::size_t statistics = 0;
   for (const variable_image& image : copy.variable_images()) {

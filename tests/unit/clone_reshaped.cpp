@@ -14,7 +14,8 @@ struct subject {
   tensor<Graph, dtype::float32, shape<2, 4>> x = placeholder<float, shape<2, 4>>(g, "x");
   tensor<Graph, dtype::float32, shape<3, 4>> longer = placeholder<float, shape<3, 4>>(g, "longer");
   tensor<Graph, dtype::float32, shape<2, 5>> wider = placeholder<float, shape<2, 5>>(g, "wider");
-  tensor<Graph, dtype::float32, shape<4, 4>> w = make_variable<float, shape<4, 4>>(g, "w", glorot_uniform());
+  tensor<Graph, dtype::float32, shape<4, 4>> w =
+      make_variable<float, shape<4, 4>>(g, "w", glorot_uniform());
   decltype(relu(matmul(x, w))) y = relu(matmul(x, w), "y");
   Region region = extract(inputs(x), outputs(y));
 };
@@ -52,14 +53,16 @@ TEST_CASE("the first op that cannot take another shape is named and nothing chan
   CHECK(text.find("[2, 5]") != std::string::npos);
   // Without leave it is refused at the input, with the way out.
   const any_tensor x = s.x, longer = s.longer;
-  CHECK(message_of<shape_error>([&] { (void)clone(s.region, bind(x, longer)); }).find("bind_reshaped") !=
-        std::string::npos);
+  CHECK(message_of<shape_error>([&] {
+          (void)clone(s.region, bind(x, longer));
+        }).find("bind_reshaped") != std::string::npos);
   CHECK(s.g.digest() == before);
   // Leave for one input is none for another.
   const auto two = placeholder<float, shape<2, 4>>(s.g, "two");
   const Region both = extract(inputs(s.x, two), outputs(s.y + two));
   const std::uint64_t then = s.g.digest();
-  CHECK_THROWS_AS(clone(both, bind_reshaped(s.x, s.longer), bind(any_tensor(two), longer)), shape_error);
+  CHECK_THROWS_AS(clone(both, bind_reshaped(s.x, s.longer), bind(any_tensor(two), longer)),
+                  shape_error);
   CHECK(s.g.digest() == then);
   const Clone c = clone(both, bind_reshaped(s.x, s.longer, two, s.longer));
   CHECK(s.g.type_of(c.outputs()[0]) == value_type::of(dtype::float32, {3, 4}));

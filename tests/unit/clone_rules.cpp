@@ -66,16 +66,16 @@ TEST_CASE("a rule changes attributes", "[clone][rule]") {
   Graph g;
   const auto x = input4(g);
   const auto y = leaky_relu(x, 0.5);
-  const Clone copy = clone(
-      extract(inputs(x), outputs(y)), bind(x, x),
-      each_op([](const copied_op& op) -> std::optional<std::vector<any_tensor>> {
-        if (is(op, "leaky_relu")) {
-          attribute_list changed = op.graph->attributes_of(op.copy);
-          changed.set("alpha", 0.25);
-          op.graph->set_attributes(op.copy, changed);
-        }
-        return std::nullopt;
-      }));
+  const Clone copy =
+      clone(extract(inputs(x), outputs(y)), bind(x, x),
+            each_op([](const copied_op& op) -> std::optional<std::vector<any_tensor>> {
+              if (is(op, "leaky_relu")) {
+                attribute_list changed = op.graph->attributes_of(op.copy);
+                changed.set("alpha", 0.25);
+                op.graph->set_attributes(op.copy, changed);
+              }
+              return std::nullopt;
+            }));
   copy.check();
   Session session(g);
   Array in = ones_of({1, 4});
@@ -96,13 +96,15 @@ TEST_CASE("a rule that fails leaves the graph as it was", "[clone][rule][edge-85
       return std::nullopt;
     });
   };
-  CHECK(mentions(message_of<argument_error>([&] { (void)clone(region, with({x, x})); }), "2 tensors"));
+  CHECK(mentions(message_of<argument_error>([&] { (void)clone(region, with({x, x})); }),
+                 "2 tensors"));
   const auto narrow = placeholder<float, shape<3>>(g, "narrow");
   CHECK_THROWS_AS(clone(region, with({narrow})), shape_error);
-  CHECK_THROWS_AS(clone(region, each_op([](const copied_op&) -> std::optional<std::vector<any_tensor>> {
-                          throw std::runtime_error("no");
-                        })),
-                  std::runtime_error);
+  CHECK_THROWS_AS(
+      clone(region, each_op([](const copied_op&) -> std::optional<std::vector<any_tensor>> {
+              throw std::runtime_error("no");
+            })),
+      std::runtime_error);
   CHECK(g.op_count() == ops + 1);
   CHECK(g.current_scope() == scope_id{});
   g.validate();

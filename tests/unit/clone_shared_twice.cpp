@@ -15,7 +15,8 @@ struct subject {
   std::optional<Region> region;
   subject() {
     const row4 a = dense4(x);
-    const auto moving = make_variable<float, shape<4>>(g, "moving", zeros(), false, variable_role::statistic);
+    const auto moving =
+        make_variable<float, shape<4>>(g, "moving", zeros(), false, variable_role::statistic);
     g.own_update(*g.variable_read_by(id_of(moving)),
                  op_of(assign(moving, moving * 0.5f + mean<axes<0>>(a) * 0.5f)));
     y = sub(a, moving);
@@ -37,14 +38,16 @@ TEST_CASE("two shared clones in another graph share its variables", "[edge-25]")
   CHECK(first(w) == second(w));
   CHECK(first(moving) == second(moving));
   CHECK(second(s.g.variable_of(w).initial) == first(s.g.variable_of(w).initial));
-  CHECK(second(s.g.variable_of(moving).own_updates[0]) == first(s.g.variable_of(moving).own_updates[0]));
+  CHECK(second(s.g.variable_of(moving).own_updates[0]) ==
+        first(s.g.variable_of(moving).own_updates[0]));
   CHECK(second.original(s.h.variable_of(second(w)).read) == s.g.variable_of(w).read);
   CHECK(s.h.op_count() - ops == 4);  // x, matmul, add, sub
   first.check();
   second.check();
   s.h.validate();
   for (const source_access& access : second.leak_audit()) CHECK(access.allowed);
-  CHECK(to_string(second).find("'dense/w' float32 [4, 4]: shared, 'first/dense/w'") != std::string::npos);
+  CHECK(to_string(second).find("'dense/w' float32 [4, 4]: shared, 'first/dense/w'") !=
+        std::string::npos);
 
   // An optimiser of both trains each parameter once, and the source's values with it.
   const any_tensor loss = mean(square(first(s.y)) + square(second(s.y)));
@@ -66,10 +69,10 @@ TEST_CASE("a shared clone beside others keeps to its policy", "[edge-25]") {
   const Clone copied = clone(*s.region, into(s.h, "copied"), variables::copied);
   const Clone first = clone(*s.region, into(s.h, "first"), variables::shared);
   const Clone fresh = clone(*s.region, into(s.h, "fresh"));
-  const Clone second = clone(*s.region, into(s.h, "second"),
-                             variables::by([&](const variable_info& v) {
-                               return v.id == w ? variables::shared : variables::fresh;
-                             }));
+  const Clone second =
+      clone(*s.region, into(s.h, "second"), variables::by([&](const variable_info& v) {
+        return v.id == w ? variables::shared : variables::fresh;
+      }));
   CHECK(s.h.variables().size() == 3 + 3 + 3 + 2);
   CHECK(first(w) == second(w));
   CHECK(first(w) != copied(w));

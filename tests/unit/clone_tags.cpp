@@ -15,7 +15,9 @@ void tag(Graph& g, op_id op, std::string_view device) {
   attributes.set_string("device", device);
   g.set_attributes(op, attributes);
 }
-std::string tag_of(const Graph& g, op_id op) { return std::string(g.attributes_of(op).string("device")); }
+std::string tag_of(const Graph& g, op_id op) {
+  return std::string(g.attributes_of(op).string("device"));
+}
 
 member op_member(op_id op) { return {member::kind::op, {}, {op, 0}}; }
 
@@ -83,7 +85,8 @@ TEST_CASE("copies join those that belong with their sources; what lies outside s
   const auto after = tanh(y);
   const variable_id w = variable_named(g, "dense/w");
   const std::vector<member> together{op_member(op_of(before)), op_member(op_of(h)),
-                                     member{member::kind::variable, w, {}}, op_member(op_of(after))};
+                                     member{member::kind::variable, w, {}},
+                                     op_member(op_of(after))};
   for (const member& m : together) g.add_to_collection("device:0", m);
   const Region region = extract(inputs(before), outputs(y));
   SECTION("within one graph they join the members that are there") {
@@ -109,9 +112,10 @@ TEST_CASE("copies join those that belong with their sources; what lies outside s
     CHECK(third.collection("device:0").size() == 2);
   }
   SECTION("a clone that fails leaves them as they were") {
-    CHECK_THROWS(clone(region, each_op([](const copied_op&) -> std::optional<std::vector<any_tensor>> {
-                         throw std::runtime_error("no");
-                       })));
+    CHECK_THROWS(
+        clone(region, each_op([](const copied_op&) -> std::optional<std::vector<any_tensor>> {
+                throw std::runtime_error("no");
+              })));
     CHECK(g.collection("device:0") == together);
   }
 }

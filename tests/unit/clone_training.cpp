@@ -10,7 +10,8 @@ namespace {
 struct trained {
   Graph g;
   tensor<Graph, dtype::float32, shape<dyn, 4>> x = input4(g);
-  tensor<Graph, dtype::float32, shape<dyn, 2>> target = placeholder<float, shape<dyn, 2>>(g, "target");
+  tensor<Graph, dtype::float32, shape<dyn, 2>> target =
+      placeholder<float, shape<dyn, 2>>(g, "target");
   any_tensor y, loss;
   training_step step;
 
@@ -41,7 +42,8 @@ bool equal(const std::vector<Array>& a, const std::vector<Array>& b) {
 
 }  // namespace
 
-TEST_CASE("a cloned training step trains the clone and nothing else", "[clone][training][edge-72]") {
+TEST_CASE("a cloned training step trains the clone and nothing else",
+          "[clone][training][edge-72]") {
   trained t;
   Session session(t.g);
   session.initialize();
@@ -73,7 +75,8 @@ TEST_CASE("a cloned training step trains the clone and nothing else", "[clone][t
   }
 }
 
-TEST_CASE("slots and counters start anew where their policy says so", "[clone][training][edge-37]") {
+TEST_CASE("slots and counters start anew where their policy says so",
+          "[clone][training][edge-37]") {
   trained t;
   Session session(t.g);
   session.initialize();
@@ -88,8 +91,9 @@ TEST_CASE("slots and counters start anew where their policy says so", "[clone][t
   CHECK(t.g.store().get(t.step.step).span<std::int64_t>()[0] == 3);
   CHECK(t.g.store().get(copy(t.step).step).span<std::int64_t>()[0] == 0);
   for (std::size_t i = 0; i < t.step.parameters.size(); ++i) {
-    CHECK(t.g.store().get(t.step.parameters[i]).same_bits(
-        t.g.store().get(copy(t.step).parameters[i])));
+    CHECK(t.g.store()
+              .get(t.step.parameters[i])
+              .same_bits(t.g.store().get(copy(t.step).parameters[i])));
   }
   for (const variable_id slot : copy(t.step).slots) {
     if (t.g.variable_of(slot).role != variable_role::slot) continue;
@@ -145,7 +149,8 @@ TEST_CASE("gradients of a clone are the images of the original's, bit for bit",
   }
 }
 
-TEST_CASE("an optimiser built before a clone leaves the clone alone", "[clone][training][edge-75]") {
+TEST_CASE("an optimiser built before a clone leaves the clone alone",
+          "[clone][training][edge-75]") {
   trained t;
   Session session(t.g);
   session.initialize();
@@ -165,6 +170,7 @@ TEST_CASE("a frozen parameter stops a training step from being copied", "[clone]
   session.initialize();
   const Region whole = extract_training(inputs(t.x, t.target), t.step);
   const std::uint64_t before = t.g.version();
-  CHECK(mentions(message_of<graph_error>([&] { (void)clone(whole, variables::frozen); }), "updates it"));
+  CHECK(mentions(message_of<graph_error>([&] { (void)clone(whole, variables::frozen); }),
+                 "updates it"));
   CHECK(t.g.version() == before);
 }

@@ -58,7 +58,8 @@ TEST_CASE("losses and other composites that are refused add nothing") {
   Graph other;
   const any_tensor foreign = placeholder<float, shape<4>>(other, "foreign");
   CHECK(s.refused<dtype_error>([&] { (void)clip_by_global_norm(std::vector{s.p, s.i}, 1.0); }));
-  CHECK(s.refused<handle_error>([&] { (void)clip_by_global_norm(std::vector{s.p, foreign}, 1.0); }));
+  CHECK(
+      s.refused<handle_error>([&] { (void)clip_by_global_norm(std::vector{s.p, foreign}, 1.0); }));
   CHECK(s.refused<handle_error>([&] { (void)global_norm(std::vector{s.p, foreign}); }));
   CHECK(clip_by_global_norm({}, 1.0).empty());
 }

@@ -50,8 +50,7 @@ TEST_CASE("branches return tuples, outer tensors and constants") {
   Graph g;
   auto x = placeholder<float, shape<dyn>>(g, "x");
   auto p = placeholder<bool, shape<>>(g, "p");
-  auto [a, b] = cond(
-      p, [&] { return std::tuple{x, x + x}; }, [&] { return std::tuple{x * x, x}; });
+  auto [a, b] = cond(p, [&] { return std::tuple{x, x + x}; }, [&] { return std::tuple{x * x, x}; });
   auto c = cond(p, [&] { return constant(g, 7.0f); }, [&] { return sum(x); });
   Session session(g);
   const Array in = row({1, 2, 3});
@@ -69,7 +68,8 @@ TEST_CASE("branches return tuples, outer tensors and constants") {
 TEST_CASE("branches that differ are refused, and nothing stays") {
   Graph g;
   auto p = placeholder<bool, shape<>>(g, "p");
-  const any_tensor a = placeholder<float, shape<3>>(g, "a"), b = placeholder<float, shape<4>>(g, "b"),
+  const any_tensor a = placeholder<float, shape<3>>(g, "a"),
+                   b = placeholder<float, shape<4>>(g, "b"),
                    i = placeholder<std::int32_t, shape<3>>(g, "i");
   const auto before = g.digest();
   CHECK(mentions(sentence<shape_error>([&] { cond(p, [&] { return a; }, [&] { return b; }); }),
@@ -91,7 +91,9 @@ TEST_CASE("while_loop repeats until its condition fails") {
   auto [i, total] = while_loop(
       std::tuple{constant(g, std::int32_t{0}), constant(g, 0.0f)},
       [&](auto k, auto) { return k < n; },
-      [](auto k, auto s) { return std::tuple{k + std::int32_t{1}, s + cast<float>(k + std::int32_t{1})}; });
+      [](auto k, auto s) {
+        return std::tuple{k + std::int32_t{1}, s + cast<float>(k + std::int32_t{1})};
+      });
   STATIC_REQUIRE(std::is_same_v<decltype(total), tensor<Graph, dtype::float32, shape<>>>);
   Session session(g);
   for (const std::int32_t count : {0, 1, 2, 10, 1000}) {
@@ -104,10 +106,9 @@ TEST_CASE("while_loop repeats until its condition fails") {
 TEST_CASE("while_loop stops at max_iterations") {
   Graph g;
   auto x = placeholder<float, shape<2>>(g, "x");
-  auto y = while_loop(
-      x, [](auto s) { return sum(s) < 1e9f; }, [](auto s) { return s * 2.0f; }, 3);
-  auto none = while_loop(
-      x, [](auto s) { return sum(s) < 1e9f; }, [](auto s) { return s * 2.0f; }, 0);
+  auto y = while_loop(x, [](auto s) { return sum(s) < 1e9f; }, [](auto s) { return s * 2.0f; }, 3);
+  auto none =
+      while_loop(x, [](auto s) { return sum(s) < 1e9f; }, [](auto s) { return s * 2.0f; }, 0);
   Session session(g);
   CHECK(floats(session.run(y, feed(x, row({1, 2})))) == std::vector<float>{8, 16});
   CHECK(floats(session.run(none, feed(x, row({1, 2})))) == std::vector<float>{1, 2});
@@ -129,20 +130,19 @@ TEST_CASE("a state keeps its type and shape") {
                               [](const any_tensor& s) { return any_tensor(cast<double>(s)); });
                  }),
                  "comes out as float64 [2]"));
-  CHECK_THROWS_AS(scan(x, xs, [](const any_tensor& s, const any_tensor& e) {
-                    return std::tuple{any_tensor(concat(std::vector<any_tensor>{s, e}, 0)), e};
-                  }),
+  CHECK_THROWS_AS(scan(x, xs,
+                       [](const any_tensor& s, const any_tensor& e) {
+                         return std::tuple{any_tensor(concat(std::vector<any_tensor>{s, e}, 0)), e};
+                       }),
                   shape_error);
   CHECK(mentions(sentence<shape_error>([&] {
-                   scan(x, std::tuple{xs, x}, [](const any_tensor& s, auto) {
-                     return std::tuple{s, std::tuple{}};
-                   });
+                   scan(x, std::tuple{xs, x},
+                        [](const any_tensor& s, auto) { return std::tuple{s, std::tuple{}}; });
                  }),
                  "their first axes differ"));
   CHECK(mentions(sentence<shape_error>([&] {
-                   scan(x, any_tensor(sum(x)), [](const any_tensor& s, auto) {
-                     return std::tuple{s, std::tuple{}};
-                   });
+                   scan(x, any_tensor(sum(x)),
+                        [](const any_tensor& s, auto) { return std::tuple{s, std::tuple{}}; });
                  }),
                  "no first axis"));
   CHECK(g.current_body() == nullptr);
@@ -160,7 +160,8 @@ TEST_CASE("scan carries a state and stacks results") {
     return std::tuple{next, std::tuple{sum(next), next * 10.0f}};
   });
   auto [sums, tens] = stacked;
-  STATIC_REQUIRE(std::is_same_v<decltype(tens), tensor<Graph, dtype::float32, shape<dim<"time">, 2>>>);
+  STATIC_REQUIRE(
+      std::is_same_v<decltype(tens), tensor<Graph, dtype::float32, shape<dim<"time">, 2>>>);
   STATIC_REQUIRE(std::is_same_v<decltype(sums), tensor<Graph, dtype::float32, shape<dim<"time">>>>);
   g.validate();
   Session session(g);
@@ -186,8 +187,7 @@ TEST_CASE("scan carries a state and stacks results") {
 TEST_CASE("a plan that runs again makes no new plan of a body") {
   Graph g;
   auto x = placeholder<float, shape<dyn>>(g, "x");
-  auto y = while_loop(
-      x, [](auto s) { return sum(s) < 100.0f; }, [](auto s) { return s + s; });
+  auto y = while_loop(x, [](auto s) { return sum(s) < 100.0f; }, [](auto s) { return s + s; });
   Session session(g);
   const Array first = session.run(y, feed(x, row({1, 2})));
   const auto plans = session.plans_made();
@@ -204,7 +204,9 @@ TEST_CASE("bodies nest") {
   auto [last, ys] = scan(constant(g, 0.0f), xs, [&](auto s, auto x) {
     auto doubled = while_loop(
         x, [&](auto v) { return v < k; },
-        [&](auto v) { return cond(v < k * 0.5f, [&] { return v * 4.0f; }, [&] { return v + k; }); });
+        [&](auto v) {
+          return cond(v < k * 0.5f, [&] { return v * 4.0f; }, [&] { return v + k; });
+        });
     return std::tuple{s + doubled, doubled};
   });
   g.validate();
@@ -223,14 +225,27 @@ TEST_CASE("tensors of a body stay in it") {
   auto x = placeholder<float, shape<2>>(g, "x");
   auto p = placeholder<bool, shape<>>(g, "p");
   any_tensor kept;
-  cond(p, [&] { auto y = x * 2.0f; kept = y; return y; }, [&] { return x; });
+  cond(
+      p,
+      [&] {
+        auto y = x * 2.0f;
+        kept = y;
+        return y;
+      },
+      [&] { return x; });
   CHECK(mentions(sentence<handle_error>([&] { (void)(kept + x); }), "body, which is complete"));
   CHECK_THROWS_AS(x + kept, handle_error);
   Session session(g);
   CHECK_THROWS_AS(session.run(kept, feed(x, row({1, 2}))), handle_error);
   // Nor may one branch use the other's.
-  CHECK_THROWS_AS(cond(p, [&] { auto y = x * 2.0f; kept = y; return y; },
-                       [&] { return as<float, shape<2>>(kept); }),
+  CHECK_THROWS_AS(cond(
+                      p,
+                      [&] {
+                        auto y = x * 2.0f;
+                        kept = y;
+                        return y;
+                      },
+                      [&] { return as<float, shape<2>>(kept); }),
                   handle_error);
   CHECK(g.current_body() == nullptr);
 }
@@ -254,9 +269,8 @@ TEST_CASE("variables made in a body belong to the graph, and none is updated the
                  }),
                  "updates no variable"));
   CHECK(mentions(sentence<graph_error>([&] {
-                   scan(last, xs, [&](auto s, auto) {
-                     return std::tuple{dropout(s, 0.5), std::tuple{}};
-                   });
+                   scan(last, xs,
+                        [&](auto s, auto) { return std::tuple{dropout(s, 0.5), std::tuple{}}; });
                  }),
                  "updates no variable"));
   g.validate();

@@ -107,8 +107,8 @@ TEST_CASE("gradients of cond, both branches, twice") {
         p, [&] { return std::tuple{x * x * y, exp(x)}; },
         [&] { return std::tuple{tanh(y), y * y * y}; });
     const any_tensor loss = weighed(a, {3}, 1) + weighed(b * a, {3}, 2);
-    check_all(g, loss,
-              {{x, some({3}, 3)}, {y, some({3}, 4)}, {p, Array::from<bool>({}, {branch})}}, true);
+    check_all(g, loss, {{x, some({3}, 3)}, {y, some({3}, 4)}, {p, Array::from<bool>({}, {branch})}},
+              true);
   }
 }
 
@@ -123,8 +123,8 @@ TEST_CASE("gradients of scan: states, sequences, captures, twice") {
     return std::tuple{next, std::tuple{next * x, sum(s)}};
   });
   auto [outs, sums] = ys;
-  const any_tensor loss = weighed(last, {2, 3}, 1) + weighed(outs, {4, 2, 3}, 2) +
-                          weighed(sums, {4}, 3);
+  const any_tensor loss =
+      weighed(last, {2, 3}, 1) + weighed(outs, {4, 2, 3}, 2) + weighed(sums, {4}, 3);
   check_all(g, loss,
             {{xs, some({4, 3}, 5)}, {s0, some({2, 3}, 6)}, {w, some({3, 3}, 7)}, {b, some({3}, 8)}},
             true);
@@ -135,13 +135,15 @@ TEST_CASE("gradients of scan where only some of it matters") {
   auto xs = placeholder<double, shape<5>>(g, "xs");
   auto s0 = placeholder<double, shape<>>(g, "s0");
   auto k = placeholder<double, shape<>>(g, "k");
-  auto [last, ys] = scan(std::tuple{s0, constant(g, std::int32_t{0}), k}, xs, [&](auto state, auto x) {
-    auto [s, i, unused] = state;
-    auto next = s * x + cast<double>(i) * k;
-    return std::tuple{std::tuple{next, i + std::int32_t{1}, unused}, std::tuple{next, i}};
-  });
+  auto [last, ys] =
+      scan(std::tuple{s0, constant(g, std::int32_t{0}), k}, xs, [&](auto state, auto x) {
+        auto [s, i, unused] = state;
+        auto next = s * x + cast<double>(i) * k;
+        return std::tuple{std::tuple{next, i + std::int32_t{1}, unused}, std::tuple{next, i}};
+      });
   SECTION("the last state") {
-    check_all(g, std::get<0>(last), {{xs, some({5}, 1)}, {s0, some({}, 2)}, {k, some({}, 3)}}, true);
+    check_all(g, std::get<0>(last), {{xs, some({5}, 1)}, {s0, some({}, 2)}, {k, some({}, 3)}},
+              true);
   }
   SECTION("what is stacked") {
     check_all(g, weighed(std::get<0>(ys), {5}, 4),
@@ -165,7 +167,8 @@ TEST_CASE("gradients of while_loop, of first order") {
   for (const std::int32_t count : {0, 1, 3, 70}) {
     INFO("iterations " << count);
     check_all(g, loss,
-              {{x, some({2}, 1)}, {w, some({2}, 2)}, {n, Array::from<std::int32_t>({}, {count})}}, false);
+              {{x, some({2}, 1)}, {w, some({2}, 2)}, {n, Array::from<std::int32_t>({}, {count})}},
+              false);
   }
   // Once, not twice: with a sentence.
   const auto first = gradients(loss, {w});
@@ -198,7 +201,8 @@ TEST_CASE("gradients through nested bodies") {
   SECTION("three deep, with a while_loop") {
     auto [last, ys] = scan(k, xs, [&](auto s, auto x) {
       auto v = while_loop(
-          std::tuple{constant(g, std::int32_t{0}), s}, [](auto i, auto) { return i < std::int32_t{3}; },
+          std::tuple{constant(g, std::int32_t{0}), s},
+          [](auto i, auto) { return i < std::int32_t{3}; },
           [&](auto i, auto t) {
             auto next = cond(t < 0.3, [&] { return t * x + k; }, [&] { return tanh(t) * k; });
             return std::tuple{i + std::int32_t{1}, next};
@@ -219,7 +223,8 @@ TEST_CASE("gradients with respect to variables that bodies use, and a step with 
   });
   const any_tensor loss = sum(square(last));
   std::vector<any_tensor> reads;
-  for (const variable_id v : trainable_variables(loss)) reads.push_back(g.handle(g.variable_of(v).read));
+  for (const variable_id v : trainable_variables(loss))
+    reads.push_back(g.handle(g.variable_of(v).read));
   REQUIRE(reads.size() == 2);
   check_all(g, loss, {{xs, some({3, 2, 2}, 1)}, {s0, some({2, 4}, 2)}}, false);
   Session session(g);
@@ -238,11 +243,11 @@ TEST_CASE("one tensor captured by two ways gets both gradients") {
   auto x = placeholder<double, shape<>>(g, "x");
   auto y = placeholder<double, shape<>>(g, "y");
   auto xs = placeholder<double, shape<3>>(g, "xs");
-  auto [last, ys] = scan(x, xs, [&](auto s, auto e) {
-    return std::tuple{s * x + e * y, std::tuple{}};
-  });
+  auto [last, ys] =
+      scan(x, xs, [&](auto s, auto e) { return std::tuple{s * x + e * y, std::tuple{}}; });
   // x and y become one tensor.
   auto z = placeholder<double, shape<>>(g, "z");
-  const auto copy = clone(extract(inputs(x, y, xs), outputs(last)), bind(x, z), bind(y, z), bind(xs, xs));
+  const auto copy =
+      clone(extract(inputs(x, y, xs), outputs(last)), bind(x, z), bind(y, z), bind(xs, xs));
   check_all(g, copy(last), {{z, some({}, 1)}, {xs, some({3}, 2)}}, true);
 }

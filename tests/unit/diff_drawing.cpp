@@ -38,7 +38,8 @@ TEST_CASE("equal regions are drawn grey [edge-94]") {
 TEST_CASE("what differs is coloured, on both sides") {
   Graph g, h;
   const row4 x = input4(g), z = input4(h);
-  const Region a = extract(inputs(x), outputs(tanh(neg(leaky_relu(x, 0.1, "act"), "minus"), "top")));
+  const Region a =
+      extract(inputs(x), outputs(tanh(neg(leaky_relu(x, 0.1, "act"), "minus"), "top")));
   const Region b = extract(inputs(z), outputs(exp(tanh(leaky_relu(z, 0.2, "act"), "top"), "more")));
   const std::string text = diff_dot(a, b);
   INFO(text);

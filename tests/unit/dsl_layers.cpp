@@ -106,9 +106,7 @@ TEST_CASE("layers refuse at run time in sentences and leave the graph as it was"
   CHECK_THAT((refusal<dtype_error>([&] { dense<10>(integers); })), Catch::Contains("int32"));
   CHECK_THAT((refusal<shape_error>([&] { conv2d<8, conv{.groups = 4}, "stem">(images); })),
              Catch::Contains("conv2d 'stem'") && Catch::Contains("[?, 8, ?, ?]"));
-  CHECK_THAT((refusal<shape_error>([&] {
-               conv2d<8, conv{.kernel = {9, 9}}>(images);
-             })),
+  CHECK_THAT((refusal<shape_error>([&] { conv2d<8, conv{.kernel = {9, 9}}>(images); })),
              Catch::Contains("kernel must fit"));
   CHECK_THAT((refusal<shape_error>([&] { batch_norm<"bn">(vector); })),
              Catch::Contains("batch_norm 'bn'"));

@@ -146,7 +146,8 @@ TEST_CASE("networks and names made of temporaries leave nothing dangling", "[edg
   const auto [x, y] = apply_under("outer");
   g.validate();
   CHECK(g.path_of(g.id(y).op).find("outer_scope_of_a_length_that_is_allocated/") == 0);
-  const Clone copy = clone(extract(inputs(x), outputs(y)), variables::fresh, into(std::string("copy")));
+  const Clone copy =
+      clone(extract(inputs(x), outputs(y)), variables::fresh, into(std::string("copy")));
   Session session(g);
   session.initialize();
   const Array in = Array::full<float>({2, 8}, 0.5f);

@@ -179,9 +179,10 @@ TEST_CASE("policies of an ensemble", "[ensemble]") {
   }
   SECTION("shared and frozen ones are not stacked") {
     const variable_id w = variable_named(g, "dense/w"), b = variable_named(g, "dense/b");
-    const Ensemble many = ensemble(region, 3, bind(x, x), variables::by([&](const variable_info& v) {
-                                     return v.id == w ? variables::shared : variables::fresh;
-                                   }));
+    const Ensemble many =
+        ensemble(region, 3, bind(x, x), variables::by([&](const variable_info& v) {
+                   return v.id == w ? variables::shared : variables::fresh;
+                 }));
     CHECK(many.variables().size() == 1);
     CHECK(g.variable_of(many(b)).type.shape == dims{3, 4});
     CHECK_THROWS_AS(many(w), handle_error);
@@ -203,10 +204,9 @@ TEST_CASE("wrong ensembles are refused and change nothing", "[ensemble][edge-84]
   CHECK(mentions(message_of<argument_error>([&] { (void)ensemble(region, 0); }), "at least 1"));
   CHECK_THROWS_AS(ensemble(region, 3, bind_each(x, wide)), shape_error);
   CHECK_THROWS_AS(ensemble(region, 2, bind_each(x, fitting)), shape_error);
-  CHECK(mentions(message_of<uninitialized_error>([&] {
-          (void)ensemble(region, 3, variables::copied);
-        }),
-        "dense/w"));
+  CHECK(mentions(
+      message_of<uninitialized_error>([&] { (void)ensemble(region, 3, variables::copied); }),
+      "dense/w"));
   CHECK_THROWS_AS(ensemble(region, 3, names::exact), argument_error);
   CHECK(g.op_count() == ops);
   CHECK(g.variables().size() == variables_before);

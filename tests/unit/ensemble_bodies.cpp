@@ -75,7 +75,8 @@ TEST_CASE("recurrent members are trained by one optimiser", "[ensemble]") {
   const any_tensor loss = mean(square(many(y) - any_tensor(target))) * 3.0;
   const training_step all = minimize(loss, sgd{.rate = 0.1});
   std::vector<training_step> steps;
-  for (const Clone& c : clones) steps.push_back(minimize(mean(square(c(y) - target)), sgd{.rate = 0.1}));
+  for (const Clone& c : clones)
+    steps.push_back(minimize(mean(square(c(y) - target)), sgd{.rate = 0.1}));
   Session session(g);
   session.initialize();
   many.gather_to(clones);
@@ -110,31 +111,32 @@ TEST_CASE("what is the same for all members decides for all of them", "[ensemble
     }
   }
   SECTION("while_loop by a counter") {
-    const auto loop = while_loop(std::tuple{constant(g, std::int32_t{0}), x},
-                                 [&](auto i, auto) { return i < n; },
-                                 [&](auto i, auto s) { return std::tuple{i + std::int32_t{1}, row3(tanh(s * w)) + v}; });
+    const auto loop = while_loop(
+        std::tuple{constant(g, std::int32_t{0}), x}, [&](auto i, auto) { return i < n; },
+        [&](auto i, auto s) { return std::tuple{i + std::int32_t{1}, row3(tanh(s * w)) + v}; });
     const auto y = std::get<1>(loop);
     const auto region = extract(inputs(x, n), outputs(y));
     const Ensemble many = ensemble(region, 2, bind(x, x, n, n));
     CHECK(many.has_members(y));
     CHECK_FALSE(many.has_members(std::get<0>(loop)));  // the counter is one for all
-    compare(g, region, bind(x, x, n, n), y, 3, "while_loop", 1, feed(x, value), feed(n, std::int32_t{4}));
+    compare(g, region, bind(x, x, n, n), y, 3, "while_loop", 1, feed(x, value),
+            feed(n, std::int32_t{4}));
   }
   SECTION("a state that differs only from its second step on") {
     const auto [last, ys] = scan(std::tuple{x, x}, xs, [&](auto s, auto e) {
       return std::tuple{std::tuple{std::get<1>(s), row3(tanh(e * w))}, std::get<0>(s) * v};
     });
     (void)last;
-    compare(g, extract(inputs(x, xs), outputs(ys)), bind(x, x, xs, xs), ys, 3, "scan", 1, feed(x, value),
-            feed(xs, numbers({4, 3}, 0.3f)));
+    compare(g, extract(inputs(x, xs), outputs(ys)), bind(x, x, xs, xs), ys, 3, "scan", 1,
+            feed(x, value), feed(xs, numbers({4, 3}, 0.3f)));
   }
   SECTION("three deep, with gradients in the region") {
     const auto [last, ys] = scan(x, xs, [&](auto state, auto e) {
       const auto inner = while_loop(
-          std::tuple{constant(g, std::int32_t{0}), state},
-          [&](auto i, auto) { return i < n; },
+          std::tuple{constant(g, std::int32_t{0}), state}, [&](auto i, auto) { return i < n; },
           [&](auto i, auto s) {
-            const auto next = cond(p, [&] { return row3(tanh(s * w)) + e; }, [&] { return s * v - e * w; });
+            const auto next =
+                cond(p, [&] { return row3(tanh(s * w)) + e; }, [&] { return s * v - e * w; });
             return std::tuple{i + std::int32_t{1}, next};
           });
       return std::tuple{std::get<1>(inner), sum(std::get<1>(inner) * w)};
@@ -161,14 +163,16 @@ TEST_CASE("members that decide for themselves run one by one", "[ensemble]") {
             feed(x, Array::from<float>({3}, {0.6f, 0.7f, 0.5f})));
   }
   SECTION("while_loop") {
-    const auto y = while_loop(x, [&](auto s) { return sum(s) < 40.0f; }, [&](auto s) { return s + w; });
+    const auto y =
+        while_loop(x, [&](auto s) { return sum(s) < 40.0f; }, [&](auto s) { return s + w; });
     compare(g, extract(inputs(x), outputs(y)), bind(x, x), y, 3, "while_loop", 3,
             feed(x, Array::from<float>({3}, {0.6f, 0.7f, 0.5f})));
   }
   SECTION("within a loop that runs for all") {
     const auto xs = placeholder<float, shape<4, 3>>(g, "xs");
     const auto last = std::get<0>(scan(x, xs, [&](auto s, auto e) {
-      const auto next = cond(sum(s * w) < 1.0f, [&] { return s * w + e; }, [&] { return s * -0.5f; });
+      const auto next =
+          cond(sum(s * w) < 1.0f, [&] { return s * w + e; }, [&] { return s * -0.5f; });
       return std::tuple{next, std::tuple{}};
     }));
     compare(g, extract(inputs(x, xs), outputs(last)), bind(x, x, xs, xs), last, 3, "scan", 1,
@@ -204,14 +208,14 @@ TEST_CASE("draws in the bodies of an ensemble", "[ensemble]") {
   const any_tensor stream = constant(g, Array::from<std::int64_t>({2}, {77, 0}));
   const auto drop = [&](const auto& t) {
     const auto on = attribute_list().set("rate", 0.5).set("training", true);
-    return as<float, shape<64>>(apply<ops::dropout>(on, {}, {}, t, as<std::int64_t, shape<2>>(stream)));
+    return as<float, shape<64>>(
+        apply<ops::dropout>(on, {}, {}, t, as<std::int64_t, shape<2>>(stream)));
   };
   const Array ones = Array::full<float>({3, 64}, 1.0f), none(dtype::float32, {64});
   Session session(g);
   SECTION("members drop different elements, although nothing else differs") {
-    const auto last = std::get<0>(scan(x, xs, [&](auto s, auto e) {
-      return std::tuple{s + drop(e), std::tuple{}};
-    }));
+    const auto last = std::get<0>(
+        scan(x, xs, [&](auto s, auto e) { return std::tuple{s + drop(e), std::tuple{}}; }));
     const Region region = extract(inputs(x, xs), outputs(last));
     const Ensemble many = ensemble(region, 2, bind(x, x, xs, xs));
     const Array all = session.run(many(last), feed(x, none), feed(xs, ones));
@@ -235,7 +239,9 @@ TEST_CASE("draws in the bodies of an ensemble", "[ensemble]") {
     const Region region = extract(inputs(x, xs), outputs(last));
     const Ensemble one = ensemble(region, 2, bind(x, x, xs, xs), into("one"));
     const Ensemble two = ensemble(region, 2, bind(x, x, xs, xs), into("two"));
-    const auto run = [&](const any_tensor& t) { return session.run(t, feed(x, none), feed(xs, ones)); };
+    const auto run = [&](const any_tensor& t) {
+      return session.run(t, feed(x, none), feed(xs, ones));
+    };
     CHECK_FALSE(run(one(last)).same_bits(run(two(last))));
     CHECK_FALSE(run(one(last)).rows(0, 1).reshaped({64}).same_bits(run(last)));
   }
@@ -243,7 +249,8 @@ TEST_CASE("draws in the bodies of an ensemble", "[ensemble]") {
     const auto y = cond(sum(x * w) < 1.0f, [&] { return drop(x * w); }, [&] { return x * 1.0f; });
     const Region region = extract(inputs(x), outputs(y));
     const auto digest = g.digest();
-    const std::string found = message_of<unsupported_error>([&] { (void)ensemble(region, 4, bind(x, x)); });
+    const std::string found =
+        message_of<unsupported_error>([&] { (void)ensemble(region, 4, bind(x, x)); });
     CHECK(mentions(found, "'cond'"));
     CHECK(mentions(found, "differs between members"));
     CHECK(mentions(found, "replicate(region, 4)"));

@@ -16,7 +16,8 @@ inline Array numbers(const dims& shape, float first) {
 inline void check_close(const Array& a, const Array& b, double tolerance = 2e-6) {
   REQUIRE(a.shape() == b.shape());
   const auto compare = [&](const auto& x, const auto& y) {
-    for (std::size_t i = 0; i < x.size(); ++i) CHECK(x[i] == Approx(y[i]).epsilon(tolerance).margin(tolerance));
+    for (std::size_t i = 0; i < x.size(); ++i)
+      CHECK(x[i] == Approx(y[i]).epsilon(tolerance).margin(tolerance));
   };
   if (a.type() == dtype::float64) return compare(a.span<double>(), b.span<double>());
   compare(a.span<float>(), b.span<float>());
@@ -24,7 +25,8 @@ inline void check_close(const Array& a, const Array& b, double tolerance = 2e-6)
 
 // Runs an ensemble and as many clones with the same values, and compares outputs, updates included.
 template <class X, class Y>
-void compare_with_clones(Graph& g, const X& x, const Y& y, std::size_t members, const Array& value) {
+void compare_with_clones(Graph& g, const X& x, const Y& y, std::size_t members,
+                         const Array& value) {
   const Region region = extract(inputs(x), outputs(y));
   const Ensemble many = ensemble(region, members, bind(x, x));
   const auto clones = replicate(region, members, bind(x, x), into("single"));

@@ -26,7 +26,6 @@ struct subject {
   }
 };
 
-
 }  // namespace
 
 TEST_CASE("what is at a path") {
@@ -54,7 +53,8 @@ TEST_CASE("what is at a path") {
 
 TEST_CASE("a path that leads nowhere gets the names there are") {
   subject s;
-  for (const char* path : {"net/kernel", "net/kernel/deep", "nothing:0", "net/relu:1", "net/relu:", "/", "x:99999999999"}) {
+  for (const char* path : {"net/kernel", "net/kernel/deep", "nothing:0", "net/relu:1",
+                           "net/relu:", "/", "x:99999999999"}) {
     INFO(path);
     CHECK_THROWS_AS(explain(s.g, path), name_error);
   }

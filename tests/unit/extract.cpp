@@ -62,8 +62,8 @@ TEST_CASE("an input given twice is an error that names it", "[edge-3]") {
   CHECK(mentions(problem.parts.found, "'pixels'"));
 }
 
-TEST_CASE(
-    "an input that no output depends on is reported with the nearest tensor that is", "[edge-5]") {
+TEST_CASE("an input that no output depends on is reported with the nearest tensor that is",
+          "[edge-5]") {
   Graph g;
   const auto x = input4(g, "x");
   const auto scaled = sub(x, x, "scaled");
@@ -401,7 +401,8 @@ TEST_CASE("a leak through an initial value says so") {
         "output 'y' <- 'v' <- initial value 'start' <- placeholder 'seed'");
 }
 
-TEST_CASE("updates that a layer declared belong to the region, others do not", "[edge-35][edge-36]") {
+TEST_CASE("updates that a layer declared belong to the region, others do not",
+          "[edge-35][edge-36]") {
   Graph g;
   const auto x = input4(g);
   const auto moving =
@@ -481,9 +482,8 @@ TEST_CASE("edits of a region's own ops make it stale, others do not", "[edge-93]
   CHECK_THROWS_AS(clone(r), graph_error);
 }
 
-TEST_CASE(
-    "an edit that is taken back leaves a region current, one cut meanwhile becomes stale",
-    "[edge-93]") {
+TEST_CASE("an edit that is taken back leaves a region current, one cut meanwhile becomes stale",
+          "[edge-93]") {
   Graph g;
   const auto x = input4(g, "x");
   const auto h = relu(x, "h");

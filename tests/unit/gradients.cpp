@@ -59,7 +59,9 @@ TEST_CASE("gradients of hand-worked expressions", "[gradients]") {
     static_assert(std::is_same_v<decltype(d), const vector3>);
     check_values(session.run(d, feed(y, b)), {4, 0.5, 2});
   }
-  SECTION("of itself it is one") { check_values(session.run(gradients(x, {x})[0], feed(x, a)), {1, 1, 1}); }
+  SECTION("of itself it is one") {
+    check_values(session.run(gradients(x, {x})[0], feed(x, a)), {1, 1, 1});
+  }
 }
 
 TEST_CASE("derivatives of derivatives", "[gradients]") {
@@ -135,10 +137,9 @@ TEST_CASE("gradients that cannot be are refused and change nothing", "[gradients
   const any_tensor whole = sum(n);
   CHECK(mentions(message_of<dtype_error>([&] { (void)gradients(whole, {x}); }), "floating"));
   CHECK(mentions(message_of<dtype_error>([&] { (void)gradients(sum(x), {n}); }), "'n'"));
-  const auto checked =
-      g.handle({g.add(graft_test::schemas::noisy, std::vector<tensor_id>{g.id(x)},
-                      attribute_list().set("training", 1)),
-                0});
+  const auto checked = g.handle({g.add(graft_test::schemas::noisy, std::vector<tensor_id>{g.id(x)},
+                                       attribute_list().set("training", 1)),
+                                 0});
   const any_tensor y = sum(checked);
   const std::size_t ops = g.op_count();
   CHECK(mentions(message_of<unsupported_error>([&] { (void)gradients(y, {x}); }), "test_noisy"));
@@ -194,7 +195,8 @@ TEST_CASE("an expression may have a gradient of one's own", "[gradients][custom]
     check_values(session.run(gradients(sum(y * y), {x})[0], feed(x, a)), {2, 4, -8});
   }
   SECTION("reversed") {
-    check_values(session.run(gradients(sum(with_gradient_of(x, x * -0.5)), {x})[0]), {-0.5, -0.5, -0.5});
+    check_values(session.run(gradients(sum(with_gradient_of(x, x * -0.5)), {x})[0]),
+                 {-0.5, -0.5, -0.5});
   }
   SECTION("a slope of one's own, twice differentiable") {
     const auto y = with_gradient_of(x * x * x, x * stop_gradient(x));
@@ -228,7 +230,8 @@ TEST_CASE("gradients are cloned with what they belong to", "[gradients]") {
   const auto d = gradients(loss, wrt);
   Session session(g);
   session.initialize();
-  const Clone copy = clone(extract(inputs(x), outputs(loss, d[0], d[1])), into("copy"), variables::copied);
+  const Clone copy =
+      clone(extract(inputs(x), outputs(loss, d[0], d[1])), into("copy"), variables::copied);
   const Array in = Array::from<float>({2, 4}, {1, -2, 3, 0.5f, -1, 2, 0.25f, 4});
   const auto theirs = session.run(d, feed(x, in));
   const any_tensor x2 = copy(x);
@@ -279,13 +282,15 @@ TEST_CASE("a batch norm that is applied twice is trained as one", "[gradients]")
   CHECK(mean_after.span<float>()[1] == Approx((3.0 / 2 + 1) / 2).epsilon(1e-4));
 }
 
-TEST_CASE("a clone for inference uses one set of statistics at both places and leaves it alone", "[gradients]") {
+TEST_CASE("a clone for inference uses one set of statistics at both places and leaves it alone",
+          "[gradients]") {
   Graph g;
   const auto x = placeholder<float, shape<dyn, 2>>(g, "x");
   constexpr auto norm = batch_norm<"bn">().momentum(0.5).epsilon(1e-5).shared("bn");
   const auto h = norm(x);
   const auto y = norm(h * 3.0f + 1.0f);
-  const Clone copy = clone(extract(inputs(x), outputs(h, y)), into("copy"), bind(x, x), mode::inference);
+  const Clone copy =
+      clone(extract(inputs(x), outputs(h, y)), into("copy"), bind(x, x), mode::inference);
   Session session(g);
   session.initialize();
   const variable_id mean = copy(variable_named(g, "bn/moving_mean"));

@@ -131,7 +131,9 @@ TEST_CASE("a region is copied to another graph and again from there") {
   CHECK(other.type_of({c.id(4), 0}) == s.g.type_of(s.last));
   CHECK(other.attributes_of(c.id(1)).integer("axis") == 1);
   CHECK(s.g.op_count() == 7);
-  { sample gone = std::move(s); }
+  {
+    sample gone = std::move(s);
+  }
   other.validate();  // nothing of it was the source's
   CHECK(other.digest() != 0);
 }

@@ -285,9 +285,7 @@ TEST_CASE("running out of memory at any point changes nothing") {
       {"set_operand", [](sample& s) { s.g.set_operand(s.z.op, 0, s.x); }},
       {"rename", [](sample& s) { s.g.rename(s.z.op, "another_name_that_is_long"); }},
       {"collection",
-       [](sample& s) {
-         s.g.add_to_collection("things_of_interest", {member::kind::op, {}, s.x});
-       }},
+       [](sample& s) { s.g.add_to_collection("things_of_interest", {member::kind::op, {}, s.x}); }},
       {"erase", [](sample& s) { s.g.erase_ops(std::vector{s.z.op}); }},
       {"set_attributes",
        [](sample& s) { s.g.set_attributes(s.z.op, attribute_list().set("k", dims(9))); }},

@@ -111,10 +111,7 @@ TEST_CASE("every broken invariant is found") {
       {"another read op", [](sample& s, tables& t) { t.variables[0].read = s.x; }},
       {"no initial value", [](sample&, tables& t) { t.variables[0].initial = {}; }},
       {"cannot hold", [](sample&, tables& t) { t.variables[1].type.type = dtype::int8; }},
-      {"read as another type",
-       [](sample&, tables& t) {
-         t.variables[1].type.shape = {dyn, 3};
-       }},
+      {"read as another type", [](sample&, tables& t) { t.variables[1].type.shape = {dyn, 3}; }},
       {"owns no update", [](sample& s, tables& t) { t.variables[0].own_updates = {s.x.op}; }},
       {"another id", [](sample&, tables& t) { t.variables[1].id = {0}; }},
       {"has no variable", [](sample&, tables& t) { t.shared_keys.emplace("k", variable_id{7}); }},

@@ -132,7 +132,9 @@ TEST_CASE("variables are compared by what they are") {
   Graph g;
   const row4 x = input4(g);
   const auto with = [&](variable_role role, bool trainable, auto initial) {
-    return extract(inputs(x), outputs(mul(x, make_variable<float, shape<4>>(g, "v", initial, trainable, role))));
+    return extract(
+        inputs(x),
+        outputs(mul(x, make_variable<float, shape<4>>(g, "v", initial, trainable, role))));
   };
   const Region plain = with(variable_role::parameter, true, zeros());
   check_same(plain, with(variable_role::parameter, true, zeros()));
@@ -308,8 +310,11 @@ TEST_CASE("a deep chain is compared without recursion [edge-18]") {
   CHECK(content_hash(a) == content_hash(b));
 }
 
-TEST_CASE("a network known to the compiler and its clone lower to isomorphic graphs [edge-95] [edge-96]") {
-  constexpr auto actor = net<[](auto x) { return dense<2>(relu(dense<8>(x))); }, in<float, shape<dyn, 4>>>();
+TEST_CASE(
+    "a network known to the compiler and its clone lower to isomorphic graphs [edge-95] "
+    "[edge-96]") {
+  constexpr auto actor =
+      net<[](auto x) { return dense<2>(relu(dense<8>(x))); }, in<float, shape<dyn, 4>>>();
   constexpr clone_t<decltype(actor)> critic;
   Graph g;
   const row4 x = input4(g);
@@ -353,7 +358,8 @@ TEST_CASE("two runs give equal clones, names and orders [edge-59]") {
     const Clone c = clone(region);
     const Clone d = clone(region, into("copy"));
     std::string text;
-    for (const op_id op : canonical_order(extract(inputs(d(x)), outputs(d(y))))) text += g.path_of(op) + "\n";
+    for (const op_id op : canonical_order(extract(inputs(d(x)), outputs(d(y)))))
+      text += g.path_of(op) + "\n";
     for (const op_id op : c.nodes()) text += g.path_of(op) + "\n";
     return text;
   };

@@ -55,19 +55,15 @@ TEST_CASE("variables of layers in bodies are in the layers' scopes", "[edge-60]"
   g.enter_scope("net");
   const auto head = sequence(dense<4, "a">, dense<4, "b">);
   (void)cond(
-      p,
-      [&] {
-        return cond(
-            p, [&] { return head(x); }, [&] { return dense<4, "a">(x); });
-      },
+      p, [&] { return cond(p, [&] { return head(x); }, [&] { return dense<4, "a">(x); }); },
       [&] { return dense<4, "c">(x); });
   g.leave_scope();
   g.validate();
   std::vector<std::string> paths;
   for (const variable_id v : g.variables()) paths.push_back(g.path_of(v));
-  CHECK(paths == std::vector<std::string>{"net/a/kernel", "net/a/bias", "net/b/kernel", "net/b/bias",
-                                          "net/a_1/kernel", "net/a_1/bias", "net/c/kernel",
-                                          "net/c/bias"});
+  CHECK(paths == std::vector<std::string>{"net/a/kernel", "net/a/bias", "net/b/kernel",
+                                          "net/b/bias", "net/a_1/kernel", "net/a_1/bias",
+                                          "net/c/kernel", "net/c/bias"});
 }
 
 TEST_CASE("two variables of one scope of a body share the scope") {
@@ -155,14 +151,16 @@ TEST_CASE("a failed edit in a body takes back the variables that it made") {
     CHECK_THROWS_AS(insert_after(y,
                                  [&](auto t) {
                                    auto w = make_variable<float, shape<2>>(m.g, "w", zeros());
-                                   if (w.ref().slot != nullptr) throw graph_error({"a", "b", "", ""});
+                                   if (w.ref().slot != nullptr)
+                                     throw graph_error({"a", "b", "", ""});
                                    return t + w;
                                  }),
                     graph_error);
     CHECK(m.g.variable_count() == variables);
     throw graph_error({"the rest", "failed", "", ""});
     return y;
-  }), "the rest"));
+  }),
+             "the rest"));
 }
 
 TEST_CASE("gradients in a body by tensors from outside") {
@@ -171,27 +169,28 @@ TEST_CASE("gradients in a body by tensors from outside") {
   CHECK(m.first_of([&] { return gradient(m.x * m.x * m.z, m.x); }) == 30.0f);
   // A body of a body; z is used in neither before.
   CHECK(m.first_of([&] {
-    return cond(m.p, [&] { return gradient(m.x * m.x, m.x) + gradient(m.x, m.z); },
-                [&] { return m.x; });
+    return cond(
+        m.p, [&] { return gradient(m.x * m.x, m.x) + gradient(m.x, m.z); }, [&] { return m.x; });
   }) == 6.0f);
 }
 
 TEST_CASE("a gradient that would have to pass through ops outside the body is refused") {
   model m;
   const auto h = square(m.x);
-  const std::string text =
-      m.failure<unsupported_error>([&] { return gradient(h * m.z, m.x); });
+  const std::string text = m.failure<unsupported_error>([&] { return gradient(h * m.z, m.x); });
   CHECK(says(text, "'square'"));
   CHECK(says(text, "outside the body"));
   // By two bodies.
   CHECK(says(m.failure<unsupported_error>([&] {
     return cond(m.p, [&] { return gradient(m.x * h, m.x); }, [&] { return m.x; });
-  }), "'square'"));
+  }),
+             "'square'"));
   // By what is computed in the body around.
   CHECK(says(m.failure<unsupported_error>([&] {
     const auto inside = tanh(m.x);
     return cond(m.p, [&] { return gradient(m.x * inside, m.x); }, [&] { return m.x; });
-  }), "'tanh'"));
+  }),
+             "'tanh'"));
   // With respect to it, it works: d(x*x*z)/d(x*x) = z.
   CHECK(m.first_of([&] { return gradient(h * m.z, h); }) == 5.0f);
 }

@@ -62,35 +62,41 @@ TEST_CASE("optimisers step as their papers say", "[optimizers]") {
     compare(sgd{0.0625}, [](double w, double g, int, auto&) { return w - 0.0625 * g; }, 0);
   }
   SECTION("gradient descent with weight decay") {
-    compare(sgd{0.0625, 0.1}, [](double w, double g, int, auto&) { return w - 0.0625 * (g + 0.1 * w); }, 0);
+    compare(
+        sgd{0.0625, 0.1}, [](double w, double g, int, auto&) { return w - 0.0625 * (g + 0.1 * w); },
+        0);
   }
   SECTION("momentum") {
-    compare(momentum{.rate = 0.0625, .factor = 0.8},
-            [](double w, double g, int, auto& s) { return w - 0.0625 * (s[0] = 0.8 * s[0] + g); }, 1);
+    compare(
+        momentum{.rate = 0.0625, .factor = 0.8},
+        [](double w, double g, int, auto& s) { return w - 0.0625 * (s[0] = 0.8 * s[0] + g); }, 1);
   }
   SECTION("Nesterov's momentum") {
-    compare(momentum{.rate = 0.0625, .factor = 0.8, .nesterov = true},
-            [](double w, double g, int, auto& s) {
-              s[0] = 0.8 * s[0] + g;
-              return w - 0.0625 * (g + 0.8 * s[0]);
-            },
-            1);
+    compare(
+        momentum{.rate = 0.0625, .factor = 0.8, .nesterov = true},
+        [](double w, double g, int, auto& s) {
+          s[0] = 0.8 * s[0] + g;
+          return w - 0.0625 * (g + 0.8 * s[0]);
+        },
+        1);
   }
   SECTION("RMSProp") {
-    compare(rmsprop{.rate = 0.03125, .rho = 0.7, .epsilon = 1e-6},
-            [](double w, double g, int, auto& s) {
-              s[0] = 0.7 * s[0] + 0.3 * g * g;
-              return w - 0.03125 * g / (std::sqrt(s[0]) + 1e-6);
-            },
-            1);
+    compare(
+        rmsprop{.rate = 0.03125, .rho = 0.7, .epsilon = 1e-6},
+        [](double w, double g, int, auto& s) {
+          s[0] = 0.7 * s[0] + 0.3 * g * g;
+          return w - 0.03125 * g / (std::sqrt(s[0]) + 1e-6);
+        },
+        1);
   }
   SECTION("Adagrad") {
-    compare(adagrad{.rate = 0.125, .epsilon = 1e-6},
-            [](double w, double g, int, auto& s) {
-              s[0] += g * g;
-              return w - 0.125 * g / (std::sqrt(s[0]) + 1e-6);
-            },
-            1);
+    compare(
+        adagrad{.rate = 0.125, .epsilon = 1e-6},
+        [](double w, double g, int, auto& s) {
+          s[0] += g * g;
+          return w - 0.125 * g / (std::sqrt(s[0]) + 1e-6);
+        },
+        1);
   }
   const auto adam_step = [](double w, double g, int t, std::array<double, 2>& s) {
     s[0] = 0.8 * s[0] + 0.2 * g;
@@ -102,11 +108,12 @@ TEST_CASE("optimisers step as their papers say", "[optimizers]") {
     compare(adam{.rate = 0.03125, .beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-6}, adam_step, 2);
   }
   SECTION("AdamW") {
-    compare(adamw{.rate = 0.03125, .beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-6, .weight_decay = 0.1},
-            [&](double w, double g, int t, std::array<double, 2>& s) {
-              return adam_step(w, g, t, s) - 0.03125 * 0.1 * w;
-            },
-            2);
+    compare(
+        adamw{.rate = 0.03125, .beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-6, .weight_decay = 0.1},
+        [&](double w, double g, int t, std::array<double, 2>& s) {
+          return adam_step(w, g, t, s) - 0.03125 * 0.1 * w;
+        },
+        2);
   }
 }
 
@@ -114,13 +121,17 @@ TEST_CASE("hyperparameters out of range are refused and nothing is added", "[opt
   problem_of_three p;
   const std::size_t ops = p.g.op_count();
   const double nan = std::nan("");
-  const std::vector<optimizer> wrong{
-      momentum{.rate = 0.1, .factor = 1.0}, momentum{.rate = 0.1, .factor = nan},
-      sgd{0.1, -1},                         sgd{0.1, nan},
-      rmsprop{.rho = 1.5},                  rmsprop{.epsilon = 0},
-      adagrad{.epsilon = nan},              adam{.beta1 = -0.1},
-      adam{.beta2 = 1},                     adam{.epsilon = HUGE_VAL},
-      adamw{.weight_decay = nan}};
+  const std::vector<optimizer> wrong{momentum{.rate = 0.1, .factor = 1.0},
+                                     momentum{.rate = 0.1, .factor = nan},
+                                     sgd{0.1, -1},
+                                     sgd{0.1, nan},
+                                     rmsprop{.rho = 1.5},
+                                     rmsprop{.epsilon = 0},
+                                     adagrad{.epsilon = nan},
+                                     adam{.beta1 = -0.1},
+                                     adam{.beta2 = 1},
+                                     adam{.epsilon = HUGE_VAL},
+                                     adamw{.weight_decay = nan}};
   for (const optimizer& o : wrong) CHECK_THROWS_AS(minimize(p.loss, o), argument_error);
   CHECK_THROWS_AS(sgd{nan}, argument_error);
   CHECK_THROWS_AS(sgd{-1.0}, argument_error);
@@ -190,8 +201,9 @@ TEST_CASE("parameters and rates that cannot be are refused and nothing is added"
   Graph elsewhere;
   const auto foreign = placeholder<float, shape<>>(elsewhere, "rate");
   const std::uint64_t before = g.digest();
-  CHECK(mentions(message_of<argument_error>([&] { (void)minimize(loss, sgd{0.1}, {.parameters = {w, w}}); }),
-                 "twice"));
+  CHECK(mentions(
+      message_of<argument_error>([&] { (void)minimize(loss, sgd{0.1}, {.parameters = {w, w}}); }),
+      "twice"));
   CHECK_THROWS_AS(minimize(loss, sgd{0.1}, {.parameters = {variable_id{99}}}), handle_error);
   CHECK_THROWS_AS(minimize(loss, sgd{rates}), shape_error);
   CHECK_THROWS_AS(minimize(loss, sgd{count}), dtype_error);
@@ -232,7 +244,8 @@ TEST_CASE("clipping within a training step", "[optimizers]") {
   }
 }
 
-TEST_CASE("training is the same bits on every run and for every number of threads", "[optimizers]") {
+TEST_CASE("training is the same bits on every run and for every number of threads",
+          "[optimizers]") {
   const auto run = [](int threads) {
     Graph g;
     const auto x = placeholder<float, shape<dyn, 20>>(g, "x");

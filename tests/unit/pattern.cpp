@@ -18,7 +18,9 @@ std::vector<std::string> roots(const Graph& g, const std::vector<pattern_match>&
   for (const pattern_match& m : found) names.push_back(g.path_of(m.root));
   return names;
 }
-std::vector<std::string> roots(const Graph& g, const pattern& p) { return roots(g, find_matches(g, p)); }
+std::vector<std::string> roots(const Graph& g, const pattern& p) {
+  return roots(g, find_matches(g, p));
+}
 
 using names_list = std::vector<std::string>;
 
@@ -133,7 +135,8 @@ TEST_CASE("variables, choices and outputs") {
 
   (void)relu(x, "r");
   (void)tanh(x, "t");
-  CHECK(roots(g, any_of({op(ops::tanh, any("a")), op(ops::relu, any("a"))})) == names_list{"r", "t"});
+  CHECK(roots(g, any_of({op(ops::tanh, any("a")), op(ops::relu, any("a"))})) ==
+        names_list{"r", "t"});
   const auto [first, second] = split<2, 0>(x);
   (void)neg(first, "n0");
   (void)neg(second, "n1");

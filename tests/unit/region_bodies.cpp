@@ -1,6 +1,5 @@
 // Regions with bodies in files.
 #include "graft/io/region_file.hpp"
-
 #include "graft/surgery/diff.hpp"
 
 #include "clone_fixture.hpp"
@@ -35,8 +34,8 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 }
 
 void check_equal(const Region& a, const Region& b) {
-  const auto found = diff(a, b, including::values, including::streams, including::collections,
-                          including::names);
+  const auto found =
+      diff(a, b, including::values, including::streams, including::collections, including::names);
   INFO(to_string(found));
   CHECK(found.empty());
   CHECK(content_hash(a, including::values, including::streams) ==
@@ -56,7 +55,8 @@ odd_network odd(Graph& g) {
   const auto p = placeholder<bool, shape<>>(g, "p");
   const auto loop = [&] {
     const auto out = while_loop(
-        std::tuple{constant(g, std::int32_t{0}), x}, [&](auto i, auto) { return i < std::int32_t{4}; },
+        std::tuple{constant(g, std::int32_t{0}), x},
+        [&](auto i, auto) { return i < std::int32_t{4}; },
         [&](auto i, auto v) {
           Graph& body = *g.current_body()->current_body();
           body.enter_scope("noise");
@@ -103,7 +103,8 @@ TEST_CASE("a region with bodies three deep comes back as it was", "[edge-60][edg
   const Array xs = some({4, 3}, 1), k = some({3}, 2);
   for (std::size_t i = 0; i < 2; ++i) {
     const Array here = session.run(i == 0 ? any_tensor(n.loss) : dw, feed(n.xs, xs), feed(n.k, k));
-    CHECK(here.same_bits(there.run(loaded.outputs[i], feed(loaded.inputs[0], xs), feed(loaded.inputs[1], k))));
+    CHECK(here.same_bits(
+        there.run(loaded.outputs[i], feed(loaded.inputs[0], xs), feed(loaded.inputs[1], k))));
   }
   // What was loaded is a region as any other: it has gradients, and clones.
   const any_tensor slope = gradients(loaded.outputs[0], {loaded.inputs[1]})[0];
@@ -158,14 +159,16 @@ TEST_CASE("names, constants, draws and control edges in bodies come back") {
   const Array x = Array::from<float>({3}, {1, -2, 3});
   for (const bool p : {true, false}) {
     CHECK(here.run(n.y, feed(n.x, x), feed(n.p, p))
-              .same_bits(there.run(loaded.outputs[0], feed(loaded.inputs[0], x), feed(loaded.inputs[1], p))));
+              .same_bits(there.run(loaded.outputs[0], feed(loaded.inputs[0], x),
+                                   feed(loaded.inputs[1], p))));
   }
 }
 
 TEST_CASE("bodies that ops share are saved once and shared again") {
   Graph g;
   const odd_network n = odd(g);
-  const Clone copy = clone(extract(inputs(n.x, n.p), outputs(n.y)), bind(n.x, n.x), bind(n.p, n.p), seeds::same);
+  const Clone copy =
+      clone(extract(inputs(n.x, n.p), outputs(n.y)), bind(n.x, n.x), bind(n.p, n.p), seeds::same);
   const Region both = extract(inputs(n.x, n.p), outputs(n.y, copy(n.y)));
   const Region one = extract(inputs(n.x, n.p), outputs(n.y));
   const temporary_file first, second;
@@ -208,7 +211,8 @@ TEST_CASE("equal graphs with bodies give equal bytes, however they were built") 
   save_region(second.path, build(b, true));
   // Names are the same but for what clutter takes; cond is one of them.
   const auto no_number = [](std::string text) {
-    for (auto at = text.find("cond_1"); at != std::string::npos; at = text.find("cond_1")) text.erase(at + 4, 2);
+    for (auto at = text.find("cond_1"); at != std::string::npos; at = text.find("cond_1"))
+      text.erase(at + 4, 2);
     return text;
   };
   CHECK(no_number(structure_of(first.path)) == no_number(structure_of(second.path)));
@@ -237,17 +241,18 @@ TEST_CASE("bodies that cannot be are refused with their place, and the graph sta
   };
   check("\"bodies\":[", "\"bodies\":[7,", "body 0");
   check("\"bodies\":[", "\"bodies\":[{\"inputs\":[],\"ops\":[]},", "its last op is not 'results'");
-  check("\"bodies\":[", "\"bodies\":[{\"inputs\":[],\"ops\":[{\"op\":\"results\",\"name\":\"results\"}]},", "");
+  check("\"bodies\":[",
+        "\"bodies\":[{\"inputs\":[],\"ops\":[{\"op\":\"results\",\"name\":\"results\"}]},", "");
   check("\"bodies\":[", "\"more\":[],\"bodies\":[", "'more' is not known");
-  check("{\"body\":0}", "{\"body\":1}", "body 0");          // nobody owns it then
-  check("{\"body\":1}", "{\"body\":3}", "out of range");    // that which owns it
+  check("{\"body\":0}", "{\"body\":1}", "body 0");        // nobody owns it then
+  check("{\"body\":1}", "{\"body\":3}", "out of range");  // that which owns it
   check("{\"body\":0}", "{\"body\":-1}", "out of range");
   check("{\"body\":3}", "{\"body\":4}", "out of range");
-  check("{\"body\":3}", "{\"body\":2}", "body 3");          // nobody owns it then
+  check("{\"body\":3}", "{\"body\":2}", "body 3");  // nobody owns it then
   check("\"op\":\"results\"", "\"op\":\"relu\"", "its last op is not 'results'");
   check("\"op\":\"less\"", "\"op\":\"results\"", "the last op of a body");
   check("\"op\":\"less\"", "\"op\":\"variable\"", "a body has no variable");
-  check("\"op\":\"less\"", "\"op\":\"add\"", "boolean");    // what the loop goes on by
+  check("\"op\":\"less\"", "\"op\":\"add\"", "boolean");  // what the loop goes on by
   check("\"op\":\"cond\"", "\"op\":\"while_loop\"", "");
   check("\"in0\"", "\"in9\"", "no tensor 'in9'");
   check("\"noise/inner/draw\"", "\"noise/shift\"", "two ops have that name");
@@ -257,8 +262,11 @@ TEST_CASE("bodies that cannot be are refused with their place, and the graph sta
   check("\"states\":{\"integer\":2}", "\"states\":{\"integer\":-2}", "");
   check("\"then_captures\":{\"integer\":", "\"then_captures\":{\"integer\":9", "");
   check("\"outputs\":{\"integer\":1}", "\"outputs\":{\"integer\":2}", "");
-  io::write_tensor_file(file.path, {good.arrays, {{io::region_key, replaced(text, "\"op\":\"less\"", "\"op\":\"captured\"")}}});
-  CHECK(mentions(message_of<io_error>([&] { load_region(to, file.path); }), "'captured' is not known"));
+  io::write_tensor_file(
+      file.path,
+      {good.arrays, {{io::region_key, replaced(text, "\"op\":\"less\"", "\"op\":\"captured\"")}}});
+  CHECK(mentions(message_of<io_error>([&] { load_region(to, file.path); }),
+                 "'captured' is not known"));
   CHECK(to.digest() == digest);
   io::write_tensor_file(file.path, {good.arrays, {{io::region_key, text}}});
   load_region(to, file.path);
@@ -284,7 +292,8 @@ TEST_CASE("files with bodies changed at random are refused or make a valid graph
     const std::size_t at = below(changed.size());
     switch (below(3)) {
       case 0:  // another digit where one is
-        if (const auto digit = changed.find_first_of("0123456789", at); digit != std::string::npos) {
+        if (const auto digit = changed.find_first_of("0123456789", at);
+            digit != std::string::npos) {
           changed[digit] = static_cast<char>('0' + below(10));
         }
         break;
@@ -326,7 +335,8 @@ TEST_CASE("bodies nested deeper than files hold are refused, and the file that w
   const temporary_file file;
   file.write("before");
   const scalar deepest = nested(io::max_body_depth), deeper = nested(io::max_body_depth + 1);
-  CHECK(mentions(message_of<unsupported_error>([&] { save_region(file.path, extract(inputs(x, p), outputs(deeper))); }),
+  CHECK(mentions(message_of<unsupported_error>(
+                     [&] { save_region(file.path, extract(inputs(x, p), outputs(deeper))); }),
                  "64 others"));
   CHECK(file.bytes() == "before");
   save_region(file.path, extract(inputs(x, p), outputs(deepest)));

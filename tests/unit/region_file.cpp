@@ -8,9 +8,9 @@
 #include "graft/surgery/diff.hpp"
 
 #include "clone_fixture.hpp"
-#include "temporary_file.hpp"
 #include "io/region_format.hpp"
 #include "io/tensor_file.hpp"
+#include "temporary_file.hpp"
 
 using namespace graft_test;
 using graft_test::network;
@@ -90,8 +90,8 @@ TEST_CASE("a saved region comes back in another graph as it was [edge-86]") {
   const Array value = Array::from<float>({2, 4}, {1, -2, 3, -4, 5, 6, -7, 8});
   Session there(other);
   for (int step = 0; step < 2; ++step) {
-    CHECK(session.run(y, feed(x, value)).same_bits(
-        there.run(loaded.outputs[0], feed(loaded.inputs[0], value))));
+    CHECK(session.run(y, feed(x, value))
+              .same_bits(there.run(loaded.outputs[0], feed(loaded.inputs[0], value))));
   }
   // Fresh values draw the same numbers.
   session.initialize();
@@ -136,7 +136,9 @@ TEST_CASE("names go where they are asked to go") {
   const Region region = extract(inputs(x), outputs(y));
   const temporary_file file;
   save_region(file.path, region);
-  const auto first_variable = [](Graph& to, const loaded_region& l) { return to.path_of(l.variables[0]); };
+  const auto first_variable = [](Graph& to, const loaded_region& l) {
+    return to.path_of(l.variables[0]);
+  };
 
   Graph to;
   const loaded_region plain = load_region(to, file.path);
@@ -144,12 +146,17 @@ TEST_CASE("names go where they are asked to go") {
   CHECK_FALSE(to.store().initialized(plain.variables[0]));  // it had no value
   CHECK(first_variable(to, load_region(to, file.path)) == "actor_1/dense/w");
   CHECK(first_variable(to, load_region(to, file.path, into("copy"))) == "copy/actor/dense/w");
-  CHECK(first_variable(to, load_region(to, file.path, into("a/b"), from("actor"))) == "a/b/dense/w");
-  CHECK(first_variable(to, load_region(to, file.path, into(to, "a/b"), from("actor"))) == "a/b_1/dense/w");
-  CHECK(first_variable(to, load_region(to, file.path, into("exact"), names::exact)) == "exact/actor/dense/w");
+  CHECK(first_variable(to, load_region(to, file.path, into("a/b"), from("actor"))) ==
+        "a/b/dense/w");
+  CHECK(first_variable(to, load_region(to, file.path, into(to, "a/b"), from("actor"))) ==
+        "a/b_1/dense/w");
+  CHECK(first_variable(to, load_region(to, file.path, into("exact"), names::exact)) ==
+        "exact/actor/dense/w");
   const auto digest = to.digest();
-  CHECK(mentions(message_of<name_error>([&] { load_region(to, file.path, names::exact); }), "'actor'"));
-  CHECK(mentions(message_of<name_error>([&] { load_region(to, file.path, into("a//b")); }), "empty"));
+  CHECK(mentions(message_of<name_error>([&] { load_region(to, file.path, names::exact); }),
+                 "'actor'"));
+  CHECK(
+      mentions(message_of<name_error>([&] { load_region(to, file.path, into("a//b")); }), "empty"));
   CHECK_THROWS_AS(load_region(to, file.path, into(g, "there")), argument_error);
   CHECK(to.digest() == digest);
   // The current scope counts.
@@ -187,8 +194,10 @@ TEST_CASE("saved inputs are replaced by what is given") {
   CHECK(digest != after);
   CHECK(mentions(message_of<boundary_error>([&] { load_region(to, file.path, inputs(p)); }),
                  "1 inputs were given, it has 2"));
-  CHECK(mentions(message_of<shape_error>([&] { load_region(to, file.path, inputs(wide, q)); }), "'a'"));
-  CHECK(mentions(message_of<dtype_error>([&] { load_region(to, file.path, inputs(p, other_type)); }), "'b'"));
+  CHECK(mentions(message_of<shape_error>([&] { load_region(to, file.path, inputs(wide, q)); }),
+                 "'a'"));
+  CHECK(mentions(
+      message_of<dtype_error>([&] { load_region(to, file.path, inputs(p, other_type)); }), "'b'"));
   CHECK_THROWS_AS(load_region(to, file.path, inputs(a, b)), handle_error);
   CHECK(to.digest() == after);
 }
@@ -204,7 +213,8 @@ TEST_CASE("kept sources, control edges and values that are odd come back") {
   g.add_control_edge(op_of(h), op_of(y));
   (void)stop;
   const auto v = make_variable<float, shape<0, 3>>(g, "empty", zeros());
-  const auto truth = make_variable<bool, shape<>>(g, "truth", zeros(), false, variable_role::constant);
+  const auto truth =
+      make_variable<bool, shape<>>(g, "truth", zeros(), false, variable_role::constant);
   const auto z = add(y, cast(truth, dtype::float32));
   Session(g).initialize();
   const Region region = extract(inputs(x), outputs(z, v), leaks::keep);
@@ -227,7 +237,8 @@ TEST_CASE("what cannot be saved is refused, and the file that was there stays") 
   const std::vector<tensor_id> operand{id_of(x)};
   constexpr static operator_schema unknown{"test_unknown", 1, 1, schemas::infer_same};
   const row4 y(g.handle({g.add(unknown, operand), 0}).ref());
-  CHECK(mentions(message_of<unsupported_error>([&] { save_region(file.path, extract(inputs(x), outputs(y))); }),
+  CHECK(mentions(message_of<unsupported_error>(
+                     [&] { save_region(file.path, extract(inputs(x), outputs(y))); }),
                  "'test_unknown' is not registered"));
   const row4 z = relu(x, "\xff");
   CHECK_THROWS_AS(save_region(file.path, extract(inputs(x), outputs(z))), name_error);
@@ -319,9 +330,9 @@ TEST_CASE("contents that cannot be are refused with their place, and the graph s
   check("\"relu\"", "\"sub\"", "'r'");  // takes two
   check("\"op\":\"relu\"", "\"op\":7", "text was expected");
   check("\"in0\"", "\"in1\"", "no tensor 'in1'");
-  check("\"in0\"", "\"0\"", "no tensor '0'");   // itself
+  check("\"in0\"", "\"0\"", "no tensor '0'");  // itself
   check("\"in0\"", "\"-1\"", "no tensor");
-  check("\"in0\"", "\"4\"", "no tensor");       // later
+  check("\"in0\"", "\"4\"", "no tensor");  // later
   check("\"in0\"", "\"0:1\"", "no tensor");
   check("\"outputs\":[\"", "\"outputs\":[\"99", "no tensor");
   check("\"name\":\"r\"", "\"name\":\"m\"", "two ops have that name");
@@ -331,7 +342,7 @@ TEST_CASE("contents that cannot be are refused with their place, and the graph s
   check("\"float32\"", "\"float31\"", "'float31' is not known");
   check("[null,4]", "[null,-4]", "negative");
   check("[null,4]", "[null,4.5]", "whole number");
-  check("[null,4]", "[null,5]", "");            // does not broadcast
+  check("[null,4]", "[null,5]", "");  // does not broadcast
   check("\"role\":\"parameter\"", "\"role\":\"boss\"", "role 'boss'");
   check("\"trainable\":true", "\"trainable\":1", "true or false");
   check("\"read\":2", "\"read\":1", "");
@@ -393,7 +404,8 @@ TEST_CASE("structures changed at random are refused or make a valid graph") {
     const std::size_t at = below(changed.size());
     switch (below(4)) {
       case 0:  // another digit where one is
-        if (const auto digit = changed.find_first_of("0123456789", at); digit != std::string::npos) {
+        if (const auto digit = changed.find_first_of("0123456789", at);
+            digit != std::string::npos) {
           changed[digit] = static_cast<char>('0' + below(10));
         }
         break;

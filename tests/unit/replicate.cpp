@@ -47,10 +47,9 @@ TEST_CASE("replicas that cannot all be made leave none", "[clone][replicate]") {
   const auto y = dense4(x);
   const Region region = extract(inputs(x), outputs(y));
   const std::size_t ops = g.op_count(), variables = g.variables().size();
-  CHECK(mentions(message_of<name_error>([&] {
-          (void)replicate(region, 3, into("member"), names::exact);
-        }),
-        "member"));
+  CHECK(mentions(
+      message_of<name_error>([&] { (void)replicate(region, 3, into("member"), names::exact); }),
+      "member"));
   CHECK(g.op_count() == ops);
   CHECK(g.variables().size() == variables);
   g.validate();

@@ -19,7 +19,7 @@ namespace {
 using maybe = std::optional<any_tensor>;
 
 const rewrite_rule double_negation{"double negation", op(ops::neg, op(ops::neg, any("x"))),
-                           [](const rule_args& r) -> maybe { return r["x"]; }};
+                                   [](const rule_args& r) -> maybe { return r["x"]; }};
 
 std::vector<std::string> operators(const Graph& g) {
   std::vector<std::string> names;
@@ -97,9 +97,9 @@ TEST_CASE("rules take their turns in order, and new ops are in the root's scope"
     return row4(relu(x, "act").ref());
   }();
   const rewrite_rule to_tanh{"relu to tanh", op(ops::relu, any("x")),
-                     [](const rule_args& r) -> maybe { return tanh(r["x"], "act2"); }};
+                             [](const rule_args& r) -> maybe { return tanh(r["x"], "act2"); }};
   const rewrite_rule to_exp{"tanh to exp", op(ops::tanh, any("x")),
-                    [](const rule_args& r) -> maybe { return exp(r["x"]); }};
+                            [](const rule_args& r) -> maybe { return exp(r["x"]); }};
   const rewritten done = rewrite(g, {to_tanh, to_exp});
   CHECK(operators(g) == std::vector<std::string>{"placeholder", "exp"});
   CHECK(g.path_of(op_of(done(y))) == "net/exp");
@@ -111,13 +111,16 @@ TEST_CASE("a rule may leave a match alone, and may wrap the root itself") {
   const row4 x = input4(g);
   const row4 y = relu(x, "r");
   const row4 z = tanh(y);
-  const rewrite_rule never{"never", op(ops::relu), [](const rule_args&) -> maybe { return std::nullopt; }};
-  const rewrite_rule root{"itself", op(ops::relu), [](const rule_args& r) -> maybe { return r.root(); }};
+  const rewrite_rule never{"never", op(ops::relu),
+                           [](const rule_args&) -> maybe { return std::nullopt; }};
+  const rewrite_rule root{"itself", op(ops::relu),
+                          [](const rule_args& r) -> maybe { return r.root(); }};
   const auto before = g.digest();
   CHECK(rewrite(g, {never, root}).replacements == 0);
   CHECK(g.digest() == before);
 
-  const rewrite_rule wrap{"scale", op(ops::relu), [](const rule_args& r) -> maybe { return mul(r.root(), 2); }};
+  const rewrite_rule wrap{"scale", op(ops::relu),
+                          [](const rule_args& r) -> maybe { return mul(r.root(), 2); }};
   const rewritten done = rewrite(g, {wrap});
   CHECK(done.replacements == 1);
   CHECK(g.schema_of(g.operand(op_of(z), 0).op).name == std::string("mul"));
@@ -130,22 +133,26 @@ TEST_CASE("rules that never end are an error and change nothing [edge-92]") {
   const row4 x = input4(g);
   (void)tanh(add(x, relu(x)));
   const auto before = g.digest();
-  const rewrite_rule grow{"grow", op(ops::add, any("a"), any("b")),
-                  [](const rule_args& r) -> maybe { return add(add(r["a"], r["b"]), r["b"]); }};
+  const rewrite_rule grow{
+      "grow", op(ops::add, any("a"), any("b")),
+      [](const rule_args& r) -> maybe { return add(add(r["a"], r["b"]), r["b"]); }};
   const std::string message = message_of<graph_error>([&] { rewrite(g, {grow}); });
   CHECK(mentions(message, "'grow'"));
   CHECK(mentions(message, "still applied"));
   CHECK(g.digest() == before);
   g.validate();
 
-  const rewrite_rule there{"there", op(ops::relu, any("x")), [](const rule_args& r) -> maybe { return tanh(r["x"]); }};
-  const rewrite_rule back{"back", op(ops::tanh, any("x")), [](const rule_args& r) -> maybe { return relu(r["x"]); }};
+  const rewrite_rule there{"there", op(ops::relu, any("x")),
+                           [](const rule_args& r) -> maybe { return tanh(r["x"]); }};
+  const rewrite_rule back{"back", op(ops::tanh, any("x")),
+                          [](const rule_args& r) -> maybe { return relu(r["x"]); }};
   rewrite_options few;
   few.passes = 7;
   CHECK(mentions(message_of<graph_error>([&] { rewrite(g, {there, back}, few); }), "7 passes"));
   few.passes = 100;
   few.replacements = 5;
-  CHECK(mentions(message_of<graph_error>([&] { rewrite(g, {there, back}, few); }), "5 replacements"));
+  CHECK(
+      mentions(message_of<graph_error>([&] { rewrite(g, {there, back}, few); }), "5 replacements"));
   CHECK(g.digest() == before);
 }
 
@@ -156,25 +163,27 @@ TEST_CASE("what a rule throws, and what does not fit, changes nothing [edge-85]"
   const auto before = g.digest();
   const auto check = [&]<class E>(auto replace, std::type_identity<E>, const char* part) {
     const rewrite_rule bad{"bad", op(ops::relu, any("x")), replace};
-    const std::string message =
-        message_of<E>([&] { rewrite(g, {double_negation, bad}); });
+    const std::string message = message_of<E>([&] { rewrite(g, {double_negation, bad}); });
     INFO(message);
     CHECK(mentions(message, part));
     CHECK(g.digest() == before);
     g.validate();
   };
-  check([](const rule_args&) -> maybe { throw std::runtime_error("mine"); }, std::type_identity<std::runtime_error>{},
-        "mine");
-  check([](const rule_args& r) -> maybe { return cast(r["x"], dtype::float64); }, std::type_identity<dtype_error>{},
-        "'bad'");
+  check([](const rule_args&) -> maybe { throw std::runtime_error("mine"); },
+        std::type_identity<std::runtime_error>{}, "mine");
+  check([](const rule_args& r) -> maybe { return cast(r["x"], dtype::float64); },
+        std::type_identity<dtype_error>{}, "'bad'");
   check([](const rule_args& r) -> maybe { return concat<1>(r["x"], r["x"]); },
         std::type_identity<shape_error>{}, "'bad'");
-  check([](const rule_args& r) -> maybe { return r["y"]; }, std::type_identity<name_error>{}, "'y'");
+  check([](const rule_args& r) -> maybe { return r["y"]; }, std::type_identity<name_error>{},
+        "'y'");
   // A replacement that depends on what takes the root.
-  check([&](const rule_args&) -> maybe { return exp(any_tensor(y)); }, std::type_identity<graph_error>{}, "'bad'");
+  check([&](const rule_args&) -> maybe { return exp(any_tensor(y)); },
+        std::type_identity<graph_error>{}, "'bad'");
   Graph other;
   const any_tensor foreign = input4(other);
-  check([&](const rule_args&) -> maybe { return foreign; }, std::type_identity<handle_error>{}, "graph");
+  check([&](const rule_args&) -> maybe { return foreign; }, std::type_identity<handle_error>{},
+        "graph");
   const rewrite_rule empty{"empty", op(ops::relu), {}};
   CHECK_THROWS_AS(rewrite(g, {empty}), argument_error);
 }
@@ -237,7 +246,8 @@ TEST_CASE("simplification leaves every value equal") {
   Graph g;
   const row4 x = input4(g);
   g.set_mode(mode::inference);
-  const auto w = constant(g, Array::from<float>({4, 4}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}));
+  const auto w = constant(
+      g, Array::from<float>({4, 4}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}));
   const any_tensor any_w = w;
   std::vector<any_tensor> results;
   const any_tensor h = any_tensor(x);
@@ -254,8 +264,8 @@ TEST_CASE("simplification leaves every value equal") {
   results.push_back(matmul(transpose(any_w), transpose(h)));
   results.push_back(reshape(reshape(h, {2, -1}), {-1, 2}));
   results.push_back(reshape(any_w, {4, 4}));
-  const Array value = Array::from<float>(
-      {4, 4}, {1, -2, 3, -4, 5, -6, 7, -8, 0.5f, -0.25f, 0, 2, 9, 8, 7, 6});
+  const Array value =
+      Array::from<float>({4, 4}, {1, -2, 3, -4, 5, -6, 7, -8, 0.5f, -0.25f, 0, 2, 9, 8, 7, 6});
   const auto run = [&](const any_tensor& y) {
     Session session(g);
     return session.run(y, feed(x, value));
@@ -286,7 +296,8 @@ TEST_CASE("simplification leaves every value equal") {
   CHECK(now[6].ref() == h.ref());
   CHECK(now[7].ref() == h.ref());
   CHECK(now[12].ref() == any_w.ref());
-  for (const char* gone : {"neg", "cast", "identity", "dropout", "scalar", "div", "pow", "transpose"}) {
+  for (const char* gone :
+       {"neg", "cast", "identity", "dropout", "scalar", "div", "pow", "transpose"}) {
     INFO(gone);
     CHECK(count_of(g, gone) == 0);
   }
@@ -298,10 +309,10 @@ TEST_CASE("simplification leaves alone what is needed") {
   Graph g;
   const auto x = placeholder<float, shape<4>>(g, "x");
   const auto wide = fill<float, shape<3, 4>>(g, 0.0);
-  const auto broadcast = add(x, wide, "broadcast");       // changes the shape
-  const auto training = dropout(x, 0.5);                  // drops
-  const auto other = add(x, 1);                           // another number
-  const auto from = sub(0, x);                            // not x - 0
+  const auto broadcast = add(x, wide, "broadcast");  // changes the shape
+  const auto training = dropout(x, 0.5);             // drops
+  const auto other = add(x, 1);                      // another number
+  const auto from = sub(0, x);                       // not x - 0
   const auto turned = transpose(placeholder<float, shape<2, 3>>(g, "m"));
   const auto cut = cast(x, dtype::float64);
   const auto open = placeholder<float, shape<dyn, dyn>>(g, "open");
@@ -309,10 +320,12 @@ TEST_CASE("simplification leaves alone what is needed") {
   const auto digest = g.digest();
   CHECK(simplify(g).replacements == 0);
   CHECK(g.digest() == digest);
-  (void)broadcast, (void)training, (void)other, (void)from, (void)turned, (void)cut, (void)same_rank;
+  (void)broadcast, (void)training, (void)other, (void)from, (void)turned, (void)cut,
+      (void)same_rank;
 }
 
-TEST_CASE("a region in inference mode is simplified and stays isomorphic to one that never had dropout") {
+TEST_CASE(
+    "a region in inference mode is simplified and stays isomorphic to one that never had dropout") {
   Graph g;
   const row4 x = input4(g);
   const auto m = with_mode(g, mode::inference);
@@ -320,7 +333,8 @@ TEST_CASE("a region in inference mode is simplified and stays isomorphic to one 
   const row4 without = dense4(relu(dense4(x)));
   const rewritten done = simplify(extract(inputs(x), outputs(with)));
   CHECK(done.replacements == 1);
-  const Region a = extract(inputs(x), outputs(done(with))), b = extract(inputs(x), outputs(without));
+  const Region a = extract(inputs(x), outputs(done(with))),
+               b = extract(inputs(x), outputs(without));
   INFO(to_string(diff(a, b)));
   CHECK(isomorphic(a, b));
 }

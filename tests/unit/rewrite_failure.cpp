@@ -1,12 +1,12 @@
 // Every allocation of rewriting and of loading fails once: the graph is as it was.
-#include "graft/io/region_file.hpp"
-#include "graft/surgery/diff.hpp"
-#include "graft/surgery/rewrite.hpp"
+#include <cstdio>
+#include <filesystem>
 
 #include <unistd.h>
 
-#include <cstdio>
-#include <filesystem>
+#include "graft/io/region_file.hpp"
+#include "graft/surgery/diff.hpp"
+#include "graft/surgery/rewrite.hpp"
 
 #include "clone_fixture.hpp"
 #include "failing_allocations.hpp"
@@ -18,7 +18,9 @@ namespace {
 row4 cluttered(const row4& x) {
   Graph& g = target_traits<Graph>::target_of(x.ref());
   const row4 h(neg(neg(identity(add(dense4(x), 0)))).ref());
-  const row4 y(matmul(reshape(reshape(h, {2, -1}), {-1, 4}), transpose(constant(g, Array(dtype::float32, {4, 4})))).ref());
+  const row4 y(matmul(reshape(reshape(h, {2, -1}), {-1, 4}),
+                      transpose(constant(g, Array(dtype::float32, {4, 4}))))
+                   .ref());
   const auto start = identity(fill<float, shape<4>>(g, 2.0));
   (void)g.add_variable("v", id_of(start), variable_role::parameter, true);
   g.add_to_collection("losses", {member::kind::tensor, {}, id_of(y)});

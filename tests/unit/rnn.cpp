@@ -24,7 +24,8 @@ double logistic(double x) { return 1 / (1 + std::exp(-x)); }
 
 // What a layer computes for one element of the batch: outputs of all steps.
 std::vector<std::vector<double>> by_loops(rnn_cell cell, const Array& x, std::int64_t element,
-                                          const Array& kernel, const Array& recurrent, const Array& bias) {
+                                          const Array& kernel, const Array& recurrent,
+                                          const Array& bias) {
   const std::int64_t time = x.shape()[1], features = x.shape()[2], units = recurrent.shape()[0];
   std::vector<double> h(static_cast<std::size_t>(units), 0), c = h;
   std::vector<std::vector<double>> all;
@@ -51,7 +52,9 @@ std::vector<std::vector<double>> by_loops(rnn_cell cell, const Array& x, std::in
     }
     for (std::int64_t u = 0; u < units; ++u) {
       const auto at = static_cast<std::size_t>(u);
-      const auto gate = [&](std::int64_t g) { return input(g * units + u) + back(h, g * units + u); };
+      const auto gate = [&](std::int64_t g) {
+        return input(g * units + u) + back(h, g * units + u);
+      };
       if (cell == rnn_cell::simple) next[at] = std::tanh(gate(0));
       if (cell == rnn_cell::lstm) {
         c[at] = logistic(gate(2)) * c[at] + logistic(gate(0)) * std::tanh(gate(3));
@@ -71,7 +74,8 @@ std::vector<std::vector<double>> by_loops(rnn_cell cell, const Array& x, std::in
 
 using input = tensor<Graph, dtype::float64, shape<dyn, dyn, 3>>;
 
-void check_built(Graph& g, const input& x, const any_tensor& ys, const any_tensor& last, rnn_cell cell) {
+void check_built(Graph& g, const input& x, const any_tensor& ys, const any_tensor& last,
+                 rnn_cell cell) {
   g.validate();
   const std::vector<variable_id> variables = trainable_variables(last);
   REQUIRE(variables.size() == 3);
@@ -168,7 +172,8 @@ TEST_CASE("recurrent layers start as they say") {
   session.initialize();
   REQUIRE(g.find_variable("memory/kernel"));
   const Array bias = session.value(*g.find_variable("memory/bias"));
-  for (std::int64_t i = 0; i < 20; ++i) CHECK(bias.at<float>({i}) == (i >= 10 && i < 15 ? 1.0f : 0.0f));
+  for (std::int64_t i = 0; i < 20; ++i)
+    CHECK(bias.at<float>({i}) == (i >= 10 && i < 15 ? 1.0f : 0.0f));
   const Array r = session.value(*g.find_variable("memory/recurrent_kernel"));
   CHECK(r.shape() == dims{5, 20});
   for (std::int64_t a = 0; a < 5; ++a) {
@@ -180,7 +185,8 @@ TEST_CASE("recurrent layers start as they say") {
   }
   const any_tensor flat = placeholder<float, shape<2, 3>>(g, "flat");
   CHECK_THROWS_AS(lstm<5>(flat), shape_error);
-  CHECK_THROWS_AS(gru<5>(any_tensor(placeholder<std::int32_t, shape<2, 3, 4>>(g, "whole"))), dtype_error);
+  CHECK_THROWS_AS(gru<5>(any_tensor(placeholder<std::int32_t, shape<2, 3, 4>>(g, "whole"))),
+                  dtype_error);
   g.validate();
 }
 

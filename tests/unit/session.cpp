@@ -140,9 +140,8 @@ TEST_CASE("feeds that do not fit get sentences", "[edge-78]") {
             "cast(dtype::float32)"));
   CHECK(
       has(sentence<feed_error>([&] { session.run(y, feed(x, Array()), feed(t, good)); }), "empty"));
-  CHECK(has(sentence<feed_error>([&] {
-              session.run(y, feed(x, three), feed(t, good), feed(other, {1.0f, 2.0f}));
-            }),
+  CHECK(has(sentence<feed_error>(
+                [&] { session.run(y, feed(x, three), feed(t, good), feed(other, {1.0f, 2.0f})); }),
             "nothing that was asked for needs it"));
   CHECK(has(
       sentence<feed_error>([&] { session.run(y, feed(x, three), feed(x, three), feed(t, good)); }),
@@ -169,9 +168,8 @@ TEST_CASE("shapes that only a run knows are checked with the operator's words") 
   auto b = placeholder<float, shape<dyn>>(g, "b");
   auto y = a + b;
   Session session(g);
-  const std::string text = sentence<shape_error>([&] {
-    session.run(y, feed(a, {1.0f, 2.0f}), feed(b, {1.0f, 2.0f, 3.0f}));
-  });
+  const std::string text = sentence<shape_error>(
+      [&] { session.run(y, feed(a, {1.0f, 2.0f}), feed(b, {1.0f, 2.0f, 3.0f})); });
   CHECK(has(text, "[2]"));
   CHECK(has(text, "[3]"));
   CHECK(session.run(y, feed(a, {1.0f, 2.0f}), feed(b, {1.0f})).same_bits(vector_of({2, 3})));
@@ -209,9 +207,7 @@ TEST_CASE("an operator without a kernel is a sentence when it is to run") {
   auto x = placeholder<float, shape<2>>(g, "x");
   auto y = apply<no_kernel_schema>({}, "mystery", {}, x);
   Session session(g);
-  CHECK(has(sentence<unsupported_error>([&] {
-              session.run(y, feed(x, {1.0f, 2.0f}));
-            }),
+  CHECK(has(sentence<unsupported_error>([&] { session.run(y, feed(x, {1.0f, 2.0f})); }),
             "'mystery'"));
   CHECK(session.run(y + 1.0f, feed(y, {1.0f, 2.0f})).same_bits(vector_of({2, 3})));
 }
@@ -232,7 +228,9 @@ TEST_CASE("handles of other graphs and of graphs that are gone are refused") {
   Graph moved = std::move(*g);
   CHECK(session.run(x + x, feed(x, {1.0f, 2.0f})).same_bits(vector_of({2, 4})));
   CHECK_THROWS_AS(Session(*g), handle_error);  // NOLINT: moved from
-  { Graph last = std::move(moved); }
+  {
+    Graph last = std::move(moved);
+  }
   CHECK(has(sentence<handle_error>([&] { session.initialize(); }), "its graph is gone"));
 }
 
@@ -276,9 +274,8 @@ TEST_CASE("check_numerics names the first op whose result is not finite") {
   Session careful(g, {.check_numerics = true});
   careful.initialize();
   CHECK(careful.run(y, feed(x, {1.0f, 2.0f})).same_bits(vector_of({0, 0})));
-  const std::string text = sentence<numeric_error>([&] {
-    careful.run(step, feed(x, {1.0f, -1.0f}));
-  });
+  const std::string text =
+      sentence<numeric_error>([&] { careful.run(step, feed(x, {1.0f, -1.0f})); });
   CHECK(has(text, "'first_bad'"));
   CHECK(has(text, "element 1"));
   CHECK(careful.value(w).same_bits(vector_of({0, 0})));

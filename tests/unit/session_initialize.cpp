@@ -60,9 +60,8 @@ TEST_CASE("a clone without values says whose copy it is and what to run") {
   Session session(g);
   session.initialize();
   auto copy = clone(extract(inputs(x), outputs(y)), bind(x, x), into("copy"), variables::fresh);
-  const std::string text = sentence<uninitialized_error>([&] {
-    session.run(copy(y), feed(x, {2.0f, 3.0f}));
-  });
+  const std::string text =
+      sentence<uninitialized_error>([&] { session.run(copy(y), feed(x, {2.0f, 3.0f})); });
   CHECK(has(text, "'copy/w'"));
   CHECK(has(text, "a copy of 'w'"));
   CHECK(has(text, "copy.initializer()"));

@@ -220,7 +220,8 @@ TEST_CASE("bodies allocate nothing in their steps, nor do their gradients") {
   auto [last, ys] = scan(std::tuple{zero, zero}, xs, [&](auto state, auto x) {
     auto [h, c] = state;
     auto next = while_loop(
-        tanh(matmul(h, w) + x), [](auto v) { return sum(v) > 3.0f; }, [](auto v) { return v * 0.9f; });
+        tanh(matmul(h, w) + x), [](auto v) { return sum(v) > 3.0f; },
+        [](auto v) { return v * 0.9f; });
     auto kept = cond(sum(next) > 0.0f, [&] { return c + next; }, [&] { return c * next; });
     return std::tuple{std::tuple{next, kept}, kept};
   });

@@ -184,7 +184,8 @@ TEST_CASE("the gradient of one part of a split is zero elsewhere") {
   const auto loss = sum(std::get<4>(parts) * 3.0f);
   const auto gradient = gradients(loss, {x});
   Session session(g);
-  CHECK(values(std::get<1>(session.run(std::tuple{loss, gradient[0]}, feed(x, Array(dtype::float32, {6}))))) ==
+  CHECK(values(std::get<1>(
+            session.run(std::tuple{loss, gradient[0]}, feed(x, Array(dtype::float32, {6}))))) ==
         std::vector<float>{0, 0, 0, 0, 3, 0});
 }
 
@@ -197,8 +198,10 @@ TEST_CASE("parts of a concat get their own gradients") {
   const auto found = gradients(loss, {x, y});
   Session session(g);
   const Array xs(dtype::float32, {1, 2}), ys(dtype::float32, {1, 3});
-  CHECK(values(std::get<1>(session.run(std::tuple{loss, found[0]}, feed(x, xs), feed(y, ys)))) == std::vector<float>{1, 2});
-  CHECK(values(std::get<1>(session.run(std::tuple{loss, found[1]}, feed(x, xs), feed(y, ys)))) == std::vector<float>{3, 4, 5});
+  CHECK(values(std::get<1>(session.run(std::tuple{loss, found[0]}, feed(x, xs), feed(y, ys)))) ==
+        std::vector<float>{1, 2});
+  CHECK(values(std::get<1>(session.run(std::tuple{loss, found[1]}, feed(x, xs), feed(y, ys)))) ==
+        std::vector<float>{3, 4, 5});
 }
 
 TEST_CASE("threads do not change a bit") {

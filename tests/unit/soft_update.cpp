@@ -44,7 +44,8 @@ struct follower {
       const Array from = g.store().get(image.source), to = g.store().get(image.image);
       if (to.type() != dtype::float32) continue;
       for (std::int64_t i = 0; i < to.size(); ++i) {
-        CHECK(to.span<float>()[i] == Approx(100 + tau * (from.span<float>()[i] - 100)).epsilon(1e-5));
+        CHECK(to.span<float>()[i] ==
+              Approx(100 + tau * (from.span<float>()[i] - 100)).epsilon(1e-5));
       }
     }
   }
@@ -73,7 +74,8 @@ TEST_CASE("statistics and counters have choices of their own", "[soft_update][ed
   follower f;
   Session session(f.g);
   SECTION("blended and copied") {
-    session.run(soft_update(*f.target, {.tau = 0.25, .statistics = sync::blend, .counters = sync::copy}));
+    session.run(
+        soft_update(*f.target, {.tau = 0.25, .statistics = sync::blend, .counters = sync::copy}));
     f.check(variable_role::parameter, 0.25);
     f.check(variable_role::statistic, 0.25);
     CHECK(f.count() == 7);
@@ -84,17 +86,17 @@ TEST_CASE("statistics and counters have choices of their own", "[soft_update][ed
     CHECK(f.count() == 0);
   }
   SECTION("counters cannot be blended") {
-    CHECK(mentions(message_of<argument_error>([&] {
-            (void)soft_update(*f.target, {.counters = sync::blend});
-          }),
-          "whole numbers"));
+    CHECK(mentions(message_of<argument_error>(
+                       [&] { (void)soft_update(*f.target, {.counters = sync::blend}); }),
+                   "whole numbers"));
   }
 }
 
 TEST_CASE("tau may be fed or computed", "[soft_update]") {
   follower f;
   const auto tau = placeholder<double, shape<>>(f.g, "tau");
-  const update_group follow = soft_update(*f.target, {.tau = 1, .statistics = sync::blend, .tau_tensor = tau});
+  const update_group follow =
+      soft_update(*f.target, {.tau = 1, .statistics = sync::blend, .tau_tensor = tau});
   Session session(f.g);
   session.run(follow, feed(tau, Array::scalar(0.0)));
   f.check(variable_role::parameter, 0);
@@ -121,12 +123,12 @@ TEST_CASE("wrong soft updates are refused and add nothing", "[soft_update][edge-
   const variable_id v = f.g.variables().front();
   const std::vector<std::pair<variable_id, variable_id>> itself{{v, v}};
   CHECK(mentions(message_of<argument_error>([&] { (void)soft_update(f.g, itself); }), "itself"));
-  const std::vector<std::pair<variable_id, variable_id>> unequal{{variable_named(f.g, "dense/kernel"),
-                                                                  variable_named(f.g, "dense/bias")}};
+  const std::vector<std::pair<variable_id, variable_id>> unequal{
+      {variable_named(f.g, "dense/kernel"), variable_named(f.g, "dense/bias")}};
   CHECK_THROWS_AS(soft_update(f.g, unequal), shape_error);
   const variable_id to = (*f.target)(variable_named(f.g, "dense/bias"));
-  const std::vector<std::pair<variable_id, variable_id>> crowded{{variable_named(f.g, "dense/bias"), to},
-                                                                 {variable_named(f.g, "batch_norm/bias"), to}};
+  const std::vector<std::pair<variable_id, variable_id>> crowded{
+      {variable_named(f.g, "dense/bias"), to}, {variable_named(f.g, "batch_norm/bias"), to}};
   CHECK(mentions(message_of<argument_error>([&] { (void)soft_update(f.g, crowded); }), "twice"));
   CHECK(f.g.op_count() == ops);
 

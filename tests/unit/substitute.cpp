@@ -341,8 +341,8 @@ TEST_CASE("a chained copy waits for the copy of what the original waits for") {
   // Waiting in a circle is refused as computing in one is: here first would wait for second, made of first.
   const auto later = first + 1.0f;
   const std::uint64_t before = g.digest();
-  CHECK_THROWS_AS(substitute(std::tuple{first, second}, bind(x, other, z, later),
-                             replacements::chained),
-                  graph_error);
+  CHECK_THROWS_AS(
+      substitute(std::tuple{first, second}, bind(x, other, z, later), replacements::chained),
+      graph_error);
   CHECK(g.digest() == before);
 }

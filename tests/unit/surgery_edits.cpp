@@ -58,7 +58,8 @@ TEST_CASE("an initial value that would read its own variable is refused") {
   const variable_id v = g.add_variable("v", id_of(start), variable_role::parameter, true);
   const tensor_id read = g.variable_of(v).read;
   const auto before = g.digest();
-  const std::string text = message_of<graph_error>([&] { connect(g.handle(read), op_of(start), 0); });
+  const std::string text =
+      message_of<graph_error>([&] { connect(g.handle(read), op_of(start), 0); });
   CHECK(mentions(text, "'v'"));
   CHECK(g.digest() == before);
   // Nor may it get a type that the variable does not have.

@@ -54,9 +54,7 @@ constexpr std::size_t size_of(dtype type) {
 }
 
 /// True for float16, bfloat16, float32 and float64.
-constexpr bool is_floating(dtype type) {
-  return type >= dtype::float32 && type <= dtype::bfloat16;
-}
+constexpr bool is_floating(dtype type) { return type >= dtype::float32 && type <= dtype::bfloat16; }
 /// True for signed and unsigned integers; bool is none.
 constexpr bool is_integer(dtype type) { return type >= dtype::int8 && type <= dtype::uint64; }
 

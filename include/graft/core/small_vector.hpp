@@ -25,7 +25,10 @@ class small_vector {
   constexpr explicit small_vector(std::size_t count, const T& value = T()) { resize(count, value); }
   constexpr small_vector(std::initializer_list<T> values) { append(values.begin(), values.end()); }
   template <class Iterator>
-    requires requires(Iterator i) { *i; ++i; }
+    requires requires(Iterator i) {
+      *i;
+      ++i;
+    }
   constexpr small_vector(Iterator first, Iterator last) {
     append(first, last);
   }
@@ -102,7 +105,9 @@ class small_vector {
     pop_back();
   }
 
-  constexpr operator std::span<const T>() const { return {data(), size_}; }  // NOLINT: a view of itself
+  constexpr operator std::span<const T>() const {  // NOLINT: a view of itself
+    return {data(), size_};
+  }
 
   constexpr bool operator==(const small_vector& other) const {
     if (size_ != other.size_) return false;

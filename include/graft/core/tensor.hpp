@@ -35,8 +35,7 @@ class tensor {
 
   /// A handle that knows less converts from one that knows more.
   template <dtype OtherType, class OtherShape>
-    requires((Type == dtype::any || Type == OtherType) &&
-             std::is_same_v<Shape, any_shape> &&
+    requires((Type == dtype::any || Type == OtherType) && std::is_same_v<Shape, any_shape> &&
              !(Type == OtherType && std::is_same_v<OtherShape, Shape>))
   constexpr tensor(const tensor<Target, OtherType, OtherShape>& other)  // NOLINT: widening
       : reference_(other.ref()) {}

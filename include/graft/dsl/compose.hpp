@@ -95,8 +95,10 @@ struct then : layer_base {
 ///
 /// Either side may be a lambda from handles to handles, or the name of an activation.
 template <class A, class B>
-  requires((layer<A> || layer<B>)&&detail::builder_object<A>&& detail::builder_object<B>)
-constexpr then<A, B> operator>>(const A& a, const B& b) { return {a, b}; }
+  requires((layer<A> || layer<B>) && detail::builder_object<A> && detail::builder_object<B>)
+constexpr then<A, B> operator>>(const A& a, const B& b) {
+  return {a, b};
+}
 /// A network, then an activation named without call: `dense<8> >> relu`.
 template <layer A>
 constexpr then<A, activation> operator>>(const A& a, activation (&f)(layer_tag)) {
@@ -143,7 +145,9 @@ constexpr auto chain(const A& a, const B& b, const More&... more) {
 /// As arguments, activations are written as calls: `relu()`.
 template <class... Parts>
   requires(sizeof...(Parts) > 0)
-constexpr auto sequence(const Parts&... parts) { return detail::chain(parts...); }
+constexpr auto sequence(const Parts&... parts) {
+  return detail::chain(parts...);
+}
 /// The same in a scope: `sequence<"encoder">(...)`.
 template <text Name, class... Parts>
   requires(sizeof...(Parts) > 0)

@@ -22,8 +22,9 @@ constexpr auto tensors_in(const S& s) {
   } else if constexpr (is_tuple<S>) {
     return std::apply([](const auto&... part) { return std::tuple_cat(tensors_in(part)...); }, s);
   } else {
-    static_assert(mirrored<S>, "graft: control flow takes handles, tuples of them, and structs "
-                               "described to Boost.Hana; their number must be known");
+    static_assert(mirrored<S>,
+                  "graft: control flow takes handles, tuples of them, and structs "
+                  "described to Boost.Hana; their number must be known");
     return with_accessors<S>(
         [&](const auto&... member) { return std::tuple_cat(tensors_in(member(s))...); });
   }
@@ -167,8 +168,9 @@ class control_builder {
 
   control_builder(Target& target, std::string_view name, source_line here)
       : target_(target), undo_(begin_transaction(target)), name_(name), here_(here) {
-    static_assert(requires { &traits::open_body; },
-                  "graft: control flow is built in a Graph; a network recorded while compiling has none");
+    static_assert(
+        requires { &traits::open_body; },
+        "graft: control flow is built in a Graph; a network recorded while compiling has none");
   }
 
   template <class Flat>
@@ -301,11 +303,11 @@ auto while_loop(const S& init, Condition&& condition, Body&& body, std::int64_t 
     return detail::tensors_in(go_on);
   });
   builder.attributes.set("condition_captures", asked);
-  using new_state =
-      std::decay_t<decltype(detail::call_with_state(body, detail::rebuild<in, 0>(init, std::vector<
-                                     typename target_traits<target_type>::reference>{})))>;
-  using out =
-      decltype(detail::common_types<text("the state of while_loop"), in, detail::flat<new_state>>());
+  using new_state = std::decay_t<decltype(detail::call_with_state(
+      body, detail::rebuild<in, 0>(
+                init, std::vector<typename target_traits<target_type>::reference>{})))>;
+  using out = decltype(detail::common_types<text("the state of while_loop"), in,
+                                            detail::flat<new_state>>());
   const std::int64_t taken = builder.body("body", types, [&](const auto& refs) {
     return detail::tensors_in(detail::call_with_state(body, detail::rebuild<in, 0>(init, refs)));
   });
@@ -364,7 +366,8 @@ auto scan(const S& init, const Xs& xs, Step&& step, std::string_view name = {},
   builder.body("body", types, [&](const auto& refs) {
     const result made = one_step(refs);
     structure.emplace(std::get<1>(made));
-    return std::tuple_cat(detail::tensors_in(std::get<0>(made)), detail::tensors_in(std::get<1>(made)));
+    return std::tuple_cat(detail::tensors_in(std::get<0>(made)),
+                          detail::tensors_in(std::get<1>(made)));
   });
   builder.attributes.set("states", static_cast<std::int64_t>(state_count))
       .set("sequences", static_cast<std::int64_t>(std::tuple_size_v<element>));

@@ -91,9 +91,9 @@ class table_matcher {
     if (v.output != w.output) return fail(network_difference::operands, i, j);
     if (left_[i] == j && right_[j] == i) return;
     if (left_[i] != no_value || right_[j] != no_value) {
-      return fail(is_input(a_, i) || is_input(b_, j) ? network_difference::inputs
-                                                     : network_difference::tie,
-                  i, j);
+      return fail(
+          is_input(a_, i) || is_input(b_, j) ? network_difference::inputs : network_difference::tie,
+          i, j);
     }
     left_[i] = j;
     right_[j] = i;
@@ -192,8 +192,8 @@ class table_matcher {
     if (next_update(w.value, at) != b_.steps.size()) fail(network_difference::variables, i, j);
   }
   [[nodiscard]] constexpr std::size_t next_update(std::uint32_t value, std::size_t from) const {
-    while (from < b_.steps.size() && (b_.steps[from].what != table_step::kind::own_update ||
-                                      b_.steps[from].index != value)) {
+    while (from < b_.steps.size() &&
+           (b_.steps[from].what != table_step::kind::own_update || b_.steps[from].index != value)) {
       ++from;
     }
     return from;

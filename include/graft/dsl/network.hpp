@@ -108,11 +108,15 @@ struct recorded_network {
 /// @return an empty value: ask it in static_assert, lower() it, or run it by static_network
 template <auto Builder, class... Inputs>
   requires(sizeof...(Inputs) > 0 && (is_network_input<Inputs> && ...))
-constexpr network<recorded_network<Builder, mode::training, Inputs...>> net() { return {}; }
+constexpr network<recorded_network<Builder, mode::training, Inputs...>> net() {
+  return {};
+}
 /// The same, built in inference mode.
 template <auto Builder, class... Inputs>
   requires(sizeof...(Inputs) > 0 && (is_network_input<Inputs> && ...))
-constexpr network<recorded_network<Builder, mode::inference, Inputs...>> inference_net() { return {}; }
+constexpr network<recorded_network<Builder, mode::inference, Inputs...>> inference_net() {
+  return {};
+}
 
 template <class T>
 inline constexpr bool is_network = false;

@@ -89,7 +89,8 @@ struct batch_norm_layer : layer_base {
       const auto follow = [&](const auto& statistic, auto next, std::string_view name) {
         // A shared layer's applications update one after the other: the op blends the old value with the batch's,
         // momentum * old + rest, so what an earlier update moved counts momentum times.
-        if (const auto earlier = traits::latest_own_update(target, statistic.ref()); !earlier.empty()) {
+        if (const auto earlier = traits::latest_own_update(target, statistic.ref());
+            !earlier.empty()) {
           const std::remove_cvref_t<decltype(statistic)> moved(earlier[0]);
           next = decltype(next)((next + (moved - statistic) * momentum_value).ref());
         }

@@ -94,8 +94,8 @@ template <class Target>
   if (parts.cell == rnn_cell::lstm) {
     const auto [state, ys] =
         scan(std::tuple{zero, zero}, steps, [&](const auto& s, const handle& element) {
-          const auto next =
-              rnn_step<handle>(parts.cell, units, recurrent, element, {std::get<0>(s), std::get<1>(s)});
+          const auto next = rnn_step<handle>(parts.cell, units, recurrent, element,
+                                             {std::get<0>(s), std::get<1>(s)});
           return std::tuple{std::tuple{next[0], next[1]}, next[0]};
         });
     last = std::get<0>(state);
@@ -198,14 +198,14 @@ struct rnn_layer : layer_base {
   template <tensor_like X>
   auto operator()(const X& x, source_line here = source_line::now()) const {
     using target_type = typename X::target_type;
-    static_assert(requires { &target_traits<target_type>::open_body; },
-                  "graft: recurrent layers are built in a Graph; a network recorded while compiling "
-                  "has no bodies");
+    static_assert(
+        requires { &target_traits<target_type>::open_body; },
+        "graft: recurrent layers are built in a Graph; a network recorded while compiling "
+        "has no bodies");
     if constexpr (!detail::operand_fits<detail::rnn_rule, X>) {
       return detail::refuse_operand<label, detail::rnn_rule, X>();
     } else {
-      using result =
-          typename detail::rnn_result<typename X::shape_type, Units, Sequences>::type;
+      using result = typename detail::rnn_result<typename X::shape_type, Units, Sequences>::type;
       return tensor<target_type, X::type, result>(detail::build_rnn<target_type>(
           x.ref(), {Cell, label.view(), Name.empty() ? detail::cell_name(Cell) : Name.view(), key,
                     Units, &kernel_initializer, &recurrent_initializer, forget, Sequences, here}));

@@ -30,8 +30,7 @@ class scope {
 
 template <class Target>
   requires(!tensor_like<Target>)
-scope(Target&, std::string_view)
-->scope<Target>;
+scope(Target&, std::string_view) -> scope<Target>;
 template <class Target, dtype Type, class Shape>
 scope(const tensor<Target, Type, Shape>&, std::string_view) -> scope<Target>;
 

@@ -57,7 +57,7 @@ concept mirrored = boost::hana::Struct<std::remove_cvref_t<T>>::value;
 /// Something made of handles: a handle, or a tuple, pair, array, vector or mirrored struct of such.
 template <class T>
 concept structure = tensor_like<T> || detail::is_tuple<std::remove_cvref_t<T>> ||
-    detail::is_sequence<std::remove_cvref_t<T>> || mirrored<T>;
+                    detail::is_sequence<std::remove_cvref_t<T>> || mirrored<T>;
 
 /// Calls f(handle) for every handle of a structure, in order.
 template <class S, class F>

@@ -23,11 +23,11 @@ struct variable_info {
   value_type type;
   variable_role role = variable_role::parameter;
   bool trainable = true;
-  tensor_id read;     ///< output of the op that reads it
-  tensor_id initial;  ///< the tensor whose value it starts with
+  tensor_id read;                  ///< output of the op that reads it
+  tensor_id initial;               ///< the tensor whose value it starts with
   std::vector<op_id> own_updates;  ///< assigns declared by the layer that made the variable
-  variable_id origin;  ///< the variable it was cloned from, if any
-  std::uint64_t stream_key = 0;  ///< hash of the path at creation; keys random streams
+  variable_id origin;              ///< the variable it was cloned from, if any
+  std::uint64_t stream_key = 0;    ///< hash of the path at creation; keys random streams
 };
 
 /// A member of a collection.
@@ -69,7 +69,8 @@ class Graph {
   /// @param name last component of the op's name; empty: made from the operator's. Made unique in its scope.
   /// @throws shape_error, dtype_error, argument_error with the operator's sentence; handle_error
   op_id add(const operator_schema& schema, std::span<const tensor_id> operands,
-            const attribute_list& attributes = {}, std::string_view name = {}, source_line line = {});
+            const attribute_list& attributes = {}, std::string_view name = {},
+            source_line line = {});
 
   /// Adds a constant with a value.
   tensor_id add_constant(Array value, std::string_view name = {}, source_line line = {});
@@ -77,8 +78,8 @@ class Graph {
   /// Adds a variable whose initial value is made by an operator without operands.
   variable_id add_variable(const variable_spec& spec, source_line line = {});
   /// Adds a variable whose initial value is a tensor of this graph (which may read other variables).
-  variable_id add_variable(std::string_view name, tensor_id initial, variable_role role, bool trainable,
-                           source_line line = {});
+  variable_id add_variable(std::string_view name, tensor_id initial, variable_role role,
+                           bool trainable, source_line line = {});
   /// Declares an assign op as belonging to a variable, so that clones take it along.
   void own_update(variable_id variable, op_id assign);
   /// Makes an op run after another although it takes nothing from it. An edge that is there already is kept once.
@@ -90,7 +91,7 @@ class Graph {
   [[nodiscard]] scope_id current_scope() const;
   /// Makes a new child scope; the name is made unique.
   scope_id enter_scope(std::string_view name);
-  scope_id reenter_scope(scope_id scope);       ///< goes into an existing scope
+  scope_id reenter_scope(scope_id scope);  ///< goes into an existing scope
   void leave_scope();
   [[nodiscard]] std::string scope_path(scope_id scope) const;  ///< "encoder/dense_1"; root: ""
   [[nodiscard]] scope_id parent_scope(scope_id scope) const;
@@ -190,7 +191,7 @@ class Graph {
   Graph& open_body();
   /// What closing a body gives.
   struct closed_body {
-    std::int64_t index = 0;           ///< for an attribute of attribute_kind::body
+    std::int64_t index = 0;  ///< for an attribute of attribute_kind::body
     /// Of this graph, in the order the body numbers them; invalid ids for arguments.
     std::vector<tensor_id> captures;
   };

@@ -39,7 +39,9 @@ struct tensor_id {
 
 template <>
 struct std::hash<graft::op_id> {
-  std::size_t operator()(graft::op_id id) const noexcept { return id.value * 0x9e3779b97f4a7c15ull; }
+  std::size_t operator()(graft::op_id id) const noexcept {
+    return id.value * 0x9e3779b97f4a7c15ull;
+  }
 };
 template <>
 struct std::hash<graft::variable_id> {

@@ -62,10 +62,10 @@ struct bind_args {
 struct kernel_call {
   /// One address an operand; nullptr for operands of which only the shape is read.
   const void* const* in;
-  void* const* out;       ///< one an output; nullptr where nobody reads it
-  std::byte* scratch;     ///< scratch_bytes of it, aligned to 64
+  void* const* out;    ///< one an output; nullptr where nobody reads it
+  std::byte* scratch;  ///< scratch_bytes of it, aligned to 64
   parallel_runner& parallel;
-  std::uint64_t seed;     ///< of the session, for random operators
+  std::uint64_t seed;  ///< of the session, for random operators
 };
 
 /// A kernel ready to run at fixed shapes. Thread-safe: what changes is in the call.
@@ -88,26 +88,27 @@ using kernel_binding = bound_kernel (*)(const bind_args&);
 struct operator_sample {
   std::vector<Array> operands;  ///< float operands are float64; other types are made by casting
   attribute_list attributes;
-  bool differentiable = true;   ///< false: at a kink, or integer operands only
-  bool twice = true;            ///< smooth enough for a second-order check
+  bool differentiable = true;  ///< false: at a kink, or integer operands only
+  bool twice = true;           ///< smooth enough for a second-order check
 };
 /// Operands that must be refused.
 struct operator_error_sample {
   std::vector<value_type> operands;
   attribute_list attributes;
-  std::string message;          ///< a part of the sentence that must come
+  std::string message;  ///< a part of the sentence that must come
 };
 
 /// Computes the operator the plain way, on float64 for floating operands: the oracle of tests.
-using reference_rule = std::vector<Array> (*)(std::span<const Array> operands, const attribute_list&);
+using reference_rule = std::vector<Array> (*)(std::span<const Array> operands,
+                                              const attribute_list&);
 
 // --- Definition and registry --------------------------------------------------------------------------
 
 /// Everything about one operator outside its schema.
 struct operator_definition {
   const operator_schema* schema = nullptr;
-  const char* onnx = "";               ///< ONNX operator of the same meaning, "" if there is none
-  gradient_rule gradient = nullptr;    ///< nullptr: no gradient flows through
+  const char* onnx = "";             ///< ONNX operator of the same meaning, "" if there is none
+  gradient_rule gradient = nullptr;  ///< nullptr: no gradient flows through
   kernel_binding bind = nullptr;
   reference_rule reference = nullptr;
   std::vector<operator_sample> (*samples)() = nullptr;

@@ -62,7 +62,8 @@ class VariableStore {
 
   std::vector<std::shared_ptr<variable_cell>> cells_;
   std::vector<value_type> types_;
-  std::unordered_map<const variable_cell*, std::uint32_t> by_cell_;  // of the first `indexed_` cells
+  std::unordered_map<const variable_cell*, std::uint32_t>
+      by_cell_;  // of the first `indexed_` cells
   std::size_t indexed_ = 0;
   // Stores that share cells form a tree; the lock is that of its root.
   struct lock_node {

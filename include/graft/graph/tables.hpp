@@ -184,7 +184,7 @@ struct Graph::tables {
   // Of an open body, by scope: the scope of the outermost graph that holds the variables made in it; none: not
   // made yet. May be shorter than scopes.
   std::vector<std::uint32_t> owner_scopes;
-  bool closed = false;           // of a body: it is complete, and nothing outside may use its tensors
+  bool closed = false;  // of a body: it is complete, and nothing outside may use its tensors
 
   std::vector<std::uint32_t> scope_stack;
   mode current = mode::training;

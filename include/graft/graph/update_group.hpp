@@ -27,11 +27,12 @@ class update_group {
     if (a.slot_ == nullptr) return b;
     if (b.slot_ == nullptr) return a;
     if (a.slot_ != b.slot_ || a.generation_ != b.generation_) {
-      throw handle_error({"two groups of updates were joined", "they belong to different graphs", "",
-                          "run each in a session of its own graph"});
+      throw handle_error({"two groups of updates were joined", "they belong to different graphs",
+                          "", "run each in a session of its own graph"});
     }
     for (const op_id op : b.assigns_) {
-      if (std::find(a.assigns_.begin(), a.assigns_.end(), op) == a.assigns_.end()) a.assigns_.push_back(op);
+      if (std::find(a.assigns_.begin(), a.assigns_.end(), op) == a.assigns_.end())
+        a.assigns_.push_back(op);
     }
     return a;
   }

@@ -27,8 +27,8 @@
 #include <string>
 #include <vector>
 
-#include "graft/surgery/region.hpp"
 #include "graft/surgery/policy.hpp"
+#include "graft/surgery/region.hpp"
 
 namespace graft {
 

@@ -32,21 +32,28 @@ constexpr inferred infer_conv2d(const infer_args& in) {
   const value_type& x = in.operands[0];
   const value_type& w = in.operands[1];
   if (x.type != dtype::any && w.type != dtype::any && x.type != w.type) {
-    return problem{.clause = "images and filters must have one element type", .needs = x, .got = w,
+    return problem{.clause = "images and filters must have one element type",
+                   .needs = x,
+                   .got = w,
                    .about_type = true};
   }
   const dtype type = x.type != dtype::any ? x.type : w.type;
   if (type != dtype::any && !is_floating(type)) {
     return problem{.clause = "a convolution needs floating elements",
-                   .needs = value_type::unranked(dtype::float32), .got = x, .about_type = true};
+                   .needs = value_type::unranked(dtype::float32),
+                   .got = x,
+                   .about_type = true};
   }
   if (x.ranked && x.shape.size() != 4) {
-    return problem{.clause = "images must be [batch, channels, height, width]", .needs = image_type(x),
-                   .got = x, .hint = "reshape the images to four axes"};
+    return problem{.clause = "images must be [batch, channels, height, width]",
+                   .needs = image_type(x),
+                   .got = x,
+                   .hint = "reshape the images to four axes"};
   }
   if (w.ranked && w.shape.size() != 4) {
     return problem{.clause = "filters must be [filters, channels / groups, height, width]",
-                   .needs = image_type(w), .got = w};
+                   .needs = image_type(w),
+                   .got = w};
   }
   if (!x.ranked || !w.ranked) return value_type::of(type, {dyn, dyn, dyn, dyn});
   const std::int64_t groups = in.attributes.integer("groups", 1);
@@ -54,18 +61,21 @@ constexpr inferred infer_conv2d(const infer_args& in) {
   if (const char* fault = window.fault()) return problem{.clause = fault, .needs = {}, .got = w};
   if (groups < 1 || (w.shape[0] >= 0 && w.shape[0] % groups != 0)) {
     return problem{.clause = "groups must be at least 1 and divide the number of filters",
-                   .needs = value_type::of(type, {groups, dyn, dyn, dyn}), .got = w};
+                   .needs = value_type::of(type, {groups, dyn, dyn, dyn}),
+                   .got = w};
   }
   const extent channels = w.shape[1] >= 0 ? w.shape[1] * groups : dyn;
   if (surely_differ(x.shape[1], channels)) {
     return problem{.clause = "the images' channels must be groups times the filters' channels",
-                   .needs = value_type::of(type, {dyn, channels, dyn, dyn}), .got = x,
+                   .needs = value_type::of(type, {dyn, channels, dyn, dyn}),
+                   .got = x,
                    .hint = "images are [batch, channels, height, width]"};
   }
   const extent h = window.out_height(x.shape[2]), wd = window.out_width(x.shape[3]);
   if ((h == 0 && x.shape[2] > 0) || (wd == 0 && x.shape[3] > 0)) {
     return problem{.clause = "the kernel must fit into the padded image",
-                   .needs = value_type::of(type, {dyn, channels, w.shape[2], w.shape[3]}), .got = x,
+                   .needs = value_type::of(type, {dyn, channels, w.shape[2], w.shape[3]}),
+                   .got = x,
                    .hint = "pad with same or use a smaller kernel"};
   }
   return value_type::of(type, {x.shape[0], w.shape[0], h, wd});

@@ -17,7 +17,8 @@ constexpr bool is_stream(const value_type& v) {
 
 constexpr inferred infer_advance(const infer_args& in) {
   if (!is_stream(in.operands[0])) {
-    return problem{.clause = "a stream is the int64 pair of key and counter", .needs = stream_type(),
+    return problem{.clause = "a stream is the int64 pair of key and counter",
+                   .needs = stream_type(),
                    .got = in.operands[0]};
   }
   return stream_type();
@@ -26,16 +27,19 @@ constexpr inferred infer_advance(const infer_args& in) {
 constexpr inferred infer_dropout(const infer_args& in) {
   if (in.operands[0].type != dtype::any && !is_floating(in.operands[0].type)) {
     return problem{.clause = "dropout needs floating elements",
-                   .needs = value_type::unranked(dtype::float32), .got = in.operands[0],
+                   .needs = value_type::unranked(dtype::float32),
+                   .got = in.operands[0],
                    .about_type = true};
   }
   if (!is_stream(in.operands[1])) {
-    return problem{.clause = "a stream is the int64 pair of key and counter", .needs = stream_type(),
+    return problem{.clause = "a stream is the int64 pair of key and counter",
+                   .needs = stream_type(),
                    .got = in.operands[1]};
   }
   const double rate = in.attributes.real("rate", 0);
   if (!(rate >= 0 && rate < 1)) {
-    return problem{.clause = "the rate of dropout must be at least 0 and below 1", .needs = {},
+    return problem{.clause = "the rate of dropout must be at least 0 and below 1",
+                   .needs = {},
                    .got = in.operands[0]};
   }
   return in.operands[0];

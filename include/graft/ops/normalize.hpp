@@ -16,12 +16,16 @@ constexpr inferred infer_normalized(const infer_args& in, std::size_t axis_from_
   const value_type& x = in.operands[0];
   if (x.type != dtype::any && !is_floating(x.type)) {
     return problem{.clause = "normalisation needs floating elements",
-                   .needs = value_type::unranked(dtype::float32), .got = x, .about_type = true};
+                   .needs = value_type::unranked(dtype::float32),
+                   .got = x,
+                   .about_type = true};
   }
   for (std::size_t i = 1; i < Operands; ++i) {
     const value_type& p = in.operands[i];
     if (p.type != dtype::any && x.type != dtype::any && p.type != x.type) {
-      return problem{.clause = "parameters and input must have one element type", .needs = x, .got = p,
+      return problem{.clause = "parameters and input must have one element type",
+                     .needs = x,
+                     .got = p,
                      .about_type = true};
     }
   }
@@ -29,21 +33,22 @@ constexpr inferred infer_normalized(const infer_args& in, std::size_t axis_from_
   if (x.shape.size() < min_rank) {
     dims wanted(min_rank, dyn);
     return problem{.clause = "the input has too few axes to normalise",
-                   .needs = value_type::of(x.type, wanted), .got = x};
+                   .needs = value_type::of(x.type, wanted),
+                   .got = x};
   }
   const extent length = x.shape[last ? x.shape.size() - 1 : axis_from_front];
   for (std::size_t i = 1; i < Operands; ++i) {
     if (!fits_axis(in.operands[i], length)) {
-      return problem{.clause = clause, .needs = value_type::of(x.type, {length}),
-                     .got = in.operands[i]};
+      return problem{
+          .clause = clause, .needs = value_type::of(x.type, {length}), .got = in.operands[i]};
     }
   }
   return x;
 }
 
 constexpr inferred infer_batch_norm(const infer_args& in) {
-  inferred result = infer_normalized<5>(in, 1, false, 2,
-                                        "scale, bias and statistics must have one element a channel");
+  inferred result = infer_normalized<5>(
+      in, 1, false, 2, "scale, bias and statistics must have one element a channel");
   if (result.error) return result;
   result.outputs.push_back(in.operands[3]);
   result.outputs.push_back(in.operands[4]);

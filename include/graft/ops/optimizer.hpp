@@ -19,18 +19,24 @@ constexpr inferred infer_optimizer_step(const infer_args& in) {
   const value_type& parameter = in.operands[0];
   const value_type& rate = in.operands[static_cast<std::size_t>(2 + Slots + (Counted ? 1 : 0))];
   if (rate.type != dtype::any && !is_floating(rate.type)) {
-    return problem{.clause = "the rate must be floating", .needs = value_type::of(dtype::float32, {}),
-                   .got = rate, .hint = "insert cast<float>(x)", .about_type = true};
+    return problem{.clause = "the rate must be floating",
+                   .needs = value_type::of(dtype::float32, {}),
+                   .got = rate,
+                   .hint = "insert cast<float>(x)",
+                   .about_type = true};
   }
   if (!may_be_scalar(rate)) {
-    return problem{.clause = "the rate must be a scalar", .needs = value_type::of(dtype::float32, {}),
-                   .got = rate, .hint = "make one rate of it"};
+    return problem{.clause = "the rate must be a scalar",
+                   .needs = value_type::of(dtype::float32, {}),
+                   .got = rate,
+                   .hint = "make one rate of it"};
   }
   if constexpr (Counted) {
     const value_type& step = in.operands[static_cast<std::size_t>(2 + Slots)];
     if ((step.type != dtype::any && step.type != dtype::int64) || !may_be_scalar(step)) {
       return problem{.clause = "the number of the step must be an int64 scalar",
-                     .needs = value_type::of(dtype::int64, {}), .got = step,
+                     .needs = value_type::of(dtype::int64, {}),
+                     .got = step,
                      .about_type = step.type != dtype::int64};
     }
   }
@@ -40,15 +46,19 @@ constexpr inferred infer_optimizer_step(const infer_args& in) {
     const value_type& other = in.operands[static_cast<std::size_t>(i)];
     if (other.type != dtype::any && parameter.type != dtype::any && other.type != parameter.type) {
       return problem{.clause = "gradient and slots must have the parameter's element type",
-                     .needs = parameter, .got = other, .about_type = true};
+                     .needs = parameter,
+                     .got = other,
+                     .about_type = true};
     }
     bool fits = !parameter.ranked || !other.ranked || parameter.shape.size() == other.shape.size();
-    for (std::size_t d = 0; fits && parameter.ranked && other.ranked && d < other.shape.size(); ++d) {
+    for (std::size_t d = 0; fits && parameter.ranked && other.ranked && d < other.shape.size();
+         ++d) {
       fits = !surely_differ(parameter.shape[d], other.shape[d]);
     }
     if (!fits) {
       return problem{.clause = "gradient and slots must have the parameter's shape",
-                     .needs = parameter, .got = other};
+                     .needs = parameter,
+                     .got = other};
     }
     if (i >= 2) result.outputs.push_back(parameter);
   }
@@ -75,6 +85,6 @@ inline constexpr operator_schema adagrad_update{"adagrad_update", 4, 4,
 /// Attributes: beta1, beta2, epsilon, weight_decay, decoupled (AdamW).
 /// @see Kingma & Ba, Adam, 2015; Loshchilov & Hutter, Decoupled weight decay regularization, 2019
 inline constexpr operator_schema adam_update{"adam_update", 6, 6,
-                                            detail::infer_optimizer_step<2, true>};
+                                             detail::infer_optimizer_step<2, true>};
 
 }  // namespace graft::ops

@@ -36,22 +36,27 @@ constexpr inferred infer_pool2d(const infer_args& in) {
   const value_type& x = in.operands[0];
   if (x.type != dtype::any && !is_floating(x.type)) {
     return problem{.clause = "pooling needs floating elements",
-                   .needs = value_type::unranked(dtype::float32), .got = x, .about_type = true};
+                   .needs = value_type::unranked(dtype::float32),
+                   .got = x,
+                   .about_type = true};
   }
   const window2d window = pool_window(in.attributes);
   if (const char* fault = window.fault()) return problem{.clause = fault, .needs = {}, .got = x};
   if (x.ranked && x.shape.size() != 4) {
     return problem{.clause = "images must be [batch, channels, height, width]",
-                   .needs = value_type::of(x.type, {dyn, dyn, dyn, dyn}), .got = x,
+                   .needs = value_type::of(x.type, {dyn, dyn, dyn, dyn}),
+                   .got = x,
                    .hint = "reshape the images to four axes"};
   }
   dims out{dyn, dyn, dyn, dyn};
   if (x.ranked) {
     out = {x.shape[0], x.shape[1], window.out_height(x.shape[2]), window.out_width(x.shape[3])};
     if ((out[2] == 0 && x.shape[2] > 0) || (out[3] == 0 && x.shape[3] > 0)) {
-      return problem{.clause = "the window must fit into the padded image",
-                     .needs = value_type::of(x.type, {dyn, dyn, window.size.height, window.size.width}),
-                     .got = x, .hint = "pool less often, or pad with same"};
+      return problem{
+          .clause = "the window must fit into the padded image",
+          .needs = value_type::of(x.type, {dyn, dyn, window.size.height, window.size.width}),
+          .got = x,
+          .hint = "pool less often, or pad with same"};
     }
   }
   inferred result(value_type::of(x.type, out));
@@ -98,7 +103,8 @@ struct pool_attributes {
 template <pool Options = pool{}, tensor_like X>
 constexpr auto max_pool2d(const X& images, std::string_view name = {},
                           source_line here = source_line::now()) {
-  const auto outputs = apply<ops::max_pool2d, detail::pool_attributes<Options>>({}, name, here, images);
+  const auto outputs =
+      apply<ops::max_pool2d, detail::pool_attributes<Options>>({}, name, here, images);
   if constexpr (is_tensor<std::remove_cvref_t<decltype(outputs)>>) {
     return outputs;  // what a failed check returns
   } else {

@@ -411,8 +411,7 @@ constexpr auto split(const X& x, std::string_view name = {},
                                   attributes::list(), name, here);
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
       return std::tuple{(static_cast<void>(I), part(refs[I]))...};
-    }
-    (std::make_index_sequence<static_cast<std::size_t>(Count)>{});
+    }(std::make_index_sequence<static_cast<std::size_t>(Count)>{});
   }
 }
 /// The same for a count and an axis known at run time.

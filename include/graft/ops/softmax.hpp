@@ -164,8 +164,7 @@ constexpr auto softmax_cross_entropy(const Logits& logits, const Labels& labels,
 /// @return of the logits' shape
 template <tensor_like Logits, tensor_like Labels>
 constexpr auto sigmoid_cross_entropy(const Logits& logits, const Labels& labels) {
-  return graft::detail::all_or_nothing(logits,
-                                       [&] { return softplus(logits) - logits * labels; });
+  return graft::detail::all_or_nothing(logits, [&] { return softplus(logits) - logits * labels; });
 }
 
 }  // namespace graft

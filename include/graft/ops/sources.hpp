@@ -236,8 +236,7 @@ constexpr auto stop_gradient(const X& x, std::string_view name = {},
 /// @param surrogate of the value's type and shape
 template <tensor_like Value, tensor_like Surrogate>
 constexpr auto with_gradient_of(const Value& value, const Surrogate& surrogate,
-                                std::string_view name = {},
-                                source_line here = source_line::now()) {
+                                std::string_view name = {}, source_line here = source_line::now()) {
   return apply<ops::with_gradient_of>({}, name, here, value, surrogate);
 }
 

@@ -41,13 +41,13 @@ using range_element =
 /// may be unknown; it follows from the number of elements.
 /// @throws shape_error where the number of elements does not fit
 template <dtype Type, class Shape, class Range>
-  requires element<detail::range_element<Range>> feed_item
-  feed(const tensor<Graph, Type, Shape>& target, const Range& values) {
-    using T = detail::range_element<Range>;
-    detail::check_feed_element<Type, T>();
-    const std::span<const T> elements(values);
-    return {target, Array::from<T>(detail::feed_shape(target.ref(), elements.size()), elements)};
-  }
+  requires element<detail::range_element<Range>>
+feed_item feed(const tensor<Graph, Type, Shape>& target, const Range& values) {
+  using T = detail::range_element<Range>;
+  detail::check_feed_element<Type, T>();
+  const std::span<const T> elements(values);
+  return {target, Array::from<T>(detail::feed_shape(target.ref(), elements.size()), elements)};
+}
 /// A feed of elements listed in place, in row-major order.
 template <dtype Type, class Shape, element T>
 feed_item feed(const tensor<Graph, Type, Shape>& target, std::initializer_list<T> values) {

@@ -37,9 +37,7 @@ template <class T>
 struct fetch_traits;
 
 template <class T>
-concept fetchable = requires {
-  sizeof(fetch_traits<std::remove_cvref_t<T>>);
-};
+concept fetchable = requires { sizeof(fetch_traits<std::remove_cvref_t<T>>); };
 
 template <class T>
 void collect_fetch(const T& fetch, fetch_list& list) {

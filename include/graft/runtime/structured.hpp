@@ -52,7 +52,7 @@ class fetched_struct {
       : handles_(handles), values_(detail::give_members(handles, found)) {}
 
   template <class Member>
-  [[nodiscard]] const detail::fetched<Member>& operator[](Member Struct::*member) const {
+  [[nodiscard]] const detail::fetched<Member>& operator[](Member Struct::* member) const {
     return *detail::with_members<Struct>([&](const auto&... each) {
       return find<Member>(member, std::index_sequence_for<decltype(each)...>{}, each...);
     });
@@ -63,7 +63,7 @@ class fetched_struct {
                                                std::declval<detail::fetch_results&>()));
 
   template <class Member, std::size_t... I, class... Accessors>
-  const detail::fetched<Member>* find(Member Struct::*member, std::index_sequence<I...>,
+  const detail::fetched<Member>* find(Member Struct::* member, std::index_sequence<I...>,
                                       const Accessors&... each) const {
     const detail::fetched<Member>* found = nullptr;
     const auto look = [&](const auto& part, const auto& value) {

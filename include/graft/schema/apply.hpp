@@ -149,26 +149,30 @@ template <class Target>
   attribute_list attributes;
   if (op.has_fixed) attributes = op.fixed();
   if (op.has_more) attributes.set(*op.more);
-  return target_traits<Target>::add(target, *op.schema, {operands, count}, attributes, op.name, op.line);
+  return target_traits<Target>::add(target, *op.schema, {operands, count}, attributes, op.name,
+                                    op.line);
 }
 template <class Target>
-[[gnu::noinline]] constexpr auto add_op_beside(const op_parts& op,
-                                               const typename target_traits<Target>::reference* operands,
-                                               std::size_t count) {
+[[gnu::noinline]] constexpr auto add_op_beside(
+    const op_parts& op, const typename target_traits<Target>::reference* operands,
+    std::size_t count) {
   return add_op<Target>(target_traits<Target>::target_of(operands[0]), op, operands, count);
 }
 template <class Target>
 [[gnu::noinline]] constexpr typename target_traits<Target>::reference add_single_op(
-    const op_parts& op, const typename target_traits<Target>::reference* operands, std::size_t count) {
+    const op_parts& op, const typename target_traits<Target>::reference* operands,
+    std::size_t count) {
   return add_op_beside<Target>(op, operands, count)[0];
 }
 // The same where constant evaluation knows the outputs' types: every call counts there.
 template <class Target>
 constexpr auto add_known_op(const op_parts& op,
                             const typename target_traits<Target>::reference* operands,
-                            std::size_t count, const static_value* outputs, std::size_t output_count) {
+                            std::size_t count, const static_value* outputs,
+                            std::size_t output_count) {
   using traits = target_traits<Target>;
-  return traits::add_known(traits::target_of(operands[0]), op, operands, count, outputs, output_count);
+  return traits::add_known(traits::target_of(operands[0]), op, operands, count, outputs,
+                           output_count);
 }
 
 }  // namespace detail
@@ -197,7 +201,8 @@ class more_attributes {
 /// @param more attributes that do not decide the type
 /// @param name of the op; empty: made from the operator's name
 template <const operator_schema& Schema, class StaticAttributes = no_attributes,
-          auto Label = detail::schema_label<Schema>(), class Target, dtype... Types, class... Shapes>
+          auto Label = detail::schema_label<Schema>(), class Target, dtype... Types,
+          class... Shapes>
 constexpr auto apply(more_attributes more, std::string_view name, source_line line,
                      const tensor<Target, Types, Shapes>&... operands) {
   constexpr const auto& result =
@@ -209,10 +214,13 @@ constexpr auto apply(more_attributes more, std::string_view name, source_line li
   } else {
     using reference = typename target_traits<Target>::reference;
     const reference refs[] = {operands.ref()...};
-    const detail::op_parts op{&Schema,     &StaticAttributes::list,
+    const detail::op_parts op{&Schema,
+                              &StaticAttributes::list,
                               !std::is_same_v<StaticAttributes, no_attributes>,
-                              more.list(), more.any(),
-                              name,        line};
+                              more.list(),
+                              more.any(),
+                              name,
+                              line};
     constexpr std::make_index_sequence<result.count> all_outputs{};
     if constexpr (((Types != dtype::any && Shapes::ranked) && ...) &&
                   requires { &target_traits<Target>::add_known; }) {
@@ -243,15 +251,19 @@ constexpr auto apply_source(Target& target, more_attributes more, std::string_vi
   if constexpr (result.failed) {
     return tensor<Target, dtype::any, any_shape>{};
   } else {
-    const detail::op_parts op{&Schema,     &StaticAttributes::list,
+    const detail::op_parts op{&Schema,
+                              &StaticAttributes::list,
                               !std::is_same_v<StaticAttributes, no_attributes>,
-                              more.list(), more.any(),
-                              name,        line};
+                              more.list(),
+                              more.any(),
+                              name,
+                              line};
     const auto outputs = detail::add_op<Target>(target, op, nullptr, 0);
     if constexpr (result.count == 1) {
       return detail::output_tensor<Target, result, 0>(outputs[0]);
     } else {
-      return detail::outputs_tuple<Target, result>(outputs, std::make_index_sequence<result.count>{});
+      return detail::outputs_tuple<Target, result>(outputs,
+                                                   std::make_index_sequence<result.count>{});
     }
   }
 }

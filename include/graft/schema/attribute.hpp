@@ -78,7 +78,8 @@ class attribute_list {
     }
     return nullptr;
   }
-  [[nodiscard]] constexpr std::int64_t integer(std::string_view key, std::int64_t otherwise = 0) const {
+  [[nodiscard]] constexpr std::int64_t integer(std::string_view key,
+                                               std::int64_t otherwise = 0) const {
     const attribute* a = find(key);
     return a != nullptr ? a->integer : otherwise;
   }

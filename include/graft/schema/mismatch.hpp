@@ -2,8 +2,8 @@
 // arguments stand in the first error of every compiler.
 #pragma once
 
-#include "graft/core/shape.hpp"
 #include "graft/core/dtype.hpp"
+#include "graft/core/shape.hpp"
 
 namespace graft {
 

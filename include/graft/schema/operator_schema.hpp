@@ -46,15 +46,15 @@ enum operator_trait : unsigned {
   /// Output element i depends on operand elements i (after broadcasting) only.
   elementwise = 1u << 0,
   commutative = 1u << 1,
-  random = 1u << 2,        ///< draws from a stream
-  source = 1u << 3,        ///< placeholder, variable read: value comes from outside
-  update = 1u << 4,        ///< assigns a variable at the end of a run
-  effect = 1u << 5,        ///< must run although nothing reads it (print, assert)
-  modal = 1u << 6,         ///< has an integer attribute "training" that a clone may change
-  shape_of_first = 1u << 7,  ///< reads only the shape of operand 0
-  shape_of_second = 1u << 8, ///< reads only the shape of operand 1
-  view = 1u << 9,          ///< output 0 has the elements of operand 0 in the same order (reshape)
-  bodies = 1u << 10,       ///< owns graphs that it runs; its types follow from theirs
+  random = 1u << 2,           ///< draws from a stream
+  source = 1u << 3,           ///< placeholder, variable read: value comes from outside
+  update = 1u << 4,           ///< assigns a variable at the end of a run
+  effect = 1u << 5,           ///< must run although nothing reads it (print, assert)
+  modal = 1u << 6,            ///< has an integer attribute "training" that a clone may change
+  shape_of_first = 1u << 7,   ///< reads only the shape of operand 0
+  shape_of_second = 1u << 8,  ///< reads only the shape of operand 1
+  view = 1u << 9,     ///< output 0 has the elements of operand 0 in the same order (reshape)
+  bodies = 1u << 10,  ///< owns graphs that it runs; its types follow from theirs
 };
 
 }  // namespace ops
@@ -63,9 +63,9 @@ using ops::operator_trait;
 /// An operator as the DSL, the recorder and the graph know it. One constant per operator, compared by address
 /// or, across libraries, by name.
 struct operator_schema {
-  const char* name;               ///< "matmul"
+  const char* name;  ///< "matmul"
   int min_operands;
-  int max_operands;               ///< -1: any number
+  int max_operands;  ///< -1: any number
   inferred (*infer)(const infer_args&);
   unsigned traits = 0;
 

@@ -11,7 +11,14 @@
 namespace graft {
 
 /// What a variable is for.
-enum class variable_role : std::uint8_t { parameter, statistic, slot, counter, rng_stream, constant };
+enum class variable_role : std::uint8_t {
+  parameter,
+  statistic,
+  slot,
+  counter,
+  rng_stream,
+  constant
+};
 
 /// The mode that layers such as dropout and batch norm are built in.
 enum class mode : std::uint8_t { training, inference };

@@ -30,7 +30,8 @@ struct window2d {
   static constexpr window2d of(const attribute_list& a, extent2d size) {
     window2d w;
     w.size = size;
-    const dims stride = a.integers("strides"), dilation = a.integers("dilations"), pads = a.integers("pads");
+    const dims stride = a.integers("strides"), dilation = a.integers("dilations"),
+               pads = a.integers("pads");
     if (stride.size() == 2) w.stride = {stride[0], stride[1]};
     if (dilation.size() == 2) w.dilation = {dilation[0], dilation[1]};
     if (pads.size() == 4) w.padding = {pads[0], pads[1], pads[2], pads[3]};

@@ -14,9 +14,9 @@ namespace graft {
 /// operands, ties, attributes, constants, element types and shapes, roles, types and trainable
 /// flags of variables, their initial values and own updates, control edges, nested graphs.
 enum class including : std::uint8_t {
-  names,   ///< paths of ops and variables too
-  values,  ///< values of variables too, bit by bit; that one has a value and the other none counts
-  streams,      ///< keys of random streams too: equal draws
+  names,    ///< paths of ops and variables too
+  values,   ///< values of variables too, bit by bit; that one has a value and the other none counts
+  streams,  ///< keys of random streams too: equal draws
   collections,  ///< membership in collections too
 };
 

@@ -33,14 +33,12 @@ struct mirror;
 namespace detail {
 
 template <class T>
-concept mirrored = requires {
-  sizeof(mirror<T>);
-};
+concept mirrored = requires { sizeof(mirror<T>); };
 
 // What stands for itself rather than for what is inside it.
 template <class T>
 concept leaf = graph_handle<T> || std::same_as<T, op_id> || std::same_as<T, tensor_id> ||
-    std::same_as<T, variable_id>;
+               std::same_as<T, variable_id>;
 
 template <class T, class F>
 constexpr void each_handle(const T& value, F&& f) {

@@ -52,10 +52,10 @@ class rewritten {
   }
 
   std::size_t replacements = 0;
-  std::size_t passes = 0;   ///< the last of which replaced nothing
-  std::size_t removed = 0;  ///< ops that were erased
+  std::size_t passes = 0;                                    ///< the last of which replaced nothing
+  std::size_t removed = 0;                                   ///< ops that were erased
   std::vector<std::pair<std::string, std::size_t>> by_rule;  ///< rules in order, and how often each
-  std::unordered_map<tensor_id, tensor_id> images;  ///< roots and what stands for them now
+  std::unordered_map<tensor_id, tensor_id> images;           ///< roots and what stands for them now
 
  private:
   [[nodiscard]] tensor_id image(const tensor_id& t) const {

@@ -14,9 +14,9 @@ namespace graft {
 enum class replacements : std::uint8_t {
   as_given,  ///< a replacement stands as it is: what it depends on is the original's, keys
              ///< included. bind(a, b, b, a) swaps, and h may become f(h)
-  chained,  ///< replacements are substituted themselves: with z1 -> q1 and z0 -> q0, where q1
-            ///< depends on z0, z1 becomes q1 on q0. Replacements that depend on one another in a
-            ///< circle are an error
+  chained,   ///< replacements are substituted themselves: with z1 -> q1 and z0 -> q0, where q1
+             ///< depends on z0, z1 becomes q1 on q0. Replacements that depend on one another in a
+             ///< circle are an error
 };
 
 /// What substitute() did.

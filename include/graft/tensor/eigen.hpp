@@ -19,9 +19,10 @@ namespace detail {
 
 inline void require_rank(const Array& array, std::size_t rank, const char* what) {
   if (array.rank() == rank) return;
-  throw shape_error({"an array of " + to_string(array.shape()) + " was to be viewed as " + what,
-                     "its rank is " + std::to_string(array.rank()), "",
-                     "reshape it: array.reshaped({" + std::string(rank == 1 ? "n" : "rows, columns") + "})"});
+  throw shape_error(
+      {"an array of " + to_string(array.shape()) + " was to be viewed as " + what,
+       "its rank is " + std::to_string(array.rank()), "",
+       "reshape it: array.reshaped({" + std::string(rank == 1 ? "n" : "rows, columns") + "})"});
 }
 
 }  // namespace detail
@@ -77,9 +78,8 @@ template <class Derived>
     }
     return result;
   } else {
-    Array result = Array::uninitialized(
-        dtype_of<scalar>,
-        {static_cast<extent>(expression.rows()), static_cast<extent>(expression.cols())});
+    Array result = Array::uninitialized(dtype_of<scalar>, {static_cast<extent>(expression.rows()),
+                                                           static_cast<extent>(expression.cols())});
     as_mutable_matrix<scalar>(result) = expression.derived();
     return result;
   }

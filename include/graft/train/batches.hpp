@@ -24,7 +24,7 @@ class batches {
 
   /// Shuffles. @param passed batches of the epoch to pass over, when training goes on in its middle; >= 0
   void start(std::uint64_t epoch, std::int64_t passed = 0);
-  bool next();                      ///< gathers the next batch; false at the end of the epoch
+  bool next();  ///< gathers the next batch; false at the end of the epoch
   /// The current batch of array i. It stays as it is when somebody holds it.
   [[nodiscard]] const Array& operator[](std::size_t i) const { return current_[i]; }
   [[nodiscard]] std::int64_t count() const { return (rows_ + size_ - 1) / size_; }

@@ -34,7 +34,8 @@ output_list outputs_of(const training_step& step);
 }
 
 template <class... Options>
-Region extract_training(const input_list& in, const training_step& step, const Options&... options) {
+Region extract_training(const input_list& in, const training_step& step,
+                        const Options&... options) {
   return extract(in, detail::outputs_of(step), options...);
 }
 

@@ -22,7 +22,7 @@ class learning_rate {
   /// @param value in 1/step, >= 0 and finite; else argument_error
   learning_rate(double value);  // NOLINT: a number is a rate
   /// @param r maps the step number (float32 scalar, 0 first) to the rate (float32 scalar)
-  learning_rate(rule r);  // NOLINT: a schedule is a rate
+  learning_rate(rule r);                  // NOLINT: a schedule is a rate
   learning_rate(const any_tensor& rate);  // NOLINT: a tensor is a rate
   template <dtype Type, class Shape>
   learning_rate(const tensor<Graph, Type, Shape>& rate)  // NOLINT: a tensor is a rate
@@ -87,13 +87,13 @@ using optimizer = std::variant<sgd, momentum, rmsprop, adagrad, adam, adamw>;
 
 /// What `minimize` made.
 struct training_step {
-  update_group updates;       ///< run it to take one step
+  update_group updates;  ///< run it to take one step
   any_tensor loss;
-  any_tensor rate;            ///< the rate of the step, a scalar
-  variable_id step;           ///< int64 counter of steps taken
+  any_tensor rate;   ///< the rate of the step, a scalar
+  variable_id step;  ///< int64 counter of steps taken
   std::vector<variable_id> parameters;
-  std::vector<any_tensor> gradients;   ///< one a parameter, after clipping
-  std::vector<variable_id> slots;      ///< the optimiser's own variables, the step counter included
+  std::vector<any_tensor> gradients;  ///< one a parameter, after clipping
+  std::vector<variable_id> slots;     ///< the optimiser's own variables, the step counter included
 };
 
 struct minimize_options {
@@ -133,7 +133,8 @@ struct soft_update_options {
 /// @throws argument_error for tau outside [0, 1] or NaN, for counters to be blended, a pair of one
 /// variable with itself or a target in two pairs; shape_error or dtype_error where a pair does not fit. The graph is then as
 /// before
-update_group soft_update(Graph& g, std::span<const std::pair<variable_id, variable_id>> source_target,
+update_group soft_update(Graph& g,
+                         std::span<const std::pair<variable_id, variable_id>> source_target,
                          const soft_update_options& options = {});
 
 /// Updates that move a clone's own variables towards those it was cloned from: a target network that

@@ -108,20 +108,17 @@ template <class T, binary_op Op, operands Mode>
 GRAFT_INLINE void row(const T* a, const T* b, T* y, int64_t n) {
   if constexpr (T(0.5) != T(0) && !is_scalar_op<T, Op>) {
     if constexpr (Mode == operands::vv) {
-      map2<T>(
-          a, b, y, n, [](vec<T> p, vec<T> q) __attribute__((always_inline)) {
-            return apply_vector<T, Op>(p, q);
-          });
+      map2<T>(a, b, y, n, [](vec<T> p, vec<T> q) __attribute__((always_inline)) {
+        return apply_vector<T, Op>(p, q);
+      });
     } else if constexpr (Mode == operands::vs) {
       const vec<T> s(n > 0 ? *b : T(0));
-      map1<T>(
-          a, y,
-          n, [s](vec<T> p) __attribute__((always_inline)) { return apply_vector<T, Op>(p, s); });
+      map1<T>(a, y, n,
+              [s](vec<T> p) __attribute__((always_inline)) { return apply_vector<T, Op>(p, s); });
     } else {
       const vec<T> s(n > 0 ? *a : T(0));
-      map1<T>(
-          b, y,
-          n, [s](vec<T> p) __attribute__((always_inline)) { return apply_vector<T, Op>(s, p); });
+      map1<T>(b, y, n,
+              [s](vec<T> p) __attribute__((always_inline)) { return apply_vector<T, Op>(s, p); });
     }
   } else {
     if (n <= 0) return;

@@ -27,9 +27,8 @@ void scale_shift_of(const void* x, const void* scale, const void* shift, void* y
     for (int64_t c = 0; c < channels; ++c) {
       const vec<T> p(a[c]), q(b[c]);
       const int64_t at = (o * channels + c) * inner;
-      map1<T>(
-          in + at, out + at, inner,
-          [ p, q ](vec<T> v) __attribute__((always_inline)) { return fma(v, p, q); });
+      map1<T>(in + at, out + at, inner,
+              [p, q](vec<T> v) __attribute__((always_inline)) { return fma(v, p, q); });
     }
   }
 }
@@ -87,22 +86,22 @@ void moments(const void* x, void* mean, void* variance, int64_t outer, int64_t c
     return;
   }
   for (int64_t c = first; c < last; ++c) {
-    const T m = static_cast<T>(channel_sum<T>(
-                                   c, outer, channels, inner,
-                                   [&](int64_t i, int64_t n) __attribute__((always_inline)) {
-                                     return load_lanes(in + i, n);
-                                   }) /
-                               count);
+    const T m =
+        static_cast<T>(channel_sum<T>(c, outer, channels, inner,
+                                      [&](int64_t i, int64_t n) __attribute__((always_inline)) {
+                                        return load_lanes(in + i, n);
+                                      }) /
+                       count);
     const vec<T> centre(m);
     means[c] = m;
-    variances[c] = static_cast<T>(channel_sum<T>(
-                                      c, outer, channels, inner,
+    variances[c] =
+        static_cast<T>(channel_sum<T>(c, outer, channels, inner,
                                       [&](int64_t i, int64_t n) __attribute__((always_inline)) {
                                         const vec<T> d =
                                             masked<T>(load_lanes(in + i, n) - centre, n);
                                         return d * d;
                                       }) /
-                                  count);
+                       count);
   }
 }
 
@@ -138,9 +137,8 @@ void products(const void* dy, const void* x, const void* mean, void* sum_dy, voi
   for (int64_t c = first; c < last; ++c) {
     const vec<T> m(means[c]);
     sums[c] = static_cast<T>(channel_sum<T>(
-        c, outer, channels, inner, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
-          return load_lanes(g + i, n);
-        }));
+        c, outer, channels, inner,
+        [&](int64_t i, int64_t n) __attribute__((always_inline)) { return load_lanes(g + i, n); }));
     dots[c] = static_cast<T>(channel_sum<T>(
         c, outer, channels, inner, [&](int64_t i, int64_t n) __attribute__((always_inline)) {
           return masked<T>(load_lanes(g + i, n) * (load_lanes(in + i, n) - m), n);

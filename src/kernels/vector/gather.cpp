@@ -31,9 +31,8 @@ void scatter_add(const void* x, const void* indices, void* y, int64_t count, int
     const T* from = in + i * row;
     T* to = out + static_cast<int64_t>(at[i]) * row;
     if constexpr (T(0.5) != T(0)) {
-      map2<T>(
-          to, from, to, row,
-          [](vec<T> a, vec<T> b) __attribute__((always_inline)) { return a + b; });
+      map2<T>(to, from, to, row,
+              [](vec<T> a, vec<T> b) __attribute__((always_inline)) { return a + b; });
     } else {
       for (int64_t j = 0; j < row; ++j) to[j] = wrapping_add(to[j], from[j]);
     }

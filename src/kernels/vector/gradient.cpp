@@ -64,11 +64,9 @@ void run(const void* dy, const void* v, void* dx, int64_t n, const double* param
   if constexpr (Op == gradient_op::leaky_relu || Op == gradient_op::elu) {
     alpha = vec<T>(static_cast<T>(params[0]));
   }
-  map2<T>(
-      static_cast<const T*>(dy), static_cast<const T*>(v), static_cast<T*>(dx),
-      n, [alpha](vec<T> g, vec<T> x) __attribute__((always_inline)) {
-        return apply<T, Op>(g, x, alpha);
-      });
+  map2<T>(static_cast<const T*>(dy), static_cast<const T*>(v), static_cast<T*>(dx), n,
+          [alpha](vec<T> g, vec<T> x)
+              __attribute__((always_inline)) { return apply<T, Op>(g, x, alpha); });
 }
 
 template <class T>

@@ -28,9 +28,8 @@ template <class T>
 using wrapping_t = typename wrapping<T>::type;
 
 template <class T>
-inline constexpr T lowest_integer = T(-1) < T(0)
-                                        ? static_cast<T>(std::uint64_t{1} << (8 * sizeof(T) - 1))
-                                        : T(0);
+inline constexpr T lowest_integer =
+    T(-1) < T(0) ? static_cast<T>(std::uint64_t{1} << (8 * sizeof(T) - 1)) : T(0);
 template <class T>
 inline constexpr T highest_integer = static_cast<T>(~lowest_integer<T>);
 

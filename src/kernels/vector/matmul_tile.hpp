@@ -13,7 +13,7 @@ inline constexpr int64_t tile_rows = 12, tile_vectors = 2;
 inline constexpr int64_t tile_rows = 6, tile_vectors = 2;
 #endif
 template <class T>
-inline constexpr int64_t tile_cols = tile_vectors* width<T>;
+inline constexpr int64_t tile_cols = tile_vectors * width<T>;
 
 // What happens to a finished tile.
 template <class T>

@@ -80,9 +80,8 @@ GRAFT_INLINE T reduce_block(const T* x, int64_t n) {
     const vec<T> last = enter<Op>(load_partial(x + i, n - i));
     s1 = combine<Op, T>(s1, select(lanes_below<T>(n - i), last, start));
   }
-  return fold<T>(
-      combine<Op, T>(combine<Op, T>(s0, s1), combine<Op, T>(s2, s3)),
-      [](T a, T b) __attribute__((always_inline)) { return combine<Op, T>(a, b); });
+  return fold<T>(combine<Op, T>(combine<Op, T>(s0, s1), combine<Op, T>(s2, s3)),
+                 [](T a, T b) __attribute__((always_inline)) { return combine<Op, T>(a, b); });
 }
 
 // The tree promised in kernels.hpp: blocks, then the partial results in the same way.

@@ -16,9 +16,8 @@ GRAFT_INLINE double scalar_sqrt(double x) { return __builtin_sqrt(x); }
 template <class T>
 GRAFT_INLINE T row_max(const T* x, int64_t n) {
   constexpr int64_t w = width<T>;
-  const auto larger_of = [](vec<T> a, vec<T> b) __attribute__((always_inline)) {
-    return select(a > b, a, b);
-  };
+  const auto larger_of = [](vec<T> a, vec<T> b)
+                             __attribute__((always_inline)) { return select(a > b, a, b); };
   const vec<T> low(-traits<T>::infinity);
   vec<T> m0 = low, m1 = low;
   int64_t i = 0;
@@ -31,8 +30,8 @@ GRAFT_INLINE T row_max(const T* x, int64_t n) {
     i += w;
   }
   if (i < n) m1 = larger_of(m1, select(lanes_below<T>(n - i), load_partial(x + i, n - i), low));
-  return fold<T>(
-      larger_of(m0, m1), [](T a, T b) __attribute__((always_inline)) { return a > b ? a : b; });
+  return fold<T>(larger_of(m0, m1),
+                 [](T a, T b) __attribute__((always_inline)) { return a > b ? a : b; });
 }
 
 template <class T>
@@ -42,20 +41,18 @@ void softmax_rows(const void* x, void* y, int64_t rows, int64_t cols) {
     const T* in = static_cast<const T*>(x) + r * cols;
     T* out = static_cast<T*>(y) + r * cols;
     const vec<T> top(row_max(in, cols));
-    const T total = row_sum<T>(
-        cols, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
-          if (count == w) {
-            const vec<T> e = exp<T>(load(in + i) - top);
-            store(out + i, e);
-            return e;
-          }
-          const vec<T> e = exp<T>(load_partial(in + i, count) - top);
-          store_partial(out + i, e, count);
-          return select(lanes_below<T>(count), e, vec<T>(T(0)));
-        });
+    const T total = row_sum<T>(cols, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+      if (count == w) {
+        const vec<T> e = exp<T>(load(in + i) - top);
+        store(out + i, e);
+        return e;
+      }
+      const vec<T> e = exp<T>(load_partial(in + i, count) - top);
+      store_partial(out + i, e, count);
+      return select(lanes_below<T>(count), e, vec<T>(T(0)));
+    });
     const vec<T> scale(T(1) / total);
-    map1<T>(
-        out, out, cols, [scale](vec<T> v) __attribute__((always_inline)) { return v * scale; });
+    map1<T>(out, out, cols, [scale](vec<T> v) __attribute__((always_inline)) { return v * scale; });
   }
 }
 
@@ -65,14 +62,13 @@ void log_softmax_rows(const void* x, void* y, int64_t rows, int64_t cols) {
     const T* in = static_cast<const T*>(x) + r * cols;
     T* out = static_cast<T*>(y) + r * cols;
     const vec<T> top(row_max(in, cols));
-    const T total = row_sum<T>(
-        cols, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
-          const vec<T> e = exp<T>(load_lanes(in + i, count) - top);
-          return count == width<T> ? e : select(lanes_below<T>(count), e, vec<T>(T(0)));
-        });
+    const T total = row_sum<T>(cols, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+      const vec<T> e = exp<T>(load_lanes(in + i, count) - top);
+      return count == width<T> ? e : select(lanes_below<T>(count), e, vec<T>(T(0)));
+    });
     const vec<T> shift(scalar_log(total));
-    map1<T>(
-        in, out, cols, [=](vec<T> v) __attribute__((always_inline)) { return (v - top) - shift; });
+    map1<T>(in, out, cols,
+            [=](vec<T> v) __attribute__((always_inline)) { return (v - top) - shift; });
   }
 }
 
@@ -82,13 +78,11 @@ void softmax_gradient_rows(const void* dy, const void* y, void* dx, int64_t rows
     const T* g = static_cast<const T*>(dy) + r * cols;
     const T* p = static_cast<const T*>(y) + r * cols;
     T* out = static_cast<T*>(dx) + r * cols;
-    const vec<T> dot(row_sum<T>(
-        cols, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
-          return load_lanes(g + i, count) * load_lanes(p + i, count);
-        }));
-    map2<T>(
-        g, p, out,
-        cols, [dot](vec<T> a, vec<T> b) __attribute__((always_inline)) { return b * (a - dot); });
+    const vec<T> dot(row_sum<T>(cols, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+      return load_lanes(g + i, count) * load_lanes(p + i, count);
+    }));
+    map2<T>(g, p, out, cols,
+            [dot](vec<T> a, vec<T> b) __attribute__((always_inline)) { return b * (a - dot); });
   }
 }
 
@@ -99,14 +93,12 @@ void log_softmax_gradient_rows(const void* dy, const void* y, void* dx, int64_t 
     const T* g = static_cast<const T*>(dy) + r * cols;
     const T* l = static_cast<const T*>(y) + r * cols;
     T* out = static_cast<T*>(dx) + r * cols;
-    const auto part = [&](int64_t i, int64_t count) __attribute__((always_inline)) {
-      return load_lanes(g + i, count);
-    };
+    const auto part = [&](int64_t i, int64_t count)
+                          __attribute__((always_inline)) { return load_lanes(g + i, count); };
     const vec<T> total(row_sum<T>(cols, part));
-    map2<T>(
-        g, l, out, cols, [total](vec<T> a, vec<T> b) __attribute__((always_inline)) {
-          return a - exp<T>(b) * total;
-        });
+    map2<T>(g, l, out, cols, [total](vec<T> a, vec<T> b) __attribute__((always_inline)) {
+      return a - exp<T>(b) * total;
+    });
   }
 }
 
@@ -120,18 +112,16 @@ void layer_norm_rows(const layer_norm_args& a) {
     const T* in = static_cast<const T*>(a.x) + r * a.cols;
     T* out = static_cast<T*>(a.y) + r * a.cols;
     const T mean =
-        row_sum<T>(
-            a.cols, [&](int64_t i, int64_t n)
-                        __attribute__((always_inline)) { return load_lanes(in + i, n); }) /
+        row_sum<T>(a.cols, [&](int64_t i, int64_t n)
+                               __attribute__((always_inline)) { return load_lanes(in + i, n); }) /
         count;
     const vec<T> m(mean), zero(T(0));
-    const T variance = row_sum<T>(
-                           a.cols,
-                           [&](int64_t i, int64_t n) __attribute__((always_inline)) {
-                             vec<T> d = load_lanes(in + i, n) - m;
-                             if (n < w) d = select(lanes_below<T>(n), d, zero);
-                             return d * d;
-                           }) /
+    const T variance = row_sum<T>(a.cols,
+                                  [&](int64_t i, int64_t n) __attribute__((always_inline)) {
+                                    vec<T> d = load_lanes(in + i, n) - m;
+                                    if (n < w) d = select(lanes_below<T>(n), d, zero);
+                                    return d * d;
+                                  }) /
                        count;
     const T inv = T(1) / scalar_sqrt(variance + static_cast<T>(a.epsilon));
     if (a.mean != nullptr) static_cast<T*>(a.mean)[r] = mean;
@@ -167,12 +157,12 @@ void layer_norm_gradient_rows(const layer_norm_gradient_args& a) {
     };
     const vec<T> mean_g(row_sum<T>(a.cols, g) / count);
     // Lanes beyond the row are zero in g, unless the product is NaN: keep them out.
-    const vec<T> mean_gh(row_sum<T>(
-                             a.cols,
-                             [&](int64_t i, int64_t n) __attribute__((always_inline)) {
-                               const vec<T> p = g(i, n) * h(i, n);
-                               return n == w ? p : select(lanes_below<T>(n), p, vec<T>(T(0)));
-                             }) /
+    const vec<T> mean_gh(row_sum<T>(a.cols,
+                                    [&](int64_t i, int64_t n) __attribute__((always_inline)) {
+                                      const vec<T> p = g(i, n) * h(i, n);
+                                      return n == w ? p
+                                                    : select(lanes_below<T>(n), p, vec<T>(T(0)));
+                                    }) /
                          count);
     for (int64_t i = 0; i < a.cols; i += w) {
       const int64_t n = smaller(w, a.cols - i);

@@ -345,8 +345,7 @@ GRAFT_INLINE T fold(vec<T> v, F f) {
 }
 template <class T>
 GRAFT_INLINE T sum(vec<T> v) {
-  return fold(
-      v, [](T a, T b) __attribute__((always_inline)) { return a + b; });
+  return fold(v, [](T a, T b) __attribute__((always_inline)) { return a + b; });
 }
 
 }  // namespace graft::kernels::GRAFT_KERNEL_ISA

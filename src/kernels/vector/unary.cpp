@@ -75,9 +75,8 @@ void run_float(const void* x, void* y, int64_t n, const double* params) {
     p = vec<T>(static_cast<T>(params[0]));
     q = vec<T>(static_cast<T>(params[1]));
   }
-  map1<T>(
-      static_cast<const T*>(x), static_cast<T*>(y), n,
-      [ p, q ](vec<T> v) __attribute__((always_inline)) { return apply<T, Op>(v, p, q); });
+  map1<T>(static_cast<const T*>(x), static_cast<T*>(y), n,
+          [p, q](vec<T> v) __attribute__((always_inline)) { return apply<T, Op>(v, p, q); });
 }
 
 template <class T>

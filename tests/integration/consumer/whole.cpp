@@ -1,8 +1,8 @@
 // The one header that users include, and a bit of each of its parts: a network, a copy of it with own
 // variables, a run of both. Returns 1 where the two disagree.
-#include <graft/graft.hpp>
-
 #include <cstdio>
+
+#include <graft/graft.hpp>
 
 using namespace graft;
 
