@@ -11,6 +11,8 @@
 #include "graft/graph/operator.hpp"
 #include "graft/schema/control_operators.hpp"
 #include "graft/schema/core_operators.hpp"
+#include "graft/surgery/clone.hpp"
+#include "graft/surgery/rewrite.hpp"
 
 #include "graph/body_view.hpp"
 #include "io/region_format.hpp"
@@ -317,6 +319,27 @@ const operator_schema* find_schema(std::string_view name) {
 
 }  // namespace io
 
-void save_region(const std::string& path, const Region& region) { writer(region, path).write(); }
+namespace {
+
+void save_simplified(const std::string& path, const Region& region) {
+  // A copy under the same names and with the same values and streams, in a graph of its own.
+  Graph scratch;
+  const Clone copy = clone(region, into(scratch, ""), from(""), variables::shared, seeds::same);
+  const rewritten done = simplify(scratch);
+  const auto now = [&](const std::vector<tensor_id>& tensors) {
+    std::vector<any_tensor> handles;
+    for (const tensor_id t : tensors) handles.push_back(scratch.handle(done(t)));
+    return handles;
+  };
+  writer(extract(inputs(now(copy.inputs())), outputs(now(copy.outputs())), leaks::keep), path)
+      .write();
+}
+
+}  // namespace
+
+void save_region(const std::string& path, const Region& region, saving how) {
+  if (how == saving::simplified) return save_simplified(path, region);
+  writer(region, path).write();
+}
 
 }  // namespace graft

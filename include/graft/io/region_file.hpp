@@ -24,6 +24,7 @@
 // building, source lines or time.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,12 @@
 #include "graft/surgery/region.hpp"
 
 namespace graft {
+
+/// What save_region() writes.
+enum class saving : std::uint8_t {
+  as_is,
+  simplified,  ///< the region as simplify() leaves it: fewer ops, equal values of the outputs
+};
 
 /// Writes a region to a file: whole or not at all (written beside it, synced, renamed).
 ///
@@ -41,7 +48,8 @@ namespace graft {
 /// registered, so that the file could not be loaded, or for bodies nested deeper than 64; name_error for a
 /// name that is not UTF-8;
 /// handle_error, graph_error for a lost graph or a stale region
-void save_region(const std::string& path, const Region& region);
+/// @param how saving::simplified writes a simplified copy; region and graph stay as they are
+void save_region(const std::string& path, const Region& region, saving how = saving::as_is);
 
 /// What load_region() added to the graph.
 struct loaded_region {
