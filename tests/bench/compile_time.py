@@ -4,7 +4,8 @@
     compile_time.py [--filter REGEX] [--list] [--threads N (ignored)]
 
 Prints CSV rows "bench,peer,case,threads,value": `compile` in nanoseconds and `compile_rss_kib` in KiB.
-The case `include` is a file with nothing but the header; `layers_N` a builder of N layers. The
+The case `include` is a file with nothing but the header; `layers_N` a builder of N layers; `blocks_N`
+one of N residual blocks. The
 compiler is $CXX (default g++) with -O2.
 """
 import argparse
@@ -21,6 +22,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HEADER = "graft/graft.hpp"
 LAYERS = [10, 50, 100, 200]
+BLOCKS = [8, 64]
 REPETITIONS = 3
 
 
@@ -45,10 +47,25 @@ def network(layers):
             "}\n")
 
 
+def residual_blocks(blocks):
+    """The same with residual blocks, as a point-free chain."""
+    chain = " >> ".join(["residual(dense<16> >> relu)"] * blocks)
+    return (f'#include "{HEADER}"\n'
+            "using namespace graft;\n"
+            "int main() {\n"
+            "  Graph g;\n"
+            '  auto x = placeholder<float, shape<dyn, 16>>(g, "x");\n'
+            f"  auto y = ({chain})(x);\n"
+            "  (void)y;\n"
+            "}\n")
+
+
 def cases():
     yield "include", include_only()
     for layers in LAYERS:
         yield f"layers_{layers}", network(layers)
+    for blocks in BLOCKS:
+        yield f"blocks_{blocks}", residual_blocks(blocks)
 
 
 def compile_once(command):

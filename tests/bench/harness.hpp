@@ -74,6 +74,14 @@ class harness {
     if (wants(id)) cases_.push_back({std::move(id), std::move(body), std::move(prepare), 0, {}});
   }
 
+  /// Adds a row with a value that was measured otherwise, such as bytes; the unit is the bench's.
+  void report(const case_id& id, double value) {
+    if (!wants(id)) return;
+    entry row{id, {}, {}, 0, {}};
+    row.samples.push_back(value);
+    print(row);
+  }
+
   /// Runs or lists what was registered; returns the exit code of the program.
   int run() {
     std::vector<bool> done(cases_.size(), false);

@@ -11,12 +11,14 @@
 // substitute: the last op of a chain on another operand, in graphs of all sizes, made anew for each
 // turn.
 // small: a region of 10 ops in a small and in a large graph, extracted and cloned within it.
+// memory: bytes of the heap per op, of the graph and of the peer's.
 #include <memory>
 
 #include <boost/graph/adjacency_list.hpp>
 #include <boost/graph/breadth_first_search.hpp>
 #include <boost/graph/copy.hpp>
 #include <boost/graph/reverse_graph.hpp>
+#include <malloc.h>
 
 #include "graft/ops/elementwise.hpp"
 #include "graft/ops/initializers.hpp"
@@ -57,18 +59,31 @@ std::unique_ptr<subject> random_dag(std::size_t ops) {
   return s;
 }
 
-// Dense layers, each in a scope, with two variables: seven ops a layer.
-std::unique_ptr<subject> layers(std::size_t ops) {
+// Residual blocks of two dense layers: x + dense(relu(dense(x))). Each block and each layer is in a
+// scope, each layer has two variables: fourteen ops a block.
+row dense_layer_on(Graph& g, const row& x) {
+  g.enter_scope("dense");
+  const auto w = make_variable<float, shape<4, 4>>(g, "w", glorot_uniform());
+  const auto b = make_variable<float, shape<4>>(g, "b", zeros());
+  const row y = matmul(x, w) + b;
+  g.leave_scope();
+  return y;
+}
+std::unique_ptr<subject> residual_blocks(std::size_t ops) {
   auto s = std::make_unique<subject>();
   s->y = s->x;
   while (s->g.op_count() < ops) {
-    s->g.enter_scope("dense");
-    const auto w = make_variable<float, shape<4, 4>>(s->g, "w", glorot_uniform());
-    const auto b = make_variable<float, shape<4>>(s->g, "b", zeros());
-    s->y = relu(matmul(s->y, w) + b);
+    s->g.enter_scope("block");
+    s->y = s->y + dense_layer_on(s->g, relu(dense_layer_on(s->g, s->y)));
     s->g.leave_scope();
   }
   return s;
+}
+
+// Bytes of the heap in use.
+double heap_bytes() {
+  const struct mallinfo2 info = mallinfo2();
+  return static_cast<double>(info.uordblks) + static_cast<double>(info.hblkhd);
 }
 
 struct record {
@@ -93,16 +108,21 @@ std::unique_ptr<peer_graph> as_peer(const Graph& g) {
 }
 
 void add_cases(bench::harness& b, const std::string& kind,
-               std::unique_ptr<subject> (*make)(std::size_t)) {
-  for (const std::size_t n : {1000u, 10000u, 100000u, 1000000u}) {
+               std::unique_ptr<subject> (*make)(std::size_t), std::vector<std::size_t> sizes) {
+  for (const std::size_t n : sizes) {
     const std::string name = kind + "_" + std::to_string(n);
     bool wanted = false;
-    for (const char* topic : {"extract", "clone", "clone_within"}) {
+    for (const char* topic : {"extract", "clone", "clone_within", "memory"}) {
       for (const char* peer : {"graft", "boost"}) wanted = wanted || b.wants({topic, peer, name});
     }
     if (!wanted) continue;
+    const double before = heap_bytes();
     const std::shared_ptr<subject> s = make(n);
+    const double between = heap_bytes();
     const std::shared_ptr<peer_graph> p = as_peer(s->g);
+    const auto ops = static_cast<double>(s->g.op_count());
+    b.report({"memory", "graft", name}, (between - before) / ops);
+    b.report({"memory", "boost", name}, (heap_bytes() - between) / ops);
 
     b.add({"extract", "graft", name}, [s] { bench::keep(extract(inputs(s->x), outputs(s->y))); });
     b.add({"extract", "boost", name}, [p] {
@@ -186,9 +206,11 @@ void add_substitute(bench::harness& b) {
 
 int main(int argc, char** argv) {
   bench::harness b(argc, argv);
-  add_cases(b, "chain", chain);
-  add_cases(b, "random", random_dag);
-  add_cases(b, "layers", layers);
+  const std::vector<std::size_t> sizes{1000, 10000, 100000, 1000000};
+  add_cases(b, "chain", chain, sizes);
+  add_cases(b, "chain", chain, {20001});
+  add_cases(b, "random", random_dag, sizes);
+  add_cases(b, "resnet", residual_blocks, sizes);
   add_small(b);
   add_substitute(b);
   return b.run();
