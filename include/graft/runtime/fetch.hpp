@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "graft/core/dictionary.hpp"
 #include "graft/graph/update_group.hpp"
 
 namespace graft {
@@ -41,10 +42,11 @@ concept fetchable = requires { sizeof(fetch_traits<std::remove_cvref_t<T>>); };
 
 template <class T>
 void collect_fetch(const T& fetch, fetch_list& list) {
-  static_assert(fetchable<T>,
-                "graft: expected tensors, updates, or tuples, pairs, arrays, vectors or optionals "
-                "of them; for "
-                "structs described to Boost.Hana include graft/runtime/structured.hpp");
+  static_assert(
+      fetchable<T>,
+      "graft: expected tensors, updates, or tuples, pairs, arrays, vectors, maps or optionals "
+      "of them; for "
+      "structs described to Boost.Hana include graft/runtime/structured.hpp");
   if constexpr (fetchable<T>) fetch_traits<T>::collect(fetch, list);
 }
 template <class T>
@@ -123,6 +125,20 @@ struct fetch_traits<std::pair<A, B>> {
   static std::pair<fetched<A>, fetched<B>> give(const std::pair<A, B>& both, fetch_results& found) {
     return std::pair<fetched<A>, fetched<B>>{give_fetch(both.first, found),
                                              give_fetch(both.second, found)};
+  }
+};
+
+template <dictionary M>
+struct fetch_traits<M> {
+  using result_type = typename dictionary_of<M, fetched<typename M::mapped_type>>::type;
+  static void collect(const M& all, fetch_list& list) {
+    each_entry(all, [&](const auto&, const auto& t) { collect_fetch(t, list); });
+  }
+  static result_type give(const M& all, fetch_results& found) {
+    result_type result;
+    each_entry(all,
+               [&](const auto& key, const auto& t) { result.emplace(key, give_fetch(t, found)); });
+    return result;
   }
 };
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "graft/core/dictionary.hpp"
 #include "graft/graph/handle.hpp"
 
 namespace graft {
@@ -42,10 +43,10 @@ concept leaf = graph_handle<T> || std::same_as<T, op_id> || std::same_as<T, tens
 
 template <class T, class F>
 constexpr void each_handle(const T& value, F&& f) {
-  static_assert(
-      leaf<T> || mirrored<T>,
-      "graft: expected handles of graph tensors, or tuples, arrays, vectors or optionals of them; "
-      "specialise graft::mirror for a struct of your own");
+  static_assert(leaf<T> || mirrored<T>,
+                "graft: expected handles of graph tensors, or tuples, arrays, vectors, maps or "
+                "optionals of them; "
+                "specialise graft::mirror for a struct of your own");
   if constexpr (leaf<T>) {
     f(value);
   } else if constexpr (mirrored<T>) {
@@ -55,10 +56,10 @@ constexpr void each_handle(const T& value, F&& f) {
 
 template <class T, class F>
 constexpr auto map_handles(const T& value, F&& f) {
-  static_assert(
-      leaf<T> || mirrored<T>,
-      "graft: expected handles or ids of a graph, or tuples, arrays, vectors or optionals of them; "
-      "specialise graft::mirror for a struct of your own");
+  static_assert(leaf<T> || mirrored<T>,
+                "graft: expected handles or ids of a graph, or tuples, arrays, vectors, maps or "
+                "optionals of them; "
+                "specialise graft::mirror for a struct of your own");
   if constexpr (leaf<T>) {
     return f(value);
   } else if constexpr (mirrored<T>) {
@@ -142,6 +143,25 @@ struct mirror<std::span<T, Extent>> {
         result;
     result.reserve(value.size());
     for (const T& part : value) result.push_back(detail::map_handles(part, f));
+    return result;
+  }
+};
+
+/// Entries in the order of keys; keys stay.
+template <detail::dictionary M>
+struct mirror<M> {
+  template <class F>
+  static void each(const M& value, F&& f) {
+    detail::each_entry(value, [&](const auto&, const auto& part) { detail::each_handle(part, f); });
+  }
+  template <class F>
+  static auto map(const M& value, F&& f) {
+    using part_type = typename M::mapped_type;
+    using image = decltype(detail::map_handles(std::declval<const part_type&>(), f));
+    typename detail::dictionary_of<M, image>::type result;
+    detail::each_entry(value, [&](const auto& key, const auto& part) {
+      result.emplace(key, detail::map_handles(part, f));
+    });
     return result;
   }
 };
