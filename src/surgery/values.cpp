@@ -1,6 +1,7 @@
 // Values of variables moved between a clone and its source.
 #include <algorithm>
 #include <mutex>
+#include <shared_mutex>
 
 #include "surgery/clone_data.hpp"
 
@@ -79,6 +80,44 @@ void swap_values(const Clone& clone) {
   write(g.source, to_source);
   write(g.target, to_target);
 }
+
+namespace {
+
+struct byte_counts {
+  std::int64_t owned = 0, shared = 0;
+  void add(const Array& value, bool is_shared) {
+    (is_shared ? shared : owned) += static_cast<std::int64_t>(value.bytes());
+  }
+};
+
+byte_counts bytes_of(const clone_data& d) {
+  const both_graphs g = graphs_of(d);
+  const VariableStore& store = g.target.store();
+  const std::shared_lock lock(store.mutex());
+  byte_counts result;
+  for (const variable_id v : d.created) {
+    const variable_cell& cell = *store.cell(v);
+    if (cell.initialized) result.add(cell.value, cell.value.has_other_owners());
+  }
+  for (const variable_image& image : d.images) {
+    if (image.policy == variable_policy::shared && image.image.valid()) {
+      const variable_cell& cell = *store.cell(image.image);
+      if (cell.initialized) result.add(cell.value, true);
+    }
+    if (image.policy != variable_policy::frozen) continue;
+    const auto constant = d.stand_ins.find(g.source.variable_of(image.source).read.op);
+    if (constant == d.stand_ins.end()) continue;
+    const Array& value =
+        g.target.constant(g.target.attributes_of(constant->second.op).integer("value"));
+    result.add(value, value.has_other_owners());
+  }
+  return result;
+}
+
+}  // namespace
+
+std::int64_t Clone::bytes_owned() const { return bytes_of(*data_).owned; }
+std::int64_t Clone::bytes_shared() const { return bytes_of(*data_).shared; }
 
 void reinitialize(const Clone& clone) {
   const clone_data& d = *clone.data();

@@ -157,6 +157,11 @@ Array Array::rows(std::int64_t first, std::int64_t last) const {
   return result;
 }
 
+bool Array::has_other_owners() const noexcept {
+  const storage* const s = storage_.get();
+  return s != nullptr && s->owners.load(std::memory_order_acquire) > 1;
+}
+
 bool Array::same_bits(const Array& other) const noexcept {
   if (type_ != other.type_ || !(shape_ == other.shape_) || size_ != other.size_) return false;
   return size_ == 0 || data() == other.data() || std::memcmp(data(), other.data(), bytes()) == 0;

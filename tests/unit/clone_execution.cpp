@@ -146,17 +146,47 @@ TEST_CASE("a copied variable has the source's elements until one of the two is w
   const variable_id w = variable_named(g, "dense/w"), b = variable_named(g, "dense/b");
   CHECK(g.store().get(w).shares_storage_with(g.store().get(copy(w))));
   CHECK(g.store().get(b).shares_storage_with(g.store().get(copy(b))));
+  CHECK(copy.bytes_owned() == 0);
+  CHECK(copy.bytes_shared() == (16 + 4) * 4);
 
   const auto read = g.handle(g.variable_of(w).read);
   const auto step = assign(tensor<Graph, dtype::float32, shape<4, 4>>(read.ref()),
                            tensor<Graph, dtype::float32, shape<4, 4>>((read * 2.0f).ref()));
-  const Array before = g.store().get(w);
+  Array before = g.store().get(w);
   Session session(g);
   session.run(update_group(g, {g.id(step).op}));
   CHECK_FALSE(g.store().get(w).shares_storage_with(g.store().get(copy(w))));
   CHECK(g.store().get(copy(w)).same_bits(before));
+  // Exactly one tensor is the clone's own now, as soon as nobody looks at it.
+  CHECK(copy.bytes_shared() == (16 + 4) * 4);
+  before = Array();
+  CHECK(copy.bytes_owned() == 16 * 4);
+  CHECK(copy.bytes_shared() == 4 * 4);
   // The other tensor was not touched.
   CHECK(g.store().get(b).shares_storage_with(g.store().get(copy(b))));
+}
+
+TEST_CASE("bytes of a clone by policy", "[edge-87]") {
+  Graph g, other;
+  const auto x = input4(g);
+  const auto y = dense4(x);
+  const Region region = extract(inputs(x), outputs(y));
+  const Clone fresh = clone(region, into("fresh"));
+  CHECK(fresh.bytes_owned() == 0);
+  CHECK(fresh.bytes_shared() == 0);
+  set_values(g);
+  CHECK(fresh.bytes_owned() == (16 + 4) * 4);
+  for (Graph* target : {&g, &other}) {
+    const Clone shared = clone(region, into(*target, "shared"), variables::shared);
+    CHECK(shared.bytes_owned() == 0);
+    CHECK(shared.bytes_shared() == (16 + 4) * 4);
+    const Clone frozen = clone(region, into(*target, "frozen"), variables::frozen);
+    CHECK(frozen.bytes_shared() == (16 + 4) * 4);
+  }
+  const Clone frozen = clone(region, into("snapshot"), variables::frozen);
+  set_values(g, 100);
+  CHECK(frozen.bytes_owned() == 0);  // the other snapshots hold the same values
+  CHECK(frozen.bytes_shared() == (16 + 4) * 4);
 }
 
 TEST_CASE("a subexpression used twice is one op, in a clone too", "[clone][edge-65]") {

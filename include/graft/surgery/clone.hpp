@@ -112,6 +112,13 @@ class Clone {
   /// Exactly the new variables that have no value yet by their policy: the fresh ones.
   [[nodiscard]] initializer_set initializer() const;
 
+  /// Bytes of the values that only this clone's variables and frozen constants hold; variables without a value
+  /// have none. O(variables of the region), as bytes_shared().
+  [[nodiscard]] std::int64_t bytes_owned() const;
+  /// Bytes of values that others hold too: of shared variables, and of copied and frozen ones that nobody
+  /// has written since.
+  [[nodiscard]] std::int64_t bytes_shared() const;
+
   /// Checks that the map is one to one, that operands, types, ties and variables of the copy
   /// correspond to the source's, and that no op of the clone reaches a variable of the source
   /// except as its policy allows.

@@ -144,6 +144,9 @@ class Array {
     return storage_.get() != nullptr && storage_.get() == other.storage_.get();
   }
 
+  /// True while another array reads the same bytes: the next write here copies them first.
+  [[nodiscard]] bool has_other_owners() const noexcept;
+
   /// The same elements under another shape; shares the storage.
   /// @throws shape_error if the element counts differ
   [[nodiscard]] Array reshaped(const dims& shape) const;
