@@ -16,7 +16,7 @@ packages_of() {
         echo libboost1.81-dev
       fi
       ;;
-    bench) echo libopenblas-dev libeigen3-dev ;;
+    bench) echo libopenblas-dev libeigen3-dev python3-networkx ;;
     clang) echo clang-19 clang-format-19 libclang-rt-19-dev llvm-19 ;;
     examples) ;;
     *)
