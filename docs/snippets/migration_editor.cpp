@@ -1,0 +1,241 @@
+// The functions of graph_editor, one by one, and what stands in their place.
+#include <algorithm>
+#include <cstdio>
+#include <string_view>
+
+#include <graft/graft.hpp>
+
+#include "check.hpp"
+
+using namespace graft;
+
+namespace {
+
+const Array ones = Array::full<float>({2, 4}, 1.0f);
+
+void selecting() {
+  Graph g;
+  auto x = placeholder<float, shape<dyn, 4>>(g, "x");
+  auto y = dense<2, "head">(relu(dense<8, "trunk">(x)));
+  //! [select]
+  auto sums = find_ops(g, of_operator("add"));         // filter_ops, select_ops
+  auto biases = find_ops(g, matching("bias$"));        // filter_ops_from_regex
+  auto results = find_tensors(g, of_operator("add"));  // filter_ts, select_ts
+  auto heads = find_tensors_matching(g, "^head/");     // filter_ts_from_regex
+  auto trunk = find_ops(g, within_scope("trunk"));     // get_name_scope_ops: "trunk2" is another
+  auto some = find_ops(g, of_operator("add") && !within_scope("trunk"));  // positive_filter
+  std::pair ops_and_ts{find_ops(g, matching("add")),
+                       find_tensors(g, matching("add"))};  // select_ops_and_ts
+  auto around = neighbours(g, trunk, true);     // get_ops_ios; true: check_cios(control_ios)
+  op_boundary border = boundary_of(g, trunk);   // compute_boundary_ts
+  auto island = flood(g, x, y);                 // get_within_boundary_ops
+  auto inner = between(inputs(x), outputs(y));  // ... but only what lies between tensors
+  auto ahead = forward_walk(g, x, {.inclusive = true});       // get_forward_walk_ops
+  auto behind = backward_walk(g, y, {.stop_at = {g.id(x)}});  // get_backward_walk_ops
+  auto both = walk_intersection(g, x, y);                     // get_walks_intersection_ops
+  auto either = walk_union(g, x, y, {.control = true});       // get_walks_union_ops
+  //! [select]
+  check(sums.size() == 2 && some.size() == 1 && results.size() == 2, "filters combine");
+  check(!biases.empty() && !heads.empty() && ops_and_ts.first.size() == 2, "names are searched");
+  check(both == inner && inner.size() == 5, "what lies between lies on a path");
+  check(ahead.size() == 5 && behind.size() > both.size() && either.size() >= behind.size(),
+        "the way back meets weights, too");
+  check(border.inputs.size() == 1 && !border.outputs.empty(), "the trunk has a border");
+  check(!around.empty() && !island.empty(), "there is something around the trunk");
+}
+
+void views() {
+  Graph g;
+  auto x = placeholder<float, shape<dyn, 4>>(g, "x");
+  g.enter_scope("part");
+  auto h = relu(x);
+  auto y = tanh(h);
+  g.leave_scope();
+  auto z = h * y;
+  //! [view]
+  Region region = extract(inputs(x), outputs(h, y));  // make_view, sgv, SubGraphView
+  Region scope =
+      region_of(g, find_ops(g, within_scope("part")));       // make_view_from_scope, sgv_scope
+  Region fewer = region.with_inputs({0});                    // remap_inputs
+  Region swapped = region.with_outputs({1, 0});              // remap_outputs
+  Region other = region.with_inputs({0}).with_outputs({1});  // remap
+  Region twice = region.with_outputs({0, 0, 1});             // outputs may repeat
+  Region again = twice.with_outputs({0, 2});                 // remap_outputs_make_unique
+  Region whole = region_of(g, region.nodes());               // remap_default
+  std::size_t takers = g.uses(g.id(h)).size();               // consumers
+  Region each =
+      region.with_outputs(std::vector<std::size_t>(takers, 0));  // remap_outputs_to_consumers
+  Region needed = region.with_outputs({0});             // remove_unused_ops: a region has none
+  auto taken = region.inputs();                         // inputs, connected_inputs
+  auto given = boundary_of(g, region.nodes()).outputs;  // connected_outputs
+  bool through = !region.passthroughs().empty();        // passthroughs, is_passthrough
+  auto at =
+      std::find(taken.begin(), taken.end(), g.id(x)) - taken.begin();  // input_index, output_index
+  bool inside = region.contains(*g.find_op("part/relu"));              // find_op_by_name
+  bool fresh = !region.stale();                                        // views go stale unnoticed
+  //! [view]
+  check(whole.inputs() == region.inputs() && scope.nodes() == region.nodes(), "ops tell inputs");
+  check(swapped.outputs()[0] == region.outputs()[1], "outputs change places");
+  check(again.outputs() == region.outputs() && each.outputs().size() == 2, "outputs repeat");
+  check(needed.nodes().size() == 1 && other.outputs().size() == 1, "what is not needed goes");
+  check(fewer.inputs() == taken && given.size() == 2 && !through && at == 0 && inside && fresh,
+        "a region can be asked");
+  (void)z;
+}
+
+void copies() {
+  Graph g, other;
+  auto x = placeholder<float, shape<dyn, 4>>(g, "x");
+  auto x2 = placeholder<float, shape<dyn, 4>>(g, "x2");
+  auto mask = placeholder<float, shape<dyn, 4>>(g, "mask");
+  g.enter_scope("net");
+  auto h = dense<4, "layer">(x) * mask;
+  auto y = relu(h);
+  g.leave_scope();
+  Session session(g);
+  session.initialize();
+  //! [copy]
+  Region region = extract(inputs(x, mask), outputs(y));
+  Clone alone = clone(region, variables::fresh);    // copy(sgv): inputs become placeholders
+  Clone there = clone(region, into(other, "net"));  // copy(sgv, dst_graph)
+  Clone named = clone(region, into("b"), from("net"),
+                      names::exact);  // dst_scope, src_scope, reuse_dst_scope
+  Clone bound = clone(region, bind(x, x2), variables::shared,
+                      unbound::keep);   // copy_with_input_replacements, keep_t_if_possible_handler
+  auto z = substitute(y, bind(h, x2));  // graph_replace(y, {h: x2}): only the relu is copied
+  auto y2 = bound(y);                   // info.transformed(y)
+  auto back = bound.original(y2);       // info.original(y2)
+  auto maybe = bound.find(g.id(x2));    // transformed(x2, missing_fn): an optional
+  auto pairs = correspond(
+      region, extract(inputs(there(x), there(mask)), outputs(there(y))));  // find_corresponding
+  auto kept =
+      there.graph().collections();  // collections follow (assign_renamed_collections_handler)
+  //! [copy]
+  check(alone.inputs().size() == 2 && named.scope_path() == "b", "copies stand alone");
+  check(back.ref().id == y.ref().id && !maybe && kept == g.collections(), "the map leads back");
+  check(pairs.differences.empty(), "a copy corresponds to its source");
+  check(session.run(z, feed(x2, ones)).at<float>({0, 0}) == 1, "the replacement is taken");
+}
+
+void handlers() {
+  Graph g;
+  auto x = placeholder<float, shape<dyn, 4>>(g, "x");
+  auto y = relu(x) + 1.0f;
+  //! [handler]
+  // Transformer, transform_op_handler, copy_op_handler(nodedef_fn), transform_op_if_inside_handler
+  Clone softer = clone(extract(inputs(x), outputs(y)), bind(x, x),
+                       each_op([](const copied_op& op) -> std::optional<std::vector<any_tensor>> {
+                         if (std::string_view(op.schema->name) != "relu")
+                           return std::nullopt;  // copied as it is
+                         return std::vector<any_tensor>{softplus(op.operands[0])};
+                       }));
+  //! [handler]
+  Session session(g);
+  const Array found = session.run(softer(y), feed(x, ones));
+  check(found.at<float>({0, 0}) > 2.3f && found.at<float>({0, 0}) < 2.32f, "1 + log(1 + e)");
+}
+
+void rerouting() {
+  Graph g;
+  auto x = placeholder<float, shape<dyn, 4>>(g, "x");
+  auto a = relu(x);
+  auto b = tanh(x);
+  auto y = a * 2.0f;
+  auto z = b * 3.0f;
+  const auto value = [&](const auto& t) {
+    Session session(g);
+    return session.run(t, feed(x, ones)).template at<float>({0, 0});
+  };
+  const float y_before = value(y), z_before = value(z);
+  Region first = extract(inputs(a), outputs(y)), second = extract(inputs(b), outputs(z));
+  //! [reroute]
+  swap_uses(a, b);                                   // swap_ts: y takes b, z takes a
+  swap_uses(a, b, among({g.id(y).op, g.id(z).op}));  // ... can_modify; and back
+  reroute(b, a);                                     // reroute_ts: what took b takes a
+  reroute(a, b, !among({g.id(y).op}));               // ... cannot_modify
+  first = extract(inputs(a), outputs(y)), second = extract(inputs(b), outputs(z));
+  swap_inputs(first, second);  // swap_inputs, swap_ios
+  first = extract(inputs(b), outputs(y)), second = extract(inputs(a), outputs(z));
+  swap_inputs(first, second);
+  swap_outputs(extract(inputs(a), outputs(y)), extract(inputs(b), outputs(z)));  // swap_outputs
+  reroute(std::tuple{a}, std::tuple{b},
+          among({g.id(y).op}));  // reroute_inputs, reroute_outputs, reroute_ios
+  //! [reroute]
+  check(y_before == 2 && z_before < 3, "before");
+  check(value(y) < 2 && value(z) == z_before, "both take tanh");
+}
+
+void editing() {
+  Graph g;
+  auto x = placeholder<float, shape<dyn, 4>>(g, "x");
+  auto w = placeholder<float, shape<dyn, 4>>(g, "w");
+  auto a = relu(x);
+  auto b = tanh(a);
+  auto y = b + w;
+  op_id relu_op = g.id(a).op, tanh_op = g.id(b).op, sum = g.id(y).op;
+  const auto value = [&] {
+    Session session(g);
+    return session.run(y, feed(x, ones), feed(w, ones)).template at<float>({0, 0});
+  };
+  //! [edit]
+  add_control_edges(g, {tanh_op}, sum);              // add_control_inputs
+  auto waiting = g.control_successors(tanh_op);      // ControlOutputs
+  remove_control_edges(g, {tanh_op}, sum);           // remove_control_inputs
+  for (op_id later : g.control_successors(relu_op))  // detach_control_outputs,
+    remove_control_edges(g, {relu_op}, later);  // with control_predecessors detach_control_inputs
+  bypass(g, tanh_op);                           // bypass: what took the tanh takes the relu
+  auto noisy = insert_after(a, [](auto t) { return t + 1.0f; });
+  connect(a, sum, 0);  // connect: the sum takes the relu again
+  Region part = extract(inputs(a), outputs(y), leaks::keep);
+  auto ends = detach_inputs(part);  // detach_inputs; also detach_outputs and detach
+  reroute(ends[0], x);
+  //! [edit]
+  check(waiting.size() == 1 && waiting[0] == sum, "the edge was there");
+  check(value() == 2, "x + w is what is left");
+  (void)noisy;
+}
+
+void utilities() {
+  Graph g;
+  auto x = placeholder<float, shape<dyn, 4>>(g, "x");
+  auto y = dense<2>(relu(dense<8>(x)));
+  Region region = extract(inputs(x), outputs(y));
+  //! [util]
+  auto all = tensors_of(g, region.nodes());  // get_tensors, make_list_of_t
+  auto ops = find_ops(g, any_op());          // make_list_of_op
+  op_id maker = g.id(y).op;                  // get_generating_ops
+  auto takers = g.uses(g.id(x));             // get_consuming_ops
+  Graph& home = region.graph();              // get_unique_graph, check_graphs: every call does
+  auto ph =
+      placeholder<float, shape<dyn, 4>>(g, "ph");  // make_placeholder_from_dtype_and_shape, ph
+  auto like = clone(region, into("like"))(x);      // make_placeholder_from_tensor, placeholder_name
+  auto trees =
+      clone(region)(std::tuple{x, std::vector{y}});  // transform_tree, flatten_tree: any nesting
+  {
+    using namespace patterns;
+    auto layer =
+        op(ops::add, op(ops::matmul, any("in"), patterns::variable("kernel")),  // OpMatcher,
+           patterns::variable("bias"));  // op_type, input_ops, output_ops, control_input_ops
+    auto found = find_matches(region, layer.where([](const Graph& of, tensor_id t) {
+      return of.control_predecessors(t.op).empty();
+    }));
+    check(found.size() == 2, "both layers are found");
+  }
+  //! [util]
+  check(all.size() > 5 && ops.size() > all.size() / 2 && g.contains(maker), "lists are lists");
+  check(takers.size() == 1 && &home == &g, "one op takes x");
+  check(g.name_of(g.id(like).op) == "x" && ph.ref().id != like.ref().id, "named as its source");
+  check(std::get<1>(trees).size() == 1, "structures are mirrored");
+}
+
+}  // namespace
+
+int main() {
+  selecting();
+  views();
+  copies();
+  handlers();
+  rerouting();
+  editing();
+  utilities();
+}
