@@ -82,6 +82,14 @@ class harness {
     print(row);
   }
 
+  /// The median of a case that has run; 0 if there is none.
+  [[nodiscard]] double median_ns(const case_id& id) const {
+    for (const entry& e : cases_) {
+      if (same_race(e.id, id) && e.id.peer == id.peer && !e.samples.empty()) return median(e);
+    }
+    return 0;
+  }
+
   /// Runs or lists what was registered; returns the exit code of the program.
   int run() {
     std::vector<bool> done(cases_.size(), false);
@@ -146,15 +154,19 @@ class harness {
     }
   }
 
+  static double median(const entry& e) {
+    std::vector<double> sorted = e.samples;
+    std::sort(sorted.begin(), sorted.end());
+    return sorted[sorted.size() / 2];
+  }
+
   void print(const entry& e) const {
     std::printf("%s,%s,%s,%d", e.id.bench.c_str(), e.id.peer.c_str(), e.id.name.c_str(),
                 e.id.threads);
     if (list_only_) {
       std::printf("\n");
     } else {
-      std::vector<double> sorted = e.samples;
-      std::sort(sorted.begin(), sorted.end());
-      std::printf(",%.1f\n", sorted[sorted.size() / 2]);
+      std::printf(",%.1f\n", median(e));
     }
     std::fflush(stdout);
   }

@@ -8,8 +8,7 @@
 // into a graph of its
 //   own. The peer is copy_graph, with its map one way.
 // clone_within: the same into the source's own graph, which is made anew for each turn.
-// substitute: the last op of a chain on another operand, in graphs of all sizes, made anew for each
-// turn.
+// substitute: the last op on another operand, in graphs of all sizes, made anew for each turn.
 // small: a region of 10 ops in a small and in a large graph, extracted and cloned within it.
 // memory: bytes of the heap per op, of the graph and of the peer's.
 #include <memory>
@@ -130,26 +129,48 @@ void add_small(bench::harness& b) {
   }
 }
 
-void add_substitute(bench::harness& b) {
+// The last op of a graph reads another tensor: one op is copied. The peer adds a vertex with the record and
+// the edges of the last one, an edge of it elsewhere.
+void add_substitute(bench::harness& b, const std::string& kind,
+                    std::unique_ptr<subject> (*make)(std::size_t)) {
   for (const std::size_t n : {1000u, 10000u, 100000u, 1000000u}) {
-    const bench::case_id id{"substitute", "graft", "chain_" + std::to_string(n)};
-    if (!b.wants(id)) continue;
-    struct state {
-      std::unique_ptr<subject> s;
-      row before;
-    };
-    const auto grown = std::make_shared<state>();
-    b.add(
-        id,
-        [grown] {
-          const subject& s = *grown->s;
-          bench::keep(substitute(s.y, bind(grown->before, s.x)));
-        },
-        [grown, n] {
-          grown->s = chain(n);
-          grown->before = grown->s->y;
-          grown->s->y = relu(grown->before);
-        });
+    const std::string name = kind + "_" + std::to_string(n);
+    if (b.wants({"substitute", "graft", name})) {
+      struct state {
+        std::unique_ptr<subject> s;
+        row before;
+      };
+      const auto grown = std::make_shared<state>();
+      b.add(
+          {"substitute", "graft", name},
+          [grown] {
+            const subject& s = *grown->s;
+            bench::keep(substitute(s.y, bind(grown->before, s.x)));
+          },
+          [grown, make, n] {
+            grown->s = make(n);
+            grown->before = grown->s->y;
+            grown->s->y = relu(grown->before);
+          });
+    }
+    if (b.wants({"substitute", "boost", name})) {
+      const auto grown = std::make_shared<std::unique_ptr<peer_graph>>();
+      b.add(
+          {"substitute", "boost", name},
+          [grown, n] {
+            peer_graph& g = **grown;
+            const auto added = boost::add_vertex(g[n], g);
+            for (const auto e : boost::make_iterator_range(boost::in_edges(n, g))) {
+              boost::add_edge(0, added, g[e], g);
+            }
+          },
+          [grown, make, n] {
+            const auto s = make(n);
+            s->y = relu(s->y);
+            *grown = as_peer(s->g);
+            boost::add_vertex(**grown);  // its vector grows here, not in the turn
+          });
+    }
   }
 }
 
@@ -163,6 +184,8 @@ int main(int argc, char** argv) {
   add_cases(b, "random", random_dag, sizes);
   add_cases(b, "resnet", residual_blocks, sizes);
   add_small(b);
-  add_substitute(b);
+  add_substitute(b, "chain", chain);
+  add_substitute(b, "random", random_dag);
+  add_substitute(b, "resnet", residual_blocks);
   return b.run();
 }
