@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <vector>
 
 namespace graft_test {
@@ -38,5 +39,21 @@ class dice {
  private:
   std::uint64_t state_;
 };
+
+/// How many seeds a test tries: its own number, times GRAFT_TEST_ROUNDS where that is set.
+inline std::uint64_t seed_count(std::uint64_t count) {
+  const char* rounds = std::getenv("GRAFT_TEST_ROUNDS");
+  return rounds != nullptr ? count * std::strtoull(rounds, nullptr, 10) : count;
+}
+
+/// Calls f for each seed of a test, or for that of GRAFT_TEST_SEED alone.
+template <class F>
+void for_seeds(std::uint64_t count, F&& f) {
+  if (const char* given = std::getenv("GRAFT_TEST_SEED")) {
+    f(std::strtoull(given, nullptr, 10));
+    return;
+  }
+  for (std::uint64_t seed = 1; seed <= seed_count(count); ++seed) f(seed);
+}
 
 }  // namespace graft_test

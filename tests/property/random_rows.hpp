@@ -130,14 +130,4 @@ inline std::string account_of(const Graph& g, std::uint32_t bound) {
   return text;
 }
 
-/// The seed of GRAFT_TEST_SEED, or each of a range.
-template <class F>
-void for_seeds(std::uint64_t count, F&& f) {
-  if (const char* given = std::getenv("GRAFT_TEST_SEED")) {
-    f(std::strtoull(given, nullptr, 10));
-    return;
-  }
-  for (std::uint64_t seed = 1; seed <= count; ++seed) f(seed);
-}
-
 }  // namespace random_rows

@@ -9,6 +9,7 @@
 #include "random_rows.hpp"
 
 using namespace random_rows;
+using graft_test::for_seeds;
 
 namespace {
 
