@@ -46,4 +46,23 @@ static_assert(middle.op_count() == 1 + 4 + 1 + 2);
 constexpr auto nothing = extract<"encoder/hidden", "encoder/hidden">(whole);
 static_assert(nothing.op_count() == 1 && nothing.variable_count() == 0);
 
+// Several ends. An op may have one output inside and another one cut.
+constexpr auto pair_of = net<[](auto x, auto mask) {
+  const auto [left, right] = split<2, 1>(dense<6, "wide">(x) * mask);
+  auto h = relu(left, "h");
+  return dense<2, "logits">(h + tanh(right, "t"));
+},
+                             in<float, shape<dyn, 5>, "x">, in<float, shape<dyn, 6>, "mask">>();
+constexpr auto halves = extract<inputs_at<"x", "mask">, outputs_at<"h", "split:1">>(pair_of);
+static_assert(halves.input_count() == 2 && halves.output_count() == 2);
+static_assert(halves.input_shape(1) == dims{dyn, 6} && halves.output_shape(1) == dims{dyn, 3});
+static_assert(halves.variable_count() == 2);
+static_assert(std::tuple_size_v<decltype(halves)::result_type> == 2);
+constexpr auto inner =
+    extract<inputs_at<"split:1", "wide/add", "mask">, outputs_at<"add">>(pair_of);
+static_assert(inner.input_count() == 3 && inner.variable_count() == 0);
+static_assert(inner.op_count() == 3 + 1 + 1 + 1 + 1 + 1);
+constexpr auto twice = extract<inputs_at<"h">, outputs_at<"h", "h">>(pair_of);
+static_assert(twice.op_count() == 1 && twice.output_count() == 2);
+
 }  // namespace

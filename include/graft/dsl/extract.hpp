@@ -5,14 +5,31 @@
 
 namespace graft {
 
-/// The network has no op of that path. Paths are those of Recorder tables:
-/// "encoder/dense_1/matmul".
+/// The paths where a cut begins: `inputs_at<"hidden", "mask">`. A path names an op's first output;
+/// ":1" after it means the second one.
+template <text... Paths>
+struct inputs_at {};
+/// The paths where it ends, in the order of the results.
+template <text... Paths>
+struct outputs_at {};
+
+/// The network has no op of that path, or the op has no such output. Paths are those of Recorder tables:
+/// "encoder/dense_1/matmul", "split:1".
 template <text Path>
 struct no_op_of_path;
 /// The region needs an input of the network that the cut does not replace: it is reached without
 /// passing the first path. Its name stands second.
 template <text From, text Source>
 struct source_not_cut;
+/// No result depends on what the path names, so it cannot be an input.
+template <text Path>
+struct input_not_reached;
+/// The first path depends on the second one: the two ends of the cut have changed places.
+template <text From, text To>
+struct cut_runs_backwards;
+/// The path is an input twice.
+template <text Path>
+struct input_given_twice;
 
 namespace detail {
 
@@ -20,49 +37,66 @@ inline constexpr std::uint32_t no_value = 0xffffffffu;
 
 template <class Table>
 constexpr std::uint32_t value_of_path(const Table& t, std::string_view path) {
+  std::uint32_t output = 0;
+  if (const std::size_t colon = path.rfind(':'); colon != std::string_view::npos) {
+    for (const char c : path.substr(colon + 1)) {
+      if (c < '0' || c > '9' || output > 9999) return no_value;
+      output = output * 10 + static_cast<std::uint32_t>(c - '0');
+    }
+    path = path.substr(0, colon);
+  }
   for (std::size_t i = 0; i < t.op_count(); ++i) {
     const auto name = t.op_path(i);
-    if (std::string_view(name.data(), name.size()) == path) return t.ops[i].outputs.first;
+    if (std::string_view(name.data(), name.size()) != path) continue;
+    return output < t.ops[i].outputs.count ? t.ops[i].outputs.first + output : no_value;
   }
   return no_value;
 }
 
-// Which ops lie between two values, and the op of an input of the network that would be left open.
-template <std::size_t Ops>
+// Which ops compute some values from others, which of the others they need, and the op of an input of
+// the network that would be left open.
+template <std::size_t Ops, std::size_t Inputs>
 struct cut_result {
   std::array<bool, Ops> inside{};
+  std::array<bool, Inputs> used{};
   std::uint32_t open = no_value;
 };
 
-template <class Table>
-constexpr auto find_inside(const Table& t, std::uint32_t from, std::uint32_t to) {
-  cut_result<std::tuple_size_v<decltype(Table::ops)>> cut;
-  cut.inside[t.values[to].op] = true;
-  for (std::size_t i = t.op_count(); i-- > 0;) {
-    if (!cut.inside[i]) continue;
-    const table_op& op = t.ops[i];
-    if (op.outputs.first <= from && from < op.outputs.first + op.outputs.count) {
-      cut.inside[i] = false;
-      continue;
+template <class Table, std::size_t Inputs, std::size_t Outputs>
+constexpr auto find_inside(const Table& t, const std::array<std::uint32_t, Inputs>& from,
+                           const std::array<std::uint32_t, Outputs>& to) {
+  cut_result<std::tuple_size_v<decltype(Table::ops)>, Inputs> cut;
+  std::array<bool, std::tuple_size_v<decltype(Table::values)>> needed{};
+  const auto need = [&](std::uint32_t value) {
+    for (std::size_t i = 0; i < Inputs; ++i) {
+      if (from[i] != value) continue;
+      cut.used[i] = true;
+      return;
     }
-    for (const std::uint32_t input : t.inputs) {
-      if (t.values[input].op == i) cut.open = static_cast<std::uint32_t>(i);
+    needed[value] = true;
+  };
+  for (const std::uint32_t value : to) need(value);
+  for (bool grew = true; grew;) {
+    grew = false;
+    for (std::size_t i = t.op_count(); i-- > 0;) {
+      if (cut.inside[i]) continue;
+      const table_op& op = t.ops[i];
+      for (std::uint32_t k = 0; k < op.outputs.count; ++k) {
+        if (needed[op.outputs.first + k]) cut.inside[i] = true;
+      }
+      if (!cut.inside[i]) continue;
+      for (std::uint32_t k = 0; k < op.operands.count; ++k) need(t.operand(op, k));
     }
-    for (std::uint32_t k = 0; k < op.operands.count; ++k) {
-      cut.inside[t.values[t.operand(op, k)].op] = true;
+    // The updates that a variable's layer declared belong to the variable.
+    for (const table_step& s : t.steps) {
+      if (s.what != table_step::kind::own_update || !cut.inside[t.values[s.index].op]) continue;
+      if (needed[s.second]) continue;
+      needed[s.second] = true;
+      grew = true;
     }
   }
-  // The updates that a variable's layer declared belong to the variable.
-  for (const table_step& s : t.steps) {
-    if (s.what != table_step::kind::own_update || !cut.inside[t.values[s.index].op]) continue;
-    for (std::size_t i = t.values[s.second].op + 1; i-- > 0;) {
-      if (i == t.values[s.second].op) cut.inside[i] = true;
-      if (!cut.inside[i] || t.ops[i].outputs.first > s.second) continue;
-      for (std::uint32_t k = 0; k < t.ops[i].operands.count; ++k) {
-        const std::uint32_t o = t.operand(t.ops[i], k);
-        if (o != from) cut.inside[t.values[o].op] = true;
-      }
-    }
+  for (const std::uint32_t input : t.inputs) {
+    if (cut.inside[t.values[input].op] && cut.open == no_value) cut.open = t.values[input].op;
   }
   return cut;
 }
@@ -73,12 +107,25 @@ class part_recorder {
  public:
   constexpr part_recorder(const Table& t, const Cut& cut, Recorder& r) : t_(t), cut_(cut), r_(r) {}
 
-  constexpr void record(std::uint32_t from, std::uint32_t to) {
-    const value_type type = t_.type_of(from);
-    const auto name = own_name(t_.ops[t_.values[from].op]);
-    now_[from] = r_.add_input(type, std::string_view(name.data(), name.size()));
-    for (const table_step& s : t_.steps) step(s);
-    r_.output(now_[to]);
+  template <std::size_t Inputs, std::size_t Outputs>
+  constexpr std::array<recorder_reference, Outputs> record(
+      const std::array<std::uint32_t, Inputs>& from, const std::array<std::uint32_t, Outputs>& to) {
+    std::array<recorder_reference, Inputs> inputs;
+    for (std::size_t i = 0; i < Inputs; ++i) {
+      const auto name = own_name(t_.ops[t_.values[from[i]].op]);
+      inputs[i] = r_.add_input(t_.type_of(from[i]), view(name));
+      now_[from[i]] = inputs[i];
+    }
+    const auto place_inputs = [&] {
+      for (std::size_t i = 0; i < Inputs; ++i) now_[from[i]] = inputs[i];
+    };
+    for (const table_step& s : t_.steps) {
+      step(s);
+      place_inputs();  // an op inside may have another output that is an input
+    }
+    std::array<recorder_reference, Outputs> results;
+    for (std::size_t i = 0; i < Outputs; ++i) r_.output(results[i] = now_[to[i]]);
+    return results;
   }
 
  private:
@@ -144,21 +191,38 @@ class part_recorder {
   std::array<recorder_reference, std::tuple_size_v<decltype(Table::values)>> now_{};
 };
 
-template <class Net, text From, text To>
-struct part_of_network {
+template <class Net, class From, class To>
+struct part_of_network;
+template <class Net, text... From, text... To>
+struct part_of_network<Net, inputs_at<From...>, outputs_at<To...>> {
   static constexpr const auto& table = Net::table();
-  static constexpr std::uint32_t from = value_of_path(table, From.view());
-  static constexpr std::uint32_t to = value_of_path(table, To.view());
+  static constexpr std::array<std::uint32_t, sizeof...(From)> from{
+      value_of_path(table, From.view())...};
+  static constexpr std::array<std::uint32_t, sizeof...(To)> to{value_of_path(table, To.view())...};
   static constexpr auto cut = find_inside(table, from, to);
-  static constexpr static_value from_value{table.type_of(from)};
-  static constexpr static_value to_value{table.type_of(to)};
+  template <std::uint32_t Value>
+  static constexpr static_value value{table.type_of(Value)};
 
+  template <std::uint32_t Value>
   struct input {
-    using shape_type = decltype(shape_type_of<from_value>());
-    static constexpr dtype type = from_value.type;
+    using shape_type = decltype(shape_type_of<value<Value>>());
+    static constexpr dtype type = value<Value>.type;
   };
-  using inputs = std::tuple<input>;
-  using result = tensor<Recorder, to_value.type, decltype(shape_type_of<to_value>())>;
+  template <std::uint32_t Value>
+  using handle = tensor<Recorder, value<Value>.type, decltype(shape_type_of<value<Value>>())>;
+
+  template <std::size_t... I>
+  static std::tuple<input<from[I]>...> inputs_of(std::index_sequence<I...>);
+  template <std::size_t... I>
+  static auto result_of(std::index_sequence<I...>) {
+    if constexpr (sizeof...(I) == 1) {
+      return handle<to[0]>();
+    } else {
+      return std::tuple<handle<to[I]>...>();
+    }
+  }
+  using inputs = decltype(inputs_of(std::make_index_sequence<sizeof...(From)>()));
+  using result = decltype(result_of(std::make_index_sequence<sizeof...(To)>()));
 
   static constexpr void record(Recorder& r) { part_recorder(table, cut, r).record(from, to); }
   static constexpr table_sizes sizes = [] {
@@ -183,48 +247,114 @@ constexpr auto path_text() {
   return result;
 }
 
-template <class Net, text From, text To>
-constexpr bool cut_is_valid() {
-  const auto& table = Net::table();
-  const std::uint32_t from = value_of_path(table, From.view()),
-                      to = value_of_path(table, To.view());
-  return from != no_value && to != no_value && find_inside(table, from, to).open == no_value;
+// What is wrong with a cut, first things first; `which` counts the paths at fault.
+struct cut_fault {
+  enum class kind : std::uint8_t {
+    none,
+    no_input,
+    no_output,
+    twice,
+    open,
+    backwards,
+    not_reached
+  } what = kind::none;
+  std::size_t which = 0, other = 0;
+};
+
+// Faults of the paths alone come before those of what lies between them.
+template <class Table, std::size_t Inputs, std::size_t Outputs>
+constexpr cut_fault fault_of(const Table& t, const std::array<std::uint32_t, Inputs>& from,
+                             const std::array<std::uint32_t, Outputs>& to) {
+  using enum cut_fault::kind;
+  for (std::size_t i = 0; i < Inputs; ++i) {
+    if (from[i] == no_value) return {no_input, i};
+  }
+  for (std::size_t i = 0; i < Outputs; ++i) {
+    if (to[i] == no_value) return {no_output, i};
+  }
+  for (std::size_t i = 0; i < Inputs; ++i) {
+    for (std::size_t k = 0; k < i; ++k) {
+      if (from[i] == from[k]) return {twice, i};
+    }
+  }
+  const auto cut = find_inside(t, from, to);
+  for (std::size_t i = 0; i < Inputs; ++i) {
+    if (cut.used[i]) continue;
+    for (std::size_t k = 0; k < Outputs; ++k) {
+      const auto back = find_inside(t, std::array{to[k]}, std::array{from[i]});
+      if (back.used[0]) return {backwards, i, k};
+    }
+  }
+  if (cut.open != no_value) return {open, cut.open};
+  for (std::size_t i = 0; i < Inputs; ++i) {
+    if (!cut.used[i]) return {not_reached, i};
+  }
+  return {};
 }
-template <class Net, text From, text To>
-constexpr void refuse_cut() {
-  constexpr const auto& table = Net::table();
-  constexpr std::uint32_t from = value_of_path(table, From.view());
-  constexpr std::uint32_t to = value_of_path(table, To.view());
-  if constexpr (from == no_value) {
-    no_op_of_path<From> error{};
-    (void)error;
-  } else if constexpr (to == no_value) {
-    no_op_of_path<To> error{};
-    (void)error;
+
+template <std::size_t I, text First, text... Rest>
+constexpr auto path_at() {
+  if constexpr (I == 0) {
+    return First;
   } else {
-    source_not_cut<From, path_text<Net, find_inside(table, from, to).open>()> error{};
-    (void)error;
+    return path_at<I - 1, Rest...>();
+  }
+}
+
+template <class Net, text... From, text... To>
+constexpr auto extract_part(inputs_at<From...>, outputs_at<To...>) {
+  static_assert(sizeof...(From) > 0 && sizeof...(To) > 0,
+                "graft: extract takes at least one path to begin at and one to end at");
+  using enum cut_fault::kind;
+  constexpr const auto& table = Net::table();
+  constexpr std::array from{value_of_path(table, From.view())...};
+  constexpr std::array to{value_of_path(table, To.view())...};
+  constexpr cut_fault fault = fault_of(table, from, to);
+  if constexpr (fault.what == none) {
+    return network<part_of_network<Net, inputs_at<From...>, outputs_at<To...>>>{};
+  } else {
+    if constexpr (fault.what == no_input) {
+      no_op_of_path<path_at<fault.which, From...>()> error{};
+      (void)error;
+    } else if constexpr (fault.what == no_output) {
+      no_op_of_path<path_at<fault.which, To...>()> error{};
+      (void)error;
+    } else if constexpr (fault.what == twice) {
+      input_given_twice<path_at<fault.which, From...>()> error{};
+      (void)error;
+    } else if constexpr (fault.what == backwards) {
+      cut_runs_backwards<path_at<fault.which, From...>(), path_at<fault.other, To...>()> error{};
+      (void)error;
+    } else if constexpr (fault.what == open) {
+      source_not_cut<path_at<0, From...>(), path_text<Net, fault.which>()> error{};
+      (void)error;
+    } else {
+      input_not_reached<path_at<fault.which, From...>()> error{};
+      (void)error;
+    }
+    return Net{};
   }
 }
 
 }  // namespace detail
 
-/// Cuts out what computes one op's result from another's: `constexpr auto head = extract<"relu",
-/// "logits/add">(mlp);`.
+/// Cuts out what computes some results from others: `constexpr auto part = extract<inputs_at<"relu", "mask">,
+/// outputs_at<"logits/add", "split:1">>(whole);`.
 ///
 /// The part keeps its names, so that it loads the values of the whole; updates declared by its
-/// variables' layers come along. A path that does not exist, or an input of the network that the
-/// cut leaves open, does not compile.
-/// @tparam From path of the op whose first output becomes the input
-/// @tparam To path of the op whose first output becomes the result
+/// variables' layers come along. Its results are a tuple where they are several. What has no right meaning does
+/// not compile: a path that does not exist (no_op_of_path), an input of the network that the cut leaves open
+/// (source_not_cut), a path to begin at that no result depends on (input_not_reached), that depends on a result
+/// (cut_runs_backwards) or stands twice (input_given_twice).
+/// @tparam From inputs_at<...>, @tparam To outputs_at<...>
+template <class From, class To, class Source>
+constexpr auto extract(const network<Source>&) {
+  return detail::extract_part<network<Source>>(From(), To());
+}
+/// The same with one input and one result: `constexpr auto head = extract<"relu", "logits/add">(mlp);`.
 template <text From, text To, class Source>
 constexpr auto extract(const network<Source>&) {
-  if constexpr (detail::cut_is_valid<network<Source>, From, To>()) {
-    return network<detail::part_of_network<network<Source>, From, To>>{};
-  } else {
-    detail::refuse_cut<network<Source>, From, To>();
-    return network<Source>{};
-  }
+  return detail::extract_part<network<Source>>(inputs_at<From>(), outputs_at<To>());
 }
 
 }  // namespace graft
