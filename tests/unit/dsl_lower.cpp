@@ -155,3 +155,24 @@ TEST_CASE("networks and names made of temporaries leave nothing dangling", "[edg
   CHECK(before.shape() == dims{2, 3});
   CHECK_FALSE(session.run(copy(y), feed(g.handle(copy.inputs()[0]), in)).same_bits(before));
 }
+
+TEST_CASE("a part with several ends computes what it does in the whole", "[dsl][lower]") {
+  static constexpr auto whole = net<[](auto x, auto mask) {
+    const auto [left, right] = split<2, 1>(x * mask);
+    return relu(left, "h") + tanh(right, "t");
+  },
+                                    in<float, shape<2, 6>, "x">, in<float, shape<2, 6>, "mask">>();
+  constexpr auto first = extract<inputs_at<"mask", "x">, outputs_at<"split:1", "h">>(whole);
+  constexpr auto second = extract<inputs_at<"h", "split:1">, outputs_at<"add">>(whole);
+  Graph g;
+  const auto x = placeholder<float, shape<2, 6>>(g, "x"), mask = placeholder<float, shape<2, 6>>(g);
+  const auto y = lower(whole, g, x, mask);
+  const auto [right, h] = lower(first, g, mask, x);
+  const auto again = lower(second, g, h, right);
+  static_assert(std::is_same_v<decltype(again), decltype(y)>);
+  const Array a = Array::from<float>({2, 6}, {1, -2, 3, 4, -5, 6, 7, 8, -9, 0.5f, 0.25f, -1});
+  Session session(g);
+  const auto [wanted, found] =
+      session.run(std::tuple{y, again}, feed(x, a), feed(mask, Array::full<float>({2, 6}, 0.5f)));
+  CHECK(found.same_bits(wanted));
+}
