@@ -48,12 +48,11 @@ class agent {
     auto taken = sum<axes<1>>(q * one_hot<2, float>(action_));
     step_ = minimize(huber(taken, stop_gradient(value)), adam{.rate = 5e-4}, {.clip_norm = 10});
     updates_ = step_.updates;
-    follow_ = soft_update(g_, pairs(region, target), {.tau = 0.005});
-    same_ = soft_update(g_, pairs(region, target), {.tau = 1});
-    keep_ = soft_update(g_, pairs(region, best), {.tau = 1});
+    follow_ = soft_update(target, {.tau = 0.005});
+    keep_ = soft_update(best, {.tau = 1});
     q_ = q, best_q_ = best(q), best_state_ = best(state_);
     session_.initialize();
-    session_.run(same_);
+    copy_values(target);
   }
 
   int act(const any_tensor& q, const any_tensor& input, const cartpole::observation& o) {
@@ -85,13 +84,6 @@ class agent {
   }
 
  private:
-  static std::vector<std::pair<variable_id, variable_id>> pairs(const Region& region,
-                                                                const Clone& copy) {
-    std::vector<std::pair<variable_id, variable_id>> result;
-    for (const variable_id v : region.variables()) result.emplace_back(v, copy(v));
-    return result;
-  }
-
   Graph g_;
   tensor<Graph, dtype::float32, shape<dim<"batch">, 4>> state_ =
       placeholder<float, shape<dim<"batch">, 4>>(g_, "state");
@@ -105,7 +97,7 @@ class agent {
       placeholder<float, shape<dim<"batch">>>(g_, "alive");
   Session session_;
   training_step step_;
-  update_group updates_, follow_, same_, keep_;
+  update_group updates_, follow_, keep_;
   any_tensor q_, best_q_, best_state_;
 };
 

@@ -35,6 +35,7 @@
 #include "graft/report/progress.hpp"
 #include "graft/report/summary.hpp"
 #include "graft/report/surgery_drawing.hpp"
+#include "graft/runtime/instruction_set.hpp"
 #include "graft/runtime/session.hpp"
 #include "graft/surgery/clone.hpp"
 #include "graft/surgery/diff.hpp"

@@ -1,4 +1,5 @@
 // The choice of the instruction set, once per process.
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 
@@ -56,6 +57,8 @@ struct choice {
     warning = "GRAFT_ISA=" + std::string(name.substr(0, 32)) +
               (known ? " is not supported by this machine" : " is unknown (sse2, avx2, avx512)") +
               "; using " + std::string(sets[count - 1].name);
+    // Nobody who set it would notice otherwise; the choice is made once, so this is said once.
+    std::fprintf(stderr, "graft: %s\n", warning.c_str());
   }
 };
 

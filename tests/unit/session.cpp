@@ -264,6 +264,21 @@ TEST_CASE("evaluate needs no session") {
   CHECK_THROWS_AS(evaluate(std::vector<any_tensor>{}), argument_error);
 }
 
+TEST_CASE("check_numerics blames no operand that a result was written over") {
+  Graph g;
+  const auto x = placeholder<float, shape<8>>(g, "x");
+  const auto y = log(x - 1.0f) * 2.0f;
+  Session careful(g, {.check_numerics = true});
+  std::string said;
+  try {
+    careful.run(y, feed(x, Array::full<float>({8}, 1.0f)));
+  } catch (const numeric_error& e) {
+    said = e.what();
+  }
+  CHECK(said.find("'log'") != std::string::npos);
+  CHECK(said.find("already") == std::string::npos);
+}
+
 TEST_CASE("check_numerics names the first op whose result is not finite") {
   Graph g;
   auto x = placeholder<float, shape<2>>(g, "x");
