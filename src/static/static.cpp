@@ -3,13 +3,13 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "kernels/kernels.hpp"
+#include "graft/runtime/instruction_set.hpp"
 
 namespace graft::fixed {
 
 bool has_avx2() {
 #if defined(__x86_64__)
-  (void)kernels::active();  // says what is wrong with GRAFT_ISA
+  (void)instruction_set();  // says what is wrong with GRAFT_ISA
   const char* const asked = std::getenv("GRAFT_ISA");
   if (asked != nullptr && std::strcmp(asked, "sse2") == 0) return false;
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
