@@ -1,6 +1,7 @@
 #include "graft/ops/activations.hpp"
 
 #include <cmath>
+#include <limits>
 
 #include "graft/ops/elementwise.hpp"
 
@@ -214,7 +215,10 @@ std::vector<operator_error_sample> alpha_errors() {
   return {
       {{value_type::of(dtype::int32, {2})}, alpha_of(0.5), "floating elements"},
       {{value_type::of(dtype::float32, {2})}, alpha_of(-0.5), "alpha must be at least 0"},
-      {{value_type::of(dtype::float32, {2})}, alpha_of(std::nan("")), "alpha must be at least 0"}};
+      {{value_type::of(dtype::float32, {2})}, alpha_of(std::nan("")), "alpha must be at least 0"},
+      {{value_type::of(dtype::float32, {2})},
+       alpha_of(std::numeric_limits<double>::infinity()),
+       "alpha must be at least 0 and finite"}};
 }
 std::vector<operator_error_sample> derivative_errors() {
   return {

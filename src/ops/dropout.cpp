@@ -137,6 +137,10 @@ std::vector<operator_error_sample> dropout_errors() {
 std::vector<operator_sample> stream_samples() {
   return {{{}, attribute_list().set("key", std::int64_t{12345}), false}};
 }
+std::vector<operator_error_sample> advance_errors() {
+  return {{{value_type::of(dtype::float32, {2})}, {}, "key and counter"},
+          {{value_type::of(dtype::int64, {3})}, {}, "key and counter"}};
+}
 std::vector<operator_sample> advance_samples() { return {{{stream_at(5, 9)}, {}, false}}; }
 
 }  // namespace
@@ -147,7 +151,7 @@ void add_dropout_operators(std::vector<operator_definition>& all) {
   all.push_back(
       {&ops::stream, "", nullptr, bind_stream, reference_stream, stream_samples, nullptr});
   all.push_back({&ops::advance_stream, "", nullptr, bind_advance, reference_advance,
-                 advance_samples, nullptr});
+                 advance_samples, advance_errors});
 }
 
 }  // namespace graft

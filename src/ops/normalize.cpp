@@ -281,11 +281,22 @@ std::vector<operator_sample> batch_norm_samples() {
 std::vector<operator_error_sample> batch_norm_errors() {
   const auto f32 = [](const dims& d) { return value_type::of(dtype::float32, d); };
   const value_type three = f32({3}), two = f32({2});
-  return {{{f32({4, 3, 2}), three, two, three, three}, {}, "one element a channel"},
-          {{f32({4}), three, three, three, three}, {}, "too few axes"},
-          {{value_type::of(dtype::int32, {4, 3}), three, three, three, three},
-           {},
-           "floating elements"}};
+  return {
+      {{f32({4, 3, 2}), three, two, three, three}, {}, "one element a channel"},
+      {{f32({4}), three, three, three, three}, {}, "too few axes"},
+      {{value_type::of(dtype::int32, {4, 3}), three, three, three, three}, {}, "floating elements"},
+      {{f32({4, 3}), three, three, three, three},
+       attribute_list().set("epsilon", -1.0),
+       "epsilon must be at least 0"},
+      {{f32({4, 3}), three, three, three, three},
+       attribute_list().set("epsilon", std::nan("")),
+       "epsilon must be at least 0"},
+      {{f32({4, 3}), three, three, three, three},
+       attribute_list().set("momentum", std::nan("")),
+       "momentum of the moving statistics must be from 0 to 1"},
+      {{f32({4, 3}), three, three, three, three},
+       attribute_list().set("momentum", 2.0),
+       "momentum of the moving statistics must be from 0 to 1"}};
 }
 std::vector<operator_sample> layer_norm_samples() {
   std::vector<operator_sample> samples;
@@ -299,7 +310,10 @@ std::vector<operator_sample> layer_norm_samples() {
 std::vector<operator_error_sample> layer_norm_errors() {
   const auto f32 = [](const dims& d) { return value_type::of(dtype::float32, d); };
   return {{{f32({4, 5}), f32({4}), f32({5})}, {}, "one element for each of the last axis"},
-          {{f32({}), f32({5}), f32({5})}, {}, "too few axes"}};
+          {{f32({}), f32({5}), f32({5})}, {}, "too few axes"},
+          {{f32({4, 5}), f32({5}), f32({5})},
+           attribute_list().set("epsilon", std::nan("")),
+           "epsilon must be at least 0"}};
 }
 
 }  // namespace

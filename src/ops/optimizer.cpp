@@ -5,6 +5,7 @@
 
 #include "kernels/kernels.hpp"
 #include "ops/families.hpp"
+#include "ops/support.hpp"
 
 namespace graft {
 namespace {
@@ -201,6 +202,7 @@ template <optimiser_op Op, std::size_t Slots, bool Counted>
 operator_definition step_definition(const operator_schema& schema) {
   operator_definition d;
   d.schema = &schema;
+  d.gradient = support::no_gradient;
   d.bind = bind_step<Op, Slots, Counted>;
   d.reference = reference_step<Op, Slots, Counted>;
   d.samples = [] { return step_samples<Slots, Counted>(true); };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "ops/families.hpp"
 #include "ops/support.hpp"
@@ -237,13 +238,22 @@ std::vector<operator_error_sample> random_errors() {
   add(stream, {}, dtype::int32, "floating");
   add(stream, attribute_list().set("low", 1.0).set("high", 0.0), dtype::float32, "lower bound");
   add(stream, attribute_list().set("stddev", -1.0), dtype::float32, "standard deviation");
+  const double nan = std::nan(""), infinite = std::numeric_limits<double>::infinity();
+  add(stream, attribute_list().set("low", nan), dtype::float32, "bounds must be finite");
+  add(stream, attribute_list().set("high", infinite), dtype::float32, "bounds must be finite");
+  add(stream, attribute_list().set("low", -1e308).set("high", 1e308), dtype::float32, "too far");
+  add(stream, attribute_list().set("mean", nan), dtype::float32, "mean must be finite");
+  add(stream, attribute_list().set("stddev", infinite), dtype::float32, "standard deviation");
   return samples;
 }
 std::vector<operator_error_sample> orthogonal_errors() {
-  attribute_list vector, unknown;
+  attribute_list vector, unknown, no_gain;
+  no_gain.set("type", dtype::float32).set("shape", dims{3, 3}).set("gain", std::nan(""));
   vector.set("type", dtype::float32).set("shape", dims{3});
   unknown.set("type", dtype::float32).set("shape", dims{3, dyn});
-  return {{{}, vector, "two axes"}, {{}, unknown, "extents must be known"}};
+  return {{{}, vector, "two axes"},
+          {{}, unknown, "extents must be known"},
+          {{}, no_gain, "gain must be finite"}};
 }
 
 }  // namespace

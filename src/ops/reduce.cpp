@@ -400,6 +400,12 @@ std::vector<operator_error_sample> argmax_errors() {
   };
 }
 
+std::vector<operator_error_sample> size_errors() {
+  const value_type x = value_type::of(dtype::float32, {2, 3});
+  return {{{x}, attribute_list().set("axes", dims{2}), "every axis must be one"},
+          {{x}, attribute_list().set("axes", dims{0, 0}), "no axis may be named twice"}};
+}
+
 }  // namespace
 
 void add_reduce_operators(std::vector<operator_definition>& all) {
@@ -421,7 +427,7 @@ void add_reduce_operators(std::vector<operator_definition>& all) {
   all.push_back({&ops::argmax, "ArgMax", nullptr, bind_argmax, reference_argmax, argmax_samples,
                  argmax_errors});
   all.push_back({&ops::reduction_size, "", support::no_gradient, bind_reduction_size,
-                 reference_reduction_size, reduce_samples<true, -100, true>, nullptr});
+                 reference_reduction_size, reduce_samples<true, -100, true>, size_errors});
 }
 
 }  // namespace graft

@@ -182,6 +182,11 @@ std::vector<operator_sample> fill_like_samples() {
           {{support::spread({7}, -1, 1)}, number_of(dtype::boolean, 1), false},
           {{support::counting(dtype::uint8, {7}, 0, 1)}, number_of(dtype::any, 9), false}};
 }
+std::vector<operator_error_sample> fill_like_errors() {
+  return {{{value_type::of(dtype::string, {2})},
+           attribute_list().set("value", 2.5),
+           "a fill must be of numbers or truth values"}};
+}
 attribute_list range_of(const dims& shape, std::int64_t begin, std::int64_t end) {
   return number_of(dtype::float64, 0.5)
       .set("shape", shape)
@@ -249,7 +254,7 @@ void add_source_operators(std::vector<operator_definition>& all) {
   all.push_back({&ops::fill_range, "", support::no_gradient, bind_fill_range, reference_fill_range,
                  fill_range_samples, fill_range_errors});
   all.push_back({&ops::fill_like, "", support::no_gradient, bind_fill, reference_fill_like,
-                 fill_like_samples, nullptr});
+                 fill_like_samples, fill_like_errors});
   all.push_back({&ops::identity, "Identity", pass_gradient, bind_copy, reference_same, same_samples,
                  nullptr});
   all.push_back({&ops::stop_gradient, "", support::no_gradient, bind_copy, reference_same,

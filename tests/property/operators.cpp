@@ -7,12 +7,14 @@
 
 #include "graft/graph/operator.hpp"
 #include "graft/ops/elementwise.hpp"
+#include "graft/ops/normalize.hpp"
 #include "graft/ops/reduce.hpp"
 #include "graft/ops/sources.hpp"
 #include "graft/runtime/session.hpp"
 #include "graft/train/gradients.hpp"
 
 #include "catch.hpp"
+#include "ops/support.hpp"
 
 using namespace graft;
 
@@ -23,6 +25,21 @@ namespace {
 bool stands_alone(const operator_schema& schema) {
   return !schema.has(ops::source) && !schema.has(ops::bodies) && !schema.has(ops::update) &&
          std::string_view(schema.name) != "constant";
+}
+
+// True for operators of which no gradient is wanted: what they compute is no smooth function of their operands.
+bool has_no_gradient(const operator_definition& d) {
+  return d.gradient == nullptr || d.gradient == support::no_gradient;
+}
+
+bool is_floating_array(const Array& a) { return a.type() == dtype::float64; }
+
+// How many outputs are functions to be differentiated: the statistics of a batch norm are not.
+std::size_t smooth_outputs(const operator_definition& d, const std::vector<Array>& outputs) {
+  if (d.schema == &ops::batch_norm) return 1;
+  std::size_t count = 0;
+  while (count < outputs.size() && is_floating_array(outputs[count])) ++count;
+  return count;
 }
 
 Array in_precision(const Array& a, dtype precision) {
@@ -149,6 +166,19 @@ TEST_CASE("every operator is defined in full") {
     CHECK(d->reference != nullptr);
     CHECK(d->samples != nullptr);
     if (d->samples != nullptr) CHECK(!d->samples().empty());
+    // Where floating elements go in and come out, a gradient or the word that there is none.
+    if (d->samples == nullptr || d->reference == nullptr) continue;
+    bool floating = false, differentiable = false;
+    for (const operator_sample& s : d->samples()) {
+      if (std::none_of(s.operands.begin(), s.operands.end(), is_floating_array)) continue;
+      if (!is_floating_array(d->reference(s.operands, s.attributes)[0])) continue;
+      floating = true;
+      differentiable = differentiable || (s.differentiable && s.operands[0].size() > 0);
+    }
+    if (floating) CHECK(d->gradient != nullptr);
+    // The gradient of with_gradient_of is another function's, by what it is for.
+    const bool own = std::string_view(d->schema->name) != "with_gradient_of";
+    if (floating && own && !has_no_gradient(*d)) CHECK(differentiable);
   }
 }
 
@@ -191,11 +221,17 @@ TEST_CASE("gradients agree with differences") {
       if (!s.differentiable) continue;
       const auto b = build(*d, s, dtype::float64);
       const std::vector<Array> outputs = d->reference(s.operands, s.attributes);
-      // A scalar function: a weighted sum of the outputs that carry gradients, those of the first where
-      // several exist count alone (statistics and indices do not).
-      const Array weights = weights_like(outputs[0], random);
-      if (outputs[0].type() != dtype::float64) continue;
-      const any_tensor loss = sum(b->outputs[0] * constant(b->graph, weights));
+      // A scalar function: a weighted sum of the outputs that carry gradients.
+      const std::size_t smooth = smooth_outputs(*d, outputs);
+      if (smooth == 0) continue;
+      std::vector<Array> weights;
+      std::optional<any_tensor> all;
+      for (std::size_t o = 0; o < smooth; ++o) {
+        weights.push_back(weights_like(outputs[o], random));
+        const any_tensor part = sum(b->outputs[o] * constant(b->graph, weights[o]));
+        all = all ? any_tensor(*all + part) : part;
+      }
+      const any_tensor loss = *all;
       std::vector<any_tensor> wanted;
       std::vector<std::size_t> places;
       for (std::size_t k = 0; k < s.operands.size(); ++k) {
@@ -205,7 +241,10 @@ TEST_CASE("gradients agree with differences") {
       }
       const auto found = try_gradients(loss, wanted);
       const auto value = [&](const std::vector<Array>& operands) {
-        return dot(d->reference(operands, s.attributes)[0], weights);
+        const std::vector<Array> results = d->reference(operands, s.attributes);
+        double total = 0;
+        for (std::size_t o = 0; o < smooth; ++o) total += dot(results[o], weights[o]);
+        return total;
       };
       Session session(b->graph);
       std::vector<any_tensor> firsts;

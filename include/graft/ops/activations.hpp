@@ -8,8 +8,9 @@ namespace graft::ops {
 namespace detail {
 
 constexpr inferred infer_alpha(const infer_args& in) {
-  if (!(in.attributes.real("alpha", 0) >= 0)) {
-    return problem{.clause = "alpha must be at least 0", .needs = {}, .got = {}};
+  const double alpha = in.attributes.real("alpha", 0);
+  if (!(alpha >= 0 && rules::is_finite(alpha))) {
+    return problem{.clause = "alpha must be at least 0 and finite", .needs = {}, .got = {}};
   }
   return infer_floating_unary(in);
 }
@@ -43,9 +44,9 @@ inline constexpr operator_schema silu{"silu", 1, 1, detail::infer_floating_unary
 inline constexpr operator_schema gelu{"gelu", 1, 1, detail::infer_floating_unary, elementwise};
 inline constexpr operator_schema gelu_tanh{"gelu_tanh", 1, 1, detail::infer_floating_unary,
                                            elementwise};
-/// Attribute: alpha >= 0.
+/// Attribute: alpha >= 0, finite.
 inline constexpr operator_schema leaky_relu{"leaky_relu", 1, 1, detail::infer_alpha, elementwise};
-/// Attribute: alpha >= 0.
+/// Attribute: alpha >= 0, finite.
 inline constexpr operator_schema elu{"elu", 1, 1, detail::infer_alpha, elementwise};
 
 /// (dy, saved) -> dy * f'(x), where saved is the result y of relu, tanh, sigmoid, leaky_relu and

@@ -1,6 +1,8 @@
 // Initial values of variables: what layers take as `kernel_initializer` and the like.
 #pragma once
 
+#include <limits>
+
 #include "graft/ops/random.hpp"
 
 namespace graft {
@@ -28,7 +30,9 @@ namespace detail {
 
 // The same bits in constant evaluation and at run time.
 constexpr double square_root(double x) {
-  if (!(x > 0)) return 0;
+  if (x == 0) return 0;
+  if (!(x > 0) || x > 1e300)
+    return std::numeric_limits<double>::quiet_NaN();  // refused by the operator
   double scale = 1;  // bring x into [1, 4), where Newton's iteration from 1.5 takes five steps
   while (x >= 4) {
     x /= 4;

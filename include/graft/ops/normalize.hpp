@@ -2,6 +2,7 @@
 #pragma once
 
 #include "graft/schema/apply.hpp"
+#include "graft/schema/rules.hpp"
 
 namespace graft {
 namespace ops::detail {
@@ -46,16 +47,29 @@ constexpr inferred infer_normalized(const infer_args& in, std::size_t axis_from_
   return x;
 }
 
+constexpr bool is_epsilon(double value) { return value >= 0 && rules::is_finite(value); }
+constexpr problem epsilon_problem(const infer_args& in) {
+  return {.clause = "epsilon must be at least 0 and finite", .needs = {}, .got = in.operands[0]};
+}
+
 constexpr inferred infer_batch_norm(const infer_args& in) {
   inferred result = infer_normalized<5>(
       in, 1, false, 2, "scale, bias and statistics must have one element a channel");
   if (result.error) return result;
+  if (!is_epsilon(in.attributes.real("epsilon", 0))) return epsilon_problem(in);
+  const double momentum = in.attributes.real("momentum", 0);
+  if (!(momentum >= 0 && momentum <= 1)) {
+    return problem{.clause = "the momentum of the moving statistics must be from 0 to 1",
+                   .needs = {},
+                   .got = in.operands[0]};
+  }
   result.outputs.push_back(in.operands[3]);
   result.outputs.push_back(in.operands[4]);
   return result;
 }
 
 constexpr inferred infer_layer_norm(const infer_args& in) {
+  if (!is_epsilon(in.attributes.real("epsilon", 0))) return epsilon_problem(in);
   return infer_normalized<3>(in, 0, true, 1,
                              "scale and bias must have one element for each of the last axis");
 }
@@ -69,7 +83,7 @@ namespace ops {
 ///
 /// With "training" y is normalised by the batch's mean and biased variance over all axes but 1, and the new statistics
 /// are momentum * old + (1 - momentum) * batch, with the unbiased variance; without it the moving statistics
-/// are used and passed through. Attributes: epsilon, momentum, training.
+/// are used and passed through. Attributes: epsilon >= 0, momentum in [0, 1], training.
 /// @see Ioffe & Szegedy, Batch normalization, 2015; ONNX BatchNormalization
 inline constexpr operator_schema batch_norm{"batch_norm", 5, 5, detail::infer_batch_norm, modal};
 

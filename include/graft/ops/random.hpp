@@ -19,9 +19,14 @@ constexpr problem stream_problem(const value_type& got) {
 
 // What is wrong with the numbers of a distribution, or nullptr.
 constexpr const char* distribution_fault(const attribute_list& a) {
-  if (!(a.real("low", 0) <= a.real("high", 1)))
-    return "the lower bound must not be above the upper one";
-  if (!(a.real("stddev", 1) >= 0)) return "the standard deviation must be at least 0";
+  const double low = a.real("low", 0), high = a.real("high", 1), stddev = a.real("stddev", 1);
+  if (!rules::is_finite(low) || !rules::is_finite(high)) return "the bounds must be finite";
+  if (!(low <= high)) return "the lower bound must not be above the upper one";
+  if (!rules::is_finite(high - low)) return "the bounds are too far apart";
+  if (!rules::is_finite(a.real("mean", 0))) return "the mean must be finite";
+  if (!(stddev >= 0 && rules::is_finite(stddev)))
+    return "the standard deviation must be at least 0 and finite";
+  if (!rules::is_finite(a.real("gain", 1))) return "the gain must be finite";
   return nullptr;
 }
 

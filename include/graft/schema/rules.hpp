@@ -55,6 +55,9 @@ constexpr bool types_agree(dtype a, dtype b) {
 constexpr dtype join(dtype a, dtype b) { return a == dtype::any ? b : a; }
 
 /// True unless the type is known and is not one of the kind.
+/// False for NaN and the infinities.
+constexpr bool is_finite(double value) { return value - value == 0; }
+
 constexpr bool may_be_floating(dtype t) { return t == dtype::any || is_floating(t); }
 /// True for integers and where the type is not known.
 constexpr bool may_be_integer(dtype t) { return t == dtype::any || is_integer(t); }
