@@ -196,6 +196,17 @@ constexpr auto deep = net<[](auto x) {
 static_assert(deep.variable_count() == 2 + 64 * 4);
 static_assert(deep.variable_name(257) == "dense_128/bias");
 
+// --- Chains grow by their parts only -------------------------------------------------------------
+
+constexpr auto one_block = residual(dense<16> >> relu);
+constexpr auto four_blocks = one_block >> one_block >> one_block >> one_block;
+constexpr auto sixteen_blocks = four_blocks >> four_blocks >> four_blocks >> four_blocks;
+constexpr auto all_blocks = sixteen_blocks >> sixteen_blocks >> sixteen_blocks >> sixteen_blocks;
+// 64 blocks hold the parts of 64 blocks, and a few bytes for each ">>".
+static_assert(sizeof(all_blocks) <= 64 * sizeof(one_block) + 64 * 8);
+// A network of the compiler's is an empty object, however many blocks it has.
+static_assert(sizeof(net<[](auto x) { return all_blocks(x); }, in<float, shape<dyn, 16>>>()) == 1);
+
 // --- Initial values are part of the table --------------------------------------------------------
 
 constexpr auto initialized =
