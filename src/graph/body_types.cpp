@@ -237,8 +237,7 @@ body_view::body_view(const Graph& body) : graph(body) {
       refuse_body("it has a variable of its own, '" + path_of_op(t, i) + "'");
     }
     if (!is_operator(*t.ops[i].schema, ops::captured)) continue;
-    const auto number =
-        static_cast<std::size_t>(t.attribute_lists[t.ops[i].attributes].integer("capture"));
+    const auto number = static_cast<std::size_t>(t.attributes_of(t.ops[i]).integer("capture"));
     if (number >= inputs.size()) inputs.resize(number + 1);
     inputs[number] = {t.id(i), 0};
   }
@@ -296,7 +295,7 @@ std::vector<value_type> infer_body(const body_view& body, std::span<const value_
   std::vector<value_type> known(t.outputs.size());
   for (const std::uint32_t i : data_order(t)) {
     const tables::op_record& r = t.ops[i];
-    const attribute_list& attributes = t.attribute_lists[r.attributes];
+    const attribute_list attributes = t.attributes_of(r);
     if (is_operator(*r.schema, ops::captured)) {
       known[r.first_output] = inputs[static_cast<std::size_t>(attributes.integer("capture"))];
       continue;

@@ -67,8 +67,8 @@ inline void unlink_use(tables& t, std::uint32_t e) {
   (x.prev_use != none ? t.edges[x.prev_use].next_use : p.first_use) = x.next_use;
   (x.next_use != none ? t.edges[x.next_use].prev_use : p.last_use) = x.prev_use;
 }
-/// Stores attributes, their texts made the graph's own. 0 for the empty list.
-std::uint32_t store_attributes(tables& t, attribute_list attributes);
+/// Stores attributes (attributes.cpp), their texts made the graph's own. 0 for the empty list.
+std::uint32_t store_attributes(tables& t, const attribute_list& attributes);
 /// True if attributes refer to variables, constants or bodies.
 bool has_references(const attribute_list& attributes);
 /// Reserves room for ops, their ids included.

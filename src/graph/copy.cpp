@@ -15,22 +15,31 @@ namespace graft::detail {
 // --- Places
 // -----------------------------------------------------------------------------------------------
 
-place_map::place_map(std::span<const std::uint32_t> sorted) {
-  if (sorted.empty()) return;
-  first_ = sorted.front();
-  const std::size_t range = std::size_t{sorted.back()} - first_ + 1;
-  if (range <= 8 * sorted.size() + 64) {
-    places_.assign(range, none);
-    for (std::uint32_t i = 0; i < sorted.size(); ++i) places_[sorted[i] - first_] = i;
+template <class Number>
+void place_map::fill(std::size_t count, Number&& number) {
+  if (count == 0) return;
+  first_ = number(0);
+  range_ = number(count - 1) - first_ + 1;
+  if (range_ == count) return;
+  if (range_ <= 8 * count + 64) {
+    places_.assign(range_, none);
+    for (std::uint32_t i = 0; i < count; ++i) places_[number(i) - first_] = i;
     return;
   }
-  table_.resize(std::bit_ceil(2 * sorted.size()));
+  table_.resize(std::bit_ceil(2 * count));
   const std::size_t mask = table_.size() - 1;
-  for (std::uint32_t i = 0; i < sorted.size(); ++i) {
-    std::size_t at = (sorted[i] * 0x9e3779b97f4a7c15ull >> 32) & mask;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    std::size_t at = (number(i) * 0x9e3779b97f4a7c15ull >> 32) & mask;
     while (table_[at].index != none) at = (at + 1) & mask;
-    table_[at] = {sorted[i], i};
+    table_[at] = {number(i), i};
   }
+}
+
+place_map::place_map(const op_indices& sorted) {
+  fill(sorted.size(), [&](std::size_t i) { return sorted[i]; });
+}
+place_map::place_map(std::span<const op_id> sorted) {
+  fill(sorted.size(), [&](std::size_t i) { return sorted[i].value; });
 }
 
 std::uint32_t place_map::find_hashed(std::uint32_t index) const {
@@ -66,19 +75,29 @@ struct scope_target {
 class copier {
  public:
   explicit copier(const copy_request& r)
-      : request_(r), from_(r.from->data()), to_(r.to->data()), same_(&from_ == &to_) {
-    for (std::size_t i = 0; i < r.ops.size(); ++i) {
-      if (i != 0 && r.ops[i] <= r.ops[i - 1]) refuse("the list is not ascending");
+      : request_(r), from_(r.from->data()), to_(r.to->data()), mapped_(&from_ != &to_) {
+    for (std::size_t i = 1; i < r.ops.size(); ++i) {
+      if (r.ops[i] <= r.ops[i - 1]) refuse("the list is not ascending");
     }
     if (!r.ops.empty() && r.ops.back() >= from_.ops.size()) {
       refuse("op " + std::to_string(r.ops.back()) + " does not exist");
     }
     if (r.places == nullptr) own_places_ = place_map(r.ops);
     places_ = r.places != nullptr ? r.places : &own_places_;
+    for (const tensor_id cut : r.cut) {
+      cuts_inside_ = cuts_inside_ || (from_.contains(cut.op) &&
+                                      places_->find(from_.index(cut.op)) != place_map::none);
+    }
+    scopes_.expect(from_.scopes.size(), r.ops.size());
+    if (mapped_) {
+      strings_.expect(from_.strings.size(), r.ops.size());
+      files_.assign(from_.files.size(), none);
+    }
   }
 
   copied_ops run() {
     steps all(to_);
+    const scope_guard marks(to_, marked_scopes_);
     prepare();
     const copied_ops result = append();
     if (request_.infer_again) {
@@ -87,19 +106,25 @@ class copier {
       infer_downstream(to_, std::move(ops));
     }
     all.commit();
+    marked_scopes_.clear();
     return result;
   }
 
  private:
   [[nodiscard]] bool is_cut(std::uint32_t op, std::uint32_t output) const {
-    return !request_.cut.empty() && std::binary_search(request_.cut.begin(), request_.cut.end(),
-                                                       tensor_id{from_.id(op), output});
+    return cuts_inside_ && std::binary_search(request_.cut.begin(), request_.cut.end(),
+                                              tensor_id{from_.id(op), output});
   }
 
   void prepare() {
-    std::uint32_t scope = none;
-    for (const std::uint32_t i : request_.ops) {
+    std::uint32_t scope = none, name = none, file = none;
+    const std::size_t count = request_.ops.size();
+    for (std::size_t k = 0; k < count; ++k) {
+      const std::uint32_t i = request_.ops[k];
       const tables::op_record& r = from_.ops[i];
+      in_one_piece_ = in_one_piece_ && (operands_ == 0 || r.operand_count == 0 ||
+                                        r.first_operand == first_operand_ + operands_);
+      if (operands_ == 0) first_operand_ = r.first_operand;
       operands_ += r.operand_count;
       outputs_ += r.output_count;
       for (const tables::edge& e : from_.operands_of(i)) {
@@ -111,19 +136,26 @@ class copier {
         decide_scope(scope);
       }
       if (r.control_in != none) control(i);
-      if (!same_) {
-        remember_string(r.name);
-        for (std::uint32_t o = 0; o < r.output_count; ++o) extents_ += from_.output(i, o).rank;
-        if (r.file != none) (void)file_number(to_, from_.files[r.file].text);
+      if (!mapped_) continue;
+      if (r.name != name) (void)string_for(name = r.name);
+      for (std::uint32_t o = 0; o < r.output_count; ++o) {
+        const tables::output_record& out = from_.output(i, o);
+        meet_extents(out.extents, out.rank);
+      }
+      if (r.file != file && r.file != none) {
+        file = r.file;
+        if (files_[file] == none) files_[file] = file_number(to_, from_.files[file].text);
       }
     }
+    if (mapped_) copy_extents();
+    ask_for_attributes();
     if (choose_names_) choose_names();
   }
 
   // For the scopes where names of others may be: takes a name for each op.
   void choose_names() {
-    for (const std::uint32_t i : request_.ops) {
-      const tables::op_record& r = from_.ops[i];
+    for (std::size_t k = 0; k < request_.ops.size(); ++k) {
+      const tables::op_record& r = from_.ops[request_.ops[k]];
       const scope_target target = *scopes_.find(r.scope);
       if (target.verbatim) continue;
       ordinals_.push_back(
@@ -141,27 +173,139 @@ class copier {
     outside_.push_back({to_.index(becomes), becomes.output});
   }
 
+  // --- Attributes
+
+  // Decides which list the copy of an op has: the same one, or one of its own.
   void attributes(std::uint32_t op, const tables::op_record& r) {
-    const bool asked = request_.attributes && (from_.attribute_marks[r.attributes] != 0 ||
+    const bool marked = from_.marked(r);
+    const bool owned = (r.schema->traits & request_.own_traits) != 0;
+    const bool asked = request_.attributes && ((marked && !request_.reference) ||
                                                (r.schema->traits & request_.ask_traits) != 0);
-    if (!asked) {
-      if (!same_) attributes_.push_back(store_attributes(to_, from_.attribute_lists[r.attributes]));
-      return;
-    }
-    const attribute_list& before = from_.attribute_lists[r.attributes];
-    attribute_list list = before;
-    request_.attributes(from_.id(op), list);
-    const bool kept = same_ && list == before;
-    attributes_.push_back(kept ? r.attributes : store_attributes(to_, std::move(list)));
-    asked_.push_back(op);
+    const bool packed = mapped_ || owned || (marked && request_.reference);
+    if (!packed && !asked) return;
+    if (asked) asked_.push_back(lists_.size());
+    lists_.push_back({op, packed ? packed_attributes(r) : r.attributes});
+    if (owned && request_.owned) request_.owned(from_.id(op));
   }
 
-  void remember_string(std::uint32_t i) {
-    if (!strings_.contains(i)) strings_.set(i, to_.strings.intern(from_.strings[i]));
+  // A copy of a list; what it refers to is what that becomes.
+  std::uint32_t packed_attributes(const tables::op_record& r) {
+    attribute_store& store = to_.attributes;
+    const attribute_range range = from_.attributes.lists[r.attributes];
+    store.items.reserve(range.count);
+    store.lists.reserve(1);
+    const std::uint32_t first = store.items.size();
+    stored_attribute* const made = store.items.extend(range.count);
+    std::copy_n(from_.attributes.items.begin() + range.first, range.count, made);
+    store.lists.push_back({first, range.count, range.marked});
+    const std::uint32_t list = store.lists.size() - 1;
+    for (std::uint32_t k = 0; mapped_ && k < range.count; ++k) {
+      made[k].key = string_for(made[k].key);
+      if (made[k].kind == attribute_kind::string) made[k].integer = string_for(made[k].text());
+      if (made[k].kind == attribute_kind::integers) meet_extents(made[k].first(), made[k].count());
+    }
+    if (range.marked && request_.reference) refer(first, range.count);
+    return list;
+  }
+
+  void refer(std::uint32_t first, std::uint32_t count) {
+    for (std::uint32_t k = first; k < first + count; ++k) {
+      const stored_attribute a = to_.attributes.items[k];
+      if (is_reference(a.kind)) {
+        to_.attributes.items[k].integer = request_.reference(a.kind, a.integer);
+      }
+    }
+  }
+
+  void ask_for_attributes() {
+    for (const std::size_t at : asked_) {
+      const attribute_list before = attribute_view(to_.attributes, lists_[at].list);
+      attribute_list list = before;
+      request_.attributes(from_.id(lists_[at].op), list);
+      if (!(list == before)) lists_[at].list = store_attributes(to_, list);
+    }
+  }
+
+  // --- Texts and extents, which have other numbers in another graph
+
+  std::uint32_t string_for(std::uint32_t i) {
+    if (const std::uint32_t* known = strings_.find(i)) return *known;
+    return strings_.set(i, to_.strings.intern(from_.strings[i]));
   }
   [[nodiscard]] std::uint32_t string_there(std::uint32_t i) const {
-    return same_ ? i : *strings_.find(i);
+    return mapped_ ? *strings_.find(i) : i;
   }
+
+  void meet_extents(std::uint32_t first, std::uint32_t count) {
+    if (count == 0) return;
+    lowest_extent_ = std::min(lowest_extent_, first);
+    beyond_extents_ = std::max(beyond_extents_, first + count);
+    extents_ += count;
+  }
+
+  // Those of a region lie close together as a rule, and are copied in one piece; others one after another.
+  void copy_extents() {
+    if (extents_ == 0) return;
+    const std::uint32_t range = beyond_extents_ - lowest_extent_;
+    if (range <= 2 * extents_ + 64) {
+      to_.extents.reserve(range);
+      extent_shift_ = to_.extents.size() - lowest_extent_;
+      std::copy_n(from_.extents.begin() + lowest_extent_, range, to_.extents.extend(range));
+    } else {
+      scattered_ = true;
+      for (std::size_t k = 0; k < request_.ops.size(); ++k) {
+        const tables::op_record& r = from_.ops[request_.ops[k]];
+        for (std::uint32_t o = 0; o < r.output_count; ++o) {
+          const tables::output_record& out = from_.outputs[r.first_output + o];
+          if (out.rank != 0) copy_scattered(out.extents, out.rank);
+        }
+      }
+    }
+    for (const own_list& own : lists_) {
+      for (stored_attribute& a : to_.attributes.of(own.list)) {
+        if (a.kind != attribute_kind::integers || a.count() == 0) continue;
+        if (scattered_) copy_scattered(a.first(), a.count());
+        a.set_integers(extents_there(a.first()), a.count());
+      }
+    }
+  }
+
+  void copy_scattered(std::uint32_t first, std::uint32_t count) {
+    const extents_copy* known = scattered_extents_.find(first);
+    if (known != nullptr && known->count >= count) return;
+    to_.extents.reserve(count);
+    const std::uint32_t there = to_.extents.size();
+    std::copy_n(from_.extents.begin() + first, count, to_.extents.extend(count));
+    scattered_extents_.set(first, {there, count});
+  }
+
+  [[nodiscard]] std::uint32_t extents_there(std::uint32_t first) const {
+    return scattered_ ? scattered_extents_.find(first)->there : first + extent_shift_;
+  }
+
+  // --- Scopes
+
+  // Scopes of the target that the names of this copy are alone in: `batch` says so. It is taken back here if the
+  // copy fails, and by an edit where an outer transaction might come back to the scope.
+  struct marked_scope {
+    std::uint32_t scope, batch;
+  };
+  class scope_guard {
+   public:
+    scope_guard(tables& t, const std::vector<marked_scope>& marked) : t_(t), marked_(marked) {}
+    ~scope_guard() {
+      for (std::size_t i = marked_.size(); i-- > 0;) {
+        t_.scopes[marked_[i].scope].batch = marked_[i].batch;
+        t_.scopes[marked_[i].scope].used = false;
+      }
+    }
+    scope_guard(const scope_guard&) = delete;
+    scope_guard& operator=(const scope_guard&) = delete;
+
+   private:
+    tables& t_;
+    const std::vector<marked_scope>& marked_;
+  };
 
   void decide_scope(std::uint32_t scope) {
     if (scopes_.contains(scope)) return;
@@ -169,21 +313,24 @@ class copier {
     target.scope = request_.scope ? request_.scope(scope_id{scope}).value : to_.scope_stack.back();
     if (target.scope >= to_.scopes.size()) refuse("they were to go to a scope that does not exist");
     // Names of one scope cannot meet in a scope that nobody else names ops in.
-    tables::scope_record& r = to_.scopes[target.scope];
-    target.verbatim = !r.used;
+    const std::uint32_t at = target.scope, batch = to_.scopes[at].batch;
+    target.verbatim = !to_.scopes[at].used;
     if (target.verbatim) {
-      const std::uint32_t at = target.scope, batch = r.batch;
-      note(to_, [at, batch](tables& u) {
-        u.scopes[at].used = false;
-        u.scopes[at].batch = batch;
-      });
-      r.used = true;
-      r.batch = to_.batches.size();
-      batched_ = true;
+      // Scopes younger than a transaction go with it. The last mark is this copy's own.
+      const std::size_t outer = to_.marks.size() - 1;
+      if (outer != 0 && at < to_.marks[outer - 1].scopes) {
+        note(to_, [at, batch](tables& u) {
+          u.scopes[at].used = false;
+          u.scopes[at].batch = batch;
+        });
+      }
+      marked_scopes_.push_back({at, batch});
+      to_.scopes[at].used = true;
+      to_.scopes[at].batch = to_.batches.size();
     } else {
       choose_names_ = true;
-      if (r.batch == to_.batches.size()) {  // another scope of this copy was to be alone there
-        r.batch = none;
+      if (batch == to_.batches.size()) {  // another scope of this copy was to be alone there
+        to_.scopes[at].batch = none;
         scopes_.for_each([&](std::uint32_t, scope_target& its) {
           if (its.scope == target.scope) its.verbatim = false;
         });
@@ -209,126 +356,201 @@ class copier {
     std::reverse(controls_.begin() + static_cast<std::ptrdiff_t>(first), controls_.end());
   }
 
+  // --- Appending
+
   // From here on nothing can fail once the room is reserved.
   copied_ops append() {
     const auto count = static_cast<std::uint32_t>(request_.ops.size());
     reserve_ops(to_, count);
     to_.edges.reserve(operands_);
     to_.outputs.reserve(outputs_);
-    to_.extents.reserve(extents_);
     to_.controls.reserve(controls_.size());
     to_.batches.reserve(1);
     const std::uint32_t first = to_.ops.size();
     const copied_ops result{first, count, to_.next_id};
 
     tables::op_record* const records = to_.ops.extend(count);
-    if (from_.ordered) {
-      append_ops<true>(first, records);
-    } else {
-      append_ops<false>(first, records);
-      to_.ordered = false;
-      for (std::uint32_t i = 0; i < count; ++i) {
-        const tables::op_record& r = records[i];
-        for (std::uint32_t k = 0; k < r.operand_count; ++k) link_use(to_, r.first_operand + k);
-      }
-    }
+    const bool one_piece =
+        in_one_piece_ && !cuts_inside_ && from_.ordered && request_.ops.consecutive();
+    append_records(records, one_piece);
+    if (!one_piece || !shift_operands(first, records)) append_operands(first, records);
+    if (!from_.ordered) to_.ordered = false;
     for (const control_place& c : controls_) {
       link_control(to_, c.inside ? first + c.before : c.before, first + c.after);
     }
-    if (batched_) to_.batches.push_back({first, first + count, false});
+    if (!marked_scopes_.empty()) to_.batches.push_back({first, first + count, false});
     give_ids(to_, first);
     touch(to_);
     return result;
   }
 
-  template <bool Link>
-  void append_ops(std::uint32_t first, tables::op_record* records) {
-    std::size_t next_outside = 0, next_ordinal_at = 0, next_attributes = 0, next_asked = 0;
-    std::uint32_t scope = none, last_extents = none, new_extents = 0;
+  // Everything but operands; the ends of the lists of uses where operands are to be shifted.
+  void append_records(tables::op_record* records, bool shifted) {
+    std::size_t next_ordinal_at = 0, next_list = 0;
+    std::uint32_t scope = none, name = none, name_there = 0, file = none, file_there = none;
+    std::uint32_t edge = to_.edges.size();
     scope_target target;
-    std::uint32_t op = first;
-    for (const std::uint32_t i : request_.ops) {
+    tables::output_record* outputs = to_.outputs.end();
+    std::uint32_t output = to_.outputs.size();
+    (void)to_.outputs.extend(outputs_);
+    const std::size_t count = request_.ops.size();
+    for (std::size_t k = 0; k < count; ++k) {
+      const std::uint32_t i = request_.ops[k];
       const tables::op_record& old = from_.ops[i];
-      tables::op_record& r = *records++;
+      tables::op_record& r = records[k];
       r = old;
-      r.first_use = r.last_use = r.control_in = r.control_out = none;
+      r.first_use = shifted ? use_there(old.first_use) : none;
+      r.last_use = shifted ? use_there(old.last_use) : none;
+      r.control_in = r.control_out = none;
       r.stamp = 0;
+      r.first_operand = edge;
+      edge += r.operand_count;
       if (old.scope != scope) {
         scope = old.scope;
         target = *scopes_.find(scope);
       }
       r.scope = target.scope;
       if (!target.verbatim) r.ordinal = ordinals_[next_ordinal_at++];
-      if (old.attributes != 0) {
-        if (next_asked < asked_.size() && asked_[next_asked] == i) {
-          ++next_asked;
-          r.attributes = attributes_[next_attributes++];
-        } else if (!same_) {
-          r.attributes = attributes_[next_attributes++];
-        }
+      if (next_list < lists_.size() && lists_[next_list].op == i) {
+        r.attributes = lists_[next_list++].list;
       }
-      if (!same_) {
-        r.name = string_there(old.name);
-        if (old.file != none) r.file = file_number(to_, from_.files[old.file].text);
+      const tables::output_record* const types = from_.outputs.begin() + old.first_output;
+      r.first_output = output;
+      output += old.output_count;
+      for (std::uint32_t o = 0; o < old.output_count; ++o) {
+        *outputs = types[o];
+        if (mapped_ && outputs->rank != 0) outputs->extents = extents_there(outputs->extents);
+        ++outputs;
       }
+      if (!mapped_) continue;
+      if (old.name != name) {
+        name = old.name;
+        name_there = string_there(name);
+      }
+      r.name = name_there;
+      if (old.file != file) {
+        file = old.file;
+        file_there = file == none ? none : files_[file];
+      }
+      r.file = file_there;
+    }
+  }
 
-      const std::uint32_t edge = to_.edges.size();
-      r.first_operand = edge;
+  // Uses by place: of an edge among the copied ones, where these are in one piece.
+  [[nodiscard]] bool is_inside(std::uint32_t edge) const {
+    return edge - first_operand_ < operands_;
+  }
+  [[nodiscard]] std::uint32_t use_there(std::uint32_t edge) const {
+    return is_inside(edge) ? edge - first_operand_ + to_.edges.size() : none;
+  }
+
+  // The operands of any list of ops.
+  void append_operands(std::uint32_t first, tables::op_record* records) {
+    std::size_t next_outside = 0;
+    const std::size_t count = request_.ops.size();
+    for (std::size_t k = 0; k < count; ++k) {
+      const tables::op_record& old = from_.ops[request_.ops[k]];
+      const std::uint32_t op = first + static_cast<std::uint32_t>(k), edge = to_.edges.size();
       tables::edge* const edges = to_.edges.extend(old.operand_count);
-      for (std::uint32_t k = 0; k < old.operand_count; ++k) {
-        const tables::edge& e = from_.edges[old.first_operand + k];
+      for (std::uint32_t n = 0; n < old.operand_count; ++n) {
+        const tables::edge& e = from_.edges[old.first_operand + n];
         const std::uint32_t place = places_->find(e.producer);
         if (place != none && !is_cut(e.producer, e.output)) {
-          edges[k] = {first + place, e.output, op, none, none};
+          edges[n] = {first + place, e.output, op, none, none};
         } else {
           const tensor_place becomes = outside_[next_outside++];
-          edges[k] = {becomes.op, becomes.output, op, none, none};
+          edges[n] = {becomes.op, becomes.output, op, none, none};
         }
-        if constexpr (Link) link_use(to_, edge + k);
+        if (from_.ordered) link_use(to_, edge + n);
       }
-
-      r.first_output = to_.outputs.size();
-      tables::output_record* const outputs = to_.outputs.extend(old.output_count);
-      for (std::uint32_t k = 0; k < old.output_count; ++k) {
-        outputs[k] = from_.outputs[old.first_output + k];
-        if (same_ || outputs[k].rank == 0) continue;
-        if (outputs[k].extents != last_extents) {
-          last_extents = outputs[k].extents;
-          new_extents = to_.extents.size();
-          for (const extent e : from_.extents_of(outputs[k])) to_.extents.push_back(e);
-        } else if (to_.extents.size() - new_extents < outputs[k].rank) {
-          // Equal beginnings, unequal ranks: the rest is appended, as nothing was in between.
-          for (std::uint32_t x = to_.extents.size() - new_extents; x < outputs[k].rank; ++x) {
-            to_.extents.push_back(from_.extents[last_extents + x]);
-          }
-        }
-        outputs[k].extents = new_extents;
-      }
-      ++op;
     }
+    if (!from_.ordered) link_all(records);
+  }
+
+  void link_all(tables::op_record* records) {
+    for (std::size_t k = 0; k < request_.ops.size(); ++k) {
+      const tables::op_record& r = records[k];
+      for (std::uint32_t n = 0; n < r.operand_count; ++n) link_use(to_, r.first_operand + n);
+    }
+  }
+
+  // The operands of consecutive ops that lie in one piece: the lists of their uses are the old ones, shifted, but
+  // for what is outside. Nothing is looked up, and memory is gone through once, in order.
+  // @returns false, with nothing done, where a list is not in the order of operands: edits leave such
+  bool shift_operands(std::uint32_t first, tables::op_record* records) {
+    const auto count = static_cast<std::uint32_t>(request_.ops.size());
+    const auto operands = static_cast<std::uint32_t>(operands_);
+    const std::uint32_t old_first = request_.ops.front(), old_edge = first_operand_;
+    const std::uint32_t edge = to_.edges.size();
+    const std::uint32_t op_shift = first - old_first, edge_shift = edge - old_edge;
+    const auto give_up = [&] {
+      to_.edges.truncate(edge);
+      for (std::uint32_t k = 0; k < count; ++k) records[k].first_use = records[k].last_use = none;
+      return false;
+    };
+    tables::edge* const edges = to_.edges.extend(operands);
+    const tables::edge* const old = from_.edges.begin() + old_edge;
+    std::size_t next_outside = 0;
+    for (std::uint32_t k = 0; k < operands; ++k) {
+      const tables::edge e = old[k];
+      const std::uint32_t place = e.producer - old_first;
+      if (place >= count) {
+        const tensor_place becomes = outside_[next_outside++];
+        edges[k] = {becomes.op, becomes.output, e.user + op_shift, none, none};
+        continue;
+      }
+      // What was used inside after an outside use, or before a use that comes first, is out of order.
+      if (e.prev_use != none && (!is_inside(e.prev_use) || e.prev_use > old_edge + k))
+        return give_up();
+      const bool last = !is_inside(e.next_use);
+      if (last && e.next_use != none) records[place].last_use = edge + k;
+      edges[k] = {e.producer + op_shift, e.output, e.user + op_shift,
+                  last ? none : e.next_use + edge_shift,
+                  e.prev_use == none ? none : e.prev_use + edge_shift};
+    }
+    if (next_outside == 0) return true;
+    for (std::uint32_t k = 0; k < operands; ++k) {
+      if (edges[k].producer - first >= count) link_use(to_, edge + k);
+    }
+    return true;
   }
 
   struct control_place {
     std::uint32_t before, after;  // places in the region, or a dense index of `to`
     bool inside;
   };
+  struct own_list {
+    std::uint32_t op, list;
+  };
+  struct extents_copy {
+    std::uint32_t there = 0, count = 0;
+  };
 
   const copy_request& request_;
   const tables& from_;
   tables& to_;
-  const bool same_;
+  const bool mapped_;  // texts and extents are the other graph's own
   place_map own_places_;
   const place_map* places_ = nullptr;
+  bool cuts_inside_ = false;  // a tensor that counts as outside is of an op that is copied
 
-  std::size_t operands_ = 0, outputs_ = 0, extents_ = 0;
-  bool batched_ = false, choose_names_ = false;
+  std::size_t operands_ = 0, outputs_ = 0;
+  std::uint32_t first_operand_ = 0;
+  bool in_one_piece_ = true;  // the operands are consecutive
+  bool choose_names_ = false;
   std::vector<tensor_place> outside_;
-  std::vector<std::uint32_t> ordinals_;    // of ops whose names are chosen anew, in order
-  std::vector<std::uint32_t> attributes_;  // of ops whose lists may change, in order
-  std::vector<std::uint32_t> asked_;       // those for which the request was asked
+  std::vector<std::uint32_t> ordinals_;  // of ops whose names are chosen anew, in order
+  std::vector<own_list> lists_;          // of ops whose copies have other lists than they, in order
+  std::vector<std::size_t> asked_;       // places in lists_ of those the request is asked about
   std::vector<control_place> controls_;
+  std::vector<marked_scope> marked_scopes_;
   index_map<scope_target> scopes_;
   index_map<std::uint32_t> strings_;
+  std::vector<std::uint32_t> files_;
+  std::size_t extents_ = 0;  // met, each as often as it is met
+  std::uint32_t lowest_extent_ = none, beyond_extents_ = 0, extent_shift_ = 0;
+  bool scattered_ = false;
+  index_map<extents_copy> scattered_extents_;
 };
 
 }  // namespace
@@ -354,7 +576,7 @@ variable_id append_variable(Graph& g, variable_info info, std::shared_ptr<variab
   const std::uint32_t read = t.index(info.read);
   const tables::op_record& r = t.ops[read];
   if (!is_operator(*r.schema, ops::variable) ||
-      t.attribute_lists[r.attributes].integer("variable", -1) != id.value) {
+      t.attributes_of(r).integer("variable", -1) != id.value) {
     throw graph_error(
         {.asked = "variable " + std::to_string(id.value) + " was to be registered",
          .found = "'" + path_of_op(t, read) + "' does not read it",

@@ -11,21 +11,57 @@
 
 namespace graft::detail {
 
-/// Finds the place of an op in a sorted list of dense indices, in memory of the list's size (not of
-/// the graph's): an array over [first, last] where the list is dense enough, else a hash table.
+/// Dense indices of ops, ascending and without repetition: a list that somebody holds, or a run of
+/// consecutive ones, which needs none.
+class op_indices {
+ public:
+  op_indices() = default;
+  op_indices(std::span<const std::uint32_t> list)  // NOLINT: a list is one
+      : count_(list.size()), list_(list.data()) {}
+  op_indices(const std::vector<std::uint32_t>& list)  // NOLINT: a list is one
+      : op_indices(std::span<const std::uint32_t>(list)) {}
+  static op_indices run(std::uint32_t first, std::size_t count) {
+    op_indices result;
+    result.first_ = first;
+    result.count_ = count;
+    return result;
+  }
+
+  [[nodiscard]] std::size_t size() const { return count_; }
+  [[nodiscard]] bool empty() const { return count_ == 0; }
+  [[nodiscard]] std::uint32_t operator[](std::size_t i) const {
+    return list_ != nullptr ? list_[i] : first_ + static_cast<std::uint32_t>(i);
+  }
+  [[nodiscard]] std::uint32_t front() const { return (*this)[0]; }
+  [[nodiscard]] std::uint32_t back() const { return (*this)[count_ - 1]; }
+  /// True where each index is one more than the one before.
+  [[nodiscard]] bool consecutive() const { return count_ == 0 || back() - front() + 1 == count_; }
+
+ private:
+  std::uint32_t first_ = 0;
+  std::size_t count_ = 0;
+  const std::uint32_t* list_ = nullptr;
+};
+
+/// Finds the place of an op in a sorted list of numbers, in memory of the list's size (not of the
+/// graph's): nothing for a run of consecutive ones, an array over [first, last] where the list is dense
+/// enough, else a hash table.
 class place_map {
  public:
   static constexpr std::uint32_t none = 0xffffffffu;
 
   place_map() = default;
   /// @param sorted ascending, without repetition
-  explicit place_map(std::span<const std::uint32_t> sorted);
+  explicit place_map(const op_indices& sorted);
+  /// The same of ids.
+  explicit place_map(std::span<const op_id> sorted);
 
-  /// Place of a dense index in the list, or none.
+  /// Place of a number in the list, or none.
   [[nodiscard]] std::uint32_t find(std::uint32_t index) const {
-    if (!table_.empty()) return find_hashed(index);
     const std::uint32_t at = index - first_;
-    return at < places_.size() ? places_[at] : none;
+    if (at >= range_) return none;
+    if (!places_.empty()) return places_[at];
+    return table_.empty() ? at : find_hashed(index);
   }
 
  private:
@@ -34,8 +70,10 @@ class place_map {
     std::uint32_t place = none;
   };
   [[nodiscard]] std::uint32_t find_hashed(std::uint32_t index) const;
+  template <class Number>
+  void fill(std::size_t count, Number&& number);
 
-  std::uint32_t first_ = 0;
+  std::uint32_t first_ = 0, range_ = 0;
   std::vector<std::uint32_t> places_;
   std::vector<entry> table_;  // size is a power of two
 };
@@ -46,7 +84,7 @@ struct copy_request {
   Graph* to = nullptr;  ///< may be the same graph
 
   /// What to copy: dense indices in `from`, ascending, without repetition.
-  std::span<const std::uint32_t> ops;
+  op_indices ops;
   /// Places of `ops`; made by append_copy if nullptr.
   const place_map* places = nullptr;
 
@@ -66,10 +104,17 @@ struct copy_request {
   /// they are made unique.
   function_view<scope_id(scope_id)> scope;
 
-  /// Called for the ops whose attributes refer to variables, constants or bodies, and for the ops
-  /// whose schema has a trait in `ask_traits`, with a copy of the attributes to change in place.
-  /// Without it such references are kept, which is right within one graph only. Strings must live
-  /// until append_copy returns.
+  /// What a reference to a variable, constant or body becomes: the number of its image. Without it and
+  /// `attributes` references are kept, which is right within one graph only.
+  function_view<std::int64_t(attribute_kind, std::int64_t)> reference;
+  /// Ops whose schema has one of these traits get lists of their own, which may be changed once the ops are there, and
+  /// `owned` is called for each that has attributes.
+  unsigned own_traits = 0;
+  function_view<void(op_id old_op)> owned;
+
+  /// Called for the ops whose schema has a trait in `ask_traits`, and, unless `reference` is given, for
+  /// those whose attributes refer to something, with a copy of the attributes to change in place
+  /// (references are as `reference` left them). Strings must live until append_copy returns.
   function_view<void(op_id old_op, attribute_list&)> attributes;
   unsigned ask_traits = 0;  ///< e.g. ops::modal | ops::random
 

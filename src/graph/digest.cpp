@@ -118,7 +118,7 @@ class digester {
       out_.word(t_.controls[c].before);
     }
     std::uint64_t attributes = 0;  // a sum: their order says nothing
-    for (const attribute& a : t_.attribute_lists[r.attributes]) attributes += hash_of(a);
+    for (const attribute& a : t_.attributes_of(r)) attributes += hash_of(a);
     out_.word(attributes);
   }
 

@@ -154,7 +154,8 @@ void Graph::set_attributes(op_id op, const attribute_list& attributes) {
   const std::uint32_t stored = detail::store_attributes(t, attributes);
   detail::note(t, [at, before](tables& u) { u.ops[at].attributes = before; });
   t.ops[at].attributes = stored;
-  (void)detail::infer_op(t, at, t.attribute_lists[stored]);  // checks what types do not show
+  (void)detail::infer_op(t, at,
+                         attribute_view(t.attributes, stored));  // checks what types do not show
   detail::infer_downstream(t, {at});
   if (detail::is_operator(schema_of(op), ops::variable)) {
     const variable_info& v = t.variables[static_cast<std::size_t>(variable(attributes))];

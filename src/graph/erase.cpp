@@ -97,8 +97,8 @@ class eraser {
 
   // An op that stays and names a variable that would go.
   void check_variable_of(std::uint32_t op, const Graph::tables::op_record& r) const {
-    if (t_.attribute_marks[r.attributes] == 0) return;
-    for (const attribute& a : t_.attribute_lists[r.attributes]) {
+    if (!t_.marked(r)) return;
+    for (const detail::stored_attribute& a : t_.stored(r)) {
       if (a.kind != attribute_kind::variable) continue;
       const variable_info& v = t_.variables[static_cast<std::size_t>(a.integer)];
       if (v.id.valid() && goes(v)) {

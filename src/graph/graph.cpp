@@ -101,12 +101,12 @@ std::uint32_t append_op(Graph::tables& t, const operator_schema& schema,
   reserve_ops(t, 1);
   t.edges.reserve(operands.size());
   t.outputs.reserve(answer.outputs.size());
-  t.extents.reserve(room);
   const parsed_name parts = parse_name(name.empty() ? std::string_view(schema.name) : name);
   const std::uint32_t base = t.strings.intern(parts.base);
   const std::uint32_t file = file_number(t, line.file);
   const std::uint32_t scope = t.scope_stack.back();
   const std::uint32_t stored = store_attributes(t, attributes);
+  t.extents.reserve(room);  // attributes take some, too
   const std::uint32_t ordinal = take_name(t, scope, base, parts.ordinal, name_kind::op);
 
   const std::uint32_t op = t.ops.size();
@@ -201,8 +201,8 @@ op_id Graph::op_at(std::size_t index) const {
 const operator_schema& Graph::schema_of(op_id op) const {
   return *data().ops[data().index(op)].schema;
 }
-const attribute_list& Graph::attributes_of(op_id op) const {
-  return data().attribute_lists[data().ops[data().index(op)].attributes];
+attribute_view Graph::attributes_of(op_id op) const {
+  return data().attributes_of(data().ops[data().index(op)]);
 }
 std::uint32_t Graph::operand_count(op_id op) const {
   return data().ops[data().index(op)].operand_count;

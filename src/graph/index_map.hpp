@@ -6,12 +6,22 @@
 
 namespace graft::detail {
 
-/// A hash table in one piece of memory. Indices are below 2^32 - 1.
+/// A hash table in one piece of memory, or an array. Indices are below 2^32 - 1.
 template <class T>
 class index_map {
  public:
+  /// Before the first set(): indices will be below `bound`, and about `count` of them will be mapped. Where that is
+  /// most of them, an array takes the place of the hash table.
+  void expect(std::size_t bound, std::size_t count) {
+    if (bound <= 4 * count + 64) array_.resize(bound);
+  }
+
   /// What an index is mapped to, or nullptr. Pointers live until the next set().
   [[nodiscard]] const T* find(std::uint32_t index) const {
+    if (index < array_.size()) {
+      const entry& e = array_[index];
+      return e.index == index ? &e.value : nullptr;
+    }
     if (table_.empty()) return nullptr;
     const entry& e = table_[place_of(index)];
     return e.index == index ? &e.value : nullptr;
@@ -23,6 +33,10 @@ class index_map {
 
   /// Maps an index, anew if it was mapped before. On an exception nothing has changed.
   T& set(std::uint32_t index, T value) {
+    if (index < array_.size()) {
+      array_[index] = {index, value};
+      return array_[index].value;
+    }
     if ((used_ + 1) * 2 > table_.size()) grow();
     entry& e = table_[place_of(index)];
     if (e.index != index) ++used_;
@@ -34,8 +48,10 @@ class index_map {
   /// Calls f(index, value) for all, in no order that means anything.
   template <class F>
   void for_each(F&& f) {
-    for (entry& e : table_) {
-      if (e.index != no_index) f(e.index, e.value);
+    for (auto* entries : {&array_, &table_}) {
+      for (entry& e : *entries) {
+        if (e.index != no_index) f(e.index, e.value);
+      }
     }
   }
 
@@ -60,7 +76,8 @@ class index_map {
     }
   }
 
-  std::vector<entry> table_;  // size is a power of two
+  std::vector<entry> array_;  // of the indices below its size
+  std::vector<entry> table_;  // of the others; size is a power of two
   std::size_t used_ = 0;
 };
 

@@ -204,7 +204,7 @@ class work_order {
 // What infer_op says of an op that is there and has as many outputs as it says.
 inferred infer_again(const tables& t, std::uint32_t op) {
   const tables::op_record& r = t.ops[op];
-  inferred answer = infer_op(t, op, t.attribute_lists[r.attributes]);
+  inferred answer = infer_op(t, op, t.attributes_of(r));
   if (answer.outputs.size() == r.output_count) return answer;
   throw graph_error({.asked = "the types of '" + path_of_op(t, op) + "' were worked out anew",
                      .found = "it would have " + std::to_string(answer.outputs.size()) +

@@ -13,33 +13,12 @@ Graph::tables::tables() : lookup(std::make_unique<detail::graph_lookup>()) {
   strings.intern("");
   scopes.push_back({0, 0, 0, next_serial++, none, false});
   scope_stack.push_back(0);
-  attribute_lists.emplace_back();
-  attribute_marks.reserve(1);
-  attribute_marks.push_back(0);
+  attributes.lists.reserve(1);
+  attributes.lists.push_back({0, 0, 0});
 }
 Graph::tables::~tables() = default;
 
 namespace detail {
-
-bool has_references(const attribute_list& attributes) {
-  return std::any_of(attributes.begin(), attributes.end(), [](const attribute& a) {
-    return a.kind == attribute_kind::constant || a.kind == attribute_kind::variable ||
-           a.kind == attribute_kind::body;
-  });
-}
-
-std::uint32_t store_attributes(tables& t, attribute_list own) {
-  if (own.empty()) return 0;
-  t.attribute_marks.reserve(1);
-  for (attribute& a : own) {
-    a.key = t.strings[t.strings.intern(a.key)];
-    if (!a.string.empty()) a.string = t.strings[t.strings.intern(a.string)];
-  }
-  const bool marked = has_references(own);
-  t.attribute_lists.push_back(std::move(own));
-  t.attribute_marks.push_back(marked ? 1 : 0);
-  return static_cast<std::uint32_t>(t.attribute_lists.size() - 1);
-}
 
 void reserve_ops(tables& t, std::size_t count) {
   t.ops.reserve(count);
@@ -126,8 +105,8 @@ namespace {
 // The op of the initial value of the variable that an op reads, or none.
 std::uint32_t initial_behind(const tables& t, std::uint32_t op) {
   const tables::op_record& r = t.ops[op];
-  if (t.attribute_marks[r.attributes] == 0 || !is_operator(*r.schema, ops::variable)) return none;
-  const auto v = static_cast<std::size_t>(t.attribute_lists[r.attributes].integer("variable", -1));
+  if (!t.marked(r) || !is_operator(*r.schema, ops::variable)) return none;
+  const auto v = static_cast<std::size_t>(t.attributes_of(r).integer("variable", -1));
   if (v >= t.variables.size() || !t.variables[v].initial.valid()) return none;
   return t.contains(t.variables[v].initial.op) ? t.index(t.variables[v].initial.op) : none;
 }

@@ -60,7 +60,8 @@ std::size_t begin(tables& t) {
   m.scopes = t.scopes.size();
   m.batches = t.batches.size();
   m.files = t.files.size();
-  m.attribute_lists = t.attribute_lists.size();
+  m.attributes = t.attributes.items.size();
+  m.attribute_lists = t.attributes.lists.size();
   m.variables = t.variables.size();
   m.collections = t.collections.size();
   m.constants = t.constants.size();
@@ -115,8 +116,8 @@ void roll_back(tables& t, std::size_t mark, bool reuse_ids) noexcept {
   if (t.owner_scopes.size() > m.scopes) t.owner_scopes.resize(m.scopes);
   t.batches.truncate(m.batches);
   t.files.truncate(m.files);
-  while (t.attribute_lists.size() > m.attribute_lists) t.attribute_lists.pop_back();
-  t.attribute_marks.truncate(m.attribute_lists);
+  t.attributes.items.truncate(m.attributes);
+  t.attributes.lists.truncate(m.attribute_lists);
   if (t.variables.size() > m.variables) {
     for (auto at = t.shared_keys.begin(); at != t.shared_keys.end();) {
       at = at->second.value >= m.variables ? t.shared_keys.erase(at) : std::next(at);

@@ -87,7 +87,7 @@ class validator {
     const std::string what = "op " + std::to_string(i);
     if (r.schema == nullptr) broken(what + " has no operator");
     if (r.scope >= t_.scopes.size() || r.name >= t_.strings.size()) broken(what + " has no name");
-    if (r.attributes >= t_.attribute_lists.size()) broken(what + " has no attributes");
+    if (r.attributes >= t_.attributes.lists.size()) broken(what + " has no attributes");
     if (std::size_t{r.first_operand} + r.operand_count > t_.edges.size() ||
         std::size_t{r.first_output} + r.output_count > t_.outputs.size()) {
       broken(what + " reaches beyond the pools");
@@ -212,7 +212,7 @@ class validator {
     const tables::op_record& r = t_.ops[i];
     inferred answer;
     try {
-      answer = detail::infer_op(t_, i, t_.attribute_lists[r.attributes]);
+      answer = detail::infer_op(t_, i, t_.attributes_of(r));
     } catch (const error& e) {
       broken(e.parts().asked + "; " + e.parts().found);
     }
@@ -221,7 +221,7 @@ class validator {
       equal = answer.outputs[k] == t_.type_of(i, k);
     }
     if (!equal) broken("the types of " + name(i) + " are not what its operands give");
-    for (const attribute& a : t_.attribute_lists[r.attributes]) {
+    for (const attribute& a : t_.attributes_of(r)) {
       if (a.kind == attribute_kind::body) g_.body(a.integer).validate();
     }
   }
@@ -231,7 +231,7 @@ class validator {
     std::vector<std::uint32_t> readers(t_.variables.size());
     for (std::uint32_t i = 0; i < t_.ops.size(); ++i) {
       if (!detail::is_operator(*t_.ops[i].schema, ops::variable)) continue;
-      const auto v = t_.attribute_lists[t_.ops[i].attributes].integer("variable", -1);
+      const auto v = t_.attributes_of(t_.ops[i]).integer("variable", -1);
       if (v < 0 || static_cast<std::uint64_t>(v) >= t_.variables.size())
         broken(name(i) + " reads no variable");
       ++readers[static_cast<std::size_t>(v)];
@@ -279,7 +279,7 @@ class validator {
         if (next < r.operand_count) {
           below = t_.edges[r.first_operand + next].producer;
         } else if (next == r.operand_count && detail::is_operator(*r.schema, ops::variable)) {
-          const auto v = t_.attribute_lists[r.attributes].integer("variable");
+          const auto v = t_.attributes_of(r).integer("variable");
           below = t_.index(t_.variables[static_cast<std::size_t>(v)].initial.op);
         } else {
           state[i] = done;

@@ -165,8 +165,8 @@ variable_id Graph::add_variable(std::string_view name, tensor_id initial, variab
 void Graph::own_update(variable_id variable, op_id assign) {
   tables& t = data();
   const variable_info& info = checked(t, variable);
-  const attribute* a = attributes_of(assign).find("variable");
-  if (!schema_of(assign).has(ops::update) || a == nullptr || a->integer != variable.value) {
+  const auto a = attributes_of(assign).find("variable");
+  if (!schema_of(assign).has(ops::update) || !a || a->integer != variable.value) {
     throw argument_error(
         {.asked = detail::describe(path_of(variable)) + " was to own '" + path_of(assign) + "'",
          .found = "that op does not update this variable",
@@ -204,8 +204,7 @@ std::optional<variable_id> Graph::variable_read_by(tensor_id id) const {
   const tables& t = data();
   const tables::op_record& r = t.ops[t.index(id)];
   if (!detail::is_operator(*r.schema, ops::variable)) return std::nullopt;
-  return variable_id{
-      static_cast<std::uint32_t>(t.attribute_lists[r.attributes].integer("variable", no_id))};
+  return variable_id{static_cast<std::uint32_t>(t.attributes_of(r).integer("variable", no_id))};
 }
 
 void Graph::set_trainable(variable_id v, bool trainable) {

@@ -137,8 +137,8 @@ attribute_list make_attributes(Graph& to, const file_op& op, file_references& re
 // A stored constant says its type twice.
 void check_constant(const Graph& g, const file_op& op, op_id made, const std::string& path) {
   if (op.schema != find_operator(ops::constant.name)->schema) return;
-  const attribute* value = g.attributes_of(made).find("value");
-  if (value == nullptr || value->kind != attribute_kind::constant) {
+  const auto value = g.attributes_of(made).find("value");
+  if (!value || value->kind != attribute_kind::constant) {
     refuse_region(path, "it has no value", op.name);
   }
   const Array& stored = g.constant(value->integer);

@@ -141,12 +141,11 @@ class piece {
   }
 
   json attributes(op_id op) {
-    std::vector<const attribute*> sorted;
-    for (const attribute& a : g_.attributes_of(op)) sorted.push_back(&a);
+    attribute_list sorted = g_.attributes_of(op);
     std::sort(sorted.begin(), sorted.end(),
-              [](const attribute* x, const attribute* y) { return x->key < y->key; });
+              [](const attribute& x, const attribute& y) { return x.key < y.key; });
     json list = json::object();
-    for (const attribute* a : sorted) list[std::string(a->key)] = value_of(op, *a);
+    for (const attribute& a : sorted) list[std::string(a.key)] = value_of(op, a);
     return list;
   }
 

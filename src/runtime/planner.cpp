@@ -80,8 +80,8 @@ class planner {
   [[nodiscard]] const operator_schema& schema_of(const node& n) const {
     return *t_.ops[n.index].schema;
   }
-  [[nodiscard]] const attribute_list& attributes_of(const node& n) const {
-    return t_.attribute_lists[t_.ops[n.index].attributes];
+  [[nodiscard]] attribute_view attributes_of(const node& n) const {
+    return t_.attributes_of(t_.ops[n.index]);
   }
   [[nodiscard]] std::string path_of(const node& n) const { return g_.path_of(t_.id(n.index)); }
   [[nodiscard]] op_in_words in_words(const node& n) const {
@@ -188,7 +188,7 @@ class planner {
     int count = 0;
     for (const node& n : nodes_) {
       const bool open = schema_of(n).has(ops::source) && t_.ops[n.index].operand_count == 0 &&
-                        t_.attribute_marks[t_.ops[n.index].attributes] == 0;
+                        !t_.marked(t_.ops[n.index]);
       if (!open || feed_of({t_.id(n.index), 0}) != no_id) continue;
       if (++count > 3) return list + ", ...";
       list += (list.empty() ? "'" : ", '") + path_of(n) + "'";
@@ -289,7 +289,7 @@ class planner {
       operands.push_back(types_[value_of(e)]);
     }
     const operator_schema& schema = schema_of(n);
-    const attribute_list& attributes = attributes_of(n);
+    const attribute_list attributes = attributes_of(n);
     inferred answer = infer(schema, {operands, attributes});
     if (answer.error) refuse_operands(in_words(n), operands, answer.error);
     if (schema.has(ops::update) || schema.has(ops::bodies))
@@ -354,7 +354,7 @@ class planner {
       add_constant(n.first_value, g_.constant(attributes_of(n).integer("value")));
       return;
     }
-    if (schema.has(ops::update) && attributes_of(n).find("variable") != nullptr) {
+    if (schema.has(ops::update) && attributes_of(n).find("variable")) {
       updates_.push_back(&n);
     }
     if (is_view(n)) {
@@ -402,7 +402,8 @@ class planner {
       step.out.push_back(n.first_value + o);
     }
     const std::string where = path_of(n);
-    const bind_args arguments{inputs, outputs, attributes_of(n), g_, where};
+    const attribute_list attributes = attributes_of(n);
+    const bind_args arguments{inputs, outputs, attributes, g_, where};
     if (definition != nullptr) {
       step.kernel = definition->bind(arguments);
     } else {

@@ -117,8 +117,8 @@ class orderer {
     if (r.control_in != Graph::tables::none) {
       for (const op_id before : a_.effects_before(op)) f.needs.push_back(before);
     }
-    if (t.attribute_marks[r.attributes] != 0) {
-      for_each_variable(g, t.attribute_lists[r.attributes], [&](variable_id v) {
+    if (t.marked(r)) {
+      for_each_variable(g, t.attributes_of(r), [&](variable_id v) {
         if (known_.insert(v.value).second) result_.variables.push_back(v);
         const variable_info& info = g.variable_of(v);
         if (info.read.op != op) {

@@ -13,9 +13,9 @@
 
 namespace graft::detail {
 
-bool mode_differs(const Graph& owner, const attribute_list& attributes, bool training) {
+bool mode_differs(const Graph& owner, const attribute_view& attributes, bool training) {
   std::vector<const Graph*> open;
-  const auto look = [&open](const Graph& g, const attribute_list& list) {
+  const auto look = [&open](const Graph& g, const attribute_view& list) {
     for (const attribute& a : list) {
       if (a.kind == attribute_kind::body) open.push_back(&g.body(a.integer));
     }
@@ -26,7 +26,7 @@ bool mode_differs(const Graph& owner, const attribute_list& attributes, bool tra
     open.pop_back();
     for (std::size_t i = 0; i < body.op_count(); ++i) {
       const op_id op = body.op_at(i);
-      const attribute_list& own = body.attributes_of(op);
+      const attribute_view own = body.attributes_of(op);
       if (body.schema_of(op).has(ops::modal) && (own.integer("training") != 0) != training)
         return true;
       look(body, own);
@@ -49,12 +49,12 @@ std::shared_ptr<const Graph> cloner::changed_body(const std::shared_ptr<const Gr
   bool changes = false;
   for (std::size_t i = 0; i < from.op_count() && !changes; ++i) {
     const op_id op = from.op_at(i);
-    const attribute_list& attributes = from.attributes_of(op);
+    const attribute_view attributes = from.attributes_of(op);
     const operator_schema& schema = from.schema_of(op);
     changes = (schema.has(ops::modal) && options_.as_mode &&
                (attributes.integer("training") != 0) != (*options_.as_mode == mode::training)) ||
               (schema.has(ops::random) && options_.streams != seeds::same &&
-               attributes.find("key") != nullptr);
+               attributes.find("key").has_value());
     for (const attribute& a : attributes) {
       if (a.kind != attribute_kind::body) continue;
       const auto& inner = from.data().bodies[static_cast<std::size_t>(a.integer)];

@@ -21,11 +21,11 @@ bool same_body(const Graph& a, const Graph& b) {
       const tensor_id from = a.operand(x, k), to = b.operand(y, k);
       if (a.index_of(from.op) != b.index_of(to.op) || from.output != to.output) return false;
     }
-    const attribute_list &mine = a.attributes_of(x), &theirs = b.attributes_of(y);
+    const attribute_view mine = a.attributes_of(x), theirs = b.attributes_of(y);
     if (mine.size() != theirs.size()) return false;
     for (const attribute& m : mine) {
-      const attribute* t = theirs.find(m.key);
-      if (t == nullptr || t->kind != m.kind) return false;
+      const auto t = theirs.find(m.key);
+      if (!t || t->kind != m.kind) return false;
       if (m.key == "key" || m.key == "training") continue;
       if (m.kind == attribute_kind::body) {
         if (!same_body(a.body(m.integer), b.body(t->integer))) return false;
@@ -109,15 +109,14 @@ class checker {
   }
 
   void check_attributes(op_id old_op, op_id copy) {
-    const attribute_list &a = source_.attributes_of(old_op), &b = target_.attributes_of(copy);
+    const attribute_view a = source_.attributes_of(old_op), b = target_.attributes_of(copy);
     for (const attribute& theirs : b) {
-      require(d_.ruled || theirs.key == "key" || a.find(theirs.key) != nullptr,
+      require(d_.ruled || theirs.key == "key" || a.find(theirs.key).has_value(),
               "a copy has an attribute too many", old_op);
     }
     for (const attribute& mine : a) {
-      const attribute* theirs = b.find(mine.key);
-      require(theirs != nullptr && theirs->kind == mine.kind, "an attribute of a copy is missing",
-              old_op);
+      const auto theirs = b.find(mine.key);
+      require(theirs && theirs->kind == mine.kind, "an attribute of a copy is missing", old_op);
       if (mine.key == "key" || mine.key == "training") continue;
       if (mine.kind == attribute_kind::variable) {
         const auto image = d_.forward(variable_id{static_cast<std::uint32_t>(mine.integer)});

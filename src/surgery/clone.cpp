@@ -143,9 +143,25 @@ void cloner::append_ops() {
   request.outside = outside;
   const auto scope = [this](scope_id s) { return scope_id{*scope_images_.find(s.value)}; };
   request.scope = scope;
-  const auto attributes = [this](op_id op, attribute_list& list) { change_attributes(op, list); };
-  request.attributes = attributes;
-  request.ask_traits = ops::modal | ops::random;
+  const auto reference = [this](attribute_kind kind, std::int64_t number) {
+    return image_of_reference(kind, number);
+  };
+  request.reference = reference;
+  const auto attributes = [this](op_id, attribute_list& list) {
+    list.set("training", *options_.as_mode == mode::training);
+  };
+  if (options_.as_mode) {
+    request.attributes = attributes;
+    request.ask_traits = ops::modal;
+  }
+  // Keys come when the names are settled (split_streams), so lists that may have one are the copy's own.
+  const auto random = [this](op_id op) {
+    if (source_.attributes_of(op).find("key")) random_ops_.push_back(op);
+  };
+  if (options_.streams != seeds::same) {
+    request.own_traits = ops::random;
+    request.owned = random;
+  }
   const auto control = [this](op_id before) {
     const std::uint32_t place = place_of(before);
     const bool kept = place != place_map::none && !data_->copy_of_place.empty() &&
@@ -157,30 +173,16 @@ void cloner::append_ops() {
   data_->first_id = append_copy(request).first_id;
 }
 
-void cloner::change_attributes(op_id old_op, attribute_list& attributes) {
-  const operator_schema& schema = source_.schema_of(old_op);
-  for (attribute& a : attributes) {
-    if (a.kind == attribute_kind::variable) {
-      const auto image = data_->forward(variable_id{static_cast<std::uint32_t>(a.integer)});
-      if (image) a.integer = image->value;
-    } else if (a.kind == attribute_kind::constant && !same_graph_) {
-      const auto [place, fresh] = constant_images_.try_emplace(a.integer, 0);
-      if (fresh) place->second = append_constant(target_, source_.constant(a.integer));
-      a.integer = place->second;
-    } else if (a.kind == attribute_kind::body) {
-      a.integer = image_of_body(a.integer);
-    }
+std::int64_t cloner::image_of_reference(attribute_kind kind, std::int64_t number) {
+  if (kind == attribute_kind::variable) {
+    const auto image = data_->forward(variable_id{static_cast<std::uint32_t>(number)});
+    return image ? std::int64_t{image->value} : number;
   }
-  if (schema.has(ops::modal) && options_.as_mode) {
-    attributes.set("training", *options_.as_mode == mode::training);
-  }
-  if (options_.streams == seeds::same || !schema.has(ops::random)) return;
-  if (const attribute* key = attributes.find("key")) {
-    // The key comes when the name is settled (split_streams). Another one now, so that the list is
-    // the copy's own.
-    attributes.set("key", key->integer ^ 1);
-    random_ops_.push_back(old_op);
-  }
+  if (kind == attribute_kind::body) return image_of_body(number);
+  if (same_graph_) return number;
+  const auto [place, fresh] = constant_images_.try_emplace(number, 0);
+  if (fresh) place->second = append_constant(target_, source_.constant(number));
+  return place->second;
 }
 
 void cloner::add_variables() {
@@ -224,14 +226,14 @@ void cloner::add_variables() {
 void cloner::set_key(op_id op, std::uint64_t key) {
   Graph::tables& t = target_.data();
   Graph::tables::op_record& r = t.ops[t.index(op)];
-  if (r.schema->has(ops::random)) {
-    for (attribute& a : t.attribute_lists[r.attributes]) {
-      if (a.key != "key") continue;
+  if (r.schema->has(ops::random)) {  // its list is its own
+    for (stored_attribute& a : t.attributes.of(r.attributes)) {
+      if (t.strings[a.key] != "key") continue;
       a.integer = std::bit_cast<std::int64_t>(key);
       return;
     }
   }
-  attribute_list changed = t.attribute_lists[r.attributes];
+  attribute_list changed = t.attributes_of(r);
   changed.set("key", std::bit_cast<std::int64_t>(key));
   r.attributes = store_attributes(t, changed);
 }
@@ -241,12 +243,12 @@ void cloner::set_initial_key(const variable_image& image, const variable_info& i
   if (options_.streams == seeds::same || !info.initial.valid() || !data_->is_copy(info.initial.op))
     return;
   const op_id old_op = source_.variable_of(image.source).initial.op;
-  const attribute* key = source_.attributes_of(old_op).find("key");
-  if (key == nullptr && !source_.schema_of(old_op).has(ops::random)) return;
+  const auto key = source_.attributes_of(old_op).find("key");
+  if (!key && !source_.schema_of(old_op).has(ops::random)) return;
   initial_ops_.insert(info.initial.op.value);
   if (!keeps_streams(image)) {
     set_key(info.initial.op, info.stream_key);
-  } else if (key != nullptr) {
+  } else if (key) {
     set_key(info.initial.op, std::bit_cast<std::uint64_t>(key->integer));
   }
 }

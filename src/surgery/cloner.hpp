@@ -18,7 +18,7 @@ void check_replacement(const Graph& g, tensor_id input, const Graph& h, tensor_i
                        bool any_shape = false);
 
 /// True if a body among an op's attributes, at any depth, has an op of the other mode.
-bool mode_differs(const Graph& owner, const attribute_list& attributes, bool training);
+bool mode_differs(const Graph& owner, const attribute_view& attributes, bool training);
 
 class cloner {
  public:
@@ -48,7 +48,7 @@ class cloner {
   void add_placeholders();
   void add_stand_ins();
   void append_ops();
-  void change_attributes(op_id old_op, attribute_list& attributes);
+  std::int64_t image_of_reference(attribute_kind kind, std::int64_t number);
   std::int64_t image_of_body(std::int64_t index);  // bodies.cpp
   std::shared_ptr<const Graph> changed_body(const std::shared_ptr<const Graph>& body);
   void add_variables();
@@ -101,7 +101,8 @@ class cloner {
   std::vector<tensor_id> valued_;      // not bound, with values of the region's
   index_map<variable_id> joined_;      // shared variables that another graph has already: by source
   index_set needed_variables_;         // unless all are
-  std::vector<std::uint32_t> copies_;  // dense indices of the ops to copy, ascending
+  op_indices copies_;                  // the ops to copy, by dense index
+  std::vector<std::uint32_t> listed_;  // the same, unless they are consecutive
   std::vector<op_id> replaced_reads_;  // of frozen, linked and replaced variables; ascending
   std::vector<op_id> random_ops_;      // of the source
   index_set initial_ops_;              // of the target: their streams are their variables'

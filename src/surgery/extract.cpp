@@ -239,16 +239,13 @@ std::shared_ptr<region_data> assemble(Graph& g, std::vector<tensor_id> inputs,
       data->passthroughs.push_back(out);
   }
 
-  data->node_values = closure.ops.sorted();
+  data->nodes = closure.ops.sorted_as<op_id>();
   if (!t.ids_are_indices) {
-    for (std::uint32_t& node : data->node_values) node = t.id(node).value;
-    std::sort(data->node_values.begin(), data->node_values.end());
+    for (op_id& node : data->nodes) node = t.id(node.value);
+    std::sort(data->nodes.begin(), data->nodes.end());
   }
-  data->nodes.reserve(data->node_values.size());
-  for (const std::uint32_t node : data->node_values) data->nodes.push_back(op_id{node});
-  data->places = detail::place_map(data->node_values);
-  for (const std::uint32_t v : closure.variables.sorted())
-    data->variables.push_back(variable_id{v});
+  data->places = detail::place_map(std::span<const op_id>(data->nodes));
+  data->variables = closure.variables.sorted_as<variable_id>();
   data->fingerprint = detail::edits_of(g, *data);
   return data;
 }

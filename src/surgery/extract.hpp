@@ -27,8 +27,8 @@ void for_each_need(const Graph& g, std::uint32_t index, OnVariable&& on_variable
     if (t.ops[before].schema->has(ops::effect))
       f(tensor_id{t.id(before), 0}, before, lead::control);
   }
-  if (t.attribute_marks[r.attributes] == 0) return;
-  for_each_variable(g, t.attribute_lists[r.attributes], [&](variable_id v) {
+  if (!t.marked(r)) return;
+  for_each_variable(g, t.stored(r), [&](variable_id v) {
     if (!on_variable(v)) return;
     const variable_info& info = g.variable_of(v);
     if (info.read.valid()) f(info.read, t.index(info.read.op), lead::read);

@@ -38,7 +38,9 @@ class index_set {
   [[nodiscard]] bool empty() const { return size_ == 0; }
 
   /// All indices, ascending.
-  [[nodiscard]] std::vector<std::uint32_t> sorted() const {
+  [[nodiscard]] std::vector<std::uint32_t> sorted() const { return sorted_as<std::uint32_t>(); }
+  template <class Id>
+  [[nodiscard]] std::vector<Id> sorted_as() const {
     std::vector<block> blocks;
     blocks.reserve(blocks_);
     for (const block& b : table_) {
@@ -46,11 +48,11 @@ class index_set {
     }
     std::sort(blocks.begin(), blocks.end(),
               [](const block& a, const block& b) { return a.key < b.key; });
-    std::vector<std::uint32_t> result(size_);
-    std::size_t n = 0;
+    std::vector<Id> result;
+    result.reserve(size_);
     for (const block& b : blocks) {
       for (std::uint64_t bits = b.bits; bits != 0; bits &= bits - 1) {
-        result[n++] = (b.key << 6) + static_cast<std::uint32_t>(__builtin_ctzll(bits));
+        result.push_back(Id{(b.key << 6) + static_cast<std::uint32_t>(__builtin_ctzll(bits))});
       }
     }
     return result;

@@ -318,12 +318,12 @@ void matcher::match_types(op_id left_op, op_id right_op) {
 
 void matcher::match_attributes(op_id left_op, op_id right_op) {
   const Graph &g = l_.a.graph(), &h = r_.a.graph();
-  const attribute_list &x = g.attributes_of(left_op), &y = h.attributes_of(right_op);
+  const attribute_view x = g.attributes_of(left_op), y = h.attributes_of(right_op);
   const operator_schema& schema = g.schema_of(left_op);
   for (const attribute& a : x) {
     if (stopped()) return;
-    const attribute* b = y.find(a.key);
-    if (b == nullptr) {
+    const auto b = y.find(a.key);
+    if (!b) {
       add(difference_kind::attribute, left_op, right_op,
           left(left_op) + " has the attribute '" + std::string(a.key) + "' = " + value_text(g, a) +
               ", " + right(right_op) + " has none");
@@ -332,7 +332,7 @@ void matcher::match_attributes(op_id left_op, op_id right_op) {
     }
   }
   for (const attribute& b : y) {
-    if (x.find(b.key) != nullptr) continue;
+    if (x.find(b.key)) continue;
     add(difference_kind::attribute, left_op, right_op,
         right(right_op) + " has the attribute '" + std::string(b.key) + "' = " + value_text(h, b) +
             ", " + left(left_op) + " has none");

@@ -173,11 +173,11 @@ namespace detail {
 
 bool is_number(const Graph& g, tensor_id t, double value) {
   const operator_schema& schema = g.schema_of(t.op);
-  const attribute_list& a = g.attributes_of(t.op);
+  const attribute_view a = g.attributes_of(t.op);
   if (is_operator(schema, ops::scalar) || is_operator(schema, ops::fill) ||
       is_operator(schema, ops::fill_like)) {
-    const attribute* v = a.find("value");
-    if (v == nullptr) return false;
+    const auto v = a.find("value");
+    if (!v) return false;
     return v->kind == attribute_kind::real ? v->real == value
                                            : static_cast<double>(v->integer) == value;
   }
@@ -262,7 +262,7 @@ class search {
         if (t.output != node.output || !is_operator(g_.schema_of(t.op), *node.schema)) return false;
         if (!space_.inside(t)) return false;
         if (!node.any_operands && g_.operand_count(t.op) != node.operands.size()) return false;
-        const attribute_list& a = g_.attributes_of(t.op);
+        const attribute_list a = g_.attributes_of(t.op);
         for (const auto& holds : node.attributes) {
           if (!holds(a)) return false;
         }

@@ -116,7 +116,7 @@ region_report Region::report() const {
   for (std::uint32_t index = 0; index < t.ops.size(); ++index) {
     const Graph::tables::op_record& record = t.ops[index];
     if (!record.schema->has(ops::update) || contains(t.id(index))) continue;
-    for (const attribute& a : t.attribute_lists[record.attributes]) {
+    for (const detail::stored_attribute& a : t.stored(record)) {
       if (a.kind == attribute_kind::variable &&
           contains(variable_id{static_cast<std::uint32_t>(a.integer)})) {
         report.foreign_updates.push_back(t.id(index));

@@ -21,11 +21,10 @@ struct region_data {
   std::vector<std::pair<tensor_id, Array>> values;  ///< of kept tensors, ascending
   std::vector<tensor_id> cuts;                      ///< inputs and kept, ascending
   std::vector<tensor_id> passthroughs;
-  std::vector<bool> input_used;            ///< one an input
-  std::vector<op_id> nodes;                ///< ascending
-  std::vector<variable_id> variables;      ///< ascending
-  detail::place_map places;                ///< of nodes, by id
-  std::vector<std::uint32_t> node_values;  ///< ids of nodes as numbers, as place_map wants them
+  std::vector<bool> input_used;        ///< one an input
+  std::vector<op_id> nodes;            ///< ascending
+  std::vector<variable_id> variables;  ///< ascending
+  detail::place_map places;            ///< of nodes, by id
 };
 
 namespace detail {
@@ -44,11 +43,12 @@ std::uint64_t edits_of(const Graph& g, const region_data& r);
 Graph& require_current(const region_data& r);
 
 /// Calls f(variable) for each variable that an op's attributes or bodies refer to.
-template <class F>
-void for_each_variable(const Graph& g, const attribute_list& attributes, F&& f) {
+/// @param attributes as a list, as a view, or as they are stored
+template <class Attributes, class F>
+void for_each_variable(const Graph& g, const Attributes& attributes, F&& f) {
   std::vector<const Graph*> bodies;
-  const auto look = [&](const Graph& owner, const attribute_list& list) {
-    for (const attribute& a : list) {
+  const auto look = [&](const Graph& owner, const auto& list) {
+    for (const auto& a : list) {
       if (a.kind == attribute_kind::variable) {
         f(variable_id{static_cast<std::uint32_t>(a.integer)});
       } else if (a.kind == attribute_kind::body) {
@@ -60,7 +60,10 @@ void for_each_variable(const Graph& g, const attribute_list& attributes, F&& f) 
   while (!bodies.empty()) {
     const Graph& body = *bodies.back();
     bodies.pop_back();
-    for (std::size_t i = 0; i < body.op_count(); ++i) look(body, body.attributes_of(body.op_at(i)));
+    const Graph::tables& t = body.data();
+    for (const Graph::tables::op_record& r : t.ops) {
+      if (t.marked(r)) look(body, t.stored(r));
+    }
   }
 }
 
@@ -69,7 +72,8 @@ void for_each_variable(const Graph& g, const attribute_list& attributes, F&& f) 
 inline bool is_open_source(const Graph::tables& t, std::uint32_t index) {
   const Graph::tables::op_record& r = t.ops[index];
   if (!r.schema->has(ops::source) || r.operand_count != 0) return false;
-  for (const attribute& a : t.attribute_lists[r.attributes]) {
+  if (!t.marked(r)) return true;
+  for (const stored_attribute& a : t.stored(r)) {
     if (a.kind == attribute_kind::variable || a.kind == attribute_kind::constant) return false;
   }
   return true;

@@ -61,7 +61,7 @@ void cloner::check_scopes() {
     last = scope;
     met.insert(scope);
   };
-  for (const std::uint32_t index : copies_) meet(t.ops[index].scope);
+  for (std::size_t k = 0; k < copies_.size(); ++k) meet(t.ops[copies_[k]].scope);
   for (const op_id read : replaced_reads_) meet(t.ops[t.index(read)].scope);
   for (const std::uint32_t s : met.sorted()) scopes_.push_back(scope_id{s});
 
@@ -79,7 +79,8 @@ void cloner::check_scopes() {
   base_ = *base;
   std::string outside;
   std::size_t count = 0;
-  for (const std::uint32_t index : copies_) {
+  for (std::size_t k = 0; k < copies_.size(); ++k) {
+    const std::uint32_t index = copies_[k];
     if (source_.scope_within(scope_id{t.ops[index].scope}, base_)) continue;
     if (++count <= 8)
       outside += (outside.empty() ? "'" : ", '") + source_.path_of(t.id(index)) + "'";

@@ -1,5 +1,6 @@
 // Which variables become what, and which ops are copied: decided before anything changes.
 #include <algorithm>
+#include <array>
 
 #include "surgery/cloner.hpp"
 #include "surgery/extract.hpp"
@@ -23,8 +24,8 @@ constexpr std::uint32_t wanted = 0;
 variable_id cloner::read_by(std::uint32_t index) const {
   const Graph::tables& t = source_.data();
   const Graph::tables::op_record& r = t.ops[index];
-  if (t.attribute_marks[r.attributes] == 0 || !r.schema->has(ops::source)) return {};
-  for (const attribute& a : t.attribute_lists[r.attributes]) {
+  if (!t.marked(r) || !r.schema->has(ops::source)) return {};
+  for (const stored_attribute& a : t.stored(r)) {
     if (a.kind == attribute_kind::variable) return {static_cast<std::uint32_t>(a.integer)};
   }
   return {};
@@ -35,7 +36,7 @@ bool cloner::mode_changes(std::uint32_t index) const {
   const Graph::tables::op_record& r = t.ops[index];
   if (!options_.as_mode) return false;
   const bool training = *options_.as_mode == mode::training;
-  const attribute_list& attributes = t.attribute_lists[r.attributes];
+  const attribute_view attributes = t.attributes_of(r);
   if (r.schema->has(ops::bodies)) return mode_differs(source_, attributes, training);
   return r.schema->has(ops::modal) && (attributes.integer("training") != 0) != training;
 }
@@ -135,7 +136,14 @@ void cloner::select_ops() {
                           "leave the option out"});
   }
   if (all_new && whole && t.ids_are_indices) {
-    copies_ = r_.node_values;
+    const auto count = r_.nodes.size();
+    if (count != 0 && r_.nodes.back().value - r_.nodes.front().value + 1 == count) {
+      copies_ = op_indices::run(r_.nodes.front().value, count);
+    } else {
+      listed_.reserve(count);
+      for (const op_id node : r_.nodes) listed_.push_back(node.value);
+      copies_ = listed_;
+    }
   } else {
     data_->copy_of_place.assign(r_.nodes.size(), clone_data::dropped);
     select_needed();
@@ -148,10 +156,11 @@ void cloner::select_ops() {
     }
     std::sort(chosen.begin(), chosen.end());
     for (std::uint32_t copy = 0; copy < chosen.size(); ++copy) {
-      copies_.push_back(chosen[copy].first);
+      listed_.push_back(chosen[copy].first);
       data_->place_of_copy.push_back(chosen[copy].second);
       data_->copy_of_place[chosen[copy].second] = copy;
     }
+    copies_ = listed_;
   }
   data_->count = static_cast<std::uint32_t>(copies_.size());
   settle_variables();
@@ -228,8 +237,8 @@ void cloner::select_affected() {
     if (state[place] != wanted) continue;
     const std::uint32_t index = t.index(r_.nodes[place]);
     if (mode_changes(index)) change(place);
-    if (t.attribute_marks[t.ops[index].attributes] == 0) continue;
-    for_each_variable(source_, t.attribute_lists[t.ops[index].attributes], [&](variable_id v) {
+    if (!t.marked(t.ops[index])) continue;
+    for_each_variable(source_, t.attributes_of(t.ops[index]), [&](variable_id v) {
       const variable_image* image = data_->image_of(v);
       if (image == nullptr || is_new(*image) || clone_data::stands_in(image->policy)) change(place);
     });
@@ -282,10 +291,11 @@ void cloner::check_references() {
       std::any_of(data_->images.begin(), data_->images.end(),
                   [](const variable_image& image) { return clone_data::stands_in(image.policy); });
   if (!any_replaced && t.bodies.empty()) return;
-  for (const std::uint32_t index : copies_) {
+  for (std::size_t k = 0; k < copies_.size(); ++k) {
+    const std::uint32_t index = copies_[k];
     const Graph::tables::op_record& r = t.ops[index];
-    if (t.attribute_marks[r.attributes] == 0) continue;
-    const attribute_list& attributes = t.attribute_lists[r.attributes];
+    if (!t.marked(r)) continue;
+    const attribute_view attributes = t.attributes_of(r);
     const auto path = [&] { return source_.path_of(t.id(index)); };
     if (r.schema->has(ops::update)) {
       for_each_variable(source_, attributes, [&](variable_id v) {
@@ -303,8 +313,7 @@ void cloner::check_references() {
     // Bodies take variables through operands; one that was built elsewhere may refer to some.
     for (const attribute& a : attributes) {
       if (a.kind != attribute_kind::body) continue;
-      attribute_list only;
-      only.set(a.key, a.integer, attribute_kind::body);
+      const auto only = std::array{a};
       for_each_variable(source_, only, [&](variable_id v) {
         const variable_image* image = data_->image_of(v);
         if (same_graph_ && image != nullptr && image->image == v) return;

@@ -49,10 +49,10 @@ rewrite_rule neutral(const char* name, const operator_schema& schema, double val
 
 // The order of axes of a transpose, each at least 0; empty where the rank is not known.
 dims order_of(const Graph& g, tensor_id t) {
-  const attribute* perm = g.attributes_of(t.op).find("perm");
+  const auto perm = g.attributes_of(t.op).find("perm");
   const value_type type = g.type_of(t);
   dims order;
-  if (perm == nullptr) {
+  if (!perm) {
     if (!type.ranked) return order;
     for (std::size_t i = type.shape.size(); i-- > 0;) order.push_back(static_cast<extent>(i));
     return order;

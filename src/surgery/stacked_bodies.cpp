@@ -196,7 +196,7 @@ class divider {
 
   const Graph& owner_;
   const op_id op_;
-  const attribute_list& attributes_;
+  const attribute_list attributes_;
   division d_;
 };
 
@@ -291,8 +291,8 @@ bool stacker::changes(const Graph& body) const {
   for (std::size_t i = 0; i < body.op_count(); ++i) {
     const op_id op = body.op_at(i);
     const operator_schema& schema = body.schema_of(op);
-    const attribute_list& attributes = body.attributes_of(op);
-    if (schema.has(ops::random) && attributes.find("key") != nullptr) return true;
+    const attribute_view attributes = body.attributes_of(op);
+    if (schema.has(ops::random) && attributes.find("key")) return true;
     if (schema.has(ops::modal) && bodies_->as_mode &&
         (attributes.integer("training") != 0) != (*bodies_->as_mode == mode::training)) {
       return true;

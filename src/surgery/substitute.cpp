@@ -293,7 +293,7 @@ class substituter {
         continue;
       }
       const Graph::tables::op_record& r = t_.ops[s.op];
-      const attribute_list& attributes = t_.attribute_lists[r.attributes];
+      const attribute_list attributes = t_.attributes_of(r);
       small_vector<value_type, 4> operands;
       for (const Graph::tables::edge& e : t_.operands_of(s.op)) {
         operands.push_back(type_of({t_.id(e.producer), e.output}));

@@ -143,7 +143,7 @@ Clone unfreeze_clone(const Clone& frozen, clone_options options) {
     const auto constant = d.stand_ins.find(g.source.variable_of(image.source).read.op);
     if (constant == d.stand_ins.end())
       continue;  // only a frozen variable's initial value needed it
-    const attribute_list& held = g.target.attributes_of(constant->second.op);
+    const attribute_view held = g.target.attributes_of(constant->second.op);
     values.emplace_back(image.source, g.target.constant(held.integer("value")));
   }
   if (values.empty()) {

@@ -195,8 +195,8 @@ struct oracle {
         for (const op_id before : g.control_predecessors(op)) {
           if (g.schema_of(before).has(ops::effect)) changed |= this->ops.insert(before).second;
         }
-        const attribute* a = g.attributes_of(op).find("variable");
-        if (a == nullptr) continue;
+        const auto a = g.attributes_of(op).find("variable");
+        if (!a) continue;
         const variable_id v{static_cast<std::uint32_t>(a->integer)};
         changed |= variables.insert(v).second;
         const variable_info& info = g.variable_of(v);
@@ -487,8 +487,8 @@ void trial(std::uint64_t seed, std::size_t size) {
     const auto choose = [&](const variable_info& v) {
       // An update on the way to an output cannot be frozen.
       for (const op_id op : region.nodes()) {
-        const attribute* a = g.attributes_of(op).find("variable");
-        if (a != nullptr && a->integer == v.id.value && g.schema_of(op).has(ops::update)) {
+        const auto a = g.attributes_of(op).find("variable");
+        if (a && a->integer == v.id.value && g.schema_of(op).has(ops::update)) {
           return d.one_in(2) ? variables::copied : variables::shared;
         }
       }

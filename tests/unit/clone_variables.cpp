@@ -22,7 +22,7 @@ struct layer {
 
 // An op's integer attribute "key".
 std::int64_t key_of(const Graph& g, op_id op) {
-  REQUIRE(g.attributes_of(op).find("key") != nullptr);
+  REQUIRE(g.attributes_of(op).find("key").has_value());
   return g.attributes_of(op).integer("key");
 }
 

@@ -4,6 +4,7 @@
 #include "graft/core/error.hpp"
 
 #include "catch.hpp"
+#include "graph/building.hpp"
 #include "small_graph.hpp"
 
 using namespace graft;
@@ -102,10 +103,7 @@ TEST_CASE("every broken invariant is found") {
          t.outputs[t.ops[index(s, s.x)].first_output].type = dtype::int32;
          t.ops[index(s, s.x)].schema = &small::zeros;
          attribute_list a = small::declared(dtype::int32, {2, 3});
-         t.attribute_lists.push_back(a);
-         t.attribute_marks.reserve(1);
-         t.attribute_marks.push_back(0);
-         t.ops[index(s, s.x)].attributes = static_cast<std::uint32_t>(t.attribute_lists.size() - 1);
+         t.ops[index(s, s.x)].attributes = graft::detail::store_attributes(t, a);
        }},
       {"one cell a variable", [](sample& s, tables&) { s.g.store().truncate(0); }},
       {"another read op", [](sample& s, tables& t) { t.variables[0].read = s.x; }},

@@ -45,7 +45,7 @@ TEST_CASE("random initial values are keyed by the variable's path") {
   variable_spec zeros = weight("z", {2});
   zeros.initial.schema = &small::zeros;
   const variable_id z = g.add_variable(zeros);
-  CHECK(g.attributes_of(g.variable_of(z).initial.op).find("key") == nullptr);
+  CHECK_FALSE(g.attributes_of(g.variable_of(z).initial.op).find("key").has_value());
 }
 
 TEST_CASE("variables that cannot be are refused and leave nothing") {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "graft/graph/attribute_view.hpp"
 #include "graft/graph/handle.hpp"
 #include "graft/graph/store.hpp"
 #include "graft/tensor/array.hpp"
@@ -115,7 +116,7 @@ class Graph {
   /// Changes when an edit touches the op: its operands, types, attributes, control edges or name. 0 as added.
   [[nodiscard]] std::uint64_t edit_stamp(op_id op) const;
   [[nodiscard]] const operator_schema& schema_of(op_id op) const;
-  [[nodiscard]] const attribute_list& attributes_of(op_id op) const;
+  [[nodiscard]] attribute_view attributes_of(op_id op) const;
   [[nodiscard]] std::uint32_t operand_count(op_id op) const;
   [[nodiscard]] tensor_id operand(op_id op, std::uint32_t i) const;
   [[nodiscard]] small_vector<tensor_id, 4> operands(op_id op) const;

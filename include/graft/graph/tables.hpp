@@ -78,6 +78,57 @@ class name_counters {
   std::size_t used_ = 0;
 };
 
+// An attribute as it is stored.
+struct stored_attribute {
+  std::uint32_t key;  // in strings
+  attribute_kind kind;
+  // Also: the bits of a real; the number of a text; of integers, where they are in the pool of extents (lower
+  // half) and how many they are.
+  std::int64_t integer;
+
+  [[nodiscard]] std::uint32_t text() const { return static_cast<std::uint32_t>(integer); }
+  [[nodiscard]] std::uint32_t first() const { return static_cast<std::uint32_t>(integer); }
+  [[nodiscard]] std::uint32_t count() const { return static_cast<std::uint32_t>(integer >> 32); }
+  void set_integers(std::uint32_t first, std::uint32_t count) {
+    integer = static_cast<std::int64_t>(std::uint64_t{count} << 32 | first);
+  }
+  [[nodiscard]] bool is_integer() const {
+    return kind != attribute_kind::real && kind != attribute_kind::integers &&
+           kind != attribute_kind::string;
+  }
+};
+
+inline bool is_reference(attribute_kind kind) {
+  return kind == attribute_kind::constant || kind == attribute_kind::variable ||
+         kind == attribute_kind::body;
+}
+
+struct attribute_range {
+  std::uint32_t first;
+  std::uint32_t count : 31;
+  std::uint32_t marked : 1;  // refers to variables, constants or bodies
+};
+
+// Lists of attributes, each in one piece. Copies of ops share lists that are not marked, so these do not change once
+// they are added.
+struct attribute_store {
+  pool<stored_attribute> items;
+  pool<attribute_range> lists;
+  const string_pool* strings;
+  const pool<extent>* extents;
+
+  [[nodiscard]] std::span<const stored_attribute> of(std::uint32_t list) const {
+    return {items.begin() + lists[list].first, lists[list].count};
+  }
+  [[nodiscard]] std::span<stored_attribute> of(std::uint32_t list) {
+    return {items.begin() + lists[list].first, lists[list].count};
+  }
+  [[nodiscard]] std::span<const extent> integers_of(const stored_attribute& a) const {
+    return {extents->begin() + a.first(), a.count()};
+  }
+  [[nodiscard]] const stored_attribute* find(std::uint32_t list, std::string_view key) const;
+};
+
 }  // namespace detail
 
 /// Dense indices ("index") count live ops in storage order; ids are what users hold.
@@ -88,7 +139,7 @@ struct Graph::tables {
     const operator_schema* schema;
     std::uint32_t first_operand, operand_count;  // in edges
     std::uint32_t first_output, output_count;    // in outputs
-    std::uint32_t attributes;                    // in attribute_lists; 0 is the empty list
+    std::uint32_t attributes;                    // in attributes.lists; 0 is the empty list
     std::uint32_t scope;
     std::uint32_t name, ordinal;  // base in strings, ordinal 0 is left out: "add", "add_1"
     std::uint32_t first_use,
@@ -158,9 +209,8 @@ struct Graph::tables {
   detail::pool<scope_record> scopes;
   detail::pool<copy_batch> batches;
   detail::pool<file_name> files;
-  std::deque<attribute_list> attribute_lists;  // immutable once added, shared by copies
-  detail::pool<std::uint8_t> attribute_marks;  // 1: refers to variables, constants or bodies
   detail::string_pool strings;
+  detail::attribute_store attributes{{}, {}, &strings, &extents};
   detail::name_counters names;
 
   // Ids are equal to indices until something is removed; from then on both maps are filled.
@@ -195,7 +245,8 @@ struct Graph::tables {
   // -------------------------------------------------------------------------------------------
   struct mark {
     std::uint32_t ops, edges, outputs, extents, controls, scopes, batches, files;
-    std::size_t attribute_lists, variables, collections, constants, bodies, captures;
+    std::uint32_t attributes, attribute_lists;
+    std::size_t variables, collections, constants, bodies, captures;
     std::size_t edits, counters;
     std::uint32_t next_id;
     bool ordered, in_body;
@@ -247,6 +298,17 @@ struct Graph::tables {
   [[nodiscard]] value_type type_of(std::uint32_t op, std::uint32_t i) const {
     const output_record& o = output(op, i);
     return {o.type, o.kind, o.ranked, dims(extents_of(o))};
+  }
+  [[nodiscard]] attribute_view attributes_of(const op_record& r) const {
+    return {attributes, r.attributes};
+  }
+  /// The same as they are stored.
+  [[nodiscard]] std::span<const detail::stored_attribute> stored(const op_record& r) const {
+    return attributes.of(r.attributes);
+  }
+  /// True if the attributes refer to variables, constants or bodies.
+  [[nodiscard]] bool marked(const op_record& r) const {
+    return attributes.lists[r.attributes].marked != 0;
   }
   [[nodiscard]] std::span<const edge> operands_of(std::uint32_t op) const {
     return {edges.begin() + ops[op].first_operand, ops[op].operand_count};

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include "graft/core/dims.hpp"
 #include "graft/core/dtype.hpp"
@@ -70,6 +71,8 @@ class attribute_list {
     for (const attribute& a : other) slot(a.key, a.kind) = a;
     return *this;
   }
+  /// Adds an attribute whose key is not there yet.
+  constexpr void add(attribute a) { items_.push_back(std::move(a)); }
 
   /// Returns the attribute of that key, or nullptr.
   [[nodiscard]] constexpr const attribute* find(std::string_view key) const {
