@@ -31,9 +31,29 @@ inline name_counters::key counter_key(const tables& t, std::uint32_t scope, std:
 }
 /// Counts the names of a bulk copy that a scope belongs to, if nobody did yet.
 void count_names(tables& t, std::uint32_t scope);
+/// Counts the names of scopes that came along with bulk copies, if nobody did yet.
+void count_scopes(tables& t);
 /// Takes a name in a scope; the ordinal asked for if it is free. On an exception nothing is taken.
 std::uint32_t take_name(tables& t, std::uint32_t scope, std::uint32_t base, std::uint32_t ordinal,
                         name_kind kind);
+/// Takes names of ops one after another, with the entry of the last base name at hand.
+class name_taker {
+ public:
+  explicit name_taker(tables& t) : t_(t) {}
+  std::uint32_t take(std::uint32_t scope, std::uint32_t base, std::uint32_t ordinal) {
+    // What is undone is where counting began, so one note will do while names come in order.
+    const bool next =
+        scope == scope_ && base == base_ && ordinal == entry_->next && !entry_->has_apart;
+    return next ? entry_->next++ : take_other(scope, base, ordinal);
+  }
+
+ private:
+  std::uint32_t take_other(std::uint32_t scope, std::uint32_t base, std::uint32_t ordinal);
+
+  tables& t_;
+  std::uint32_t scope_ = none, base_ = none;
+  name_counters::entry* entry_ = nullptr;
+};
 /// What take_name would answer.
 std::uint32_t next_ordinal(tables& t, std::uint32_t scope, std::uint32_t base,
                            std::uint32_t ordinal, name_kind kind);

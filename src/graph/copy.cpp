@@ -69,6 +69,7 @@ struct tensor_place {
 struct scope_target {
   std::uint32_t scope = 0;
   bool verbatim = false;
+  bool occupied = false;  // a few others are there, and names are compared with theirs
 };
 
 // Everything about a copy that is decided before the first op is appended.
@@ -76,9 +77,7 @@ class copier {
  public:
   explicit copier(const copy_request& r)
       : request_(r), from_(r.from->data()), to_(r.to->data()), mapped_(&from_ != &to_) {
-    for (std::size_t i = 1; i < r.ops.size(); ++i) {
-      if (r.ops[i] <= r.ops[i - 1]) refuse("the list is not ascending");
-    }
+    if (!r.ops.ascends()) refuse("the list is not ascending");
     if (!r.ops.empty() && r.ops.back() >= from_.ops.size()) {
       refuse("op " + std::to_string(r.ops.back()) + " does not exist");
     }
@@ -90,7 +89,7 @@ class copier {
     }
     scopes_.expect(from_.scopes.size(), r.ops.size());
     if (mapped_) {
-      strings_.expect(from_.strings.size(), r.ops.size());
+      if (from_.strings.size() <= 4 * r.ops.size() + 64) near_.assign(from_.strings.size(), none);
       files_.assign(from_.files.size(), none);
     }
   }
@@ -117,29 +116,52 @@ class copier {
   }
 
   void prepare() {
-    std::uint32_t scope = none, name = none, file = none;
+    std::size_t operands = 0, outputs = 0;
+    std::uint32_t first_operand = 0, scope = none, name = none, file = none;
+    std::uint32_t first_list = none, next_list = none;
+    bool occupied = false, like_another = false;
+    bool in_one_piece = true, lists_in_row = !request_.attributes || request_.reference;
     const std::size_t count = request_.ops.size();
     for (std::size_t k = 0; k < count; ++k) {
       const std::uint32_t i = request_.ops[k];
       const tables::op_record& r = from_.ops[i];
-      in_one_piece_ = in_one_piece_ && (operands_ == 0 || r.operand_count == 0 ||
-                                        r.first_operand == first_operand_ + operands_);
-      if (operands_ == 0) first_operand_ = r.first_operand;
-      operands_ += r.operand_count;
-      outputs_ += r.output_count;
-      for (const tables::edge& e : from_.operands_of(i)) {
-        if (places_->find(e.producer) == none || is_cut(e.producer, e.output)) resolve(i, e);
+      if (operands == 0) first_operand = r.first_operand;
+      in_one_piece &= r.operand_count == 0 || r.first_operand == first_operand + operands;
+      operands += r.operand_count;
+      outputs += r.output_count;
+      for (std::uint32_t n = 0; n < r.operand_count; ++n) {
+        const tables::edge& e = from_.edges[r.first_operand + n];
+        if (places_->find(e.producer) == none || is_cut(e.producer, e.output)) {
+          resolve(i, tables::edge(e));
+        }
       }
-      if (r.attributes != 0) attributes(i, r);
+      if (r.attributes != 0) {
+        if (mapped_) {
+          const unsigned traits = r.schema->traits;
+          if (first_list == none) first_list = next_list = r.attributes;
+          lists_in_row &= r.attributes == next_list && (traits & request_.ask_traits) == 0;
+          next_list = r.attributes + 1;
+          if ((traits & request_.own_traits) != 0 && request_.owned) request_.owned(from_.id(i));
+        } else {
+          attributes(i, r);
+        }
+      }
       if (r.scope != scope) {
         scope = r.scope;
         decide_scope(scope);
+        occupied = scopes_.find(scope)->occupied;
+        name = none;
       }
+      if (r.name != name) {
+        name = r.name;
+        const std::uint32_t name_there = mapped_ ? string_for(name) : name;
+        like_another = occupied && is_like_another(scopes_.find(scope)->scope, name_there);
+      }
+      clash_ |= like_another;
       if (r.control_in != none) control(i);
       if (!mapped_) continue;
-      if (r.name != name) (void)string_for(name = r.name);
       for (std::uint32_t o = 0; o < r.output_count; ++o) {
-        const tables::output_record& out = from_.output(i, o);
+        const tables::output_record& out = from_.outputs[r.first_output + o];
         meet_extents(out.extents, out.rank);
       }
       if (r.file != file && r.file != none) {
@@ -147,19 +169,57 @@ class copier {
         if (files_[file] == none) files_[file] = file_number(to_, from_.files[file].text);
       }
     }
+    operands_ = operands;
+    outputs_ = outputs;
+    first_operand_ = first_operand;
+    in_one_piece_ = in_one_piece;
+    if (mapped_ && first_list != none) {
+      if (!lists_in_row || !shift_lists(first_list, next_list)) {
+        for (std::size_t k = 0; k < count; ++k) {
+          const tables::op_record& r = from_.ops[request_.ops[k]];
+          if (r.attributes != 0) attributes(request_.ops[k], r);
+        }
+      }
+    }
     if (mapped_) copy_extents();
     ask_for_attributes();
+    if (clash_) leave_occupied();
     if (choose_names_) choose_names();
+  }
+
+  // True if the name of an op that was there before may be equal.
+  [[nodiscard]] bool is_like_another(std::uint32_t scope, std::uint32_t name) const {
+    return std::any_of(request_.named.begin(), request_.named.end(), [&](op_id op) {
+      const tables::op_record& other = to_.ops[to_.index(op)];
+      return other.scope == scope && other.name == name;
+    });
+  }
+
+  // Names in occupied scopes are chosen one by one after all.
+  void leave_occupied() {
+    choose_names_ = true;
+    scopes_.for_each([&](std::uint32_t, scope_target& its) {
+      if (!its.occupied || !its.verbatim) return;
+      its.verbatim = false;
+      for (const marked_scope& m : marked_scopes_) {
+        if (m.scope == its.scope) to_.scopes[m.scope].batch = m.batch;
+      }
+    });
   }
 
   // For the scopes where names of others may be: takes a name for each op.
   void choose_names() {
-    for (std::size_t k = 0; k < request_.ops.size(); ++k) {
+    name_taker names(to_);
+    std::uint32_t scope = none, name = none, name_there = 0;
+    scope_target target;
+    const std::size_t count = request_.ops.size();
+    for (std::size_t k = 0; k < count; ++k) {
       const tables::op_record& r = from_.ops[request_.ops[k]];
-      const scope_target target = *scopes_.find(r.scope);
+      if (r.scope != scope) target = *scopes_.find(scope = r.scope);
       if (target.verbatim) continue;
-      ordinals_.push_back(
-          take_name(to_, target.scope, string_there(r.name), r.ordinal, name_kind::op));
+      if (r.name != name) name_there = string_there(name = r.name);
+      const std::uint32_t ordinal = names.take(target.scope, name_there, r.ordinal);
+      if (ordinal != r.ordinal) ordinals_.push_back({k, ordinal});
     }
   }
 
@@ -185,7 +245,40 @@ class copier {
     if (!packed && !asked) return;
     if (asked) asked_.push_back(lists_.size());
     lists_.push_back({op, packed ? packed_attributes(r) : r.attributes});
-    if (owned && request_.owned) request_.owned(from_.id(op));
+    if (!mapped_ && owned && request_.owned) request_.owned(from_.id(op));
+  }
+
+  // The lists of consecutive ops are consecutive as a rule, and are copied in one piece then.
+  // @returns false, with nothing done, where they do not lie in one piece
+  bool shift_lists(std::uint32_t first, std::uint32_t beyond) {
+    const pool<attribute_range>& old = from_.attributes.lists;
+    for (std::uint32_t list = first; list + 1 < beyond; ++list) {
+      if (old[list].first + old[list].count != old[list + 1].first) return false;
+    }
+    attribute_store& store = to_.attributes;
+    const std::uint32_t old_item = old[first].first;
+    const std::uint32_t items = old[beyond - 1].first + old[beyond - 1].count - old_item;
+    store.lists.reserve(beyond - first);
+    store.items.reserve(items);
+    list_shift_ = store.lists.size() - first;
+    const std::uint32_t item = store.items.size(), item_shift = item - old_item;
+    attribute_range* const lists = store.lists.extend(beyond - first);
+    for (std::uint32_t k = 0; k < beyond - first; ++k) {
+      lists[k] = old[first + k];
+      lists[k].first += item_shift;
+    }
+    stored_attribute* const made = store.items.extend(items);
+    std::copy_n(from_.attributes.items.begin() + old_item, items, made);
+    for (std::uint32_t k = 0; k < items; ++k) map_texts(made[k]);
+    if (request_.reference) refer(item, items);
+    shifted_items_ = {item, items};
+    return true;
+  }
+
+  void map_texts(stored_attribute& a) {
+    a.key = string_for(a.key);
+    if (a.kind == attribute_kind::string) a.integer = string_for(a.text());
+    if (a.kind == attribute_kind::integers) meet_extents(a.first(), a.count());
   }
 
   // A copy of a list; what it refers to is what that becomes.
@@ -199,11 +292,7 @@ class copier {
     std::copy_n(from_.attributes.items.begin() + range.first, range.count, made);
     store.lists.push_back({first, range.count, range.marked});
     const std::uint32_t list = store.lists.size() - 1;
-    for (std::uint32_t k = 0; mapped_ && k < range.count; ++k) {
-      made[k].key = string_for(made[k].key);
-      if (made[k].kind == attribute_kind::string) made[k].integer = string_for(made[k].text());
-      if (made[k].kind == attribute_kind::integers) meet_extents(made[k].first(), made[k].count());
-    }
+    for (std::uint32_t k = 0; mapped_ && k < range.count; ++k) map_texts(made[k]);
     if (range.marked && request_.reference) refer(first, range.count);
     return list;
   }
@@ -229,18 +318,24 @@ class copier {
   // --- Texts and extents, which have other numbers in another graph
 
   std::uint32_t string_for(std::uint32_t i) {
+    if (i < near_.size() && near_[i] != none) return near_[i];
+    return other_string(i);
+  }
+  std::uint32_t other_string(std::uint32_t i) {
+    if (i < near_.size()) return near_[i] = to_.strings.intern(from_.strings[i]);
     if (const std::uint32_t* known = strings_.find(i)) return *known;
     return strings_.set(i, to_.strings.intern(from_.strings[i]));
   }
   [[nodiscard]] std::uint32_t string_there(std::uint32_t i) const {
-    return mapped_ ? *strings_.find(i) : i;
+    if (!mapped_) return i;
+    return i < near_.size() ? near_[i] : *strings_.find(i);
   }
 
   void meet_extents(std::uint32_t first, std::uint32_t count) {
-    if (count == 0) return;
+    extents_ += count;
+    if (count == 0 || (first >= lowest_extent_ && first + count <= beyond_extents_)) return;
     lowest_extent_ = std::min(lowest_extent_, first);
     beyond_extents_ = std::max(beyond_extents_, first + count);
-    extents_ += count;
   }
 
   // Those of a region lie close together as a rule, and are copied in one piece; others one after another.
@@ -261,13 +356,18 @@ class copier {
         }
       }
     }
-    for (const own_list& own : lists_) {
-      for (stored_attribute& a : to_.attributes.of(own.list)) {
-        if (a.kind != attribute_kind::integers || a.count() == 0) continue;
-        if (scattered_) copy_scattered(a.first(), a.count());
-        a.set_integers(extents_there(a.first()), a.count());
-      }
+    for (std::uint32_t k = 0; k < shifted_items_.count; ++k) {
+      map_extents(to_.attributes.items[shifted_items_.first + k]);
     }
+    for (const own_list& own : lists_) {
+      for (stored_attribute& a : to_.attributes.of(own.list)) map_extents(a);
+    }
+  }
+
+  void map_extents(stored_attribute& a) {
+    if (a.kind != attribute_kind::integers || a.count() == 0) return;
+    if (scattered_) copy_scattered(a.first(), a.count());
+    a.set_integers(extents_there(a.first()), a.count());
   }
 
   void copy_scattered(std::uint32_t first, std::uint32_t count) {
@@ -289,6 +389,7 @@ class copier {
   // copy fails, and by an edit where an outer transaction might come back to the scope.
   struct marked_scope {
     std::uint32_t scope, batch;
+    bool used;
   };
   class scope_guard {
    public:
@@ -296,7 +397,7 @@ class copier {
     ~scope_guard() {
       for (std::size_t i = marked_.size(); i-- > 0;) {
         t_.scopes[marked_[i].scope].batch = marked_[i].batch;
-        t_.scopes[marked_[i].scope].used = false;
+        t_.scopes[marked_[i].scope].used = marked_[i].used;
       }
     }
     scope_guard(const scope_guard&) = delete;
@@ -314,17 +415,20 @@ class copier {
     if (target.scope >= to_.scopes.size()) refuse("they were to go to a scope that does not exist");
     // Names of one scope cannot meet in a scope that nobody else names ops in.
     const std::uint32_t at = target.scope, batch = to_.scopes[at].batch;
-    target.verbatim = !to_.scopes[at].used;
+    const bool used = to_.scopes[at].used;
+    target.occupied = used && at >= request_.first_new_scope && batch != to_.batches.size() &&
+                      request_.named.size() <= few_names;
+    target.verbatim = !used || target.occupied;
     if (target.verbatim) {
       // Scopes younger than a transaction go with it. The last mark is this copy's own.
       const std::size_t outer = to_.marks.size() - 1;
       if (outer != 0 && at < to_.marks[outer - 1].scopes) {
-        note(to_, [at, batch](tables& u) {
-          u.scopes[at].used = false;
+        note(to_, [at, batch, used](tables& u) {
+          u.scopes[at].used = used;
           u.scopes[at].batch = batch;
         });
       }
-      marked_scopes_.push_back({at, batch});
+      marked_scopes_.push_back({at, batch, used});
       to_.scopes[at].used = true;
       to_.scopes[at].batch = to_.batches.size();
     } else {
@@ -410,8 +514,12 @@ class copier {
         target = *scopes_.find(scope);
       }
       r.scope = target.scope;
-      if (!target.verbatim) r.ordinal = ordinals_[next_ordinal_at++];
-      if (next_list < lists_.size() && lists_[next_list].op == i) {
+      if (next_ordinal_at < ordinals_.size() && ordinals_[next_ordinal_at].place == k) {
+        r.ordinal = ordinals_[next_ordinal_at++].ordinal;
+      }
+      if (shifted_items_.count != 0) {
+        if (old.attributes != 0) r.attributes = old.attributes + list_shift_;
+      } else if (next_list < lists_.size() && lists_[next_list].op == i) {
         r.attributes = lists_[next_list++].list;
       }
       const tables::output_record* const types = from_.outputs.begin() + old.first_output;
@@ -515,12 +623,20 @@ class copier {
     return true;
   }
 
+  static constexpr std::size_t few_names = 4;
   struct control_place {
     std::uint32_t before, after;  // places in the region, or a dense index of `to`
     bool inside;
   };
+  struct other_ordinal {
+    std::size_t place;
+    std::uint32_t ordinal;
+  };
   struct own_list {
     std::uint32_t op, list;
+  };
+  struct piece {
+    std::uint32_t first = 0, count = 0;
   };
   struct extents_copy {
     std::uint32_t there = 0, count = 0;
@@ -538,14 +654,19 @@ class copier {
   std::uint32_t first_operand_ = 0;
   bool in_one_piece_ = true;  // the operands are consecutive
   bool choose_names_ = false;
+  bool clash_ = false;  // in an occupied scope
   std::vector<tensor_place> outside_;
-  std::vector<std::uint32_t> ordinals_;  // of ops whose names are chosen anew, in order
-  std::vector<own_list> lists_;          // of ops whose copies have other lists than they, in order
-  std::vector<std::size_t> asked_;       // places in lists_ of those the request is asked about
+  std::vector<other_ordinal>
+      ordinals_;                    // of ops that are called otherwise than they were, in order
+  std::vector<own_list> lists_;     // of ops whose copies have other lists than they, in order
+  piece shifted_items_;             // attributes of lists that were copied in one piece
+  std::uint32_t list_shift_ = 0;    // of those lists
+  std::vector<std::size_t> asked_;  // places in lists_ of those the request is asked about
   std::vector<control_place> controls_;
   std::vector<marked_scope> marked_scopes_;
   index_map<scope_target> scopes_;
-  index_map<std::uint32_t> strings_;
+  std::vector<std::uint32_t> near_;   // texts by number, where the source has few
+  index_map<std::uint32_t> strings_;  // else
   std::vector<std::uint32_t> files_;
   std::size_t extents_ = 0;  // met, each as often as it is met
   std::uint32_t lowest_extent_ = none, beyond_extents_ = 0, extent_shift_ = 0;
@@ -575,20 +696,22 @@ variable_id append_variable(Graph& g, variable_info info, std::shared_ptr<variab
   (void)t.index(info.initial);
   const std::uint32_t read = t.index(info.read);
   const tables::op_record& r = t.ops[read];
+  const auto refers = [&](const stored_attribute& a) {
+    return a.kind == attribute_kind::variable && a.integer == id.value;
+  };
+  const auto attributes = t.stored(r);
   if (!is_operator(*r.schema, ops::variable) ||
-      t.attributes_of(r).integer("variable", -1) != id.value) {
+      std::none_of(attributes.begin(), attributes.end(), refers)) {
     throw graph_error(
         {.asked = "variable " + std::to_string(id.value) + " was to be registered",
          .found = "'" + path_of_op(t, read) + "' does not read it",
          .where = {},
          .hint = "set the attribute \"variable\" of its read op to the next variable's id"});
   }
-  if (cell == nullptr) cell = std::make_shared<variable_cell>();
   info.id = id;
-  const value_type type = info.type;
-  t.variables.push_back(std::move(info));
+  const variable_info& made = t.variables.push_back(std::move(info));
   try {
-    t.store->add(std::move(cell), type);
+    t.store->add(std::move(cell), made.type);
   } catch (...) {
     t.variables.pop_back();
     t.store->truncate(t.variables.size());
@@ -610,6 +733,19 @@ scope_id append_scope_like(Graph& g, scope_id parent, const Graph& from, scope_i
   const tables::scope_record& r = from.data().scopes[like.value];
   const std::uint32_t base = &g == &from ? r.name : t.strings.intern(from.data().strings[r.name]);
   return {append_scope(t, parent.value, base, r.ordinal)};
+}
+
+scope_id append_inner_scope_like(Graph& g, scope_id parent, const Graph& from, scope_id like) {
+  tables& t = g.data();
+  const tables::scope_record& r = from.data().scopes[like.value];
+  const std::uint32_t base = &g == &from ? r.name : t.strings.intern(from.data().strings[r.name]);
+  const std::uint32_t ordinal = r.ordinal;
+  t.scopes.reserve(1);
+  t.scopes[parent.value].uncounted = true;
+  t.first_uncounted = std::min(t.first_uncounted, parent.value);
+  t.scopes.push_back({parent.value, base, ordinal, t.next_serial++, none, false, false});
+  touch(t);
+  return {t.scopes.size() - 1};
 }
 
 std::string scope_name(const Graph& g, scope_id scope) {
@@ -637,8 +773,14 @@ bool scope_name_is_free(const Graph& g, scope_id parent, std::string_view name) 
   const tables& t = g.data();
   const parsed_name parts = parse_name(name);
   const std::uint32_t base = t.strings.find(parts.base);
-  return base == no_id ||
-         !t.names.taken(counter_key(t, parent.value, base, name_kind::scope), parts.ordinal);
+  if (base == no_id) return true;
+  if (t.scopes[parent.value].uncounted) {
+    for (std::uint32_t s = parent.value + 1; s < t.scopes.size(); ++s) {
+      const tables::scope_record& r = t.scopes[s];
+      if (r.parent == parent.value && r.name == base && r.ordinal == parts.ordinal) return false;
+    }
+  }
+  return !t.names.taken(counter_key(t, parent.value, base, name_kind::scope), parts.ordinal);
 }
 
 std::int64_t append_constant(Graph& g, Array value) {

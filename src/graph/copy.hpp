@@ -8,6 +8,7 @@
 #include "graft/graph/graph.hpp"
 
 #include "graph/function_view.hpp"
+#include "graph/index_map.hpp"
 
 namespace graft::detail {
 
@@ -34,6 +35,12 @@ class op_indices {
   }
   [[nodiscard]] std::uint32_t front() const { return (*this)[0]; }
   [[nodiscard]] std::uint32_t back() const { return (*this)[count_ - 1]; }
+  [[nodiscard]] bool ascends() const {
+    for (std::size_t i = 1; list_ != nullptr && i < count_; ++i) {
+      if (list_[i] <= list_[i - 1]) return false;
+    }
+    return true;
+  }
   /// True where each index is one more than the one before.
   [[nodiscard]] bool consecutive() const { return count_ == 0 || back() - front() + 1 == count_; }
 
@@ -104,6 +111,11 @@ struct copy_request {
   /// they are made unique.
   function_view<scope_id(scope_id)> scope;
 
+  /// Scopes of `to` from this one on were made for this copy, and hold no ops but those of `named`. Few names there do
+  /// not keep those of the copies from going along unchanged, unless they are alike.
+  std::uint32_t first_new_scope = 0xffffffffu;
+  std::span<const op_id> named;
+
   /// What a reference to a variable, constant or body becomes: the number of its image. Without it and
   /// `attributes` references are kept, which is right within one graph only.
   function_view<std::int64_t(attribute_kind, std::int64_t)> reference;
@@ -164,6 +176,9 @@ variable_id next_variable(const Graph& g);
 scope_id append_scope(Graph& g, scope_id parent, std::string_view name);
 /// The same with the name that a scope of a graph has.
 scope_id append_scope_like(Graph& g, scope_id parent, const Graph& from, scope_id like);
+/// The same for a parent that was made for one copy, where all names come along and differ: the name is not looked at
+/// until somebody else makes a scope there.
+scope_id append_inner_scope_like(Graph& g, scope_id parent, const Graph& from, scope_id like);
 /// Last component of a scope's name: "dense_1".
 std::string scope_name(const Graph& g, scope_id scope);
 /// True if an op of that name may be added to the scope as it is.
@@ -177,8 +192,17 @@ std::int64_t append_constant(Graph& g, Array value);
 
 /// The stream key of a path: a hash that is the same on every machine.
 std::uint64_t stream_key_of(std::string_view path);
-/// That of an op's path, without making the path.
-std::uint64_t stream_key_of_op(const Graph::tables& t, std::uint32_t op);
+/// Those of the paths of ops, without making the paths: scopes that were met are remembered.
+class path_keys {
+ public:
+  /// @param scopes about as many are expected
+  path_keys(const Graph::tables& t, std::size_t scopes);
+  std::uint64_t of(std::uint32_t op);
+
+ private:
+  const Graph::tables& t_;
+  index_map<std::uint64_t> scopes_;  // hashes of "a/b/"
+};
 /// Another key for each number.
 std::uint64_t mixed_key(std::uint64_t key, std::uint64_t number);
 

@@ -187,6 +187,7 @@ class eraser {
         variable_info empty;
         empty.type = v.type;
         made.variables.emplace_back(i, std::move(empty));
+        (void)t_.store->cell(v.id);  // made now, as it comes back should this be undone
         made.cells.emplace_back(v.id, nullptr);
         continue;
       }

@@ -218,15 +218,36 @@ void count_names(tables& t, std::uint32_t scope) {
   t.batches[batch].counted = true;
 }
 
+void count_scopes(tables& t) {
+  for (std::uint32_t s = t.first_uncounted; s < t.scopes.size(); ++s) {
+    const tables::scope_record& r = t.scopes[s];
+    if (!t.scopes[r.parent].uncounted) continue;
+    name_counters::entry& e = t.names.at(counter_key(t, r.parent, r.name, name_kind::scope));
+    if (r.ordinal >= e.next) t.names.take(e, r.ordinal);
+  }
+  for (std::uint32_t s = t.first_uncounted; s < t.scopes.size(); ++s) {
+    t.scopes[s].uncounted = false;
+  }
+  t.first_uncounted = none;
+}
+
 std::uint32_t next_ordinal(tables& t, std::uint32_t scope, std::uint32_t base,
                            std::uint32_t ordinal, name_kind kind) {
-  if (kind == name_kind::op) count_names(t, scope);
+  if (kind == name_kind::op) {
+    count_names(t, scope);
+  } else if (t.scopes[scope].uncounted) {
+    count_scopes(t);
+  }
   return t.names.choose(t.names.at(counter_key(t, scope, base, kind)), ordinal);
 }
 
 std::uint32_t take_name(tables& t, std::uint32_t scope, std::uint32_t base, std::uint32_t ordinal,
                         name_kind kind) {
-  if (kind == name_kind::op && t.scopes[scope].batch != none) count_names(t, scope);
+  if (kind == name_kind::op) {
+    if (t.scopes[scope].batch != none) count_names(t, scope);
+  } else if (t.scopes[scope].uncounted) {
+    count_scopes(t);
+  }
   // Counters of scopes younger than the transaction are keyed by a serial that never comes again.
   const bool noted = !t.marks.empty() && scope < t.marks.back().scopes;
   if (noted) t.counter_log.reserve(1);
@@ -236,6 +257,15 @@ std::uint32_t take_name(tables& t, std::uint32_t scope, std::uint32_t base, std:
   t.names.take(e, chosen);
   if (noted) t.counter_log.push_back({e.what, before, e.next == before ? chosen : none});
   if (kind == name_kind::op) t.scopes[scope].used = true;
+  return chosen;
+}
+
+std::uint32_t name_taker::take_other(std::uint32_t scope, std::uint32_t base,
+                                     std::uint32_t ordinal) {
+  const std::uint32_t chosen = take_name(t_, scope, base, ordinal, name_kind::op);
+  entry_ = &t_.names.at(counter_key(t_, scope, base, name_kind::op));
+  scope_ = scope;
+  base_ = base;
   return chosen;
 }
 
@@ -281,6 +311,9 @@ std::uint64_t mixed(std::uint64_t h) {
 // FNV-1a, then mixed: paths differ in few characters, streams should differ in all bits.
 class path_hash {
  public:
+  path_hash() = default;
+  explicit path_hash(std::uint64_t state) : h_(state) {}
+  [[nodiscard]] std::uint64_t state() const { return h_; }
   void add(std::string_view text) {
     for (const char c : text) h_ = (h_ ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
   }
@@ -305,16 +338,26 @@ std::uint64_t stream_key_of(std::string_view path) {
   return h.key();
 }
 
-std::uint64_t stream_key_of_op(const tables& t, std::uint32_t op) {
-  const tables::op_record& r = t.ops[op];
+path_keys::path_keys(const tables& t, std::size_t scopes) : t_(t) {
+  scopes_.expect(t.scopes.size(), scopes);
+  scopes_.set(0, path_hash().state());
+}
+
+std::uint64_t path_keys::of(std::uint32_t op) {
+  const tables::op_record& r = t_.ops[op];
   small_vector<std::uint32_t, 8> way;
-  for (std::uint32_t s = r.scope; s != 0; s = t.scopes[s].parent) way.push_back(s);
-  path_hash h;
-  for (std::size_t i = way.size(); i-- > 0;) {
-    h.add_name(t, t.scopes[way[i]].name, t.scopes[way[i]].ordinal);
-    h.add("/");
+  const std::uint64_t* known = scopes_.find(r.scope);
+  for (std::uint32_t s = r.scope; known == nullptr; known = scopes_.find(s)) {
+    way.push_back(s);
+    s = t_.scopes[s].parent;
   }
-  h.add_name(t, r.name, r.ordinal);
+  path_hash h(*known);
+  for (std::size_t i = way.size(); i-- > 0;) {
+    h.add_name(t_, t_.scopes[way[i]].name, t_.scopes[way[i]].ordinal);
+    h.add("/");
+    scopes_.set(way[i], h.state());
+  }
+  h.add_name(t_, r.name, r.ordinal);
   return h.key();
 }
 
@@ -333,7 +376,7 @@ std::uint32_t append_scope(tables& t, std::uint32_t parent, std::uint32_t base,
                            std::uint32_t ordinal) {
   t.scopes.reserve(1);
   const std::uint32_t taken = take_name(t, parent, base, ordinal, name_kind::scope);
-  t.scopes.push_back({parent, base, taken, t.next_serial++, none, false});
+  t.scopes.push_back({parent, base, taken, t.next_serial++, none, false, false});
   touch(t);
   return t.scopes.size() - 1;
 }

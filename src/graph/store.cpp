@@ -1,5 +1,6 @@
 #include "graft/graph/store.hpp"
 
+#include <algorithm>
 #include <mutex>
 
 #include "graft/core/error.hpp"
@@ -7,8 +8,7 @@
 
 namespace graft {
 
-const std::shared_ptr<variable_cell>& VariableStore::cell(variable_id v) const {
-  if (v.value < cells_.size() && cells_[v.value] != nullptr) return cells_[v.value];
+void VariableStore::refuse(variable_id v) const {
   throw handle_error(
       {.asked = "the value of variable " + std::to_string(v.value) + " was asked for",
        .found = "the graph has no such variable",
@@ -16,9 +16,27 @@ const std::shared_ptr<variable_cell>& VariableStore::cell(variable_id v) const {
        .hint = "use ids of this graph's own variables"});
 }
 
+const std::shared_ptr<variable_cell>& VariableStore::cell(variable_id v) const {
+  if (v.value >= cells_.size() || types_[v.value].gone) refuse(v);
+  std::shared_ptr<variable_cell>& its = cells_[v.value];
+  if (missing_.load(std::memory_order_acquire) == 0) return its;
+  const std::lock_guard lock(making_);
+  if (its == nullptr) {
+    its = std::make_shared<variable_cell>();
+    index_stale_ = index_stale_ || v.value < indexed_;
+    missing_.fetch_sub(1, std::memory_order_release);
+  }
+  return its;
+}
+
 bool VariableStore::initialized(variable_id v) const {
+  if (v.value >= cells_.size() || types_[v.value].gone) refuse(v);
+  if (missing_.load(std::memory_order_acquire) != 0) {
+    const std::lock_guard lock(making_);
+    if (cells_[v.value] == nullptr) return false;
+  }
   const std::shared_lock lock(mutex());
-  return cell(v)->initialized;
+  return cells_[v.value]->initialized;
 }
 
 Array VariableStore::get(variable_id v) const {
@@ -36,7 +54,9 @@ Array VariableStore::get(variable_id v) const {
 
 void VariableStore::set(variable_id v, Array value) {
   variable_cell& c = *cell(v);
-  const value_type& wanted = types_[v.value];
+  const slot_type& slot = types_[v.value];
+  const value_type wanted =
+      value_type::of(slot.type, dims(std::span(extents_).subspan(slot.first, slot.rank)));
   const std::string asked = "variable " + std::to_string(v.value) + " of " + to_string(wanted) +
                             " was to be set to " + std::string(name_of(value.type())) + " " +
                             to_string(value.shape());
@@ -64,14 +84,36 @@ void VariableStore::reset(variable_id v) {
   ++version_;
 }
 
+void VariableStore::reserve(std::size_t more) {
+  // As growing does: asking for a little again and again must not copy all each time.
+  const auto with_room = [more](auto& list) {
+    if (list.capacity() - list.size() >= more) return;
+    list.reserve(std::max(list.size() + more, list.size() * 2));
+  };
+  with_room(cells_);
+  with_room(types_);
+}
+
 void VariableStore::add(std::shared_ptr<variable_cell> cell, const value_type& type) {
-  if (cells_.size() == cells_.capacity()) cells_.reserve(cells_.size() * 2 + 8);
-  types_.push_back(type);
-  cells_.push_back(std::move(cell));  // cannot fail: the room is there
-  ++version_;
+  reserve(1);
+  const auto rank = static_cast<std::uint32_t>(type.shape.size());
+  const std::size_t size = extents_.size();
+  if (size < rank || !std::equal(type.shape.begin(), type.shape.end(),
+                                 extents_.end() - static_cast<std::ptrdiff_t>(rank))) {
+    extents_.insert(extents_.end(), type.shape.begin(), type.shape.end());
+  }
+  // From here on nothing fails.
+  const auto first = static_cast<std::uint32_t>(extents_.size()) - rank;
+  types_.push_back({first, rank, type.type, false});
+  // Adding excludes all other use of the store, so these need no exchange.
+  if (cell == nullptr)
+    missing_.store(missing_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  cells_.push_back(std::move(cell));
+  version_.store(version_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
 variable_id VariableStore::find(const variable_cell& cell) {
+  if (index_stale_) forget_index();
   for (; indexed_ < cells_.size(); ++indexed_) {
     if (cells_[indexed_] == nullptr) continue;
     by_cell_.try_emplace(cells_[indexed_].get(), static_cast<std::uint32_t>(indexed_));
@@ -83,19 +125,28 @@ variable_id VariableStore::find(const variable_cell& cell) {
 void VariableStore::forget_index() noexcept {
   by_cell_.clear();
   indexed_ = 0;
+  index_stale_ = false;
 }
 
 void VariableStore::truncate(std::size_t count) {
   if (count < indexed_) forget_index();
-  while (cells_.size() > count) cells_.pop_back();
-  while (types_.size() > count) types_.pop_back();
+  while (cells_.size() > count) {
+    if (cells_.back() == nullptr && !types_[cells_.size() - 1].gone) missing_.fetch_sub(1);
+    cells_.pop_back();
+  }
+  if (types_.size() > count) types_.resize(count);
+  // Extents end with those of the type that was added last.
+  extents_.resize(types_.empty() ? 0 : types_.back().first + types_.back().rank);
   ++version_;
 }
 
 std::shared_ptr<variable_cell> VariableStore::exchange(
     variable_id v, std::shared_ptr<variable_cell> cell) noexcept {
   forget_index();
-  cells_[v.value].swap(cell);
+  std::shared_ptr<variable_cell>& its = cells_[v.value];
+  if (its == nullptr && !types_[v.value].gone) missing_.fetch_sub(1);
+  types_[v.value].gone = cell == nullptr;
+  its.swap(cell);
   ++version_;
   return cell;
 }

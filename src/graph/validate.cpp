@@ -201,6 +201,7 @@ class validator {
     }
     for (std::uint32_t s = 1; s < t_.scopes.size(); ++s) {
       const tables::scope_record& r = t_.scopes[s];
+      if (t_.scopes[r.parent].uncounted) continue;
       if (!t_.names.taken(detail::counter_key(t_, r.parent, r.name, detail::name_kind::scope),
                           r.ordinal)) {
         broken("the scope name '" + detail::path_of_scope(t_, s) + "' might be given again");

@@ -51,10 +51,8 @@ variable_id append_with_read(Graph::tables& t, variable_info info, std::string_v
   attributes.set("variable", std::int64_t{id}, attribute_kind::variable);
   attributes.set("type", info.type.type).set("shape", info.type.shape);
   info.id = {id};
-  auto cell = std::make_shared<variable_cell>();
-  const value_type type = info.type;
-  t.variables.push_back(std::move(info));
-  t.store->add(std::move(cell), type);
+  const variable_info& made = t.variables.push_back(std::move(info));
+  t.store->add(nullptr, made.type);
   const std::uint32_t read = append_op(t, ops::variable, {}, attributes, name, line);
   t.variables.back().read = {t.id(read), 0};
   return {id};

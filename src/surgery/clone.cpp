@@ -38,6 +38,7 @@ cloner::cloner(const Region& region, const clone_options& options)
       source_(require_current(r_)),
       target_(target_graph(r_, options)),
       same_graph_(&source_ == &target_),
+      source_key_(source_.data().strings.find("key")),
       data_(std::make_shared<clone_data>(region)) {
   data_->slot = target_.slot();
   data_->generation = target_.slot()->generation;
@@ -67,10 +68,14 @@ Clone cloner::run() {
   for (const auto* list : {&r_.inputs, &r_.kept}) {
     for (const tensor_id t : *list) data_->cut_originals.try_emplace(data_->cut_images.at(t), t);
   }
+  data_->variable_originals.reserve(data_->images.size());
   for (const variable_image& image : data_->images) {
     if (image.image.valid()) data_->variable_originals.emplace_back(image.image, image.source);
   }
-  std::sort(data_->variable_originals.begin(), data_->variable_originals.end());
+  auto& originals = data_->variable_originals;
+  if (!std::is_sorted(originals.begin(), originals.end())) {
+    std::sort(originals.begin(), originals.end());
+  }
   for (const op_id read : replaced_reads_) {
     data_->stand_in_originals.try_emplace(data_->stand_ins.at(read), read);
   }
@@ -143,6 +148,8 @@ void cloner::append_ops() {
   request.outside = outside;
   const auto scope = [this](scope_id s) { return scope_id{*scope_images_.find(s.value)}; };
   request.scope = scope;
+  request.first_new_scope = first_scope_;
+  request.named = data_->extra;
   const auto reference = [this](attribute_kind kind, std::int64_t number) {
     return image_of_reference(kind, number);
   };
@@ -156,7 +163,9 @@ void cloner::append_ops() {
   }
   // Keys come when the names are settled (split_streams), so lists that may have one are the copy's own.
   const auto random = [this](op_id op) {
-    if (source_.attributes_of(op).find("key")) random_ops_.push_back(op);
+    const Graph::tables& t = source_.data();
+    const std::uint32_t list = t.ops[t.index(op)].attributes;
+    if (t.attributes.find(list, source_key_) != nullptr) random_ops_.push_back(op);
   };
   if (options_.streams != seeds::same) {
     request.own_traits = ops::random;
@@ -187,11 +196,21 @@ std::int64_t cloner::image_of_reference(attribute_kind kind, std::int64_t number
 
 void cloner::add_variables() {
   const VariableStore& store = source_.store();
+  const auto made = static_cast<std::size_t>(
+      std::count_if(data_->images.begin(), data_->images.end(),
+                    [this](const variable_image& image) { return is_made(image); }));
+  target_.data().variables.reserve(made);
+  target_.store().reserve(made);
+  if (made == 0) return;
+  Graph::tables& t = target_.data();
   for (const variable_image& image : data_->images) {
     if (!is_made(image)) continue;
-    variable_info info = source_.variable_of(image.source);
+    // The transaction takes it back should anything fail.
+    variable_info& info = t.variables.push_back(source_.data().variables[image.source.value]);
+    info.id = image.image;
     info.origin = same_graph_ ? image.source : variable_id{};
     info.read.op = *data_->forward(info.read.op);
+    if (target_.is_open_body()) refuse_in_body(target_, target_.path_of(info.read.op));
     if (info.initial.valid()) info.initial = *data_->forward(info.initial);
     for (op_id& update : info.own_updates) update = *data_->forward(update);
     if (options_.trainable && (info.role == variable_role::parameter || !*options_.trainable)) {
@@ -219,16 +238,18 @@ void cloner::add_variables() {
       cell->initialized = true;
     }
     set_initial_key(image, info);
-    append_variable(target_, std::move(info), std::move(cell));
+    target_.store().add(std::move(cell), info.type);
   }
+  touch(t);
 }
 
 void cloner::set_key(op_id op, std::uint64_t key) {
   Graph::tables& t = target_.data();
   Graph::tables::op_record& r = t.ops[t.index(op)];
   if (r.schema->has(ops::random)) {  // its list is its own
+    if (target_key_ == no_id) target_key_ = t.strings.find("key");
     for (stored_attribute& a : t.attributes.of(r.attributes)) {
-      if (t.strings[a.key] != "key") continue;
+      if (a.key != target_key_) continue;
       a.integer = std::bit_cast<std::int64_t>(key);
       return;
     }
@@ -242,13 +263,15 @@ void cloner::set_key(op_id op, std::uint64_t key) {
 void cloner::set_initial_key(const variable_image& image, const variable_info& info) {
   if (options_.streams == seeds::same || !info.initial.valid() || !data_->is_copy(info.initial.op))
     return;
-  const op_id old_op = source_.variable_of(image.source).initial.op;
-  const auto key = source_.attributes_of(old_op).find("key");
-  if (!key && !source_.schema_of(old_op).has(ops::random)) return;
+  const Graph::tables& t = source_.data();
+  const op_id old_op = t.variables[image.source.value].initial.op;
+  const Graph::tables::op_record& r = t.ops[t.index(old_op)];
+  const stored_attribute* const key = t.attributes.find(r.attributes, source_key_);
+  if (key == nullptr && !r.schema->has(ops::random)) return;
   initial_ops_.insert(info.initial.op.value);
   if (!keeps_streams(image)) {
     set_key(info.initial.op, info.stream_key);
-  } else if (key) {
+  } else if (key != nullptr) {
     set_key(info.initial.op, std::bit_cast<std::uint64_t>(key->integer));
   }
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -85,8 +86,9 @@ class cloner {
     const auto number = options_.streams.number();
     return number ? mixed_key(of_path, *number) : of_path;
   }
-  [[nodiscard]] std::uint64_t key_of_copy(op_id op) const {
-    return key_from(stream_key_of_op(target_.data(), target_.data().index(op)));
+  [[nodiscard]] std::uint64_t key_of_copy(op_id op) {
+    if (!keys_) keys_.emplace(target_.data(), scopes_.size());
+    return key_from(keys_->of(target_.data().index(op)));
   }
 
   const clone_options& options_;
@@ -94,6 +96,8 @@ class cloner {
   Graph& source_;
   Graph& target_;
   const bool same_graph_;
+  const std::uint32_t source_key_;    // the number of the text "key" in the source
+  std::uint32_t target_key_ = no_id;  // and in the target, once it is there
   std::shared_ptr<clone_data> data_;
 
   bool infer_again_ = false;
@@ -110,7 +114,9 @@ class cloner {
   index_map<std::uint32_t> scope_images_;
   std::unordered_map<std::int64_t, std::int64_t> constant_images_;
   std::unordered_map<const Graph*, std::shared_ptr<const Graph>> body_images_;
-  scope_id base_;  // of the source: not repeated
+  scope_id base_;                  // of the source: not repeated
+  std::uint32_t first_scope_ = 0;  // of those made for the clone
+  std::optional<path_keys> keys_;
 };
 
 }  // namespace graft::detail

@@ -37,7 +37,6 @@ closure_result close_backwards(const Graph& g, const cut_set& cuts, std::size_t 
   const Graph::tables& t = g.data();
   closure_result result;
   result.cut_used.resize(cut_count, false);
-  std::vector<std::uint32_t> open;
   const auto need = [&](std::uint32_t producer, std::uint32_t output, bool as_tensor) {
     if (as_tensor) {
       const int cut = cuts.find(producer, output);
@@ -46,18 +45,21 @@ closure_result close_backwards(const Graph& g, const cut_set& cuts, std::size_t 
         return;
       }
     }
-    if (result.ops.insert(producer)) open.push_back(producer);
+    result.ops.insert_open(producer);
   };
   const auto on_variable = [&](variable_id v) { return result.variables.insert(v.value); };
+  std::uint32_t scope = Graph::tables::none;
 
   for (const tensor_id out : outputs) need(t.index(out.op), out.output, true);
-  while (!open.empty()) {
-    const std::uint32_t index = open.back();
-    open.pop_back();
+  while (const std::optional<std::uint32_t> next = result.ops.take_open()) {
+    const std::uint32_t index = *next;
     if (is_open_source(t, index)) {
       result.sources.push_back(index);
       continue;
     }
+    const Graph::tables::op_record& r = t.ops[index];
+    result.edited = result.edited || r.stamp != 0;
+    if (r.scope != scope) result.scopes.insert(scope = r.scope);
     // Reads, updates and effects are needed as ops, even where their tensor is cut.
     for_each_need(g, index, on_variable, [&](tensor_id wanted, std::uint32_t producer, lead by) {
       need(producer, wanted.output, by == lead::data || by == lead::initial);
@@ -246,7 +248,8 @@ std::shared_ptr<region_data> assemble(Graph& g, std::vector<tensor_id> inputs,
   }
   data->places = detail::place_map(std::span<const op_id>(data->nodes));
   data->variables = closure.variables.sorted_as<variable_id>();
-  data->fingerprint = detail::edits_of(g, *data);
+  data->scopes = closure.scopes.sorted_as<scope_id>();
+  data->fingerprint = detail::edits_of(g, *data, closure.edited);
   return data;
 }
 

@@ -68,6 +68,8 @@ struct closure_result {
   index_set variables;
   std::vector<std::uint32_t> sources;  ///< open sources met, ascending; not in `ops`
   std::vector<bool> cut_used;
+  index_set scopes;     ///< of ops
+  bool edited = false;  ///< some op has been edited
 };
 
 /// All that outputs need, stopped at the cuts.

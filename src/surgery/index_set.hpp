@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace graft::detail {
@@ -13,15 +14,43 @@ class index_set {
  public:
   /// Adds an index. @returns false if it was there
   bool insert(std::uint32_t index) {
-    block& b = block_of(index >> 6);
+    const std::uint32_t key = index >> 6;
+    block& b = last_ < table_.size() && table_[last_].key == key ? table_[last_] : other_block(key);
     const std::uint64_t bit = std::uint64_t{1} << (index & 63);
     if ((b.bits & bit) != 0) return false;
     b.bits |= bit;
     ++size_;
     return true;
   }
+  /// Adds an index; if it was not there, `take_open` will give it.
+  void insert_open(std::uint32_t index) {
+    if (!insert(index)) return;
+    block& b = table_[last_];
+    if (b.open == 0 && (waiting_.empty() || waiting_.front() != b.key)) {
+      waiting_.push_back(b.key);
+      std::push_heap(waiting_.begin(), waiting_.end());
+    }
+    b.open |= std::uint64_t{1} << (index & 63);
+  }
+  /// Takes one of the indices that are open: the highest of a block, the highest blocks first. So a walk from users to
+  /// what they use goes through memory in order.
+  std::optional<std::uint32_t> take_open() {
+    while (!waiting_.empty()) {
+      const std::uint32_t key = waiting_.front();
+      if (taking_ >= table_.size() || table_[taking_].key != key) taking_ = place_of(key);
+      block& b = table_[taking_];
+      if (b.open != 0) {
+        const auto bit = 63 - static_cast<std::uint32_t>(__builtin_clzll(b.open));
+        b.open &= ~(std::uint64_t{1} << bit);
+        return (key << 6) + bit;
+      }
+      std::pop_heap(waiting_.begin(), waiting_.end());
+      waiting_.pop_back();
+    }
+    return std::nullopt;
+  }
   void erase(std::uint32_t index) {
-    block& b = block_of(index >> 6);
+    block& b = other_block(index >> 6);
     const std::uint64_t bit = std::uint64_t{1} << (index & 63);
     if ((b.bits & bit) != 0) --size_;
     b.bits &= ~bit;
@@ -63,14 +92,14 @@ class index_set {
   struct block {
     std::uint32_t key = no_key;
     std::uint64_t bits = 0;
+    std::uint64_t open = 0;
   };
 
   [[nodiscard]] std::size_t start(std::uint32_t key) const {
     return (key * 0x9e3779b97f4a7c15ull >> 32) & (table_.size() - 1);
   }
 
-  block& block_of(std::uint32_t key) {
-    if (last_ < table_.size() && table_[last_].key == key) return table_[last_];
+  block& other_block(std::uint32_t key) {
     if (blocks_ * 2 >= table_.size()) grow();
     last_ = place_of(key);
     if (table_[last_].key == no_key) {
@@ -96,6 +125,8 @@ class index_set {
   std::size_t blocks_ = 0;
   std::size_t size_ = 0;
   std::size_t last_ = 0;
+  std::vector<std::uint32_t> waiting_;  // a heap of the keys of blocks with open indices
+  std::size_t taking_ = 0;              // place of the block they are taken from
 };
 
 }  // namespace graft::detail

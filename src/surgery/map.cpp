@@ -8,6 +8,10 @@ namespace graft {
 using detail::place_map;
 
 const variable_image* clone_data::image_of(variable_id v) const {
+  if (images.empty()) return nullptr;
+  // The variables of a region have consecutive ids as a rule.
+  const std::size_t guess = v.value - images.front().source.value;
+  if (guess < images.size() && images[guess].source == v) return &images[guess];
   const auto found = std::lower_bound(
       images.begin(), images.end(), v,
       [](const variable_image& image, variable_id wanted) { return image.source < wanted; });

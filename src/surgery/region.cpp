@@ -51,7 +51,7 @@ const Array* value_of(const region_data& r, tensor_id t) {
   return at == r.values.end() || at->first != t ? nullptr : &at->second;
 }
 
-std::uint64_t edits_of(const Graph& g, const region_data& r) {
+std::uint64_t edits_of(const Graph& g, const region_data& r, bool edited) {
   const Graph::tables& t = g.data();
   std::uint64_t hash = 0;
   const auto mix = [&hash](std::uint64_t what) {
@@ -59,13 +59,14 @@ std::uint64_t edits_of(const Graph& g, const region_data& r) {
     hash ^= hash >> 32;
   };
   // Most ops were never edited; those count for nothing, which is quick.
-  for (const op_id op : r.nodes) {
+  for (std::size_t i = 0; edited && i < r.nodes.size(); ++i) {
+    const op_id op = r.nodes[i];
     const std::uint64_t stamp = t.ops[t.index(op)].stamp;
     if (stamp == 0) continue;
     mix(op.value);
     mix(stamp);
   }
-  for (const variable_id v : r.variables) mix(g.variable_of(v).own_updates.size());
+  for (const variable_id v : r.variables) mix(t.variables[v.value].own_updates.size());
   return hash;
 }
 

@@ -24,6 +24,7 @@ struct region_data {
   std::vector<bool> input_used;        ///< one an input
   std::vector<op_id> nodes;            ///< ascending
   std::vector<variable_id> variables;  ///< ascending
+  std::vector<scope_id> scopes;        ///< of nodes, ascending
   detail::place_map places;            ///< of nodes, by id
 };
 
@@ -37,7 +38,8 @@ Graph& graph_behind(graph_slot* slot, std::uint32_t generation, const char* what
 
 /// A number that changes when ops of a region are edited or get an own update: of edit stamps, not
 /// of contents. The ops and variables must be there.
-std::uint64_t edits_of(const Graph& g, const region_data& r);
+/// @param edited false: no op was ever edited
+std::uint64_t edits_of(const Graph& g, const region_data& r, bool edited = true);
 
 /// @throws handle_error if the graph is gone, graph_error if the region is stale
 Graph& require_current(const region_data& r);

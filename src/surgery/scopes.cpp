@@ -7,19 +7,11 @@ namespace graft::detail {
 
 namespace {
 
-std::size_t depth_of(const Graph& g, scope_id s) {
-  std::size_t depth = 0;
-  for (; s.value != 0; s = g.parent_scope(s)) ++depth;
-  return depth;
-}
-
-scope_id common_scope(const Graph& g, scope_id a, scope_id b) {
-  std::size_t depth_a = depth_of(g, a), depth_b = depth_of(g, b);
-  for (; depth_a > depth_b; --depth_a) a = g.parent_scope(a);
-  for (; depth_b > depth_a; --depth_b) b = g.parent_scope(b);
+// A scope has a higher number than the one it is in.
+scope_id common_scope(const Graph::tables& t, scope_id a, scope_id b) {
   while (a != b) {
-    a = g.parent_scope(a);
-    b = g.parent_scope(b);
+    scope_id& inner = a < b ? b : a;
+    inner = scope_id{t.scopes[inner.value].parent};
   }
   return a;
 }
@@ -54,20 +46,24 @@ std::vector<std::string_view> components(std::string_view whole) {
 
 void cloner::check_scopes() {
   const Graph::tables& t = source_.data();
-  index_set met;
-  std::uint32_t last = Graph::tables::none;
-  const auto meet = [&](std::uint32_t scope) {
-    if (scope == last) return;
-    last = scope;
-    met.insert(scope);
-  };
-  for (std::size_t k = 0; k < copies_.size(); ++k) meet(t.ops[copies_[k]].scope);
-  for (const op_id read : replaced_reads_) meet(t.ops[t.index(read)].scope);
-  for (const std::uint32_t s : met.sorted()) scopes_.push_back(scope_id{s});
+  if (data_->copy_of_place.empty()) {  // all ops are copied
+    scopes_ = r_.scopes;
+  } else {
+    index_set met;
+    std::uint32_t last = Graph::tables::none;
+    const auto meet = [&](std::uint32_t scope) {
+      if (scope == last) return;
+      last = scope;
+      met.insert(scope);
+    };
+    for (std::size_t k = 0; k < copies_.size(); ++k) meet(t.ops[copies_[k]].scope);
+    for (const op_id read : replaced_reads_) meet(t.ops[t.index(read)].scope);
+    scopes_ = met.sorted_as<scope_id>();
+  }
 
   if (!options_.strip) {
     if (!scopes_.empty()) base_ = scopes_[0];
-    for (const scope_id s : scopes_) base_ = common_scope(source_, base_, s);
+    for (const scope_id s : scopes_) base_ = common_scope(t, base_, s);
     return;
   }
   const auto base = source_.find_scope(*options_.strip);
@@ -117,17 +113,21 @@ void cloner::make_scopes() {
     data_->scope = target_.current_scope();
     return;
   }
+  first_scope_ = static_cast<std::uint32_t>(target_.scope_count());
   data_->scope = make_top_scope();
+  scope_images_.expect(source_.scope_count(), scopes_.size());
+  target_.data().scopes.reserve(scopes_.size());
   scope_images_.set(base_.value, data_->scope.value);
   for (const scope_id s : scopes_) image_of_scope(s);
 }
 
 scope_id cloner::image_of_scope(scope_id s) {
+  const Graph::tables& t = source_.data();
   small_vector<scope_id, 8> missing;
   const std::uint32_t* image = scope_images_.find(s.value);
   for (; image == nullptr; image = scope_images_.find(s.value)) {
     missing.push_back(s);
-    s = source_.parent_scope(s);
+    s = scope_id{t.scopes[s.value].parent};
   }
   scope_id at{*image};
   for (std::size_t i = missing.size(); i-- > 0;) {
@@ -135,7 +135,10 @@ scope_id cloner::image_of_scope(scope_id s) {
       const std::string name = scope_name(source_, missing[i]);
       if (!scope_name_is_free(target_, at, name)) refuse_name(name, target_.scope_path(at));
     }
-    at = append_scope_like(target_, at, source_, missing[i]);
+    // Scopes that were made for this clone hold none but its own, whose names differ as they do in the source.
+    at = options_.naming != names::exact && at.value >= first_scope_
+             ? append_inner_scope_like(target_, at, source_, missing[i])
+             : append_scope_like(target_, at, source_, missing[i]);
     scope_images_.set(missing[i].value, at.value);
   }
   return at;

@@ -46,6 +46,7 @@ bool cloner::is_cut(tensor_id t) const {
 }
 
 void cloner::decide_variables() {
+  data_->images.reserve(r_.variables.size());
   for (const variable_id v : r_.variables) {
     const variable_policy policy =
         options_.decide ? options_.decide(source_, source_.variable_of(v)) : options_.policy;

@@ -1,4 +1,6 @@
 // Names and scopes of clones.
+#include <set>
+
 #include "clone_fixture.hpp"
 
 using namespace graft;
@@ -167,5 +169,57 @@ TEST_CASE("later ops in a clone's scopes get names of their own") {
   g.leave_scope();
   CHECK(g.path_of(id_of(another)) == "copy/dense/w_1");
   CHECK(g.find_variable("copy/dense/w") == copy(variable_named(g, "dense/w")));
+  g.validate();
+}
+
+TEST_CASE("later scopes in a clone's scopes get names of their own") {
+  Graph g;
+  const auto x = input4(g, "x");
+  const auto region = extract(inputs(x), outputs(network(x)));
+  const bool elsewhere = GENERATE(false, true);
+  Graph other;
+  Graph& h = elsewhere ? other : g;
+  const auto first = clone(region, into(h, "copy"));
+  const auto second = clone(region, into(h, "copy"));
+  const auto before = h.digest();
+  {
+    const Graph::transaction all(h);  // what is counted on the way is right though it is undone
+    h.reenter_scope(first.scope());
+    h.enter_scope("dense");
+    h.leave_scope();
+    h.leave_scope();
+  }
+  CHECK(h.digest() == before);
+  for (const Clone& copy : {first, second}) {
+    h.reenter_scope(copy.scope());
+    CHECK(h.scope_path(h.enter_scope("dense")) == copy.scope_path() + "/dense_2");
+    h.leave_scope();
+    CHECK(h.scope_path(h.enter_scope("another")) == copy.scope_path() + "/another");
+    h.leave_scope();
+    h.leave_scope();
+  }
+  h.validate();
+}
+
+TEST_CASE("names beside those of placeholders stay as they are, or differ from them") {
+  Graph g;
+  row4 x;
+  {
+    const in_scope inputs_of_net(g, "in");
+    x = input4(g, GENERATE("x", "relu", "relu_1"));
+  }
+  const auto y = relu(relu(relu(x)));  // relu, relu_1, relu_2
+  const auto copy = clone(extract(inputs(x), outputs(y)), into("copy"));
+  std::set<std::string> names{g.name_of(op_of(copy(x)))};
+  CHECK(*names.begin() == g.name_of(op_of(x)));
+  for (const op_id op : copy.origin().nodes()) {
+    CHECK(names.insert(g.name_of(copy(op))).second);
+    if (g.name_of(op_of(x)) == "x") CHECK(g.name_of(copy(op)) == g.name_of(op));
+  }
+  g.validate();
+  g.reenter_scope(copy.scope());
+  CHECK(names.insert(g.name_of(op_of(relu(x)))).second);
+  CHECK(names.insert(g.name_of(op_of(relu(x, g.name_of(op_of(copy(x))))))).second);
+  g.leave_scope();
   g.validate();
 }

@@ -289,3 +289,83 @@ TEST_CASE("places are found in dense and in sparse lists") {
   CHECK(place_map().find(0) == place_map::none);
   CHECK(place_map(std::span<const std::uint32_t>()).find(0) == place_map::none);
 }
+
+namespace {
+
+std::vector<std::pair<op_id, std::uint32_t>> uses_of(const Graph& g, op_id op) {
+  std::vector<std::pair<op_id, std::uint32_t>> result;
+  g.for_each_use(op,
+                 [&](const Graph::use& u, std::uint32_t) { result.emplace_back(u.user, u.slot); });
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("uses of copies are those inside, in the order of operands") {
+  // 0 edits: the lists are as they were made. 1: an outside use is first. 2: inside uses change places.
+  const int edit = GENERATE(0, 1, 2);
+  const bool within = GENERATE(false, true);
+  Graph g, h;
+  const tensor_id x = make_input(g), before = make_input(g);
+  const tensor_id a = apply(g, small::relu, {x}, "a");
+  const tensor_id b = apply(g, small::add, {a, a}, "b"), c = apply(g, small::add, {a, b}, "c");
+  const tensor_id d = apply(g, small::add, {b, c}, "d");
+  const tensor_id outside = apply(g, small::add, {a, before}, "outside");
+  (void)apply(g, small::relu, {b}, "outside");
+  if (edit == 1) {  // all inside uses of a are added anew, after the one from outside
+    for (const op_id user : {b.op, b.op, c.op}) {
+      for (std::uint32_t slot = 0; slot < 2; ++slot) {
+        if (g.operand(user, slot) != a) continue;
+        g.set_operand(user, slot, x);
+        g.set_operand(user, slot, a);
+      }
+    }
+    CHECK(uses_of(g, a.op).front().first == outside.op);
+  } else if (edit == 2) {
+    g.set_operand(b.op, 0, x);
+    g.set_operand(b.op, 0, a);
+  }
+  Graph& to = within ? g : h;
+  const tensor_id x2 = make_input(to);
+  std::vector<std::uint32_t> ops;
+  for (const tensor_id t : {a, b, c, d}) {
+    ops.push_back(static_cast<std::uint32_t>(g.index_of(t.op)));
+  }
+  copy_request r;
+  r.from = &g;
+  r.to = &to;
+  r.ops = ops;
+  const auto from_outside = [&](tensor_id) { return x2; };
+  r.outside = from_outside;
+  const copied_ops copies = append_copy(r);
+  to.validate();
+  using uses = std::vector<std::pair<op_id, std::uint32_t>>;
+  const op_id a2 = copies.id(0), b2 = copies.id(1), c2 = copies.id(2), d2 = copies.id(3);
+  CHECK(uses_of(to, x2.op) == uses{{a2, 0}});
+  CHECK(uses_of(to, a2) == uses{{b2, 0}, {b2, 1}, {c2, 0}});
+  CHECK(uses_of(to, b2) == uses{{c2, 1}, {d2, 0}});
+  CHECK(uses_of(to, c2) == uses{{d2, 1}});
+  CHECK(uses_of(to, d2).empty());
+  CHECK(to.operand(d2, 0) == tensor_id{b2, 0});
+}
+
+TEST_CASE("a tensor that counts as outside is one though its op is copied") {
+  Graph g;
+  const tensor_id x = make_input(g), other = make_input(g);
+  const tensor_id a = apply(g, small::relu, {x}, "a"), b = apply(g, small::add, {a, a}, "b");
+  const std::vector<tensor_id> cut{a};
+  copy_request r;
+  r.from = r.to = &g;
+  const std::vector<std::uint32_t> ops{2, 3};
+  r.ops = ops;
+  r.cut = cut;
+  const auto outside = [&](tensor_id t) { return t == a ? other : x; };
+  r.outside = outside;
+  const copied_ops copies = append_copy(r);
+  CHECK(g.operand(copies.id(1), 0) == other);
+  CHECK(g.operand(copies.id(1), 1) == other);
+  CHECK(g.operand(copies.id(0), 0) == x);
+  CHECK(uses_of(g, copies.id(0)).empty());
+  CHECK(uses_of(g, b.op).empty());
+  g.validate();
+}

@@ -83,3 +83,19 @@ TEST_CASE("values are set and read by several threads") {
   });
   CHECK(torn == 0);
 }
+
+TEST_CASE("several threads ask for values that nobody asked for before") {
+  Graph g;
+  for (int i = 0; i < 50; ++i) g.add_variable(small::weight("w", {2}));
+  const VariableStore& store = g.store();
+  std::vector<std::vector<const variable_cell*>> seen(4);
+  std::atomic<int> wrong{0};
+  in_threads(4, [&](int i) {
+    for (std::uint32_t v = 0; v < 50; ++v) {
+      if (store.initialized(variable_id{v})) ++wrong;
+      seen[static_cast<std::size_t>(i)].push_back(store.cell(variable_id{v}).get());
+    }
+  });
+  CHECK(wrong == 0);
+  for (const auto& cells : seen) CHECK(cells == seen[0]);
+}

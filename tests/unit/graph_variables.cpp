@@ -231,3 +231,33 @@ TEST_CASE("a variable goes with its read op") {
   CHECK(g.add_variable(weight("next", {1})).value == 2);  // ids are not given again
   g.validate();
 }
+
+TEST_CASE("a variable whose value nobody asked for is removed, and comes back") {
+  Graph g;
+  const variable_id w = g.add_variable(weight("w", {2}));
+  const std::vector<op_id> ops{g.variable_of(w).read.op, g.variable_of(w).initial.op};
+  {
+    const Graph::transaction all(g);
+    g.erase_ops(ops);
+    CHECK_THROWS_AS(g.store().cell(w), handle_error);
+    CHECK_THROWS_AS(g.store().initialized(w), handle_error);
+  }
+  CHECK_FALSE(g.store().initialized(w));
+  g.store().set(w, Array::from<float>({2}, {1, 2}));
+  CHECK(g.store().get(w).at<float>({1}) == 2);
+  g.validate();
+  g.erase_ops(ops);
+  CHECK_THROWS_AS(g.store().get(w), handle_error);
+}
+
+TEST_CASE("a cell is found by what it is, also where it was made late") {
+  Graph g, h;
+  for (const char* name : {"a", "b"}) {
+    g.add_variable(weight(name, {2}));
+    h.add_variable(weight(name, {3}));
+  }
+  CHECK_FALSE(h.store().find(*g.store().cell(variable_id{1})).valid());
+  const variable_cell& late = *h.store().cell(variable_id{1});
+  CHECK(h.store().find(late) == variable_id{1});
+  CHECK(&late == h.store().cell(variable_id{1}).get());
+}

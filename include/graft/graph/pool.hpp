@@ -12,6 +12,10 @@
 
 namespace graft::detail {
 
+/// Tells the system that a large piece of memory is about to be filled, so that it may come in large pages: fresh
+/// memory in pages of 4 KiB costs more than what is written to it. Small pieces are left alone.
+void use_large_pages(void* memory, std::size_t bytes) noexcept;
+
 /// What a std::vector of records would be, but growth leaves new records unwritten: copying a
 /// region in bulk writes each record once, and large pools grow in place where the allocator can.
 template <class T>
@@ -74,6 +78,7 @@ class pool {
     if (capacity >= 0xffffffffu) capacity = 0xfffffffeu;
     void* bigger = std::realloc(data_, capacity * sizeof(T));
     if (bigger == nullptr) throw std::bad_alloc();
+    use_large_pages(bigger, capacity * sizeof(T));
     data_ = static_cast<T*>(bigger);
     capacity_ = static_cast<std::uint32_t>(capacity);
   }

@@ -34,8 +34,11 @@ class VariableStore {
   void set(variable_id v, Array value);
   void reset(variable_id v);  ///< makes it uninitialized
 
+  /// The cell of a variable; thread-safe, as reading is.
   [[nodiscard]] const std::shared_ptr<variable_cell>& cell(variable_id v) const;
+  /// @param cell shared with another variable; empty: one of its own without a value, made when it is asked for
   void add(std::shared_ptr<variable_cell> cell, const value_type& type);
+  void reserve(std::size_t more);  ///< for variables that are about to be added
   void truncate(std::size_t count);
   /// Puts another cell in a variable's place, none for a variable that is gone; returns the one
   /// before.
@@ -58,10 +61,23 @@ class VariableStore {
   void touch() { ++version_; }
 
  private:
-  void forget_index() noexcept;
+  struct slot_type {  // of a value; the extents are in extents_
+    std::uint32_t first, rank;
+    dtype type;
+    bool gone;  // the variable was removed
+  };
 
-  std::vector<std::shared_ptr<variable_cell>> cells_;
-  std::vector<value_type> types_;
+  void forget_index() noexcept;
+  void refuse(variable_id v) const;
+
+  // Most variables of a large clone never hold a value, so cells are made when they are asked for: under the guard,
+  // as several threads may ask. While none is missing they are read without it.
+  mutable std::vector<std::shared_ptr<variable_cell>> cells_;
+  mutable std::atomic<std::size_t> missing_{0};
+  mutable std::mutex making_;
+  mutable bool index_stale_ = false;  // a cell was made that by_cell_ passed by
+  std::vector<slot_type> types_;
+  std::vector<extent> extents_;
   std::unordered_map<const variable_cell*, std::uint32_t>
       by_cell_;  // of the first `indexed_` cells
   std::size_t indexed_ = 0;

@@ -12,6 +12,7 @@
 
 #include "graft/graph/graph.hpp"
 #include "graft/graph/pool.hpp"
+#include "graft/graph/steady_list.hpp"
 
 namespace graft {
 
@@ -127,6 +128,13 @@ struct attribute_store {
     return {extents->begin() + a.first(), a.count()};
   }
   [[nodiscard]] const stored_attribute* find(std::uint32_t list, std::string_view key) const;
+  /// The same of a key by number; no_id is the key of none.
+  [[nodiscard]] const stored_attribute* find(std::uint32_t list, std::uint32_t key) const {
+    for (const stored_attribute& a : of(list)) {
+      if (a.key == key) return &a;
+    }
+    return nullptr;
+  }
 };
 
 }  // namespace detail
@@ -171,6 +179,7 @@ struct Graph::tables {
     std::uint32_t serial;  // never reused, keys the counters
     std::uint32_t batch;   // names of the ops of this bulk copy are not counted yet; none: counted
     bool used;             // ops have taken names here; may stay true when they are undone
+    bool uncounted;        // names of the scopes in it are not counted yet
   };
   /// A bulk copy whose names are counted only when somebody adds an op to one of its scopes.
   struct copy_batch {
@@ -220,9 +229,8 @@ struct Graph::tables {
   bool ids_are_indices = true;
   bool ordered = true;  // every operand and control edge comes from a lower index
 
-  // By id; one that was removed has no valid id. Deques, because references to elements are given
-  // out.
-  std::deque<variable_info> variables;
+  // By id; one that was removed has no valid id. Elements stay where they are, as references to them are given out.
+  detail::steady_list<variable_info> variables;
   std::map<std::string, variable_id, std::less<>> shared_keys;
   std::vector<named_collection> collections;
   std::deque<Array> constants;
@@ -239,6 +247,7 @@ struct Graph::tables {
   std::vector<std::uint32_t> scope_stack;
   mode current = mode::training;
   std::uint32_t next_serial = 0;
+  std::uint32_t first_uncounted = none;  // scopes before it are not `uncounted`
   std::uint64_t version = 1;
 
   // --- Undo
