@@ -37,6 +37,7 @@ closure_result close_backwards(const Graph& g, const cut_set& cuts, std::size_t 
   const Graph::tables& t = g.data();
   closure_result result;
   result.cut_used.resize(cut_count, false);
+  std::vector<std::uint32_t> open;
   const auto need = [&](std::uint32_t producer, std::uint32_t output, bool as_tensor) {
     if (as_tensor) {
       const int cut = cuts.find(producer, output);
@@ -45,14 +46,15 @@ closure_result close_backwards(const Graph& g, const cut_set& cuts, std::size_t 
         return;
       }
     }
-    result.ops.insert_open(producer);
+    if (result.ops.insert(producer)) open.push_back(producer);
   };
   const auto on_variable = [&](variable_id v) { return result.variables.insert(v.value); };
   std::uint32_t scope = Graph::tables::none;
 
   for (const tensor_id out : outputs) need(t.index(out.op), out.output, true);
-  while (const std::optional<std::uint32_t> next = result.ops.take_open()) {
-    const std::uint32_t index = *next;
+  while (!open.empty()) {
+    const std::uint32_t index = open.back();
+    open.pop_back();
     if (is_open_source(t, index)) {
       result.sources.push_back(index);
       continue;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 namespace graft::detail {
@@ -21,33 +20,6 @@ class index_set {
     b.bits |= bit;
     ++size_;
     return true;
-  }
-  /// Adds an index; if it was not there, `take_open` will give it.
-  void insert_open(std::uint32_t index) {
-    if (!insert(index)) return;
-    block& b = table_[last_];
-    if (b.open == 0 && (waiting_.empty() || waiting_.front() != b.key)) {
-      waiting_.push_back(b.key);
-      std::push_heap(waiting_.begin(), waiting_.end());
-    }
-    b.open |= std::uint64_t{1} << (index & 63);
-  }
-  /// Takes one of the indices that are open: the highest of a block, the highest blocks first. So a walk from users to
-  /// what they use goes through memory in order.
-  std::optional<std::uint32_t> take_open() {
-    while (!waiting_.empty()) {
-      const std::uint32_t key = waiting_.front();
-      if (taking_ >= table_.size() || table_[taking_].key != key) taking_ = place_of(key);
-      block& b = table_[taking_];
-      if (b.open != 0) {
-        const auto bit = 63 - static_cast<std::uint32_t>(__builtin_clzll(b.open));
-        b.open &= ~(std::uint64_t{1} << bit);
-        return (key << 6) + bit;
-      }
-      std::pop_heap(waiting_.begin(), waiting_.end());
-      waiting_.pop_back();
-    }
-    return std::nullopt;
   }
   void erase(std::uint32_t index) {
     block& b = other_block(index >> 6);
@@ -92,7 +64,6 @@ class index_set {
   struct block {
     std::uint32_t key = no_key;
     std::uint64_t bits = 0;
-    std::uint64_t open = 0;
   };
 
   [[nodiscard]] std::size_t start(std::uint32_t key) const {
@@ -125,8 +96,6 @@ class index_set {
   std::size_t blocks_ = 0;
   std::size_t size_ = 0;
   std::size_t last_ = 0;
-  std::vector<std::uint32_t> waiting_;  // a heap of the keys of blocks with open indices
-  std::size_t taking_ = 0;              // place of the block they are taken from
 };
 
 }  // namespace graft::detail
