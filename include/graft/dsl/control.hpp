@@ -191,11 +191,15 @@ class control_builder {
     operands_.insert(operands_.end(), closed.captures.begin(), closed.captures.end());
     return static_cast<std::int64_t>(closed.captures.size());
   }
-  auto add(const operator_schema& schema, std::size_t outputs) {
+  /// Adds the op with the bodies.
+  /// @param result makes what the caller returns of the references to its outputs; what that throws gives
+  /// the op up, too
+  template <class F>
+  auto add(const operator_schema& schema, std::size_t outputs, F&& result) {
     attributes.set("outputs", static_cast<std::int64_t>(outputs));
-    auto refs = traits::add(target_, schema, operands_, attributes, name_, here_);
+    auto made = result(traits::add(target_, schema, operands_, attributes, name_, here_));
     undo_.commit();
-    return refs;
+    return made;
   }
 
   attribute_list attributes;
@@ -268,8 +272,8 @@ auto cond(const Pred& pred, Then&& then, Else&& otherwise, std::string_view name
   });
   builder.attributes.set("then_captures", captures);
   builder.body("else", {}, [&](const auto&) { return detail::tensors_in(otherwise()); });
-  const auto refs = builder.add(ops::cond, std::tuple_size_v<then_flat>);
-  return detail::rebuild<out, 0>(*structure, refs);
+  return builder.add(ops::cond, std::tuple_size_v<then_flat>,
+                     [&](const auto& refs) { return detail::rebuild<out, 0>(*structure, refs); });
 }
 
 /// Repeats a step while a condition holds:
@@ -313,7 +317,8 @@ auto while_loop(const S& init, Condition&& condition, Body&& body, std::int64_t 
   });
   builder.attributes.set("body_captures", taken);
   if (max_iterations >= 0) builder.attributes.set("max_iterations", max_iterations);
-  return detail::rebuild<out, 0>(init, builder.add(ops::while_loop, std::tuple_size_v<in>));
+  return builder.add(ops::while_loop, std::tuple_size_v<in>,
+                     [&](const auto& refs) { return detail::rebuild<out, 0>(init, refs); });
 }
 
 /// Carries a state along the first axis of sequences:
@@ -371,10 +376,11 @@ auto scan(const S& init, const Xs& xs, Step&& step, std::string_view name = {},
   });
   builder.attributes.set("states", static_cast<std::int64_t>(state_count))
       .set("sequences", static_cast<std::int64_t>(std::tuple_size_v<element>));
-  const auto refs = builder.add(ops::scan, 2 * state_count + y_count);
-  const references later(refs.begin() + state_count, refs.end());
-  return std::tuple(detail::rebuild<out, 0>(init, refs),
-                    detail::rebuild<stacked, 0>(*structure, later));
+  return builder.add(ops::scan, 2 * state_count + y_count, [&](const auto& refs) {
+    const references later(refs.begin() + state_count, refs.end());
+    return std::tuple(detail::rebuild<out, 0>(init, refs),
+                      detail::rebuild<stacked, 0>(*structure, later));
+  });
 }
 
 }  // namespace graft
