@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "graft/ops/shape_ops.hpp"
 #include "graft/ops/sources.hpp"
@@ -61,6 +62,8 @@ class builder {
     add_inputs();
     for (const tensor_id out : r_.outputs) build(out);
     add_own_updates();
+    add_control_edges();
+    add_to_collections();
     for (const tensor_id out : r_.outputs) {
       member_tensor& t = data_->images.at(out);
       if (t.stacked) continue;
@@ -204,6 +207,7 @@ class builder {
     while (!open.empty()) {
       const op_id op = open.back();
       if (built_.contains(op.value)) {
+        if (const auto v = read_by(op); v && making_.contains(v->value)) refuse_circle(*v);
         open.pop_back();
         continue;
       }
@@ -214,15 +218,43 @@ class builder {
         ready = false;
         open.push_back(operand.op);
       }
+      for (const op_id before : g_.control_predecessors(op)) {
+        if (!is_assertion(before) || built_.contains(before.value)) continue;
+        ready = false;
+        open.push_back(before);
+      }
       if (!ready) continue;
       open.pop_back();
       built_.insert(op.value);
-      if (const auto v = g_.variable_read_by({op, 0})) {
-        data_->images.try_emplace({op, 0}, make_variable(*v));
+      if (const auto v = read_by(op)) {
+        const member_tensor image = make_variable(*v);
+        data_->images.try_emplace({op, 0}, image);
+        if (owns(*v)) made_.emplace(op.value, std::vector<op_id>{image.tensor.op});
       } else {
         add_op(op);
       }
     }
+  }
+
+  [[nodiscard]] std::optional<variable_id> read_by(op_id op) const {
+    if (g_.output_count(op) == 0) return std::nullopt;
+    return g_.variable_read_by({op, 0});
+  }
+
+  // True for an op of the region that others wait for although they take nothing from it.
+  [[nodiscard]] bool is_assertion(op_id op) const {
+    return r_.places.find(op.value) != detail::place_map::none && g_.schema_of(op).has(ops::effect);
+  }
+
+  [[nodiscard]] bool owns(variable_id v) const {
+    const variable_policy p = policies_.at(v);
+    return p == variable_policy::fresh || p == variable_policy::copied;
+  }
+
+  [[noreturn]] void refuse_circle(variable_id v) const {
+    throw unsupported_error({"an ensemble was asked for with members' own '" + g_.path_of(v) + "'",
+                             "its initial value reads the variable itself", g_.path_of(v),
+                             "give it an initial value that does not"});
   }
 
   void add_op(op_id op) {
@@ -243,10 +275,80 @@ class builder {
       attributes.set("key", std::bit_cast<std::int64_t>(detail::stream_key_of(
                                 g_.scope_path(g_.current_scope()) + "/" + g_.name_of(op))));
     }
+    const std::size_t first = g_.op_count();
     const std::vector<member_tensor> made = rule_.add(g_, op, attributes, types, operands);
     for (std::uint32_t o = 0; o < made.size(); ++o) {
       data_->images.try_emplace({op, o}, made[o]);  // inputs keep their images
     }
+    note_made(op, first, made);
+  }
+
+  // The ops that do what an op of the source did: those of its operator, or else those of the results.
+  void note_made(op_id op, std::size_t first, const std::vector<member_tensor>& results) {
+    std::vector<op_id> made;
+    for (std::size_t i = first; i < g_.op_count(); ++i) {
+      if (&g_.schema_of(g_.op_at(i)) == &g_.schema_of(op)) made.push_back(g_.op_at(i));
+    }
+    for (std::size_t o = 0; made.empty() && o < results.size(); ++o) {
+      made.push_back(results[o].tensor.op);
+    }
+    made_.emplace(op.value, std::move(made));
+  }
+
+  // Between what was made, as between the ops of the source.
+  void add_control_edges() {
+    for (const op_id op : r_.nodes) {
+      const auto after = made_.find(op.value);
+      if (after == made_.end()) continue;
+      for (const op_id source : g_.control_predecessors(op)) {
+        const auto before = made_.find(source.value);
+        if (before == made_.end()) continue;
+        const std::vector<op_id>&b = before->second, &a = after->second;
+        if (a.size() == b.size()) {  // member by member
+          for (std::size_t i = 0; i < a.size(); ++i) g_.add_control_edge(b[i], a[i]);
+          continue;
+        }
+        for (const op_id x : b) {
+          for (const op_id y : a) g_.add_control_edge(x, y);
+        }
+      }
+    }
+  }
+
+  // What the region's members of collections became joins them, as clones do: of a tensor each member's part.
+  void add_to_collections() {
+    std::vector<std::pair<std::string, member>>
+        additions;  // taken down first: adding may move them
+    for (std::size_t c = 0; c < g_.data().collections.size(); ++c) {
+      const std::string name(g_.data().strings[g_.data().collections[c].name]);
+      for (const member& m : std::vector<member>(g_.data().collections[c].members)) {
+        for (const member& image : images_of(m)) additions.emplace_back(name, image);
+      }
+    }
+    for (const auto& [name, m] : additions) g_.add_to_collection(name, m);
+  }
+
+  std::vector<member> images_of(const member& m) {
+    std::vector<member> images;
+    if (m.what == member::kind::variable) {
+      for (const variable_image& v : data_->variables) {
+        if (v.source == m.variable) images.push_back({member::kind::variable, v.image, {}});
+      }
+      return images;
+    }
+    const auto made = made_.find(m.tensor.op.value);
+    if (made == made_.end()) return images;
+    if (m.what == member::kind::op) {
+      for (const op_id op : made->second) images.push_back({m.what, {}, {op, 0}});
+      return images;
+    }
+    const member_tensor t = data_->images.at(m.tensor);
+    if (!t.stacked) return {{m.what, {}, t.tensor}};
+    const inside in(g_, data_->scope);
+    for (std::int64_t i = 0; i < data_->members; ++i) {
+      images.push_back({m.what, {}, rule_.part(t.tensor, i)});
+    }
+    return images;
   }
 
   member_tensor make_variable(variable_id v) {
@@ -304,17 +406,16 @@ class builder {
     const op_id source = info.initial.op;
     const operator_schema& schema = g_.schema_of(source);
     std::vector<tensor_id> parts;
-    if (g_.operand_count(source) > 0) {
+    if (g_.operand_count(source) > 0 || g_.variable_read_by(info.initial)) {
       const Region bundle =
           extract(input_list{},
                   output_list{{graph_reference{g_.slot(), g_.slot()->generation, info.initial}}},
                   leaks::keep);
-      if (!bundle.variables().empty()) {
-        throw unsupported_error(
-            {"an ensemble was asked for with members' own '" + g_.path_of(info.id) + "'",
-             "its initial value reads '" + g_.path_of(bundle.variables().front()) + "'",
-             g_.path_of(info.id),
-             "share the variable, or copy values from replicas (scatter_from)"});
+      if (!bundle.variables().empty()) {  // it follows from those of the members
+        making_.insert(info.id.value);
+        build(info.initial);
+        making_.erase(info.id.value);
+        return rule_.broadcast(data_->images.at(info.initial));
       }
       for (std::int64_t m = 0; m < data_->members; ++m) {
         clone_options each;
@@ -347,7 +448,10 @@ class builder {
       for (const op_id update : updates) {
         const tensor_id value = g_.operand(update, 0);
         build(value);
-        member_tensor t = data_->images.at(value);
+        for (const op_id before : g_.control_predecessors(update)) {
+          if (is_assertion(before) && !built_.contains(before.value)) build({before, 0});
+        }
+        const member_tensor t = data_->images.at(value);
         const inside in(g_, scope_of(g_.scope_of(update)));
         const bool stream = g_.variable_of(image.image).role == variable_role::rng_stream;
         const tensor_id operand = stream ? t.tensor : rule_.broadcast(t);
@@ -356,6 +460,7 @@ class builder {
         const op_id made =
             g_.add(g_.schema_of(update), {&operand, 1}, attributes, g_.name_of(update));
         data_->images.try_emplace({update, 0}, member_tensor{{made, 0}, !stream});
+        made_.emplace(update.value, std::vector<op_id>{made});
         g_.own_update(image.image, made);
       }
     }
@@ -370,6 +475,8 @@ class builder {
   std::unordered_map<variable_id, variable_policy> policies_;
   std::unordered_map<std::uint32_t, scope_id> scopes_;
   detail::index_set built_;
+  std::unordered_map<std::uint32_t, std::vector<op_id>> made_;  // by op of the source
+  std::unordered_set<std::uint32_t> making_;  // variables whose initial values are being made
 };
 
 [[noreturn]] void refuse_tensor(const Graph& g, tensor_id t, const char* why) {

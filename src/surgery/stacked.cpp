@@ -13,6 +13,7 @@
 #include "graft/ops/matmul.hpp"
 #include "graft/ops/normalize.hpp"
 #include "graft/ops/pool.hpp"
+#include "graft/ops/random.hpp"
 #include "graft/ops/reduce.hpp"
 #include "graft/ops/shape_ops.hpp"
 #include "graft/ops/slicing.hpp"
@@ -118,12 +119,20 @@ stacker::outputs stacker::direct(const call& c, std::span<const tensor_id> opera
 stacker::outputs stacker::member_by_member(const call& c) {
   std::vector<std::vector<tensor_id>> parts;  // of each output
   std::vector<tensor_id> operands(c.operands.size());
+  attribute_list attributes = c.attributes;
+  const attribute* key =
+      c.schema.has(ops::random) ? c.attributes.find("key") : nullptr;  // each draws on its own
   for (std::int64_t m = 0; m < members_; ++m) {
+    if (key != nullptr) {
+      attributes.set(
+          "key", std::bit_cast<std::int64_t>(mixed_key(std::bit_cast<std::uint64_t>(key->integer),
+                                                       static_cast<std::uint64_t>(m))));
+    }
     for (std::size_t k = 0; k < operands.size(); ++k) {
       const member_tensor& t = c.operands[k];
       operands[k] = t.stacked ? part(t.tensor, m) : t.tensor;
     }
-    const op_id op = graph_.add(c.schema, operands, c.attributes, c.name, c.line);
+    const op_id op = graph_.add(c.schema, operands, attributes, c.name, c.line);
     parts.resize(graph_.output_count(op));
     for (std::uint32_t o = 0; o < parts.size(); ++o) parts[o].push_back({op, o});
   }
@@ -323,12 +332,39 @@ std::optional<stacker::outputs> stacker::together(const call& c) {
   if (is_one_of(s, {&ops::batch_norm})) return batch_norm(c);
   if (is_one_of(s, {&ops::layer_norm})) return layer_norm(c);
   if (is_one_of(s, {&ops::gather})) return looked_up(c);
-  if (is_one_of(s, {&ops::dropout})) {
-    const std::array operands{c.operands[0].tensor, c.operands[1].tensor};
-    if (c.operands[1].stacked) return std::nullopt;
+  return std::nullopt;
+}
+
+// What draws at random draws for each member, also where its operands are the same for all. Where elements are
+// drawn by their places, those of the members follow one another in one draw.
+stacker::outputs stacker::drawn(const call& c) {
+  if (is_one_of(c.schema, {&ops::dropout, &ops::random_uniform_like, &ops::random_normal_like}) &&
+      !c.operands[1].stacked) {
+    const std::array operands{broadcast(c.operands[0]), c.operands[1].tensor};
     return direct(c, operands, c.attributes);
   }
-  return std::nullopt;
+  const bool stacked = std::any_of(c.operands.begin(), c.operands.end(),
+                                   [](const member_tensor& t) { return t.stacked; });
+  if (is_one_of(c.schema, {&ops::random_uniform, &ops::random_normal, &ops::truncated_normal}) &&
+      !stacked) {
+    dims shape{members_};
+    const dims own = c.attributes.integers("shape");
+    shape.append(own.begin(), own.end());
+    attribute_list attributes = c.attributes;
+    attributes.set("shape", shape);
+    std::vector<tensor_id> operands;
+    for (const member_tensor& t : c.operands) operands.push_back(t.tensor);
+    return direct(c, operands, attributes);
+  }
+  for (std::size_t k = 0; k < c.operands.size(); ++k) {
+    if (c.operands[k].stacked || !(c.types[k] == value_type::of(dtype::int64, {2}))) continue;
+    throw unsupported_error(
+        {"an ensemble was asked of '" + c.from.path_of(c.source) + "'",
+         "its members would draw the same from the stream '" +
+             c.from.path_of(c.from.operand(c.source, static_cast<std::uint32_t>(k))) + "'",
+         c.from.path_of(c.source), "make networks of their own with replicate()"});
+  }
+  return member_by_member(c);
 }
 
 std::vector<member_tensor> stacker::add(const Graph& from, op_id source,
@@ -352,14 +388,8 @@ std::vector<member_tensor> stacker::add(const Graph& from, op_id source,
   }
   const bool stacked = std::any_of(operands.begin(), operands.end(),
                                    [](const member_tensor& t) { return t.stacked; });
-  // What draws at random draws for each member, also where its operands are the same for all.
-  std::vector<member_tensor> widened;
-  if (!stacked && schema.has(ops::random) && !operands.empty() &&
-      is_one_of(schema, {&ops::dropout})) {
-    widened.assign(operands.begin(), operands.end());
-    widened[0] = {broadcast(operands[0]), true};
-    c.operands = widened;
-  } else if (!stacked) {
+  if (schema.has(ops::random)) return drawn(c);
+  if (!stacked) {
     std::vector<tensor_id> plain;
     for (const member_tensor& t : operands) plain.push_back(t.tensor);
     outputs result = direct(c, plain, c.attributes);

@@ -73,6 +73,8 @@ class stacker {
   outputs direct(const call& c, std::span<const tensor_id> operands,
                  const attribute_list& attributes);
   outputs member_by_member(const call& c);
+  /// What an op that draws at random gives: another draw for each member.
+  outputs drawn(const call& c);
   /// The rules; each may answer with nothing: then the op runs member by member.
   std::optional<outputs> together(const call& c);
   std::optional<outputs> elementwise(const call& c);

@@ -6,7 +6,6 @@
 #include <bit>
 #include <unordered_set>
 
-#include "graft/ops/dropout.hpp"
 #include "graft/ops/shape_ops.hpp"
 #include "graft/schema/control_operators.hpp"
 #include "graft/schema/core_operators.hpp"
@@ -79,7 +78,7 @@ flags results_of(const Graph& graph, const flags& inputs) {
     flags operands;
     for (const tensor_id t : graph.operands(op)) operands.push_back(differ.contains(t));
     const operator_schema& schema = graph.schema_of(op);
-    flags outputs(graph.output_count(op), any_of(operands) || is_operator(schema, ops::dropout));
+    flags outputs(graph.output_count(op), any_of(operands) || schema.has(ops::random));
     if (schema.has(ops::bodies)) outputs = divide(graph, op, operands).outputs;
     for (std::uint32_t o = 0; o < outputs.size(); ++o) {
       if (outputs[o]) differ.insert({op, o});
@@ -231,15 +230,7 @@ stacker::outputs stacker::add_with_bodies(const call& c) {
   for (const member_tensor& t : c.operands) given.push_back(t.stacked);
   const division d = divide(c.from, c.source, given);
   call changed = c;
-  set_bodies(changed.attributes, c, d);
   if (!d.together) {
-    if (!any_of(given)) {
-      std::vector<tensor_id> plain;
-      for (const member_tensor& t : c.operands) plain.push_back(t.tensor);
-      outputs result = direct(changed, plain, changed.attributes);
-      for (member_tensor& t : result) t.stacked = false;
-      return result;
-    }
     if (draws(c.from, c.attributes)) {
       const bool decides = is_operator(c.schema, ops::cond) ||
                            is_operator(c.schema, ops::while_loop) ||
@@ -253,8 +244,17 @@ stacker::outputs stacker::add_with_bodies(const call& c) {
                                    " networks of their own with replicate(region, " +
                                    std::to_string(members_) + ")"});
     }
+    set_bodies(changed.attributes, c, d);
+    if (!any_of(given)) {
+      std::vector<tensor_id> plain;
+      for (const member_tensor& t : c.operands) plain.push_back(t.tensor);
+      outputs result = direct(changed, plain, changed.attributes);
+      for (member_tensor& t : result) t.stacked = false;
+      return result;
+    }
     return member_by_member(changed);
   }
+  set_bodies(changed.attributes, c, d);
   const bool scans = is_operator(c.schema, ops::scan);
   const scan_parts parts(c.attributes);  // where it is one
   std::vector<tensor_id> operands;

@@ -222,3 +222,152 @@ TEST_CASE("wrong ensembles are refused and change nothing", "[ensemble][edge-84]
   CHECK_THROWS_AS(many(wide), handle_error);
   g.validate();
 }
+
+TEST_CASE("an ensemble checks what its source checks", "[ensemble]") {
+  Graph g;
+  const auto x = placeholder<float, shape<4>>(g, "x");
+  const auto w = make_variable<float, shape<4>>(g, "w", ones());
+  const auto h = x * w;
+  const op_id member_check = g.add(schemas::check, ids(h)), common = g.add(schemas::check, ids(x));
+  const auto y = relu(h);
+  g.add_control_edge(member_check, op_of(y));
+  g.add_control_edge(common, op_of(y));
+  const op_id first = g.op_at(g.op_count() - 1);
+  const Ensemble many = ensemble(extract(inputs(x), outputs(y)), 3, bind(x, x));
+  g.validate();
+  std::size_t checks = 0, waiting = 0;
+  for (std::size_t i = g.index_of(first) + 1; i < g.op_count(); ++i) {
+    const op_id op = g.op_at(i);
+    if (&g.schema_of(op) != &schemas::check) continue;
+    ++checks;
+    waiting += g.control_successors(op) == std::vector{op_of(many(y))} ? 1 : 0;
+  }
+  CHECK(checks == 4);  // one for each member, and one of what they share
+  CHECK(waiting == 4);
+}
+
+TEST_CASE("an ensemble joins collections as clones do", "[ensemble]") {
+  Graph g;
+  const auto x = placeholder<float, shape<dyn, 4>>(g, "x");
+  const auto w = make_variable<float, shape<4, 4>>(g, "w", ones());
+  const auto y = matmul(x, w);
+  const auto loss = sum(square(w));
+  const auto half = x * 0.5f;
+  g.add_to_collection("losses", {member::kind::tensor, {}, id_of(loss)});
+  g.add_to_collection("inputs", {member::kind::tensor, {}, id_of(half)});
+  g.add_to_collection("weights", {member::kind::variable, *g.variable_read_by(id_of(w)), {}});
+  g.add_to_collection("products", {member::kind::op, {}, id_of(y)});
+  const Ensemble many = ensemble(extract(inputs(x), outputs(y + half, loss)), 3, bind(x, x));
+  g.validate();
+  const auto losses = g.collection("losses");
+  REQUIRE(losses.size() == 4);  // a scalar for each member
+  Session session(g);
+  session.initialize();
+  for (const member& m : losses) {
+    CHECK(session.run(g.handle(m.tensor)).item<float>() == 16);
+    CHECK(g.type_of(m.tensor) == g.type_of(id_of(loss)));
+  }
+  CHECK(g.collection("inputs").size() == 2);  // the same for all members
+  const auto weights = g.collection("weights");
+  REQUIRE(weights.size() == 2);
+  CHECK(weights[1].variable == many.variables()[0]);
+  CHECK(g.collection("products").size() == 2);
+
+  // Shared variables are in their collections already.
+  (void)ensemble(extract(inputs(x), outputs(y)), 2, bind(x, x), variables::shared);
+  CHECK(g.collection("weights").size() == 2);
+}
+
+TEST_CASE("initial values that read other variables", "[ensemble]") {
+  Graph g;
+  const auto x = placeholder<float, shape<4>>(g, "x");
+  const auto w = make_variable<float, shape<4>>(g, "w", uniform());
+  const auto moving = as<float, shape<4>>(g.handle(
+      g.variable_of(g.add_variable("moving", id_of(w), variable_role::statistic, false)).read));
+  const auto start = moving * 2.0f + w;
+  const auto twice = as<float, shape<4>>(g.handle(
+      g.variable_of(g.add_variable("twice", id_of(start), variable_role::statistic, false)).read));
+  const auto y = x * w + moving + twice;
+  const Region region = extract(inputs(x), outputs(y));
+  SECTION("follow the members' own variables") {
+    const Ensemble many = ensemble(region, 2, bind(x, x));
+    g.validate();
+    Session session(g);
+    session.initialize();
+    const Array all = session.value(many(*g.variable_read_by(id_of(w))));
+    CHECK_FALSE(all.rows(0, 1).same_bits(all.rows(1, 2)));
+    CHECK(session.value(many(*g.variable_read_by(id_of(moving)))).same_bits(all));
+    const Array third = session.value(many(*g.variable_read_by(id_of(twice))));
+    for (std::size_t i = 0; i < 8; ++i)
+      CHECK(third.span<float>()[i] == Approx(3 * all.span<float>()[i]));
+  }
+  SECTION("or shared ones") {
+    const variable_id read = *g.variable_read_by(id_of(w));
+    const Ensemble many =
+        ensemble(region, 2, bind(x, x), variables::by([&](const variable_info& v) {
+                   return v.id == read ? variables::shared : variables::fresh;
+                 }));
+    Session session(g);
+    session.initialize();
+    const Array all = session.value(many(*g.variable_read_by(id_of(moving))));
+    CHECK(all.rows(0, 1).same_bits(all.rows(1, 2)));
+    CHECK(all.rows(0, 1).reshaped({4}).same_bits(session.value(read)));
+  }
+  SECTION("but not themselves") {
+    g.set_operand(op_of(start), 1, id_of(twice));
+    const auto digest = g.digest();
+    CHECK(mentions(
+        message_of<unsupported_error>([&] { (void)ensemble(extract(inputs(x), outputs(y)), 2); }),
+        "reads the variable itself"));
+    CHECK(g.digest() == digest);
+  }
+}
+
+TEST_CASE("members of an ensemble draw different numbers", "[ensemble]") {
+  Graph g;
+  const auto x = placeholder<float, shape<4, 4>>(g, "x");
+  const auto w = make_variable<float, shape<4, 4>>(g, "w", ones());
+  const auto of = [&](const operator_schema& schema, const std::vector<tensor_id>& operands) {
+    const auto with = attribute_list()
+                          .set("shape", dims{4, 4})
+                          .set("type", dtype::float32)
+                          .set("key", std::int64_t{9});
+    return as<float, shape<4, 4>>(g.handle({g.add(schema, operands, with, "noise"), 0}));
+  };
+  const any_tensor stream = constant(g, Array::from<std::int64_t>({2}, {77, 0}));
+  const auto compare = [&](const tensor<Graph, dtype::float32, shape<4, 4>>& noise) {
+    const auto y = x * w + noise;
+    const Region region = extract(inputs(x), outputs(y));
+    const Ensemble many = ensemble(region, 3, bind(x, x)), more = ensemble(region, 3, bind(x, x));
+    g.validate();
+    Session session(g);
+    session.initialize();
+    const auto run = [&](const any_tensor& t) {
+      return session.run(t, feed(x, Array(dtype::float32, {4, 4})));
+    };
+    const Array all = run(many(y)), others = run(more(y)), source = run(y);
+    CHECK(all.same_bits(run(many(y))));
+    CHECK_FALSE(all.rows(0, 1).same_bits(all.rows(1, 2)));
+    CHECK_FALSE(all.rows(0, 1).same_bits(all.rows(2, 3)));
+    CHECK_FALSE(all.rows(1, 2).same_bits(all.rows(2, 3)));
+    return std::pair{!all.same_bits(others), !all.rows(0, 1).reshaped({4, 4}).same_bits(source)};
+  };
+  for (const operator_schema* schema :
+       {&ops::random_uniform, &ops::random_normal, &ops::truncated_normal, &ops::orthogonal}) {
+    INFO(schema->name);
+    const auto [apart, from_source] = compare(of(*schema, {}));  // with a key
+    CHECK(apart);
+    CHECK(from_source);
+    if (schema != &ops::orthogonal) (void)compare(of(*schema, ids(stream)));
+  }
+  (void)compare(as<float, shape<4, 4>>(g.handle(
+      {g.add(ops::random_uniform_like, ids(any_tensor(x), stream), attribute_list()), 0})));
+
+  // From a stream that all share there is one orthogonal tensor only.
+  const auto turned = of(ops::orthogonal, ids(stream));
+  const Region region = extract(inputs(x), outputs(x * w + turned));
+  const auto digest = g.digest();
+  CHECK(mentions(message_of<unsupported_error>([&] { (void)ensemble(region, 2, bind(x, x)); }),
+                 "would draw the same"));
+  CHECK(g.digest() == digest);
+}

@@ -243,6 +243,7 @@ TEST_CASE("draws in the bodies of an ensemble", "[ensemble]") {
       return session.run(t, feed(x, none), feed(xs, ones));
     };
     CHECK_FALSE(run(one(last)).same_bits(run(two(last))));
+    CHECK_FALSE(run(one(last)).rows(0, 1).same_bits(run(one(last)).rows(1, 2)));
     CHECK_FALSE(run(one(last)).rows(0, 1).reshaped({64}).same_bits(run(last)));
   }
   SECTION("members that decide for themselves cannot draw together") {

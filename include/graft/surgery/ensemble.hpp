@@ -38,7 +38,9 @@ using stacked_t =
 /// An ensemble is ordinary graph: take the gradient of sum(loss over members), and one optimiser
 /// trains all of them. It is a value; copying it is cheap.
 ///
-/// Results equal those of N clones but for rounding: sums may be taken in another order.
+/// Results equal those of N clones but for rounding: sums may be taken in another order. What draws at random
+/// draws other numbers for each member, as clones do. Assertions hold for each member, and members of
+/// collections join them: a stacked variable for the members' own, and of a tensor each member's part.
 class Ensemble {
  public:
   explicit Ensemble(std::shared_ptr<const ensemble_data> data) : data_(std::move(data)) {}
@@ -155,8 +157,9 @@ Ensemble ensemble_region(const Region& region, std::size_t members,
 /// `mode::inference`
 /// @throws argument_error for 0 members or another choice; boundary_error, dtype_error, shape_error,
 /// handle_error, graph_error, uninitialized_error as clone does; unsupported_error for a cond or loop whose
-/// condition differs between members and whose bodies draw random numbers: replicate() such a region. The
-/// graph is then as before
+/// condition differs between members and whose bodies draw random numbers, for an operator other than dropout
+/// and the uniform and normal ones that draws from a stream, and for initial values that read each other in a
+/// circle: replicate() such a region. The graph is then as before
 /// Complexity: O(region), and O(region * members) for initial values and what runs member by member
 template <class... Choices>
 Ensemble ensemble(const Region& region, std::size_t members, const Choices&... choices) {
