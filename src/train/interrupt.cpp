@@ -12,11 +12,15 @@ std::atomic<bool> came{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "it is written in a signal handler");
 int depth = 0;
 struct sigaction before[2];
+volatile std::sig_atomic_t taken[2] = {0, 0};  // whether the handler below is there for the signal
 
-// All watched signals end the program from now on: the user may be unable to wait for the step.
+// The signals that are watched end the program from now on: the user may be unable to wait for the
+// step. One that was ignored before stays so.
 extern "C" void graft_remember_interrupt(int) {
   came.store(true, std::memory_order_relaxed);
-  for (const int s : watched) std::signal(s, SIG_DFL);
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (taken[i] != 0) std::signal(watched[i], SIG_DFL);
+  }
 }
 
 }  // namespace
@@ -31,7 +35,10 @@ interrupt_watch::interrupt_watch() {
   for (std::size_t i = 0; i < 2; ++i) {
     ::sigaction(watched[i], nullptr, &before[i]);
     // A program that was started to ignore the signal, as by nohup, goes on ignoring it.
-    if (before[i].sa_handler != SIG_IGN) ::sigaction(watched[i], &action, nullptr);
+    taken[i] = before[i].sa_handler != SIG_IGN ? 1 : 0;
+  }
+  for (std::size_t i = 0; i < 2; ++i) {  // after all flags: a signal may come at once
+    if (taken[i] != 0) ::sigaction(watched[i], &action, nullptr);
   }
 }
 

@@ -49,6 +49,31 @@ TEST_CASE("the second interrupt ends the program", "[interrupt]") {
   }
 }
 
+TEST_CASE("a signal that was ignored stays so after the other one came", "[interrupt]") {
+  for (const int ignored : {SIGINT, SIGTERM}) {
+    const int other = ignored == SIGINT ? SIGTERM : SIGINT;
+    const auto status_of = [&](std::initializer_list<int> signals) {
+      const pid_t child = ::fork();
+      REQUIRE(child >= 0);
+      if (child == 0) {
+        std::signal(ignored, SIG_IGN);
+        const interrupt_watch watch;
+        for (const int s : signals) std::raise(s);
+        ::_exit(watch.requested() ? 7 : 0);
+      }
+      int status = 0;
+      REQUIRE(::waitpid(child, &status, 0) == child);
+      return status;
+    };
+    const int remembered = status_of({other, ignored, ignored});
+    REQUIRE(WIFEXITED(remembered));
+    CHECK(WEXITSTATUS(remembered) == 7);
+    const int second = status_of({ignored, other, ignored, other});
+    REQUIRE(WIFSIGNALED(second));
+    CHECK(WTERMSIG(second) == other);
+  }
+}
+
 TEST_CASE("handlers that were there come back, and ignored signals stay ignored", "[interrupt]") {
   const auto before = std::signal(SIGINT, own_handler);
   {

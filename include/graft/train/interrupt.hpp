@@ -4,7 +4,8 @@
 namespace graft {
 
 /// While one lives, the first SIGINT (Ctrl-C) or SIGTERM is remembered instead of ending the
-/// program, so that a loop can finish its step and save. The next one ends the program as ever.
+/// program, so that a loop can finish its step and save. The next one ends the program as ever. A
+/// signal that the program ignored before, as in a job in the background, stays ignored.
 ///
 /// @code
 /// const interrupt_watch watch;
