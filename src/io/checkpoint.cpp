@@ -1,7 +1,7 @@
 #include "graft/io/checkpoint.hpp"
 
-#include <algorithm>
 #include <map>
+#include <unordered_set>
 
 #include <nlohmann/json.hpp>
 
@@ -13,6 +13,7 @@ namespace graft {
 namespace {
 
 using json = nlohmann::ordered_json;
+using lookup_json = nlohmann::json;  // finds keys without looking through all of them
 
 constexpr const char* checkpoint_key = "graft.checkpoint";
 constexpr std::string_view note_prefix = "note.";
@@ -35,7 +36,7 @@ void read_structure(contents& c, const std::string& path, const std::string& tex
   const auto malformed = [&](const std::string& what) {
     refuse(path, what, "nothing was loaded; the file may be damaged");
   };
-  const json all = json::parse(text, nullptr, false);
+  const lookup_json all = lookup_json::parse(text, nullptr, false);
   if (!all.is_object() || io::duplicate_key(text)) malformed("its structure is not a JSON object");
   const auto version = all.find("version");
   if (version == all.end() || !version->is_number_integer()) malformed("its version is missing");
@@ -84,9 +85,10 @@ void save(const Graph& graph, std::optional<std::uint64_t> seed, const std::stri
           const checkpoint_notes& notes) {
   io::tensor_file file;
   json roles = json::object();
+  auto& role_of = roles.get_ref<json::object_t&>();  // paths differ, so none need be looked for
   for (auto& [v, value] : io::values_of(graph, graph.variables())) {
     const std::string name = graph.path_of(v);
-    roles[name] = io::name_of_role(graph.variable_of(v).role);
+    role_of.emplace_back(name, io::name_of_role(graph.variable_of(v).role));
     if (value) file.arrays.emplace_back(name, std::move(*value));
   }
   json all;
@@ -94,11 +96,10 @@ void save(const Graph& graph, std::optional<std::uint64_t> seed, const std::stri
   if (seed) all["seed"] = *seed;
   all["roles"] = std::move(roles);
   file.metadata.emplace_back(checkpoint_key, all.dump());
+  std::unordered_set<std::string_view> seen;
   for (const auto& [name, text] : notes) {
     std::string key = std::string(note_prefix) + name;
-    const bool twice = std::any_of(file.metadata.begin(), file.metadata.end(),
-                                   [&](const auto& entry) { return entry.first == key; });
-    if (twice) {
+    if (!seen.insert(name).second) {
       throw name_error({"'" + path + "' was to be written",
                         "the note '" + name + "' is given twice", path,
                         "give each note a name of its own"});

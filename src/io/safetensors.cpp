@@ -5,8 +5,8 @@
 #include <bit>
 #include <cstring>
 #include <map>
-#include <set>
 #include <tuple>
+#include <unordered_set>
 
 #include <nlohmann/json.hpp>
 
@@ -87,54 +87,75 @@ std::string checksum(const std::string& header, std::span<const std::span<const 
   return hash.hex();
 }
 
-// Parses and refuses duplicate keys, which the JSON library would drop without a word.
-json parse_header(const std::string& path, const std::string& text) {
-  json header;
-  try {
-    header = json::parse(text);
-  } catch (const json::exception& e) {
-    refuse(path, std::string("its header is not JSON: ") + e.what());
-  }
-  if (const auto twice = io::duplicate_key(text)) {
-    refuse(path, "its header has the key '" + *twice + "' twice");
-  }
-  return header;
-}
-
-// Looks at the keys of each object while the text is read. (The library's callbacks would look
-// through all that came before at the end of every object.)
-class key_watch : public nlohmann::json_sax<json> {
+// Makes a document of a JSON text, in the text's order and in time linear in it: the library looks
+// through an ordered object for each key it adds. Stops at a key that an object has already, which
+// the library would drop without a word.
+class document_reader : public nlohmann::json_sax<json> {
  public:
+  json root;
   std::optional<std::string> twice;
+  std::string error;
 
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool start_object(std::size_t) override {
-    keys_.emplace_back();
-    return true;
-  }
+  bool null() override { return put(nullptr); }
+  bool boolean(bool value) override { return put(value); }
+  bool number_integer(number_integer_t value) override { return put(value); }
+  bool number_unsigned(number_unsigned_t value) override { return put(value); }
+  bool number_float(number_float_t value, const string_t&) override { return put(value); }
+  bool string(string_t& value) override { return put(std::move(value)); }
+  bool binary(binary_t&) override { return put(nullptr); }  // no text has any
+  bool start_object(std::size_t) override { return open(json::object()); }
   bool key(string_t& name) override {
-    if (!keys_.back().insert(name).second) twice = name;
+    if (!open_.back().keys.insert(name).second) twice = name;
+    key_ = std::move(name);
     return !twice;
   }
-  bool end_object() override {
-    keys_.pop_back();
-    return true;
-  }
-  bool start_array(std::size_t) override { return true; }
-  bool end_array() override { return true; }
-  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+  bool end_object() override { return close(); }
+  bool start_array(std::size_t) override { return open(json::array()); }
+  bool end_array() override { return close(); }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& e) override {
+    error = e.what();
     return false;
   }
 
  private:
-  std::vector<std::set<std::string>> keys_;
+  // An object or a list whose end has not come. It is the last member of the one before, so it stays
+  // where it is until then.
+  struct level {
+    json* value;
+    std::unordered_set<std::string> keys;
+  };
+
+  json& add(json value) {
+    if (open_.empty()) return root = std::move(value);
+    json& to = *open_.back().value;
+    if (to.is_array()) return to.get_ref<json::array_t&>().emplace_back(std::move(value));
+    return to.get_ref<json::object_t&>().emplace_back(std::move(key_), std::move(value)).second;
+  }
+  template <class Value>
+  bool put(Value&& value) {
+    add(json(std::forward<Value>(value)));
+    return true;
+  }
+  bool open(json empty) {
+    json& made = add(std::move(empty));
+    open_.push_back({&made, {}});
+    return true;
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  std::vector<level> open_;
+  std::string key_;
 };
+
+json parse_header(const std::string& path, const std::string& text) {
+  document_reader reader;
+  if (json::sax_parse(text, &reader)) return std::move(reader.root);
+  if (reader.twice) refuse(path, "its header has the key '" + *reader.twice + "' twice");
+  refuse(path, "its header is not JSON: " + reader.error);
+}
 
 struct entry {
   std::string name;
@@ -239,9 +260,9 @@ void write_safetensors(const std::string& path, const named_arrays& arrays) {
 }
 
 std::optional<std::string> io::duplicate_key(const std::string& text) {
-  key_watch watch;
-  json::sax_parse(text, &watch);
-  return watch.twice;
+  document_reader reader;
+  json::sax_parse(text, &reader);
+  return reader.twice;
 }
 
 void io::write_tensor_file(const std::string& path, const tensor_file& file) {
@@ -251,8 +272,11 @@ void io::write_tensor_file(const std::string& path, const tensor_file& file) {
   for (const auto& [key, value] : file.metadata) header["__metadata__"][key] = value;
   std::size_t at = 0;
   std::vector<std::span<const std::byte>> data;
+  // The names are known to differ, so members are put at the end of an object unlooked.
+  std::unordered_set<std::string_view> names{"__metadata__"};
+  auto& members = header.get_ref<json::object_t&>();
   for (const auto& [name, array] : arrays) {
-    if (header.contains(name)) {
+    if (!names.insert(name).second) {
       throw name_error({"'" + path + "' was to be written",
                         "the name '" + name + "' is given twice or reserved", path,
                         "give each array a name of its own"});
@@ -268,7 +292,8 @@ void io::write_tensor_file(const std::string& path, const tensor_file& file) {
     }
     json shape = json::array();
     for (const extent e : array.shape()) shape.push_back(e);
-    header[name] = {{"dtype", type}, {"shape", shape}, {"data_offsets", {at, at + array.bytes()}}};
+    members.emplace_back(
+        name, json{{"dtype", type}, {"shape", shape}, {"data_offsets", {at, at + array.bytes()}}});
     at += array.bytes();
     if (array.bytes() > 0) {
       data.emplace_back(static_cast<const std::byte*>(array.data()), array.bytes());
@@ -382,6 +407,13 @@ load_report load_variables(Graph& graph, const std::string& path, const load_opt
   for (auto& [name, array] : arrays) found.emplace(name, std::move(array));
   const std::vector<variable_id> wanted =
       options.variables.empty() ? graph.variables() : options.variables;
+  std::unordered_set<variable_id> asked;
+  for (const variable_id v : wanted) {
+    if (asked.insert(v).second) continue;
+    throw argument_error({"variables were to be loaded from '" + path + "'",
+                          "'" + graph.path_of(v) + "' is listed twice", graph.path_of(v),
+                          "nothing was loaded; list each variable once"});
+  }
 
   load_report report;
   std::vector<io::variable_value> values;

@@ -1,6 +1,7 @@
 // Training that is broken off and goes on.
 #include "graft/io/checkpoint.hpp"
 
+#include <chrono>
 #include <thread>
 
 #include "graft/graft.hpp"
@@ -251,4 +252,29 @@ TEST_CASE("a checkpoint beside training has the values of one moment", "[checkpo
   }
   training.join();
   CHECK_FALSE(torn);
+}
+
+TEST_CASE("checkpoints of sixteen times as many variables do not take 256 times as long") {
+  const auto times = [](int count) {
+    Graph g;
+    for (int i = 0; i < count; ++i)
+      (void)make_variable<float, shape<2>>(g, "layer_" + std::to_string(i) + "_kernel", zeros());
+    set_values(g);
+    const temporary_file file;
+    const auto seconds = [](const auto& f) {
+      double least = 1e9;
+      for (int round = 0; round < 3; ++round) {
+        const auto start = std::chrono::steady_clock::now();
+        f();
+        least = std::min(
+            least, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      }
+      return least;
+    };
+    const double save = seconds([&] { save_checkpoint(g, file.path); });
+    return std::pair(save, seconds([&] { load_checkpoint(g, file.path); }));
+  };
+  const auto few = times(1000), many = times(16000);
+  CHECK(many.first < 64 * few.first);
+  CHECK(many.second < 64 * few.second);
 }

@@ -1,6 +1,7 @@
 // Values in files: what comes back is what was saved, and damage is refused and changes nothing.
 #include "graft/io/safetensors.hpp"
 
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -355,4 +356,45 @@ TEST_CASE("files get the permissions of other new files", "[safetensors]") {
   struct stat info{};
   REQUIRE(::stat(file.path.c_str(), &info) == 0);
   CHECK((info.st_mode & 0777) == 0640);
+}
+
+namespace {
+
+double seconds_of(const std::function<void()>& f) {
+  double least = 1e9;
+  for (int round = 0; round < 3; ++round) {
+    const auto start = std::chrono::steady_clock::now();
+    f();
+    least = std::min(
+        least, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return least;
+}
+
+}  // namespace
+
+TEST_CASE("sixteen times as many arrays do not take sixteen times sixteen times as long") {
+  const auto times = [](std::int64_t count) {
+    named_arrays arrays;
+    for (std::int64_t i = 0; i < count; ++i)
+      arrays.emplace_back("layer_" + std::to_string(i) + "/kernel", Array(dtype::float32, {2}));
+    const temporary_file file;
+    const double write = seconds_of([&] { write_safetensors(file.path, arrays); });
+    named_arrays found;
+    const double read = seconds_of([&] { found = read_safetensors(file.path); });
+    REQUIRE(found.size() == arrays.size());
+    return std::pair(write, read);
+  };
+  const auto few = times(2000), many = times(32000);
+  CHECK(many.first < 64 * few.first);
+  CHECK(many.second < 64 * few.second);
+}
+
+TEST_CASE("a variable that is listed twice is refused by its name") {
+  saved_graph s;
+  const variable_id w = variable_named(s.g, "net/w");
+  const std::string text =
+      message_of<argument_error>([&] { load_variables(s.g, s.file.path, {.variables = {w, w}}); });
+  CHECK(mentions(text, "'net/w' is listed twice"));
+  CHECK(s.g.store().get(w).same_bits(Array::from<float>({3}, {-1, -2, -3})));
 }

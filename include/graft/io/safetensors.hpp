@@ -39,7 +39,7 @@ std::string to_string(const load_report& report);
 struct load_options {
   /// Throw name_error, and load nothing, where anything is missing or unexpected.
   bool strict = true;
-  /// Which variables; empty: all.
+  /// Which variables, each once; empty: all.
   std::vector<variable_id> variables = {};
   /// Replaced at the front of variable paths, by whole components: {"copy", "net"} finds variable
   /// "copy/w" in tensor "net/w".
