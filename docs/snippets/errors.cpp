@@ -52,8 +52,8 @@ int main() {
       },
       R"(
         //! [feed_says]
-        'x' was fed float32 [3, 5]; the tensor is float32 [batch, 4]: axis 1 has 4 elements, the value's 5 (x). Feed a
-        value of the tensor's shape.
+        'x' was fed float32 [3, 5]; the tensor is float32 [batch, 4]: axis 1 has 4 elements, the value's 5 (x, declared
+        at FILE:LINE). Feed a value of the tensor's shape.
         //! [feed_says]
       )");
 
@@ -66,7 +66,7 @@ int main() {
       R"(
         //! [unfed_says]
         the value of placeholder 'noise' is needed; it was not fed, and 'add' reads it on the way to 'logits/add'
-        (noise). Add feed(noise, value) with float32 [batch, 8].
+        (noise, declared at FILE:LINE). Add feed(noise, value) with float32 [batch, 8].
         //! [unfed_says]
       )");
 

@@ -1,6 +1,8 @@
 // Graph: its life, adding ops, reading them.
 #include "graft/graph/graph.hpp"
 
+#include <algorithm>
+
 #include "graft/core/error.hpp"
 #include "graft/schema/core_operators.hpp"
 
@@ -81,6 +83,16 @@ std::string future_path(Graph::tables& t, const operator_schema& schema, std::st
   return join_path(path_of_scope(t, scope), full_name(t, base, ordinal));
 }
 
+// Whether the product of the extents that are known fits in 63 bits.
+namespace {
+bool countable(const dims& shape) {
+  if (std::find(shape.begin(), shape.end(), extent{0}) != shape.end()) return true;
+  extent count = 1;
+  return std::none_of(shape.begin(), shape.end(),
+                      [&](extent e) { return e > 0 && __builtin_mul_overflow(count, e, &count); });
+}
+}  // namespace
+
 // Adds an op of any operator, variable reads included.
 std::uint32_t append_op(Graph::tables& t, const operator_schema& schema,
                         std::span<const tensor_id> operands, const attribute_list& attributes,
@@ -97,7 +109,16 @@ std::uint32_t append_op(Graph::tables& t, const operator_schema& schema,
     check_op(t, {schema, future_path(t, schema, name), line}, attributes, types, answer);
   }
   std::size_t room = 0;
-  for (const value_type& v : answer.outputs) room += v.shape.size();
+  for (const value_type& v : answer.outputs) {
+    if (!countable(v.shape)) {
+      throw size_error(
+          {.asked = "'" + future_path(t, schema, name) + "' was to be made as " + to_string(v),
+           .found = "its number of elements does not fit in 63 bits",
+           .where = where(line),
+           .hint = "check its extents"});
+    }
+    room += v.shape.size();
+  }
   reserve_ops(t, 1);
   t.edges.reserve(operands.size());
   t.outputs.reserve(answer.outputs.size());

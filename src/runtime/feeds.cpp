@@ -19,13 +19,13 @@ std::string count_in_words(std::size_t count, const char* what) {
 
 void check_shape(const Graph& g, tensor_id t, const value_type& type, const Array& value,
                  const std::string& asked) {
-  const std::string path = g.path_of(t);
+  const std::string place = declared(g, t.op);
   if (type.shape.size() != value.rank()) {
     throw shape_error({asked,
                        "the tensor is " + to_string(type) + ": it has " +
                            count_in_words(type.shape.size(), "extent") + " and the value " +
                            std::to_string(value.rank()),
-                       path, "reshape the value"});
+                       place, "reshape the value"});
   }
   for (std::size_t axis = 0; axis < type.shape.size(); ++axis) {
     if (!surely_differ(type.shape[axis], value.shape()[axis])) continue;
@@ -33,7 +33,7 @@ void check_shape(const Graph& g, tensor_id t, const value_type& type, const Arra
                        "the tensor is " + to_string(type) + ": axis " + std::to_string(axis) +
                            " has " + std::to_string(type.shape[axis]) + " elements, the value's " +
                            std::to_string(value.shape()[axis]),
-                       path, "feed a value of the tensor's shape"});
+                       place, "feed a value of the tensor's shape"});
   }
 }
 
@@ -50,17 +50,17 @@ void check_feeds(const Graph& g, const session_call& call, std::span<const feed_
     const Array& value = feeds[call.feeds[i].place].value;
     if (i > 0 && call.feeds[i - 1].tensor == t) {
       throw feed_error({"'" + g.path_of(t) + "' was fed twice in one run", "a tensor has one value",
-                        g.path_of(t), "leave one of the feeds out"});
+                        declared(g, t.op), "leave one of the feeds out"});
     }
     const value_type type = g.type_of(t);
     const std::string asked = "'" + g.path_of(t) + "' was fed " + described(value);
     if (value.type() == dtype::any) {
-      throw feed_error(
-          {asked, "the array is empty", g.path_of(t), "feed an array with a type and a shape"});
+      throw feed_error({asked, "the array is empty", declared(g, t.op),
+                        "feed an array with a type and a shape"});
     }
     if (type.type != dtype::any && type.type != value.type()) {
       throw dtype_error(
-          {asked, "the tensor is " + to_string(type), g.path_of(t),
+          {asked, "the tensor is " + to_string(type), declared(g, t.op),
            "convert the value with cast(dtype::" + std::string(name_of(type.type)) + ")"});
     }
     if (!type.ranked) continue;
@@ -74,7 +74,7 @@ void check_feeds(const Graph& g, const session_call& call, std::span<const feed_
                          "its '" + dim_name(type.shape[axis]) + "' is " + std::to_string(length) +
                              " where that of '" + g.path_of(known->second.where) + "' is " +
                              std::to_string(known->second.length),
-                         g.path_of(t),
+                         declared(g, t.op),
                          "feed values that agree, or give the two dimensions different names"});
     }
   }
@@ -86,27 +86,28 @@ dims feed_shape(const graph_reference& target, std::size_t count) {
   const value_type type = g.type_of(t);
   const std::string asked = "'" + g.path_of(t) + "' was fed " + count_in_words(count, "element");
   dims shape = type.shape;
-  extent known = 1;
+  dims numbers;
   std::size_t open = 0, unknown = 0;
   for (std::size_t axis = 0; axis < shape.size(); ++axis) {
     if (is_known(shape[axis])) {
-      known *= shape[axis];
+      numbers.push_back(shape[axis]);
     } else {
       open = axis;
       ++unknown;
     }
   }
+  const extent known = element_count(numbers);  // throws if it overflows
   if (!type.ranked || unknown > 1) {
     throw shape_error(
         {asked,
          "the tensor is " + to_string(type) + ", so the elements may be arranged in several ways",
-         g.path_of(t), "feed an Array, which has a shape"});
+         declared(g, t.op), "feed an Array, which has a shape"});
   }
   const auto given = static_cast<extent>(count);
   if (unknown == 1 && known > 0 && given % known == 0) {
     shape[open] = given / known;
   } else if (unknown == 1 || given != known) {
-    throw shape_error({asked, "the tensor is " + to_string(type), g.path_of(t),
+    throw shape_error({asked, "the tensor is " + to_string(type), declared(g, t.op),
                        unknown == 1
                            ? "give a multiple of " + std::to_string(known) + " elements"
                            : "give " + count_in_words(static_cast<std::size_t>(known), "element")});

@@ -335,8 +335,10 @@ class planner {
           ", and '" + path_of(nodes_[n.asked_by]) + "' reads " + (n.value ? "it" : "its shape");
       if (end != n.asked_by) found += " on the way to '" + path_of(nodes_[end]) + "'";
     }
+    const std::string line = where(g_.line_of(t.op));
     throw feed_error(
-        {"the value of placeholder '" + path_of(n) + "' is needed", found, path_of(n),
+        {"the value of placeholder '" + path_of(n) + "' is needed", found,
+         path_of(n) + (line.empty() ? "" : ", declared at " + line),
          "add feed(" + g_.name_of(t.op) + ", value) with " + to_string(g_.type_of(t))});
   }
 

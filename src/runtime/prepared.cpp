@@ -88,14 +88,21 @@ prepared_call::prepared_call(prepared_call&&) noexcept = default;
 prepared_call& prepared_call::operator=(prepared_call&&) noexcept = default;
 prepared_call::~prepared_call() = default;
 
-void prepared_call::run() { state_->run(); }
+prepared_call::state& prepared_call::held() const {
+  if (state_ != nullptr) return *state_;
+  throw handle_error(
+      {"a prepared call was used", "it was moved from", "", "use the call it was moved to"});
+}
+
+void prepared_call::run() { held().run(); }
 
 prepared_call Session::prepare_list(const detail::fetch_list& list, std::vector<feed_item> inputs) {
+  Graph& g = state().graph();
   auto s = std::make_unique<prepared_call::state>();
   s->session = state_;
   s->fetches = list;
   s->inputs = std::move(inputs);
-  s->bind(state_->graph());
+  s->bind(g);
   return prepared_call(std::move(s));
 }
 
@@ -116,27 +123,27 @@ void check_type(dtype type, dtype wanted, const char* what, std::size_t i) {
 
 }  // namespace
 
-std::size_t prepared_call::input_count() const { return state_->inputs.size(); }
-std::size_t prepared_call::output_count() const { return state_->results.size(); }
+std::size_t prepared_call::input_count() const { return held().inputs.size(); }
+std::size_t prepared_call::output_count() const { return held().results.size(); }
 
 const dims& prepared_call::input_shape(std::size_t i) const {
   check_place(i, input_count(), "input");
-  return state_->inputs[i].value.shape();
+  return held().inputs[i].value.shape();
 }
 const dims& prepared_call::output_shape(std::size_t i) const {
   check_place(i, output_count(), "output");
-  return state_->results[i].info->shape;
+  return held().results[i].info->shape;
 }
 
 prepared_call::memory prepared_call::input_memory(std::size_t i, dtype type) {
   check_place(i, input_count(), "input");
-  Array& value = state_->inputs[i].value;
+  Array& value = held().inputs[i].value;
   check_type(value.type(), type, "input", i);
   return {value.mutable_data(), static_cast<std::size_t>(value.size())};
 }
 prepared_call::memory prepared_call::output_memory(std::size_t i, dtype type) const {
   check_place(i, output_count(), "output");
-  const state::result& r = state_->results[i];
+  const state::result& r = held().results[i];
   check_type(r.info->type, type, "output", i);
   return {const_cast<void*>(r.data), static_cast<std::size_t>(r.info->size)};
 }

@@ -69,9 +69,7 @@ void check_finite(const Plan& p, const Graph& g, const plan_step& s, void* const
                "' was not finite already";
       break;
     }
-    const std::string line = where(g.line_of(s.op));
-    throw numeric_error({"'" + g.path_of(s.op) + "' was computed", found,
-                         g.path_of(s.op) + (line.empty() ? "" : ", declared at " + line),
+    throw numeric_error({"'" + g.path_of(s.op) + "' was computed", found, declared(g, s.op),
                          "look at its operands; no variable was changed"});
   }
 }
@@ -187,6 +185,11 @@ void run_steps(const Plan& p, const Graph& g, void** pointers, std::byte* arena,
   run_steps(p, g, pointers, arena, call.parallel, call.seed, 0, p.steps.size());
 }
 
+std::string declared(const Graph& g, op_id op) {
+  const std::string line = where(g.line_of(op));
+  return g.path_of(op) + (line.empty() ? "" : ", declared at " + line);
+}
+
 void refuse_uninitialized(const Graph& g, variable_id v) {
   const variable_info& info = g.variable_of(v);
   std::string found = "it has no value yet";
@@ -195,9 +198,8 @@ void refuse_uninitialized(const Graph& g, variable_id v) {
     if (g.contains(info.origin)) found += "; it is a copy of '" + g.path_of(info.origin) + "'";
     hint = "run the clone's initializer: session.run(copy.initializer()), or session.initialize()";
   }
-  const std::string line = where(g.line_of(info.read.op));
-  throw uninitialized_error({"variable '" + g.path_of(v) + "' was read", found,
-                             g.path_of(v) + (line.empty() ? "" : ", declared at " + line), hint});
+  throw uninitialized_error(
+      {"variable '" + g.path_of(v) + "' was read", found, declared(g, info.read.op), hint});
 }
 
 }  // namespace graft::detail

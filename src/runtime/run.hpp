@@ -41,6 +41,8 @@ void run_plan(const Plan& p, run_context& c, Graph& g, const run_arguments& argu
 void run_steps(const Plan& p, const Graph& g, void** pointers, std::byte* arena,
                const kernel_call& call);
 
+/// An op's path and the line of the user's program it was declared at, for messages.
+std::string declared(const Graph& g, op_id op);
 /// Throws the sentence about a variable that is read before it has a value.
 [[noreturn]] void refuse_uninitialized(const Graph& g, variable_id v);
 

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <tuple>
-#include <unordered_set>
 
 #include "graft/core/error.hpp"
 
+#include "graph/own_updates.hpp"
 #include "runtime/session_state.hpp"
 
 namespace graft {
@@ -143,6 +143,13 @@ Graph& graph_of(const fetch_list& list) {
                         "", "pass a tensor"});
 }
 
+void refuse_evaluation(const uninitialized_error& cause) {
+  error_parts parts = cause.parts();
+  parts.hint =
+      "initialize() a Session of the graph or load its variables first; the graph keeps the values";
+  throw uninitialized_error(std::move(parts));
+}
+
 }  // namespace detail
 
 Session::Session(Graph& graph, const session_options& options)
@@ -151,39 +158,45 @@ Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 
+detail::session_state& Session::state() const {
+  if (state_ != nullptr) return *state_;
+  throw handle_error(
+      {"a session was used", "it was moved from", "", "use the session it was moved to"});
+}
+
 std::vector<Array> Session::run_list(const detail::fetch_list& list,
                                      const std::vector<feed_item>& feeds) {
-  Graph& g = state_->graph();
-  const detail::session_call call = state_->resolve(g, list, feeds);
-  const std::shared_ptr<detail::cached_plan> plan = state_->plan_for(g, call, feeds);
-  return state_->run(g, *plan, call, feeds);
+  Graph& g = state().graph();
+  const detail::session_call call = state().resolve(g, list, feeds);
+  const std::shared_ptr<detail::cached_plan> plan = state().plan_for(g, call, feeds);
+  return state().run(g, *plan, call, feeds);
 }
 
 std::string Session::explain_list(const detail::fetch_list& list,
                                   const std::vector<feed_item>& feeds) {
-  const Graph& g = state_->graph();
-  const detail::session_call call = state_->resolve(g, list, feeds);
-  return detail::describe(g, state_->plan_for(g, call, feeds)->plan());
+  const Graph& g = state().graph();
+  const detail::session_call call = state().resolve(g, list, feeds);
+  return detail::describe(g, state().plan_for(g, call, feeds)->plan());
 }
 
 void Session::initialize() {
-  Graph& g = state_->graph();
-  state_->initialize(g, uninitialized(g));
+  Graph& g = state().graph();
+  state().initialize(g, uninitialized(g));
 }
 
 void Session::run(const initializer_set& initializer) {
-  Graph& g = state_->graph();
+  Graph& g = state().graph();
   if (initializer.graph != &g && !initializer.variables.empty()) {
     throw handle_error({"variables were to be initialised", "they belong to another graph", "",
                         "run the initializer in a session of its own graph"});
   }
-  state_->initialize(g, initializer.variables);
+  state().initialize(g, initializer.variables);
 }
 
-Graph& Session::graph() const { return state_->graph(); }
-std::uint64_t Session::seed() const { return state_->seed(); }
-int Session::threads() const { return state_->threads(); }
-std::uint64_t Session::plans_made() const { return state_->plans_made(); }
+Graph& Session::graph() const { return state().graph(); }
+std::uint64_t Session::seed() const { return state().seed(); }
+int Session::threads() const { return state().threads(); }
+std::uint64_t Session::plans_made() const { return state().plans_made(); }
 
 // --- values of variables
 // ------------------------------------------------------------------------------
@@ -200,23 +213,23 @@ variable_id variable_behind(const Graph& g, const any_tensor& read, const char* 
 }  // namespace
 
 Array Session::value(const any_tensor& variable) const {
-  return value(variable_behind(state_->graph(), variable, "a variable's value was asked for:"));
+  return value(variable_behind(state().graph(), variable, "a variable's value was asked for:"));
 }
 
 Array Session::value(variable_id variable) const {
-  const Graph& g = state_->graph();
+  const Graph& g = state().graph();
   (void)g.variable_of(variable);
   if (!g.store().initialized(variable)) detail::refuse_uninitialized(g, variable);
   return g.store().get(variable);
 }
 
 void Session::set_value(const any_tensor& variable, Array value) {
-  set_value(variable_behind(state_->graph(), variable, "a variable's value was to be set:"),
+  set_value(variable_behind(state().graph(), variable, "a variable's value was to be set:"),
             std::move(value));
 }
 
 void Session::set_value(variable_id variable, Array value) {
-  Graph& g = state_->graph();
+  Graph& g = state().graph();
   const value_type& type = g.variable_of(variable).type;
   const value_type got = value_type::of(value.type(), value.shape());
   if (!(type == got)) {
@@ -227,7 +240,7 @@ void Session::set_value(variable_id variable, Array value) {
     if (type.type != got.type) throw dtype_error(std::move(parts));
     throw shape_error(std::move(parts));
   }
-  g.store().set(variable, std::move(value));
+  g.store().set(variable, std::move(value));  // between two runs that update
 }
 
 // --- updates that layers own
@@ -235,27 +248,7 @@ void Session::set_value(variable_id variable, Array value) {
 
 update_group updates_of(const any_tensor& y) {
   const Graph& g = target_traits<Graph>::target_of(y.ref());
-  std::vector<op_id> open{g.id(y).op};
-  std::unordered_set<op_id> seen(open.begin(), open.end());
-  std::vector<variable_id> variables;
-  while (!open.empty()) {
-    const op_id op = open.back();
-    open.pop_back();
-    if (const auto v = g.variable_read_by({op, 0})) variables.push_back(*v);
-    for (std::uint32_t k = 0; k < g.operand_count(op); ++k) {
-      const op_id producer = g.operand(op, k).op;
-      if (seen.insert(producer).second) open.push_back(producer);
-    }
-  }
-  std::sort(variables.begin(), variables.end());
-  std::vector<op_id> updates;
-  std::unordered_set<op_id> listed;
-  for (const variable_id v : variables) {
-    for (const op_id u : g.variable_of(v).own_updates) {
-      if (listed.insert(u).second) updates.push_back(u);
-    }
-  }
-  return {g, std::move(updates)};
+  return {g, detail::own_updates_below(g, g.id(y))};
 }
 
 }  // namespace graft

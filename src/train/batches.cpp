@@ -94,4 +94,11 @@ bool batches::next() {
   return true;
 }
 
+const Array& batches::operator[](std::size_t i) const {
+  if (i < current_.size()) return current_[i];
+  throw argument_error({"array " + std::to_string(i) + " of a batch was asked for",
+                        "it has " + std::to_string(current_.size()), "",
+                        "count from 0 in the order the arrays were given in"});
+}
+
 }  // namespace graft

@@ -99,6 +99,12 @@ TEST_CASE("wrong batches are refused", "[batches]") {
   CHECK_THROWS_AS(take_rows(counting(4, 1), outside), argument_error);
   const std::vector<std::int64_t> negative{-1};
   CHECK_THROWS_AS(take_rows(counting(4, 1), negative), argument_error);
+  batches two({counting(4, 1), counting(4, 1)}, 2, 0);
+  REQUIRE(two.next());
+  CHECK_THROWS_AS(two[2], argument_error);
+  CHECK_THROWS_AS(two[9], argument_error);
+  const batches moved = std::move(two);
+  CHECK_THROWS_AS(two[0], argument_error);  // NOLINT: that is asked
   batches none({counting(0, 3)}, 2, 0);
   none.start(0);
   CHECK_FALSE(none.next());

@@ -306,3 +306,70 @@ TEST_CASE("options are checked") {
   CHECK_THROWS_AS(Session(g, {.threads = -1}), argument_error);
   CHECK(Session(g, {.threads = 3}).threads() == 3);
 }
+
+TEST_CASE("a session that was moved from says so") {
+  Graph g;
+  auto w = make_variable<float, shape<2>>(g, "w", ones());
+  Session session(g);
+  Session moved = std::move(session);
+  moved.initialize();
+  // NOLINTBEGIN: use after move is what is asked
+  CHECK(has(sentence<handle_error>([&] { session.initialize(); }), "moved from"));
+  CHECK_THROWS_AS(session.run(w), handle_error);
+  CHECK_THROWS_AS(session.run(initializer_set{}), handle_error);
+  CHECK_THROWS_AS(session.prepare(w), handle_error);
+  CHECK_THROWS_AS(session.explain_plan(w), handle_error);
+  CHECK_THROWS_AS(session.value(w), handle_error);
+  CHECK_THROWS_AS(session.set_value(w, Array(dtype::float32, {2})), handle_error);
+  CHECK_THROWS_AS(session.graph(), handle_error);
+  CHECK_THROWS_AS(session.seed(), handle_error);
+  CHECK_THROWS_AS(session.threads(), handle_error);
+  CHECK_THROWS_AS(session.plans_made(), handle_error);
+  // NOLINTEND
+  session = std::move(moved);
+  CHECK(session.run(w).same_bits(vector_of({1, 1})));
+}
+
+TEST_CASE("what is wrong with a feed names the line the tensor was declared at") {
+  Graph g;
+  auto x = placeholder<float, shape<dyn, 2>>(g, "x");
+  const std::string line = "session.cpp:" + std::to_string(__LINE__ - 1);
+  auto y = x + 1.0f;
+  Session session(g);
+  CHECK(has(sentence<feed_error>([&] { session.run(y); }), line));
+  CHECK(has(
+      sentence<feed_error>([&] { session.run(y, feed(x, {1.0f, 2.0f}), feed(x, {1.0f, 2.0f})); }),
+      line));
+  CHECK(has(sentence<feed_error>([&] { session.run(y, feed(x, Array())); }), line));
+  CHECK(has(sentence<dtype_error>([&] { session.run(y, feed(x, Array(dtype::float64, {1, 2}))); }),
+            line));
+  CHECK(has(sentence<shape_error>([&] { session.run(y, feed(x, Array(dtype::float32, {2}))); }),
+            line));
+  CHECK(has(sentence<shape_error>([&] { session.run(y, feed(x, Array(dtype::float32, {2, 3}))); }),
+            line));
+  CHECK(has(sentence<shape_error>([&] { (void)feed(x, {1.0f}); }), line));
+}
+
+TEST_CASE("tensors with more elements than can be counted are refused when made") {
+  constexpr std::int64_t much = std::int64_t{1} << 40;
+  Graph g;
+  const std::uint64_t before = g.digest();
+  const std::string text =
+      sentence<size_error>([&] { (void)placeholder<float, shape<dyn, much, much>>(g, "x"); });
+  CHECK(has(text, "'x'"));
+  CHECK(has(text, "63 bits"));
+  CHECK(has(text, "session.cpp:"));
+  CHECK_THROWS_AS(placeholder(g, dtype::float32, {dyn, much, dyn, much}), size_error);
+  CHECK(g.digest() == before);
+  (void)placeholder<float, shape<much, 0, much>>(g, "none");
+  (void)placeholder<float, shape<dyn, much, 4>>(g, "most");
+}
+
+TEST_CASE("evaluating a network without values hints at what can be done") {
+  Graph g;
+  auto w = make_variable<float, shape<2>>(g, "w", ones());
+  const std::string text = sentence<uninitialized_error>([&] { (void)evaluate(w + 1.0f); });
+  CHECK(has(text, "'w'"));
+  CHECK_FALSE(has(text, "session.initialize()"));
+  CHECK(has(text, "load its variables"));
+}

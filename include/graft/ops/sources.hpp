@@ -263,7 +263,7 @@ constexpr auto make_variable(Target& target, std::string_view name, const Initia
 /// value.
 ///
 /// Whoever reads the variable in that run sees the old value; the returned tensor is the new one.
-/// Two updates of one variable in one run are an error.
+/// Two updates of one in one run are an error, unless one follows from the other: the last counts.
 /// @param read the tensor that reads the variable
 /// @param value of the variable's type and shape
 /// @return the value after the update

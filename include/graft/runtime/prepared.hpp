@@ -12,7 +12,7 @@ namespace graft {
 /// A call bound once: its fetches, its feeds and their shapes, with memory of its own for both.
 ///
 /// After the first run, running allocates nothing. One thread may use a prepared call at a time;
-/// several calls of one session may run at once.
+/// several calls of one session may run at once. Using one that was moved from is a handle_error.
 /// @code
 /// auto call = session.prepare(y, shaped(x, {32, 784}));
 /// std::copy(pixels.begin(), pixels.end(), call.input<float>(0).begin());
@@ -56,6 +56,7 @@ class prepared_call {
     std::size_t size;
   };
   explicit prepared_call(std::unique_ptr<state> s);
+  [[nodiscard]] state& held() const;  // refuses a call that was moved from
   [[nodiscard]] memory input_memory(std::size_t i, dtype type);
   [[nodiscard]] memory output_memory(std::size_t i, dtype type) const;
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "graft/core/error.hpp"
 #include "graft/graph/initializer.hpp"
 #include "graft/runtime/feed.hpp"
 #include "graft/runtime/fetch.hpp"
@@ -72,7 +73,8 @@ fetch_list list_of(const Fetch& fetch) {
 /// others go beside them. Changing the graph needs exclusive access.
 class Session {
  public:
-  /// The graph may move; when it is gone, using the session is a handle_error.
+  /// The graph may move; when it is gone, using the session is a handle_error, as is using one that
+  /// was moved from.
   explicit Session(Graph& graph, const session_options& options = {});
   ~Session();
   Session(Session&&) noexcept;
@@ -150,6 +152,7 @@ class Session {
   std::vector<Array> run_list(const detail::fetch_list& list, const std::vector<feed_item>& feeds);
   prepared_call prepare_list(const detail::fetch_list& list, std::vector<feed_item> inputs);
   std::string explain_list(const detail::fetch_list& list, const std::vector<feed_item>& feeds);
+  [[nodiscard]] detail::session_state& state() const;  // refuses a session that was moved from
 
   std::shared_ptr<detail::session_state> state_;
 };
@@ -157,13 +160,20 @@ class Session {
 namespace detail {
 /// The graph of what is asked for. @throws argument_error if nothing is
 Graph& graph_of(const fetch_list& list);
+/// The same error with a hint for a call that has no session.
+[[noreturn]] void refuse_evaluation(const uninitialized_error& cause);
 }  // namespace detail
 
 /// Computes tensors once, without a session: `evaluate(y, feed(x, array))`.
+/// @throws uninitialized_error if a variable has no value
 template <class Fetch, class... Feeds>
 auto evaluate(const Fetch& fetch, Feeds&&... feeds) {
   Session session(detail::graph_of(detail::list_of(fetch)));
-  return session.run(fetch, std::forward<Feeds>(feeds)...);
+  try {
+    return session.run(fetch, std::forward<Feeds>(feeds)...);
+  } catch (const uninitialized_error& cause) {
+    detail::refuse_evaluation(cause);
+  }
 }
 
 /// The updates that the layers under a tensor own: moving statistics, draw counters. In the order

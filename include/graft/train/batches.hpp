@@ -26,7 +26,8 @@ class batches {
   void start(std::uint64_t epoch, std::int64_t passed = 0);
   bool next();  ///< gathers the next batch; false at the end of the epoch
   /// The current batch of array i. It stays as it is when somebody holds it.
-  [[nodiscard]] const Array& operator[](std::size_t i) const { return current_[i]; }
+  /// @throws argument_error if there is no such array
+  [[nodiscard]] const Array& operator[](std::size_t i) const;
   [[nodiscard]] std::int64_t count() const { return (rows_ + size_ - 1) / size_; }
 
  private:
