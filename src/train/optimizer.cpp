@@ -6,11 +6,13 @@
 
 #include "graft/ops/elementwise.hpp"
 #include "graft/ops/initializers.hpp"
+#include "graft/ops/math.hpp"
 #include "graft/ops/optimizer.hpp"
 #include "graft/ops/sources.hpp"
+#include "graft/schema/rules.hpp"
 #include "graft/train/gradients.hpp"
 
-#include "train/walk.hpp"
+#include "graph/own_updates.hpp"
 
 namespace graft {
 namespace {
@@ -104,22 +106,6 @@ variable_id add_zeros(Graph& g, const std::string& name, const value_type& type,
   return g.add_variable(spec);
 }
 
-// Updates that the layers under a tensor own, once each, in order of their variables.
-std::vector<op_id> own_updates_below(const Graph& g, const any_tensor& y) {
-  std::vector<variable_id> found;
-  for (const op_id op : detail::backward_closure(g, {{g.id(y)}}).order) {
-    if (const auto v = g.variable_read_by({op, 0})) found.push_back(*v);
-  }
-  std::sort(found.begin(), found.end());
-  std::vector<op_id> updates;
-  for (const variable_id v : found) {
-    for (const op_id u : g.variable_of(v).own_updates) {
-      if (std::find(updates.begin(), updates.end(), u) == updates.end()) updates.push_back(u);
-    }
-  }
-  return updates;
-}
-
 // A variable takes one new value in a run.
 void refuse_repeated(const Graph& g, std::vector<variable_id> variables, const char* asked) {
   std::sort(variables.begin(), variables.end());
@@ -202,6 +188,71 @@ learning_rate piecewise_constant(std::vector<double> boundaries, std::vector<dou
   });
 }
 
+namespace {
+
+void check(const optimizer& chosen, double clip_value, double clip_norm) {
+  std::visit([](const auto& o) { check(o); }, chosen);
+  if (clip_value != 0) require_positive(clip_value, "clip_value");
+  if (clip_norm != 0) require_positive(clip_norm, "clip_norm");
+}
+
+std::vector<any_tensor> clipped(std::vector<any_tensor> gradients, double value, double norm) {
+  if (value > 0) {
+    for (any_tensor& gradient : gradients) gradient = clip(gradient, -value, value);
+  }
+  return norm > 0 ? clip_by_global_norm(gradients, norm) : gradients;
+}
+
+// Adds the step counter, the rate, slots and updates for the parameters and gradients of `result`,
+// whose group of updates becomes those and `more`. Within a transaction of the caller.
+void add_step(Graph& g, training_step& result, const optimizer& chosen, std::vector<op_id> more) {
+  const step_rule rule = std::visit([](const auto& o) { return rule_of(o); }, chosen);
+  const learning_rate& rate =
+      std::visit([](const auto& o) -> const learning_rate& { return o.rate; }, chosen);
+  result.step = add_zeros(g, "step", value_type::of(dtype::int64, {}), variable_role::counter);
+  result.slots.push_back(result.step);
+  const any_tensor step = g.handle(g.variable_of(result.step).read);
+  const any_tensor next = step + 1;
+  result.rate = rate.build(any_tensor(cast<double>(step)));
+  std::vector<op_id> assigns{add_assign(g, result.step, g.id(next), "assign_step")};
+  for (std::size_t i = 0; i < result.parameters.size(); ++i) {
+    const variable_id parameter = result.parameters[i];
+    std::string path = g.path_of(parameter);
+    std::replace(path.begin(), path.end(), '/', '.');
+    std::vector<tensor_id> operands{g.variable_of(parameter).read, g.id(result.gradients[i])};
+    std::vector<variable_id> targets{parameter};
+    for (const char* slot : rule.slots) {
+      targets.push_back(
+          add_zeros(g, path + "." + slot, g.variable_of(parameter).type, variable_role::slot));
+      result.slots.push_back(targets.back());
+      operands.push_back(g.variable_of(targets.back()).read);
+    }
+    if (rule.counted) operands.push_back(g.id(next));
+    operands.push_back(g.id(result.rate));
+    const op_id update = g.add(*rule.schema, operands, rule.attributes);
+    for (std::uint32_t t = 0; t < targets.size(); ++t) {
+      assigns.push_back(add_assign(g, targets[t], {update, t}, "assign"));
+    }
+  }
+  assigns.insert(assigns.end(), more.begin(), more.end());
+  result.updates = update_group(g, std::move(assigns));
+}
+
+// A gradient that is surely not one of its parameter.
+void require_fit(const Graph& g, variable_id parameter, const any_tensor& gradient) {
+  const value_type& wanted = g.variable_of(parameter).type;
+  const tensor_id t = g.id(gradient);
+  const value_type got = g.type_of(t);
+  error_parts parts{"apply_gradients was given '" + g.path_of(t) + "' as the gradient of '" +
+                        g.path_of(parameter) + "'",
+                    "it is " + to_string(got) + " and the parameter " + to_string(wanted),
+                    g.path_of(t), "give a gradient of the parameter's type and shape"};
+  if (!rules::types_agree(wanted.type, got.type)) throw dtype_error(std::move(parts));
+  if (rules::surely_differ(wanted, got)) throw shape_error(std::move(parts));
+}
+
+}  // namespace
+
 training_step minimize(const any_tensor& loss, const optimizer& chosen,
                        const minimize_options& options) {
   Graph& g = target_traits<Graph>::target_of(loss.ref());
@@ -210,11 +261,7 @@ training_step minimize(const any_tensor& loss, const optimizer& chosen,
     throw shape_error({"minimize was given a loss of shape " + to_string(loss_type.shape),
                        "a loss is a scalar", g.path_of(g.id(loss)), "take its mean or sum"});
   }
-  std::visit([](const auto& o) { check(o); }, chosen);
-  if (options.clip_norm != 0) require_positive(options.clip_norm, "clip_norm");
-  const step_rule rule = std::visit([](const auto& o) { return rule_of(o); }, chosen);
-  const learning_rate& rate =
-      std::visit([](const auto& o) -> const learning_rate& { return o.rate; }, chosen);
+  check(chosen, options.clip_value, options.clip_norm);
 
   training_step result;
   result.loss = loss;
@@ -231,39 +278,36 @@ training_step minimize(const any_tensor& loss, const optimizer& chosen,
   std::vector<any_tensor> reads;
   for (const variable_id v : result.parameters) reads.push_back(g.handle(g.variable_of(v).read));
   result.gradients = gradients(loss, reads);
+  std::vector<op_id> own;
+  if (options.own_updates) own = detail::own_updates_below(g, g.id(loss));
   {
     const scope_guard scope(g, "optimizer");
-    if (options.clip_norm > 0)
-      result.gradients = clip_by_global_norm(result.gradients, options.clip_norm);
-    result.step = add_zeros(g, "step", value_type::of(dtype::int64, {}), variable_role::counter);
-    result.slots.push_back(result.step);
-    const any_tensor step = g.handle(g.variable_of(result.step).read);
-    const any_tensor next = step + 1;
-    result.rate = rate.build(any_tensor(cast<float>(step)));
-    std::vector<op_id> assigns{add_assign(g, result.step, g.id(next), "assign_step")};
-    for (std::size_t i = 0; i < result.parameters.size(); ++i) {
-      const variable_id parameter = result.parameters[i];
-      std::string path = g.path_of(parameter);
-      std::replace(path.begin(), path.end(), '/', '.');
-      std::vector<tensor_id> operands{g.variable_of(parameter).read, g.id(result.gradients[i])};
-      std::vector<variable_id> targets{parameter};
-      for (const char* slot : rule.slots) {
-        targets.push_back(
-            add_zeros(g, path + "." + slot, g.variable_of(parameter).type, variable_role::slot));
-        result.slots.push_back(targets.back());
-        operands.push_back(g.variable_of(targets.back()).read);
-      }
-      if (rule.counted) operands.push_back(g.id(next));
-      operands.push_back(g.id(result.rate));
-      const op_id update = g.add(*rule.schema, operands, rule.attributes);
-      for (std::uint32_t t = 0; t < targets.size(); ++t) {
-        assigns.push_back(add_assign(g, targets[t], {update, t}, "assign"));
-      }
-    }
-    if (options.own_updates) {
-      for (const op_id u : own_updates_below(g, loss)) assigns.push_back(u);
-    }
-    result.updates = update_group(g, std::move(assigns));
+    result.gradients = clipped(std::move(result.gradients), options.clip_value, options.clip_norm);
+    add_step(g, result, chosen, std::move(own));
+  }
+  undo.commit();
+  return result;
+}
+
+training_step apply_gradients(Graph& g, std::span<const parameter_gradient> pairs,
+                              const optimizer& chosen, const apply_options& options) {
+  check(chosen, options.clip_value, options.clip_norm);
+  training_step result;
+  for (const auto& [parameter, gradient] : pairs) {
+    require_fit(g, parameter, gradient);
+    result.parameters.push_back(parameter);
+    result.gradients.push_back(gradient);
+  }
+  if (pairs.empty()) {
+    throw argument_error({"apply_gradients was asked to train", "it was given no gradient", "",
+                          "pass pairs of a parameter and its gradient"});
+  }
+  refuse_repeated(g, result.parameters, "apply_gradients was asked to train");
+  Graph::transaction undo(g);
+  {
+    const scope_guard scope(g, "optimizer");
+    result.gradients = clipped(std::move(result.gradients), options.clip_value, options.clip_norm);
+    add_step(g, result, chosen, {});
   }
   undo.commit();
   return result;

@@ -153,7 +153,7 @@ TEST_CASE("schedules", "[optimizers]") {
     session.initialize();
     std::vector<double> found;
     for (int i = 0; i < steps; ++i) {
-      found.push_back(std::get<0>(session.run(std::tuple{step.rate, step.updates})).item<float>());
+      found.push_back(std::get<0>(session.run(std::tuple{step.rate, step.updates})).item<double>());
     }
     return found;
   };
@@ -248,12 +248,13 @@ TEST_CASE("training is the same bits on every run and for every number of thread
           "[optimizers]") {
   const auto run = [](int threads) {
     Graph g;
-    const auto x = placeholder<float, shape<dyn, 20>>(g, "x");
-    const auto y = dense<3>(dropout<>(batch_norm(relu(dense<65>(x))), 0.3));
+    // Large enough for every step to share its work.
+    const auto x = placeholder<float, shape<dyn, 130>>(g, "x");
+    const auto y = dense<3>(dropout<>(batch_norm(relu(dense<300>(x))), 0.3));
     const training_step step = minimize(mean(square(y)), adam{.rate = 0.01});
     Session session(g, {.threads = threads, .seed = 3});
     session.initialize();
-    Array in(dtype::float32, {33, 20});
+    Array in(dtype::float32, {520, 130});
     float v = 0.9f;
     for (float& e : in.mutable_span<float>()) e = v, v = v * -0.97f + 0.05f;
     for (int i = 0; i < 5; ++i) session.run(step, feed(x, in));
@@ -266,4 +267,129 @@ TEST_CASE("training is the same bits on every run and for every number of thread
     CHECK(one[i].same_bits(again[i]));
     CHECK(one[i].same_bits(three[i]));
   }
+}
+
+TEST_CASE("a rate is as exact as parameters of float64, and so is the number of a late step",
+          "[optimizers]") {
+  Graph g;
+  const auto w = make_variable<double, shape<>>(g, "w", ones());
+  const training_step step = minimize(any_tensor(w * 1.0), sgd{.rate = 0.1});
+  const training_step late = minimize(
+      any_tensor(w * 1.0), sgd{learning_rate::rule([](const any_tensor& t) { return t; })});
+  Session session(g);
+  session.initialize();
+  session.run(step);
+  CHECK(session.value(w).item<double>() == 1.0 - 0.1);
+  for (const std::int64_t t : {(std::int64_t{1} << 24) + 1, (std::int64_t{1} << 40) + 1}) {
+    session.set_value(late.step, Array::scalar<std::int64_t>(t));
+    CHECK(session.run(late.rate).item<double>() == static_cast<double>(t));
+  }
+}
+
+TEST_CASE("a schedule in float64 trains parameters of float32", "[optimizers]") {
+  Graph g;
+  const auto w = make_variable<float, shape<>>(g, "w", ones());
+  const training_step step = minimize(any_tensor(w * 1.0f), sgd{.rate = 0.1});
+  Session session(g);
+  session.initialize();
+  session.run(step);
+  CHECK(session.value(w).item<float>() == Approx(0.9f).epsilon(1e-7));
+}
+
+TEST_CASE("gradients that are given step as those of minimize", "[optimizers]") {
+  problem_of_three one, two;
+  const training_step whole = minimize(one.loss, adam{.rate = 0.1}, {.clip_norm = 2});
+  const variable_id w = *two.g.variable_read_by(two.g.id(two.w));
+  const any_tensor slope = gradients(two.loss, {two.w})[0];
+  const training_step given =
+      apply_gradients(two.g, {{w, slope}}, adam{.rate = 0.1}, {.clip_norm = 2});
+  CHECK(given.parameters == std::vector<variable_id>{w});
+  CHECK(given.slots.size() == whole.slots.size());
+  for (std::size_t i = 0; i < given.slots.size(); ++i) {
+    CHECK(two.g.path_of(given.slots[i]) == one.g.path_of(whole.slots[i]));
+  }
+  Session first(one.g), second(two.g);
+  first.initialize();
+  second.initialize();
+  for (int i = 0; i < 5; ++i) {
+    first.run(whole);
+    second.run(given.updates);
+    CHECK(first.value(one.w).same_bits(second.value(two.w)));
+  }
+  two.g.validate();
+}
+
+TEST_CASE("gradients are accumulated over several batches before a step", "[optimizers]") {
+  Graph g;
+  const auto x = placeholder<double, shape<2>>(g, "x");
+  const auto w = make_variable<double, shape<2>>(g, "w", ones());
+  const auto total = make_variable<double, shape<2>>(g, "total", zeros(), false);
+  const any_tensor loss = sum(square(w - x));
+  const any_tensor slope = gradients(loss, {w})[0];
+  const auto group = [&](const auto&... assigns) {
+    return update_group(g, {g.id(any_tensor(assigns)).op...});
+  };
+  const update_group accumulate = group(assign(total, total + slope));
+  const update_group clear = group(assign(total, total * 0.0));
+  const variable_id parameter = *g.variable_read_by(g.id(w));
+  const training_step step =
+      apply_gradients(g, {{parameter, total * 0.25}}, momentum{.rate = 0.125});
+  Session session(g);
+  session.initialize();
+  for (int round = 0; round < 2; ++round) {
+    for (const double v : {1.0, 2.0, 3.0, 4.0}) {
+      session.run(accumulate, feed(x, Array::full<double>({2}, v)));
+    }
+    session.run(step.updates + clear);  // all read the sum as it was at the start
+  }
+  // Slopes are 2 * (w - 2.5): -3, then 2 * (1.375 - 2.5) = -2.25 with a velocity of -2.7.
+  CHECK(session.value(w).span<double>()[1] == Approx(1.375 + 0.125 * (2.25 + 2.7)));
+  CHECK(session.value(total).span<double>()[0] == 0);
+  CHECK(session.value(step.step).item<std::int64_t>() == 2);
+}
+
+TEST_CASE("gradients that do not fit are refused and nothing is added", "[optimizers]") {
+  problem_of_three p;
+  const variable_id w = *p.g.variable_read_by(p.g.id(p.w));
+  const auto wide = placeholder<double, shape<4>>(p.g, "wide");
+  const auto single = placeholder<float, shape<3>>(p.g, "single");
+  const auto good = placeholder<double, shape<3>>(p.g, "good");
+  Graph elsewhere;
+  const auto foreign = placeholder<double, shape<3>>(elsewhere, "foreign");
+  const std::uint64_t before = p.g.digest();
+  const auto refused = [&](const any_tensor& gradient, const optimizer& rule = sgd{0.1},
+                           const apply_options& options = {}) {
+    (void)apply_gradients(p.g, {{w, gradient}}, rule, options);
+  };
+  CHECK(mentions(message_of<shape_error>([&] { refused(wide); }), "'wide'"));
+  CHECK(mentions(message_of<dtype_error>([&] { refused(single); }), "float32"));
+  CHECK_THROWS_AS(refused(foreign), handle_error);
+  CHECK_THROWS_AS(refused(good, adam{.beta1 = 2}), argument_error);
+  CHECK_THROWS_AS(refused(good, sgd{0.1}, {.clip_norm = -1}), argument_error);
+  CHECK_THROWS_AS(refused(good, sgd{0.1}, {.clip_value = std::nan("")}), argument_error);
+  CHECK_THROWS_AS(refused(good, sgd{wide}), shape_error);  // found after the slots were added
+  CHECK_THROWS_AS(apply_gradients(p.g, {}, sgd{0.1}), argument_error);
+  CHECK_THROWS_AS(apply_gradients(p.g, {{w, good}, {w, good}}, sgd{0.1}), argument_error);
+  CHECK_THROWS_AS(apply_gradients(p.g, {{variable_id{99}, good}}, sgd{0.1}), handle_error);
+  CHECK(p.g.digest() == before);
+}
+
+TEST_CASE("gradients are clipped by value, then by norm", "[optimizers]") {
+  const auto stepped = [](const minimize_options& options) {
+    Graph g;
+    const auto w = make_variable<double, shape<2>>(g, "w", zeros());
+    Array slopes(dtype::float64, {2});
+    slopes.mutable_span<double>()[0] = -30;
+    slopes.mutable_span<double>()[1] = 0.5;
+    const training_step step = minimize(sum(w * constant(g, slopes)), sgd{1.0}, options);
+    Session session(g);
+    session.initialize();
+    session.run(step);
+    const Array found = session.value(w);
+    return std::vector<double>{found.span<double>()[0], found.span<double>()[1]};
+  };
+  CHECK(stepped({.clip_value = 2}) == std::vector<double>{2, -0.5});
+  const std::vector<double> both = stepped({.clip_value = 2, .clip_norm = 1});
+  CHECK(both[0] == Approx(2 / std::hypot(2, 0.5)));
+  CHECK(both[1] == Approx(-0.5 / std::hypot(2, 0.5)));
 }

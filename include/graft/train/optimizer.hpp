@@ -2,8 +2,10 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <optional>
 #include <span>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -15,13 +17,14 @@ namespace graft {
 
 /// A learning rate: a number, a function of the step number, or a tensor of the user's own (to be fed).
 ///
-/// Schedules are graph: they are cloned with the training step and computed in each run.
+/// Schedules are graph: they are cloned with the training step and computed in each run, in float64.
 class learning_rate {
  public:
   using rule = std::function<any_tensor(const any_tensor& step)>;
   /// @param value in 1/step, >= 0 and finite; else argument_error
   learning_rate(double value);  // NOLINT: a number is a rate
-  /// @param r maps the step number (float32 scalar, 0 first) to the rate (float32 scalar)
+  /// @param r maps the step number (float64 scalar, 0 first) to the rate, a floating scalar. In float64
+  /// every step number is exact, and parameters of float64 take steps of their own precision.
   learning_rate(rule r);                  // NOLINT: a schedule is a rate
   learning_rate(const any_tensor& rate);  // NOLINT: a tensor is a rate
   template <dtype Type, class Shape>
@@ -85,12 +88,12 @@ struct adamw {
 };
 using optimizer = std::variant<sgd, momentum, rmsprop, adagrad, adam, adamw>;
 
-/// What `minimize` made.
+/// What `minimize` or `apply_gradients` made.
 struct training_step {
   update_group updates;  ///< run it to take one step
-  any_tensor loss;
-  any_tensor rate;   ///< the rate of the step, a scalar
-  variable_id step;  ///< int64 counter of steps taken
+  any_tensor loss;       ///< invalid where gradients were given
+  any_tensor rate;       ///< the rate of the step, a scalar
+  variable_id step;      ///< int64 counter of steps taken
   std::vector<variable_id> parameters;
   std::vector<any_tensor> gradients;  ///< one a parameter, after clipping
   std::vector<variable_id> slots;     ///< the optimiser's own variables, the step counter included
@@ -99,7 +102,8 @@ struct training_step {
 struct minimize_options {
   /// What to train, each once; empty: every trainable variable the loss depends on.
   std::vector<variable_id> parameters = {};
-  double clip_norm = 0;  ///< > 0: clip_by_global_norm
+  double clip_value = 0;  ///< > 0: each element of the gradients goes to [-clip_value, clip_value]
+  double clip_norm = 0;   ///< > 0: clip_by_global_norm, after clip_value
   /// Also run the updates that the loss's layers own: moving statistics, draw counters.
   bool own_updates = true;
 };
@@ -113,6 +117,30 @@ struct minimize_options {
 /// the graph is then unchanged
 training_step minimize(const any_tensor& loss, const optimizer& rule,
                        const minimize_options& options = {});
+
+struct apply_options {
+  double clip_value = 0;  ///< > 0: each element of the gradients goes to [-clip_value, clip_value]
+  double clip_norm = 0;   ///< > 0: clip_by_global_norm, after clip_value
+};
+
+/// A parameter and what stands for its gradient.
+using parameter_gradient = std::pair<variable_id, any_tensor>;
+
+/// Adds slots and updates that step along gradients of the user's own: accumulated over several runs,
+/// computed elsewhere and fed, or changed between gradients() and here. `minimize` ends with it.
+///
+/// Updates that layers own are not included: add updates_of(y) to `updates` where they are to run.
+/// @param gradients one a parameter, each of its parameter's type and shape
+/// @throws as minimize; dtype_error, shape_error or handle_error where a gradient does not fit; the graph
+/// is then unchanged
+training_step apply_gradients(Graph& g, std::span<const parameter_gradient> gradients,
+                              const optimizer& rule, const apply_options& options = {});
+/// The same for pairs listed in place.
+inline training_step apply_gradients(Graph& g, std::initializer_list<parameter_gradient> gradients,
+                                     const optimizer& rule, const apply_options& options = {}) {
+  return apply_gradients(
+      g, std::span<const parameter_gradient>(gradients.begin(), gradients.size()), rule, options);
+}
 
 /// What happens to variables that are not parameters in soft_update.
 enum class sync : std::uint8_t { copy, blend, skip };
