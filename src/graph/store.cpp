@@ -70,6 +70,7 @@ void VariableStore::set(variable_id v, Array value) {
     throw shape_error(
         {.asked = asked, .found = "the shapes differ", .where = {}, .hint = "reshape the value"});
   }
+  const std::lock_guard updating(update_mutex());
   const std::unique_lock lock(mutex());
   c.value = std::move(value);
   if (!c.initialized) ++version_;
@@ -78,6 +79,7 @@ void VariableStore::set(variable_id v, Array value) {
 
 void VariableStore::reset(variable_id v) {
   variable_cell& c = *cell(v);
+  const std::lock_guard updating(update_mutex());
   const std::unique_lock lock(mutex());
   c.value = Array();
   c.initialized = false;

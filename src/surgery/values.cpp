@@ -29,9 +29,10 @@ void require_value(const Graph& g, variable_id v, const char* verb) {
                              "the variable has no value yet", g.path_of(v), "initialise it first"});
 }
 
-// Writes values that were checked, all under one lock: a concurrent run sees all of them or none.
+// Writes values that were checked, between two runs that update: a concurrent run sees all of them or none.
 void write(Graph& g, std::vector<std::pair<variable_id, Array>>& values) {
   VariableStore& store = g.store();
+  const std::lock_guard updating(store.update_mutex());
   const std::unique_lock lock(store.mutex());
   bool changed = false;
   for (auto& [v, value] : values) {

@@ -4,6 +4,7 @@
 
 #include "graft/ops/softmax.hpp"
 
+#include "../support/training_network.hpp"
 #include "../unit/session_fixture.hpp"
 #include "catch.hpp"
 
@@ -66,6 +67,63 @@ TEST_CASE("results are the same bits for every number of threads") {
       REQUIRE(found[i].same_bits(first[i]));
     }
   }
+}
+
+TEST_CASE("training with a layer of each kind is the same bits for every number of threads") {
+  std::vector<Array> first;
+  for (const int threads : {1, 2, 3, 7}) {
+    if (watched && threads > 2) break;
+    graft_test::training_network net;
+    Session session(net.g, {.threads = threads, .seed = 5});
+    session.initialize();
+    prepared_call call = net.prepare(session);
+    for (int i = 0; i < (watched ? 1 : 4); ++i) call.run();
+    std::vector<Array> found{Array::from<float>({}, call.output<float>())};
+    for (const variable_id v : net.g.variables()) found.push_back(session.value(v));
+    if (first.empty()) first = found;
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      INFO(threads << " threads, value " << i);
+      REQUIRE(found[i].same_bits(first[i]));
+    }
+  }
+}
+
+TEST_CASE("a value that is set comes before or after a run that updates, not into it") {
+  Graph g;
+  constexpr std::int64_t n = 20000;
+  auto w = make_variable<float, shape<n>>(g, "w", zeros());
+  auto steps = make_variable<std::int64_t, shape<>>(g, "steps", zeros());
+  auto next = w + 1.0f;
+  for (int i = 0; i < 8; ++i) next = next + sigmoid(w) * 0.0f;
+  // Read in the first phase of the run, written in the second.
+  auto step = updates(g, assign(w, counted(next)), assign(steps, steps + std::int64_t{1}));
+  Session session(g, {.threads = 1});
+  session.initialize();
+  std::atomic<bool> stop{false};
+  std::atomic<int> taken{0};
+  std::thread trainer([&] {
+    while (!stop) {
+      session.run(step);
+      ++taken;
+    }
+  });
+  while (taken == 0) std::this_thread::yield();
+  int lost = 0;
+  const int rounds = watched ? 20 : 200;
+  for (int i = 1; i <= rounds; ++i) {
+    const float mark = static_cast<float>(i) * 10000;
+    if (i % 2 == 0) {
+      session.set_value(w, Array::full<float>({n}, mark));
+    } else {
+      g.store().set(*g.variable_read_by(g.id(w)), Array::full<float>({n}, mark));
+    }
+    const int before = taken;
+    while (taken < before + 2) std::this_thread::yield();
+    if (session.value(w).at<float>({0}) < mark) ++lost;
+  }
+  stop = true;
+  trainer.join();
+  CHECK(lost == 0);
 }
 
 TEST_CASE("runs of one session go beside one another", "[edge-82]") {

@@ -7,6 +7,7 @@
 #include "graft/surgery/boundary.hpp"
 #include "graft/train/gradients.hpp"
 
+#include "../support/training_network.hpp"
 #include "catch.hpp"
 #include "session_fixture.hpp"
 
@@ -72,7 +73,7 @@ int allocations_of(F&& f) {
   return allocations;
 }
 
-struct network {
+struct two_layers {
   Graph g;
   tensor<Graph, dtype::float32, shape<dyn, 8>> x = placeholder<float, shape<dyn, 8>>(g, "x");
   tensor<Graph, dtype::float32, shape<8, 16>> w1 =
@@ -86,7 +87,7 @@ struct network {
 }  // namespace
 
 TEST_CASE("a prepared call computes what a run computes") {
-  network n;
+  two_layers n;
   Session session(n.g);
   session.initialize();
   prepared_call call = session.prepare(std::tuple{n.y, n.x, n.b1}, shaped(n.x, {3, 8}));
@@ -136,11 +137,12 @@ TEST_CASE("ways to name the inputs of a prepared call") {
 }
 
 TEST_CASE("running a prepared call allocates nothing") {
-  network n;
+  two_layers n;
   for (const int threads : {1, 2}) {
     Session session(n.g, {.threads = threads});
     session.initialize();
-    prepared_call call = session.prepare(std::tuple{n.y, n.w1}, shaped(n.x, {64, 8}));
+    // Enough rows for the threads to share them.
+    prepared_call call = session.prepare(std::tuple{n.y, n.w1}, shaped(n.x, {20000, 8}));
     call.run();
     CHECK(allocations_of([&] {
             for (int i = 0; i < 10; ++i) call.run();
@@ -148,6 +150,38 @@ TEST_CASE("running a prepared call allocates nothing") {
   }
   // The counter counts.
   CHECK(allocations_of([] { ::operator delete(::operator new(8)); }) > 0);
+}
+
+TEST_CASE("running a prepared training step allocates nothing on any number of threads") {
+  for (const int threads : {1, 2, 3}) {
+    graft_test::training_network net;
+    Session session(net.g, {.threads = threads, .seed = 5});
+    session.initialize();
+    prepared_call call = net.prepare(session);
+    call.run();
+    call.run();
+    CHECK(allocations_of([&] {
+            for (int i = 0; i < 2; ++i) call.run();
+          }) == 0);
+  }
+}
+
+TEST_CASE("a prepared call that was moved from says so") {
+  two_layers n;
+  Session session(n.g);
+  session.initialize();
+  prepared_call call = session.prepare(n.y, shaped(n.x, {3, 8}));
+  prepared_call moved = std::move(call);
+  moved.run();
+  CHECK(has(sentence<handle_error>([&] { call.run(); }), "moved from"));  // NOLINT: that is asked
+  CHECK_THROWS_AS(call.input<float>(), handle_error);
+  CHECK_THROWS_AS(call.output<float>(), handle_error);
+  CHECK_THROWS_AS(call.input_count(), handle_error);
+  CHECK_THROWS_AS(call.output_count(), handle_error);
+  CHECK_THROWS_AS(call.input_shape(), handle_error);
+  CHECK_THROWS_AS(call.output_shape(), handle_error);
+  call = std::move(moved);
+  call.run();
 }
 
 TEST_CASE("running a prepared update allocates nothing") {
