@@ -56,14 +56,16 @@ struct axis {
 progress::progress(const progress_options& options)
     : options_(options),
       terminal_(options.stream != nullptr && ::isatty(::fileno(options.stream)) == 1),
+      steps_(options.first_step),
+      shown_steps_(options.first_step),
       start_(std::chrono::steady_clock::now()),
       last_(start_) {}
 
 progress::~progress() { finish(); }
 
 void progress::step(double loss) {
-  ++steps_;
-  smooth_ = steps_ == 1 ? loss : 0.9 * smooth_ + 0.1 * loss;
+  const bool first = steps_++ == options_.first_step;
+  smooth_ = first ? loss : 0.9 * smooth_ + 0.1 * loss;
   const auto now = std::chrono::steady_clock::now();
   const double since = std::chrono::duration<double>(now - last_).count();
   if (since < (terminal_ ? 0.1 : options_.interval)) return;
@@ -76,13 +78,13 @@ void progress::finish() {
   if (finished_) return;
   finished_ = true;
   // On a terminal the line is still open; elsewhere it need not be said twice.
-  if (steps_ > 0 && (terminal_ || shown_steps_ != steps_)) show(true);
+  if (steps_ > options_.first_step && (terminal_ || shown_steps_ != steps_)) show(true);
 }
 
 std::string progress::line() const {
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  const double rate = seconds > 0 ? static_cast<double>(steps_) / seconds : 0;
+  const double rate = seconds > 0 ? static_cast<double>(steps_ - options_.first_step) / seconds : 0;
   std::string text = "step " + std::to_string(steps_);
   if (options_.total_steps > 0) {
     const double part =

@@ -1,6 +1,12 @@
 // What reports look like, against files.
+#include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <regex>
+#include <thread>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "graft/graft.hpp"
 
@@ -122,6 +128,65 @@ TEST_CASE("progress into a file is plain lines") {
   text = std::regex_replace(text, std::regex("[0-9.]+ steps/s"), "N steps/s");
   text = std::regex_replace(text, std::regex("[0-9]+[hm][0-9]+[ms] left"), "T left");
   check_golden("progress.txt", text);
+}
+
+TEST_CASE("progress that goes on counts the steps before, and not in its speed") {
+  std::FILE* file = std::tmpfile();
+  REQUIRE(file != nullptr);
+  {
+    progress shown({.total_steps = 10, .stream = file, .interval = 0, .first_step = 7});
+    shown.step(3);
+    shown.step(2);
+  }
+  {
+    const progress nothing({.stream = file, .interval = 0, .first_step = 7});
+  }
+  std::rewind(file);
+  std::string text;
+  for (int c = std::fgetc(file); c != EOF; c = std::fgetc(file)) text += static_cast<char>(c);
+  std::fclose(file);
+  text = std::regex_replace(text, std::regex("[0-9.]+ steps/s"), "N steps/s");
+  text = std::regex_replace(text, std::regex("[0-9]+[hm][0-9]+[ms] left"), "T left");
+  CHECK(text ==
+        "step 8/10  loss 3.0000  N steps/s  T left\nstep 9/10  loss 2.9000  N steps/s  T left\n");
+}
+
+TEST_CASE("progress on a terminal is one line that is rewritten") {
+  const int master = ::posix_openpt(O_RDWR | O_NOCTTY);
+  if (master < 0 || ::grantpt(master) != 0 || ::unlockpt(master) != 0) return;  // there are none
+  const int slave = ::open(::ptsname(master), O_RDWR | O_NOCTTY);
+  REQUIRE(slave >= 0);
+  std::FILE* terminal = ::fdopen(slave, "w");
+  REQUIRE(terminal != nullptr);
+  const auto wait = [] { std::this_thread::sleep_for(std::chrono::milliseconds(110)); };
+  {
+    progress shown({.total_steps = 2, .stream = terminal});
+    wait();
+    shown.step(2);
+    shown.step(2);  // too soon to be shown
+    shown.finish();
+    shown.finish();
+  }
+  std::string text(4096, '\0');
+  const ssize_t length = ::read(master, text.data(), text.size());
+  REQUIRE(length > 0);
+  text.resize(static_cast<std::size_t>(length));
+  std::fclose(terminal);
+  ::close(master);
+  CHECK(text.front() == '\r');
+  REQUIRE(text.ends_with("\r\n"));  // the terminal's own end of a line
+  CHECK(std::count(text.begin(), text.end(), '\n') == 1);
+  const std::size_t second = text.find('\r', 1);
+  REQUIRE(second < text.size() - 2);
+  const std::string first_line = text.substr(1, second - 1);
+  const std::string last_line = text.substr(second + 1, text.size() - 2 - (second + 1));
+  CHECK(first_line.starts_with("step 1/2 [##########..........]  loss 2.0000  "));
+  CHECK(first_line.ends_with(" left"));
+  CHECK(last_line.starts_with("step 2/2 [####################]  loss 2.0000  "));
+  // Nothing of the longer line before is left over.
+  CHECK(last_line.size() == first_line.size());
+  CHECK(last_line.ends_with("    "));
+  CHECK(last_line.substr(0, last_line.find_last_not_of(' ') + 1).ends_with("steps/s"));
 }
 
 TEST_CASE("the curve of a training") {

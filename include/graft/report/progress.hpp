@@ -15,6 +15,9 @@ struct progress_options {
   std::FILE* stream = stderr;
   /// Seconds between lines; a terminal's line is rewritten ten times a second at most.
   double interval = 5.0;
+  /// Steps that were taken before, where training goes on from a checkpoint; they count in
+  /// total_steps, and not in the speed.
+  std::int64_t first_step = 0;
 };
 
 /// Shows step, loss (smoothed), steps per second and the time left. On a terminal one line is
