@@ -22,6 +22,8 @@
 #include <span>
 #include <string_view>
 
+#include "graft/core/form.hpp"
+
 namespace graft::kernels {
 
 enum class isa : std::uint8_t { sse2, avx2, avx512 };
@@ -416,6 +418,9 @@ struct kernel_table {
   gather_rows_kernel (*gather_rows)(element, element index);  // all elements; index i32 i64
   scatter_add_rows_kernel (*scatter_add_rows)(element, element index);  // f32 f64 i32 i64
   optimiser_kernel (*optimiser)(optimiser_op, element);
+  // Of a form of shipped_forms (forms.hpp), by its number there: f32 f64. Every element has the bits
+  // that the kernels of its operators give one after the other.
+  fused_kernel (*fused)(std::size_t form, element);
 
   // y[i] = *value for elements of 1, 4 or 8 bytes.
   void (*fill)(void* y, const void* value, std::int64_t n, std::int64_t element_bytes);

@@ -2,12 +2,11 @@
 #include "integer.hpp"
 #include "lookups.hpp"
 #include "map.hpp"
+#include "vector_math.hpp"
 
 namespace graft::kernels::GRAFT_KERNEL_ISA {
 namespace {
 
-GRAFT_INLINE float power(float a, float b) { return __builtin_powf(a, b); }
-GRAFT_INLINE double power(double a, double b) { return __builtin_pow(a, b); }
 GRAFT_INLINE float remainder_of(float a, float b) { return __builtin_fmodf(a, b); }
 GRAFT_INLINE double remainder_of(double a, double b) { return __builtin_fmod(a, b); }
 
@@ -38,7 +37,10 @@ T apply_scalar(T a, T b) {
     if constexpr (T(0.5) != T(0)) {
       if (b == T(2)) return a * a;  // the common case, and exact like the library's
     }
-    return power(a, b);
+    if constexpr (T(0.5) != T(0))
+      return library_power(a, b);
+    else
+      return power(a, b);
   } else if constexpr (T(0.5) != T(0)) {
     const T r = remainder_of(a, b);
     if (r != T(0)) return (r < T(0)) != (b < T(0)) ? r + b : r;
@@ -53,23 +55,23 @@ T apply_scalar(T a, T b) {
   }
 }
 
-template <class T, binary_op Op>
-GRAFT_INLINE vec<T> apply_vector(vec<T> a, vec<T> b) {
-  if constexpr (Op == binary_op::add)
-    return a + b;
-  else if constexpr (Op == binary_op::sub)
-    return a - b;
-  else if constexpr (Op == binary_op::mul)
-    return a * b;
-  else if constexpr (Op == binary_op::div)
-    return a / b;
-  else if constexpr (Op == binary_op::min)
-    return minimum(a, b);
-  else if constexpr (Op == binary_op::max)
-    return maximum(a, b);
-  else {
-    const vec<T> d = a - b;
-    return d * d;
+// The name in forms of an operation on vectors.
+constexpr form_op form_op_of(binary_op op) {
+  switch (op) {
+    case binary_op::add:
+      return form_op::add;
+    case binary_op::sub:
+      return form_op::sub;
+    case binary_op::mul:
+      return form_op::mul;
+    case binary_op::div:
+      return form_op::div;
+    case binary_op::min:
+      return form_op::minimum;
+    case binary_op::max:
+      return form_op::maximum;
+    default:
+      return form_op::squared_difference;
   }
 }
 
@@ -109,16 +111,18 @@ GRAFT_INLINE void row(const T* a, const T* b, T* y, int64_t n) {
   if constexpr (T(0.5) != T(0) && !is_scalar_op<T, Op>) {
     if constexpr (Mode == operands::vv) {
       map2<T>(a, b, y, n, [](vec<T> p, vec<T> q) __attribute__((always_inline)) {
-        return apply_vector<T, Op>(p, q);
+        return apply_binary<T, form_op_of(Op)>(p, q);
       });
     } else if constexpr (Mode == operands::vs) {
       const vec<T> s(n > 0 ? *b : T(0));
-      map1<T>(a, y, n,
-              [s](vec<T> p) __attribute__((always_inline)) { return apply_vector<T, Op>(p, s); });
+      map1<T>(a, y, n, [s](vec<T> p) __attribute__((always_inline)) {
+        return apply_binary<T, form_op_of(Op)>(p, s);
+      });
     } else {
       const vec<T> s(n > 0 ? *a : T(0));
-      map1<T>(b, y, n,
-              [s](vec<T> p) __attribute__((always_inline)) { return apply_vector<T, Op>(s, p); });
+      map1<T>(b, y, n, [s](vec<T> p) __attribute__((always_inline)) {
+        return apply_binary<T, form_op_of(Op)>(s, p);
+      });
     }
   } else {
     if (n <= 0) return;

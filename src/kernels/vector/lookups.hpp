@@ -32,6 +32,7 @@ pool2d_kernel pool2d(element);
 gather_rows_kernel gather_rows(element, element index);
 scatter_add_rows_kernel scatter_add_rows(element, element index);
 optimiser_kernel optimiser(optimiser_op, element);
+fused_kernel fused(std::size_t form, element);
 void fill(void* y, const void* value, std::int64_t n, std::int64_t element_bytes);
 void copy_strided(const void* src, const std::int64_t* src_strides, void* dst,
                   const std::int64_t* dst_strides, const std::int64_t* dims, std::int64_t rank,

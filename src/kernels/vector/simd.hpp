@@ -19,6 +19,9 @@
 #endif
 
 #define GRAFT_INLINE inline __attribute__((always_inline))
+#if defined __AVX512F__
+#define GRAFT_VECTOR_512 1
+#endif
 
 namespace graft::kernels::GRAFT_KERNEL_ISA {
 
@@ -157,12 +160,6 @@ GRAFT_INLINE vec<double> fma(vec<double> a, vec<double> b, vec<double> c) {
   return xsimd::fma(a, b, c);
 #endif
 }
-// c - a * b
-template <class T>
-GRAFT_INLINE vec<T> fnma(vec<T> a, vec<T> b, vec<T> c) {
-  return fma(-a, b, c);
-}
-
 template <class T>
 GRAFT_INLINE vec<T> select(mask<T> m, vec<T> a, vec<T> b) {
   return xsimd::select(m, a, b);
@@ -184,17 +181,6 @@ GRAFT_INLINE bool any(mask<T> m) {
 template <class T>
 GRAFT_INLINE mask<T> not_equal(vec<T> a, vec<T> b) {
   return !(a == b);
-}
-
-// NaN wins whichever side it is on; which operand the machine's max returns then changed between
-// versions.
-template <class T>
-GRAFT_INLINE vec<T> maximum(vec<T> a, vec<T> b) {
-  return select((a > b) | is_nan(a), a, b);
-}
-template <class T>
-GRAFT_INLINE vec<T> minimum(vec<T> a, vec<T> b) {
-  return select((a < b) | is_nan(a), a, b);
 }
 
 // x within [low, high], NaN staying NaN: the machine's max and min return their second operand
@@ -241,95 +227,7 @@ GRAFT_INLINE vec<T> from_bits(ivec<T> x) {
 }
 #endif
 
-template <class T>
-GRAFT_INLINE vec<T> absolute(vec<T> x) {
-  return from_bits<T>(to_bits<T>(x) & ~to_bits<T>(vec<T>(T(-0.0))));
-}
-// The magnitude of x with the sign of s.
-template <class T>
-GRAFT_INLINE vec<T> copy_sign(vec<T> x, vec<T> s) {
-  const ivec<T> sign = to_bits<T>(vec<T>(T(-0.0)));
-  return from_bits<T>((to_bits<T>(x) & ~sign) | (to_bits<T>(s) & sign));
-}
-
-template <class T>
-struct traits;
-template <>
-struct traits<float> {
-  static constexpr int mantissa = 23;
-  static constexpr std::int32_t bias = 127;
-  static constexpr float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
-  static constexpr float infinity = __builtin_inff();
-  static constexpr float nan = __builtin_nanf("");
-  static constexpr float highest = 3.40282346638528859812e+38f;
-  static constexpr float smallest_normal = 1.17549435082228750797e-38f;
-};
-template <>
-struct traits<double> {
-  static constexpr int mantissa = 52;
-  static constexpr std::int64_t bias = 1023;
-  static constexpr double magic = 6755399441055744.0;  // 1.5 * 2^52
-  static constexpr double infinity = __builtin_inf();
-  static constexpr double nan = __builtin_nan("");
-  static constexpr double highest = 1.79769313486231570815e+308;
-  static constexpr double smallest_normal = 2.22507385850720138309e-308;
-};
-
-// To the nearest integer, ties to even, for |x| < 2^22 (2^51).
-template <class T>
-GRAFT_INLINE vec<T> round_small(vec<T> x) {
-  const vec<T> magic(traits<T>::magic);
-  return (x + magic) - magic;
-}
-
-// To the nearest integer, ties to even; any x, sign of zero kept.
-template <class T>
-GRAFT_INLINE vec<T> round_even(vec<T> x) {
-#if defined __AVX512F__
-  if constexpr (sizeof(T) == 4) {
-    return vec<T>(_mm512_roundscale_ps(x, 8));
-  } else {
-    return vec<T>(_mm512_roundscale_pd(x, 8));
-  }
-#else
-  const vec<T> a = absolute(x);
-  const vec<T> limit(static_cast<T>(int64_t{1} << traits<T>::mantissa));
-  return select(a < limit, copy_sign((a + limit) - limit, x), x);
-#endif
-}
-template <class T>
-GRAFT_INLINE vec<T> floor(vec<T> x) {
-  const vec<T> r = round_even(x);
-  return copy_sign(select(r > x, r - vec<T>(T(1)), r), x);
-}
-template <class T>
-GRAFT_INLINE vec<T> ceil(vec<T> x) {
-  const vec<T> r = round_even(x);
-  return copy_sign(select(r < x, r + vec<T>(T(1)), r), x);
-}
-
-// 2^n for an integer n held as floating point, within the exponents of normal numbers.
-template <class T>
-GRAFT_INLINE vec<T> power_of_two(vec<T> n) {
-  // The integer sits in the low bits once the magic number is added; the shift drops all else.
-  const vec<T> shifted = n + vec<T>(traits<T>::magic + static_cast<T>(traits<T>::bias));
-  return from_bits<T>(to_bits<T>(shifted) << traits<T>::mantissa);
-}
-
-// x * 2^n for an integer n within twice the exponent range, right for subnormal results too.
-template <class T>
-GRAFT_INLINE vec<T> scale_by_power(vec<T> x, vec<T> n) {
-#if defined __AVX512F__
-  if constexpr (sizeof(T) == 4) {
-    return vec<T>(_mm512_scalef_ps(x, n));
-  } else {
-    return vec<T>(_mm512_scalef_pd(x, n));
-  }
-#else
-  const vec<T> half = round_small(n * vec<T>(T(0.5)));
-  return x * power_of_two<T>(half) * power_of_two<T>(n - half);
-#endif
-}
+#include "graft/vector/primitives.ipp"
 
 // ---- across lanes: the order is fixed
 // ------------------------------------------------------------------

@@ -32,6 +32,7 @@ const kernel_table table = {
     .gather_rows = gather_rows,
     .scatter_add_rows = scatter_add_rows,
     .optimiser = optimiser,
+    .fused = fused,
     .fill = fill,
     .copy_strided = copy_strided,
 };

@@ -7,76 +7,17 @@
 namespace graft::kernels::GRAFT_KERNEL_ISA {
 namespace {
 
-template <class T, unary_op Op>
-GRAFT_INLINE vec<T> apply(vec<T> x, vec<T> p, vec<T> q) {
-  const vec<T> zero(T(0)), one(T(1));
-  if constexpr (Op == unary_op::neg)
-    return -x;
-  else if constexpr (Op == unary_op::abs)
-    return absolute(x);
-  else if constexpr (Op == unary_op::sign) {
-    return select(x == zero, zero, select(is_nan(x), x, copy_sign(one, x)));
-  } else if constexpr (Op == unary_op::exp)
-    return exp<T>(x);
-  else if constexpr (Op == unary_op::log)
-    return log<T>(x);
-  else if constexpr (Op == unary_op::log1p)
-    return log1p<T>(x);
-  else if constexpr (Op == unary_op::expm1)
-    return expm1<T>(x);
-  else if constexpr (Op == unary_op::sqrt)
-    return sqrt(x);
-  else if constexpr (Op == unary_op::rsqrt)
-    return one / sqrt(x);
-  else if constexpr (Op == unary_op::reciprocal)
-    return one / x;
-  else if constexpr (Op == unary_op::square)
-    return x * x;
-  else if constexpr (Op == unary_op::sin)
-    return sine<T, false>(x);
-  else if constexpr (Op == unary_op::cos)
-    return sine<T, true>(x);
-  else if constexpr (Op == unary_op::tanh)
-    return tanh<T>(x);
-  else if constexpr (Op == unary_op::sigmoid)
-    return sigmoid<T>(x);
-  else if constexpr (Op == unary_op::relu)
-    return select(x < zero, zero, x);
-  else if constexpr (Op == unary_op::softplus)
-    return softplus<T>(x);
-  else if constexpr (Op == unary_op::erf)
-    return erf(x);
-  else if constexpr (Op == unary_op::gelu)
-    return gelu<T>(x);
-  else if constexpr (Op == unary_op::gelu_tanh)
-    return gelu_tanh<T>(x);
-  else if constexpr (Op == unary_op::silu)
-    return silu<T>(x);
-  else if constexpr (Op == unary_op::floor)
-    return floor<T>(x);
-  else if constexpr (Op == unary_op::ceil)
-    return ceil<T>(x);
-  else if constexpr (Op == unary_op::round)
-    return round_even<T>(x);
-  else if constexpr (Op == unary_op::leaky_relu)
-    return select(x < zero, x * p, x);
-  else if constexpr (Op == unary_op::elu)
-    return select(x < zero, p * expm1<T>(x), x);
-  else
-    return select(x < p, p, select(x > q, q, x));  // clip
-}
-
-template <class T, unary_op Op>
+template <class T, form_op Op>
 void run_float(const void* x, void* y, int64_t n, const double* params) {
   vec<T> p(T(0)), q(T(0));
-  if constexpr (Op == unary_op::leaky_relu || Op == unary_op::elu)
+  if constexpr (Op == form_op::leaky_relu || Op == form_op::elu)
     p = vec<T>(static_cast<T>(params[0]));
-  if constexpr (Op == unary_op::clip) {
+  if constexpr (Op == form_op::clip) {
     p = vec<T>(static_cast<T>(params[0]));
     q = vec<T>(static_cast<T>(params[1]));
   }
   map1<T>(static_cast<const T*>(x), static_cast<T*>(y), n,
-          [p, q](vec<T> v) __attribute__((always_inline)) { return apply<T, Op>(v, p, q); });
+          [p, q](vec<T> v) __attribute__((always_inline)) { return apply_unary<T, Op>(v, p, q); });
 }
 
 template <class T>
@@ -128,7 +69,7 @@ template <class T>
 unary_kernel float_kernel(unary_op op) {
 #define GRAFT_CASE(name) \
   case unary_op::name:   \
-    return run_float<T, unary_op::name>
+    return run_float<T, form_op::name>
   switch (op) {
     GRAFT_CASE(neg);
     GRAFT_CASE(abs);
