@@ -41,6 +41,7 @@ std::string describe(const Graph& g, const Plan& p) {
     text += step.op.valid() ? "'" + g.path_of(step.op) + "' (" + g.schema_of(step.op).name + ")"
                             : std::string("copy");
     if (step.ops > 1) text += ", fused from " + std::to_string(step.ops) + " ops";
+    if (step.compiled > 0) text += ", " + std::to_string(step.compiled) + " of them compiled";
     for (const std::uint32_t out : step.out) text += ", to " + described(g, p, out);
     if (step.kernel.scratch_bytes > 0) {
       text += ", scratch " + std::to_string(step.kernel.scratch_bytes);

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "graft/core/form.hpp"
 #include "graft/graph/operator.hpp"
 
 namespace graft::detail {
@@ -47,7 +49,9 @@ struct location {
 struct plan_step {
   op_id op;  ///< for messages: the last of a group
   std::uint32_t ops = 1;
+  std::uint32_t compiled = 0;  ///< how many of these ops are in compiled chains
   bound_kernel kernel;
+  std::optional<form_node> code;       ///< what an elementwise op is in forms
   std::vector<std::uint32_t> in, out;  ///< values; no_id: only its shape is read
   location scratch;
   std::size_t first_pointer = 0;  ///< in Plan::pointers: operands, then outputs

@@ -58,7 +58,7 @@ class planner {
     }
     make_fetches();
     make_commits();
-    if (!r_.check_numerics) fuse_elementwise(p_, kept(), fixed_);
+    if (!r_.check_numerics) fuse_elementwise(p_, kept(), rules_);
     order_updates(p_);
     lay_out_memory(p_);
     for (const node& n : nodes_) p_.ops.emplace_back(t_.id(n.index), t_.ops[n.index].stamp);
@@ -416,9 +416,26 @@ class planner {
       return;
     }
     const bool ties = t_.ops[n.index].control_in != none || t_.ops[n.index].control_out != none;
-    fixed_.push_back(ties || !schema.has(ops::elementwise) || schema.has(ops::effect) ||
-                     schema.has(ops::random));
+    rules_.tied.push_back(ties || schema.has(ops::effect) || schema.has(ops::random));
+    rules_.fixed.push_back(rules_.tied.back() || !schema.has(ops::elementwise));
+    if (!rules_.fixed.back()) step.code = code_of(schema, attributes_of(n));
     p_.steps.push_back(std::move(step));
+  }
+
+  // What an elementwise op is in forms, if they have it.
+  static std::optional<form_node> code_of(const operator_schema& schema,
+                                          const attribute_list& attributes) {
+    const found_form_op found = form_op_named(schema.name);
+    if (!found.found) return std::nullopt;
+    form_node code;
+    code.op = found.op;
+    for (std::size_t k = 0; k < 2; ++k) {
+      const std::string_view key = attribute_of(found.op, k);
+      if (!key.empty()) {
+        code.numbers[k] = std::bit_cast<std::uint64_t>(attributes.real(key, number_left_out(key)));
+      }
+    }
+    return code;
   }
 
   // Which outputs of an op with bodies somebody reads; notes those that nobody does.
@@ -551,7 +568,7 @@ class planner {
   std::unordered_map<const operator_schema*, const operator_definition*> definitions_;
   std::unordered_map<const variable_cell*, std::uint32_t> slots_;
   std::vector<const node*> updates_;  // in order; nodes_ is complete by then
-  std::vector<bool> fixed_;           // by step
+  step_rules rules_;
 };
 
 }  // namespace

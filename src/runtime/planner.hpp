@@ -7,12 +7,17 @@
 
 namespace graft::detail {
 
+/// What may be done with steps, by step.
+struct step_rules {
+  std::vector<bool> fixed;  ///< it is not joined with others
+  std::vector<bool> tied;   ///< others that do not read its results may wait for it
+};
+
 /// Joins elementwise steps of one output shape, where all that lies between them can stay in cache,
-/// into single steps that run tile by tile. Results are the same bits: every element goes through
-/// the same kernels.
+/// into single steps that run tile by tile; stretches of them that have a compiled kernel, see forms.hpp,
+/// are one call. With the library's own kernels results are the same bits as op by op.
 /// @param kept whether a root value is read after the last step
-/// @param fixed whether a step must stay as and where it is
-void fuse_elementwise(Plan& p, const std::vector<bool>& kept, const std::vector<bool>& fixed);
+void fuse_elementwise(Plan& p, const std::vector<bool>& kept, const step_rules& rules);
 
 /// Puts the steps that only compute new values of variables last and lets them write the variables
 /// themselves, where no value that somebody still reads is lost; not where numerics are checked,

@@ -10,7 +10,7 @@ using kind = tile_program::reference::kind;
 
 // Elements of a tile: enough for calls to cost little, few enough for what an instruction touches
 // to stay in cache.
-constexpr std::int64_t least_tile = 256, most_tile = 1024;
+constexpr std::int64_t least_tile = 256, most_tile = 1024, compiled_tile = 4096;
 constexpr std::size_t cache_bytes = 24 * 1024;
 // Rows of at least so many elements are cut into tiles; shorter ones go several to a tile.
 constexpr std::int64_t wide_row = 256;
@@ -32,24 +32,28 @@ tile_program::reference tile_program::outer(std::uint32_t index, tile_mode mode,
 }
 
 tile_program::reference tile_program::result_of(std::uint32_t number) const {
-  return code_[number].out;
+  return results_[number];
 }
 
-std::uint32_t tile_program::add(instruction code, std::size_t width, bool stored) {
-  const auto number = static_cast<std::uint32_t>(code_.size());
-  code.out = {stored ? kind::output : kind::temporary,
-              tile_mode::full,
-              stored ? outputs_++ : 0,
-              static_cast<std::uint32_t>(width),
-              0,
-              number};
+std::uint32_t tile_program::add(instruction code, std::span<const result> results) {
+  const auto first = static_cast<std::uint32_t>(results_.size());
+  for (const result& r : results) {
+    const reference out{r.stored ? kind::output : kind::temporary,
+                        tile_mode::full,
+                        r.stored ? outputs_++ : 0,
+                        static_cast<std::uint32_t>(r.width),
+                        0,
+                        static_cast<std::uint32_t>(results_.size())};
+    results_.push_back(out);
+    code.out.push_back(out);
+  }
   code_.push_back(std::move(code));
-  return number;
+  return first;
 }
 
 // Gives temporaries their tiles; one that is read for the last time makes room for the next.
 void tile_program::share_temporaries() {
-  std::vector<std::uint32_t> last_use(code_.size(), 0), tile_of(code_.size(), 0), free;
+  std::vector<std::uint32_t> last_use(results_.size(), 0), tile_of(results_.size(), 0), free;
   for (std::uint32_t i = 0; i < code_.size(); ++i) {
     for (const reference& in : code_[i].in) {
       if (in.what == kind::temporary) last_use[in.producer] = i;
@@ -65,18 +69,19 @@ void tile_program::share_temporaries() {
       in.index = tile_of[in.producer];
       if (last_use[in.producer] != i) continue;
       if (std::find(dying.begin(), dying.end(), in.index) == dying.end()) dying.push_back(in.index);
-      over_them = over_them && in.width == code.out.width &&
+      over_them = over_them && in.width == code.out[0].width &&
                   std::find(code.in_place.begin(), code.in_place.end(), k) != code.in_place.end();
     }
     if (over_them) free.insert(free.end(), dying.begin(), dying.end());
-    if (code.out.what == kind::temporary) {
+    for (reference& out : code.out) {
+      if (out.what != kind::temporary) continue;
       if (free.empty()) {
-        code.out.index = tiles_++;
+        out.index = tiles_++;
       } else {
-        code.out.index = free.back();
+        out.index = free.back();
         free.pop_back();
       }
-      tile_of[i] = code.out.index;
+      tile_of[out.producer] = out.index;
     }
     if (!over_them) free.insert(free.end(), dying.begin(), dying.end());
   }
@@ -86,34 +91,38 @@ void tile_program::share_temporaries() {
 // elements of the same place only.
 void tile_program::allow_in_place(bound_kernel& kernel) const {
   for (std::uint32_t j = 0; j < code_.size(); ++j) {
-    const reference& out = code_[j].out;
-    if (out.what != kind::output || out.index > 255) continue;
-    std::vector<std::uint32_t> candidates;
-    for (std::uint32_t i = 0; i <= j; ++i) {
-      for (const reference& in : code_[i].in) {
-        if (in.what == kind::outer && in.mode == tile_mode::full && in.width == out.width &&
-            in.index <= 255 &&
-            std::find(candidates.begin(), candidates.end(), in.index) == candidates.end()) {
-          candidates.push_back(in.index);
+    for (const reference& out : code_[j].out) {
+      if (out.what != kind::output || out.index > 255) continue;
+      std::vector<std::uint32_t> candidates;
+      for (std::uint32_t i = 0; i <= j; ++i) {
+        for (const reference& in : code_[i].in) {
+          if (in.what == kind::outer && in.mode == tile_mode::full && in.width == out.width &&
+              in.index <= 255 &&
+              std::find(candidates.begin(), candidates.end(), in.index) == candidates.end()) {
+            candidates.push_back(in.index);
+          }
         }
       }
-    }
-    for (const std::uint32_t candidate : candidates) {
-      bool allowed = true;
-      for (std::uint32_t i = j; i < code_.size(); ++i) {
-        for (std::uint32_t k = 0; k < code_[i].in.size(); ++k) {
-          const reference& in = code_[i].in[k];
-          if (in.what != kind::outer || in.index != candidate) continue;
-          const auto& own = code_[i].in_place;
-          allowed = allowed && i == j && std::find(own.begin(), own.end(), k) != own.end();
-        }
-      }
-      if (allowed) {
+      for (const std::uint32_t candidate : candidates) {
+        if (!may_be_written_over(candidate, j)) continue;
         kernel.in_place.push_back(
             {static_cast<std::uint8_t>(out.index), static_cast<std::uint8_t>(candidate)});
       }
     }
   }
+}
+
+// Whether instruction j may write over an outer operand: it is the last to read it, and may.
+bool tile_program::may_be_written_over(std::uint32_t candidate, std::uint32_t j) const {
+  for (std::uint32_t i = j; i < code_.size(); ++i) {
+    for (std::uint32_t k = 0; k < code_[i].in.size(); ++k) {
+      const reference& in = code_[i].in[k];
+      if (in.what != kind::outer || in.index != candidate) continue;
+      const auto& own = code_[i].in_place;
+      if (i != j || std::find(own.begin(), own.end(), k) == own.end()) return false;
+    }
+  }
+  return true;
 }
 
 struct tile_program::compiled {
@@ -162,16 +171,49 @@ struct tile_program::compiled {
       spread(call, e, scratch + e.tile * tile_bytes, at / cols, n / cols);
     }
     for (const instruction& c : code) {
+      if (c.fused != nullptr) {
+        run_fused(call, scratch, c, at, row, col, n);
+        continue;
+      }
       const void* in[max_tile_operands];
       bool scalar[max_tile_operands];
       for (std::size_t k = 0; k < c.in.size(); ++k) {
         in[k] = operand(call, scratch, c.in[k], at, row, col, scalar[k]);
       }
-      std::byte* out = c.out.what == kind::output ? static_cast<std::byte*>(call.out[c.out.index]) +
-                                                        static_cast<std::size_t>(at) * c.out.width
-                                                  : scratch + c.out.index * tile_bytes;
-      c.tile(in, scalar, out, n);
+      c.tile(in, scalar, result_at(call, scratch, c.out[0], at), n);
     }
+  }
+
+  // A compiled chain reads rows and columns itself: nothing is spread out for it.
+  void run_fused(const kernel_call& call, std::byte* scratch, const instruction& c, std::int64_t at,
+                 std::int64_t row, std::int64_t col, std::int64_t n) const {
+    const void* in[max_form_operands];
+    void* out[max_form_nodes];
+    bool by_rows = false;
+    for (std::size_t k = 0; k < c.in.size(); ++k) {
+      const reference& r = c.in[k];
+      if (r.mode == tile_mode::row || r.mode == tile_mode::column) {
+        const std::int64_t first = r.mode == tile_mode::row ? col
+                                   : tiles_per_row > 0      ? row
+                                                            : at / cols;
+        in[k] = static_cast<const std::byte*>(call.in[r.index]) +
+                static_cast<std::size_t>(first) * r.width;
+        by_rows = true;
+      } else {
+        bool scalar = false;
+        in[k] = operand(call, scratch, r, at, row, col, scalar);
+      }
+    }
+    for (std::size_t o = 0; o < c.out.size(); ++o) out[o] = result_at(call, scratch, c.out[o], at);
+    const bool several = by_rows && tiles_per_row == 0;
+    c.fused({in, out, several ? n / cols : 1, several ? cols : n, cols});
+  }
+
+  std::byte* result_at(const kernel_call& call, std::byte* scratch, const reference& out,
+                       std::int64_t at) const {
+    return out.what == kind::output ? static_cast<std::byte*>(call.out[out.index]) +
+                                          static_cast<std::size_t>(at) * out.width
+                                    : scratch + out.index * tile_bytes;
   }
 
   const void* operand(const kernel_call& call, std::byte* scratch, const reference& r,
@@ -225,7 +267,7 @@ bound_kernel tile_program::bind() && {
   c.cols = cols_;
   std::size_t width = 1, streams = tiles_ + outputs_;
   for (const instruction& code : code_) {
-    width = std::max<std::size_t>(width, code.out.width);
+    for (const reference& out : code.out) width = std::max<std::size_t>(width, out.width);
     for (const reference& in : code.in) {
       width = std::max<std::size_t>(width, in.width);
       if (in.what == kind::outer && in.mode == tile_mode::full) ++streams;
@@ -233,14 +275,17 @@ bound_kernel tile_program::bind() && {
   }
   const auto fitting =
       static_cast<std::int64_t>(cache_bytes / (width * std::max<std::size_t>(streams, 1)));
-  c.tile = std::clamp(fitting / 64 * 64, least_tile, most_tile);
-  if (cols_ >= wide_row) {
+  // A chain that is compiled as a whole leaves nothing for a second kernel to find in the cache.
+  const bool whole = code_.size() == 1 && code_[0].fused != nullptr;
+  c.tile = whole ? compiled_tile : std::clamp(fitting / 64 * 64, least_tile, most_tile);
+  if (cols_ >= (whole ? compiled_tile : wide_row)) {
     c.tiles_per_row = (cols_ + c.tile - 1) / c.tile;
     c.tiles = c.tiles_per_row * (size_ / cols_);
   } else {
     if (cols_ > 0) c.tile = std::max<std::int64_t>(c.tile / cols_, 1) * cols_;
     c.tiles = (size_ + c.tile - 1) / c.tile;
     for (instruction& code : code_) {
+      if (code.fused != nullptr) continue;
       for (reference& in : code.in) {
         if (in.what != kind::outer || in.mode == tile_mode::full || in.mode == tile_mode::scalar)
           continue;

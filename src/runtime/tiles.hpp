@@ -2,12 +2,15 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
+#include "graft/core/form.hpp"
 #include "graft/graph/operator.hpp"
 
 namespace graft::detail {
 
+/// Operands of a primitive kernel.
 inline constexpr std::size_t max_tile_operands = 8;
 
 /// How an operand of a result of rows of `cols` elements is read.
@@ -29,13 +32,20 @@ class tile_program {
     std::uint32_t index = 0;
     std::uint32_t width = 0;               // bytes an element
     std::uint32_t expansion = 0;           // scratch tile that holds a row or column spread out
-    std::uint32_t producer = 0xffffffffu;  // instruction that made it
+    std::uint32_t producer = 0xffffffffu;  // the number of the result, if it is one
   };
+  /// A call of a primitive kernel, or of one that was compiled for several operators.
   struct instruction {
     std::function<void(const void* const* in, const bool* scalar, void* out, std::int64_t n)> tile;
+    fused_kernel fused = nullptr;
     small_vector<reference, 3> in;
-    reference out;
-    small_vector<std::uint8_t, 3> in_place;  // operands that the result may be written over
+    small_vector<reference, 1> out;
+    small_vector<std::uint8_t, 3> in_place;  // operands that a result may be written over
+  };
+  /// A result of an instruction that is to be added.
+  struct result {
+    std::size_t width = 0;  ///< bytes an element
+    bool stored = false;    ///< an output of the program, numbered in the order of results
   };
 
   /// @param size elements of every result, > 0
@@ -44,8 +54,8 @@ class tile_program {
 
   [[nodiscard]] reference outer(std::uint32_t index, tile_mode mode, std::size_t width) const;
   [[nodiscard]] reference result_of(std::uint32_t number) const;
-  /// @param stored whether the result is an output of the program, numbered in the order of calls
-  std::uint32_t add(instruction code, std::size_t width, bool stored);
+  /// Adds an instruction. @return the number of its first result; the others follow
+  std::uint32_t add(instruction code, std::span<const result> results);
 
   /// The program as a kernel.
   bound_kernel bind() &&;
@@ -54,9 +64,11 @@ class tile_program {
   struct compiled;
   void share_temporaries();
   void allow_in_place(bound_kernel& kernel) const;
+  [[nodiscard]] bool may_be_written_over(std::uint32_t candidate, std::uint32_t j) const;
 
   std::int64_t size_, cols_;
   std::vector<instruction> code_;
+  std::vector<reference> results_;
   std::uint32_t outputs_ = 0, tiles_ = 0;  // scratch tiles a part
 };
 

@@ -267,3 +267,23 @@ TEST_CASE("bodies allocate nothing in their steps, nor do their gradients") {
   call.run();  // the first run makes its context and the record of the loop
   CHECK(allocations_of([&] { call.run(); }) == 0);
 }
+
+TEST_CASE("compiled chains allocate nothing") {
+  Graph g;
+  const any_tensor x = placeholder<float, shape<dyn, 300>>(g, "x");
+  const any_tensor b = placeholder<float, shape<300>>(g, "b");
+  const any_tensor y = sign(tanh(x + b) + x) * x;  // a compiled stretch and a rest
+  Session session(g, {.threads = 2});
+  REQUIRE(session
+              .explain_plan(y, feed(x, Array(dtype::float32, {500, 300})),
+                            feed(b, Array(dtype::float32, {300})))
+              .find("2 of them compiled") != std::string::npos);
+  prepared_call call = session.prepare(y, shaped(x, {500, 300}), shaped(b, {300}));
+  for (float& v : call.input<float>(0)) v = 0.25f;
+  for (float& v : call.input<float>(1)) v = 0.5f;
+  call.run();
+  call.run();
+  CHECK(allocations_of([&] {
+          for (int i = 0; i < 10; ++i) call.run();
+        }) == 0);
+}
