@@ -10,7 +10,7 @@ import sys
 
 path = pathlib.Path(sys.argv[1])
 lines = path.read_text(encoding="utf-8").split("\n")
-layer = path.parent.name if path.parent.name != "graft" else "static" if path.stem == "static" else ""
+layer = path.parent.name if path.parent.name != "graft" else path.stem if path.stem in ("static", "fuse") else ""
 for i, line in enumerate(lines):
     documented = i > 0 and lines[i - 1].lstrip().startswith(("///", "*/"))
     schema = re.match(r"inline constexpr operator_schema (\w+)\b", line)
