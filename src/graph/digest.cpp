@@ -1,60 +1,18 @@
 // A hash of what a graph says, whatever its addresses, ids and storage.
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <mutex>
 
 #include "graft/schema/core_operators.hpp"
 
 #include "graph/building.hpp"
+#include "graph/content_hash.hpp"
 
 namespace graft {
 
 namespace {
 
-class hasher {
- public:
-  void word(std::uint64_t w) {
-    h_ = (h_ ^ w) * 0x9fb21c651e98df25ull;
-    h_ ^= h_ >> 35;
-  }
-  void bytes(const void* data, std::size_t size) {
-    const auto* at = static_cast<const unsigned char*>(data);
-    for (; size >= 8; size -= 8, at += 8) {
-      std::uint64_t w;
-      std::memcpy(&w, at, 8);
-      word(w);
-    }
-    std::uint64_t rest = 0;
-    if (size != 0) std::memcpy(&rest, at, size);
-    word(rest ^ std::uint64_t{size} << 56);
-  }
-  void text(std::string_view s) {
-    word(s.size());
-    bytes(s.data(), s.size());
-  }
-  // Names too long to pack are numbered in the order they came: the name itself is the same
-  // everywhere.
-  void shape(std::span<const extent> extents) {
-    word(extents.size());
-    for (const extent e : extents) {
-      if (-(e + 2) >= detail::interned_names) {
-        text(dim_name(e));
-      } else {
-        word(static_cast<std::uint64_t>(e));
-      }
-    }
-  }
-  void array(const Array& a) {
-    word(static_cast<std::uint64_t>(a.type()));
-    shape(a.shape());
-    bytes(a.data(), a.bytes());
-  }
-  [[nodiscard]] std::uint64_t value() const { return h_ ^ h_ >> 28; }
-
- private:
-  std::uint64_t h_ = 0x2545f4914f6cdd1dull;
-};
+using detail::content_hash;
 
 class digester {
  public:
@@ -62,7 +20,7 @@ class digester {
 
   std::uint64_t run() {
     for (std::uint32_t s = 1; s < t_.scopes.size(); ++s) {  // parents come first
-      hasher h;
+      content_hash h;
       h.word(scopes_[t_.scopes[s].parent]);
       h.text(t_.strings[t_.scopes[s].name]);
       h.word(t_.scopes[s].ordinal);
@@ -105,9 +63,7 @@ class digester {
     out_.word(r.operand_count);
     for (std::uint32_t k = 0; k < r.output_count; ++k) {
       const Graph::tables::output_record& o = t_.output(i, k);
-      out_.word(static_cast<std::uint64_t>(o.type) | static_cast<std::uint64_t>(o.kind) << 8 |
-                std::uint64_t{o.ranked} << 16);
-      out_.shape(t_.extents_of(o));
+      out_.type(o.type, o.kind, o.ranked, t_.extents_of(o));
     }
     // The uses, so that an undone edit that left them in another order shows.
     for (std::uint32_t e = r.first_use; e != detail::none; e = t_.edges[e].next_use) {
@@ -123,7 +79,7 @@ class digester {
   }
 
   std::uint64_t hash_of(const attribute& a) {
-    hasher h;
+    content_hash h;
     h.text(a.key);
     h.word(static_cast<std::uint64_t>(a.kind));
     switch (a.kind) {
@@ -171,7 +127,7 @@ class digester {
     std::uint64_t all = 0;
     for (const Graph::tables::named_collection& c : t_.collections) {
       if (c.members.empty()) continue;
-      hasher h;
+      content_hash h;
       h.text(t_.strings[c.name]);
       for (const member& m : c.members) {
         h.word(static_cast<std::uint64_t>(m.what));
@@ -191,7 +147,7 @@ class digester {
   const Graph::tables& t_;
   std::vector<std::uint64_t> scopes_;
   std::vector<std::uint64_t> numbers_;
-  hasher out_;
+  content_hash out_;
 };
 
 }  // namespace

@@ -1,16 +1,20 @@
 #include "graft/report/diff_drawing.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <map>
 #include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "report/markup.hpp"
 #include "surgery/anchored.hpp"
 
 namespace graft {
 namespace {
+
+using report::escaped;
+using report::number;
+using report::quoted;
 
 using detail::anchored;
 
@@ -275,48 +279,6 @@ std::pair<double, double> assign_places(merged& m) {
   }
   return {std::max(widest, 400.0) + 2 * margin,
           static_cast<double>(layers.size()) * (box_height + layer_gap) + 2 * margin};
-}
-
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f", value);
-  return text;
-}
-
-std::string quoted(const std::string& text) {
-  std::string result = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') result += '\\';
-    if (c == '\n') {
-      result += "\\n";
-    } else {
-      result += c;
-    }
-  }
-  return result + "\"";
-}
-
-std::string escaped(const std::string& text) {
-  std::string result;
-  for (const char c : text) {
-    switch (c) {
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '&':
-        result += "&amp;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      default:
-        result += c;
-    }
-  }
-  return result;
 }
 
 std::string to_dot(const merged& m) {

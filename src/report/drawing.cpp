@@ -1,12 +1,16 @@
 #include "graft/report/drawing.hpp"
 
-#include <cstdio>
 #include <unordered_set>
 
 #include "report/layout.hpp"
+#include "report/markup.hpp"
 
 namespace graft {
 namespace {
+
+using report::escaped;
+using report::number;
+using report::quoted;
 
 struct palette_entry {
   const char* fill;
@@ -19,44 +23,6 @@ constexpr palette_entry shared_colour{"#ede9fe", "#6d28d9"};
 
 const palette_entry& colour_of(const report::placed_op& op) {
   return op.shared ? shared_colour : palette[op.group % std::size(palette)];
-}
-
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f", value);
-  return text;
-}
-
-std::string escaped(const std::string& text) {
-  std::string result;
-  for (const char c : text) {
-    switch (c) {
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '&':
-        result += "&amp;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      default:
-        result += c;
-    }
-  }
-  return result;
-}
-
-std::string quoted(const std::string& text) {
-  std::string result = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') result += '\\';
-    result += c == '\n' ? std::string("\\n") : std::string(1, c);
-  }
-  return result + "\"";
 }
 
 // Ops that only initial values need.

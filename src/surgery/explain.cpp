@@ -5,6 +5,7 @@
 
 #include "graft/ops/sources.hpp"
 
+#include "graph/role_names.hpp"
 #include "surgery/clone_data.hpp"
 
 namespace graft {
@@ -73,24 +74,6 @@ std::string typed(const Graph& g, tensor_id t) {
   return quoted(g.path_of(t)) + " " + to_string(g.type_of(t));
 }
 
-const char* role_name(variable_role role) {
-  switch (role) {
-    case variable_role::parameter:
-      return "parameter";
-    case variable_role::statistic:
-      return "statistic";
-    case variable_role::slot:
-      return "slot of an optimiser";
-    case variable_role::counter:
-      return "counter";
-    case variable_role::rng_stream:
-      return "random stream";
-    case variable_role::constant:
-      return "constant";
-  }
-  return "";
-}
-
 std::vector<std::string> users_of(const Graph& g, op_id op, std::optional<std::uint32_t> output) {
   std::vector<op_id> users;
   g.for_each_use(op, [&](const Graph::use& u, std::uint32_t from) {
@@ -106,7 +89,7 @@ void describe_variable(std::string& text, const Graph& g, variable_id v) {
   const variable_info& info = g.variable_of(v);
   text += quoted(g.path_of(v)) + " is a variable of " + to_string(info.type) + "\n";
   add_line(text, "role",
-           {std::string(role_name(info.role)) + (info.trainable ? "" : ", not trainable")});
+           {std::string(detail::name_of(info.role)) + (info.trainable ? "" : ", not trainable")});
   add_line(text, "value", {g.store().initialized(v) ? "set" : "none yet"});
   add_line(text, "starts as",
            {quoted(g.path_of(info.initial)) + " (" + g.schema_of(info.initial.op).name + ")"});

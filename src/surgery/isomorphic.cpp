@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <shared_mutex>
 #include <unordered_map>
 
 #include "graft/surgery/diff.hpp"
 
+#include "graph/content_hash.hpp"
 #include "surgery/anchored.hpp"
 #include "surgery/matcher.hpp"
 
@@ -17,55 +17,7 @@ namespace {
 
 using detail::anchored;
 using detail::canonical;
-
-class mixer {
- public:
-  void word(std::uint64_t w) {
-    h_ = (h_ ^ w) * 0x9fb21c651e98df25ull;
-    h_ ^= h_ >> 35;
-  }
-  void bytes(const void* data, std::size_t size) {
-    const auto* at = static_cast<const unsigned char*>(data);
-    for (; size >= 8; size -= 8, at += 8) {
-      std::uint64_t w;
-      std::memcpy(&w, at, 8);
-      word(w);
-    }
-    std::uint64_t rest = 0;
-    if (size != 0) std::memcpy(&rest, at, size);
-    word(rest ^ std::uint64_t{size} << 56);
-  }
-  void text(std::string_view s) {
-    word(s.size());
-    bytes(s.data(), s.size());
-  }
-  // Names too long to pack are numbered in the order they came: the name itself is the same
-  // everywhere.
-  void shape(std::span<const extent> extents) {
-    word(extents.size());
-    for (const extent e : extents) {
-      if (e < dyn && -(e + 2) >= detail::interned_names) {
-        text(dim_name(e));
-      } else {
-        word(static_cast<std::uint64_t>(e));
-      }
-    }
-  }
-  void type(const value_type& t) {
-    word(static_cast<std::uint64_t>(t.type) | static_cast<std::uint64_t>(t.kind) << 8 |
-         std::uint64_t{t.ranked} << 16);
-    shape(t.shape);
-  }
-  void array(const Array& a) {
-    word(static_cast<std::uint64_t>(a.type()));
-    shape(a.shape());
-    bytes(a.data(), a.bytes());
-  }
-  [[nodiscard]] std::uint64_t value() const { return h_ ^ h_ >> 28; }
-
- private:
-  std::uint64_t h_ = 0x8f1bbcdc5a827999ull;
-};
+using detail::content_hash;
 
 class content_hasher {
  public:
@@ -123,7 +75,7 @@ class content_hasher {
     out_.word(all);
     all = 0;
     for (const op_id before : a_.waits_for(o)) {
-      mixer h;
+      content_hash h;
       h.word(number(before));
       all += h.value();
     }
@@ -132,7 +84,7 @@ class content_hasher {
   }
 
   std::uint64_t hash_of(const attribute& a) {
-    mixer h;
+    content_hash h;
     h.text(a.key);
     h.word(static_cast<std::uint64_t>(a.kind));
     switch (a.kind) {
@@ -184,7 +136,7 @@ class content_hasher {
     std::uint64_t all = 0;
     for (const std::string& name : g_.collections()) {
       if (name == "variables" || name == "trainable_variables") continue;
-      mixer h;
+      content_hash h;
       h.text(name);
       bool any = false;
       for (const member& m : g_.collection(name)) {
@@ -212,7 +164,7 @@ class content_hasher {
   compare_options options_;
   canonical order_;
   std::unordered_map<std::uint32_t, std::uint64_t> variable_number_;
-  mixer out_;
+  content_hash out_;
 };
 
 }  // namespace

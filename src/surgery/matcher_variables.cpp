@@ -2,31 +2,10 @@
 #include <set>
 #include <tuple>
 
+#include "graph/role_names.hpp"
 #include "surgery/matcher.hpp"
 
 namespace graft::detail {
-namespace {
-
-const char* role_name(variable_role role) {
-  switch (role) {
-    case variable_role::parameter:
-      return "parameter";
-    case variable_role::statistic:
-      return "statistic";
-    case variable_role::slot:
-      return "slot";
-    case variable_role::counter:
-      return "counter";
-    case variable_role::rng_stream:
-      return "random stream";
-    case variable_role::constant:
-      return "constant";
-  }
-  return "";
-}
-
-}  // namespace
-
 void matcher::match_variables(op_id left_op, op_id right_op, variable_id x, variable_id y) {
   if (outer_ != nullptr) {
     const std::size_t before = outer_->result_.differences.size();
@@ -59,7 +38,7 @@ void matcher::match_variables(op_id left_op, op_id right_op, variable_id x, vari
   const std::string than = ", '" + h.path_of(y) + "' is ";
   if (v.role != w.role) {
     add(difference_kind::variable, lo, ro,
-        both + "a " + role_name(v.role) + than + "a " + role_name(w.role));
+        both + "a " + name_of(v.role) + than + "a " + name_of(w.role));
   }
   if (!(v.type == w.type)) {
     add(difference_kind::variable, lo, ro, both + to_string(v.type) + than + to_string(w.type));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "graph/role_names.hpp"
 #include "surgery/index_set.hpp"
 #include "surgery/region_data.hpp"
 
@@ -137,24 +138,6 @@ void add_line(std::string& text, const char* title, const std::vector<std::strin
   text += "\n";
 }
 
-const char* name_of(variable_role role) {
-  switch (role) {
-    case variable_role::parameter:
-      return "parameter";
-    case variable_role::statistic:
-      return "statistic";
-    case variable_role::slot:
-      return "slot";
-    case variable_role::counter:
-      return "counter";
-    case variable_role::rng_stream:
-      return "random stream";
-    case variable_role::constant:
-      return "constant";
-  }
-  return "";
-}
-
 }  // namespace
 
 std::string to_string(const Region& region) {
@@ -192,7 +175,7 @@ std::string to_string(const Region& region) {
   for (const variable_id v : region.variables()) {
     const variable_info& info = g.variable_of(v);
     variables.push_back("'" + g.path_of(v) + "' " + to_string(info.type) + " (" +
-                        name_of(info.role) + (info.trainable ? "" : ", not trainable") + ")");
+                        detail::name_of(info.role) + (info.trainable ? "" : ", not trainable") + ")");
   }
   add_line(text, "variables", variables);
   add_line(text, "unused inputs", tensors(report.unused_inputs));

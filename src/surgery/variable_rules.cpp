@@ -5,17 +5,14 @@
 #include "graft/surgery/policy.hpp"
 #include "graft/surgery/select.hpp"
 
+#include "graph/role_names.hpp"
+
 namespace graft::variables {
 namespace {
 
 const char* name_of(variable_policy policy) {
   constexpr std::array names{"fresh", "copied", "shared", "frozen", "linked", "replaced"};
   return names[static_cast<std::size_t>(policy)];
-}
-
-const char* name_of(variable_role role) {
-  constexpr std::array names{"parameter", "statistic", "slot", "counter", "rng_stream", "constant"};
-  return names[static_cast<std::size_t>(role)];
 }
 
 // How deep a scope is, and how many of its components are spelled out.
@@ -100,7 +97,7 @@ chosen_by by_role(std::vector<std::pair<variable_role, variable_policy>> roles,
                   variable_policy otherwise, precedence how) {
   std::vector<entry> rules;
   for (const auto& [role, policy] : roles) {
-    rules.push_back({policy, {}, std::string("role ") + name_of(role)});
+    rules.push_back({policy, {}, std::string("role ") + detail::name_of(role)});
   }
   return {[rules = std::move(rules), roles = std::move(roles), otherwise, how](
               const Graph& g, const variable_info& v) {

@@ -1,0 +1,65 @@
+// A hash of contents that is the same in every process: of numbers, texts, types and values, in the order given.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string_view>
+
+#include "graft/core/dims.hpp"
+#include "graft/schema/value_type.hpp"
+#include "graft/tensor/array.hpp"
+
+namespace graft::detail {
+
+class content_hash {
+ public:
+  void word(std::uint64_t w) {
+    h_ = (h_ ^ w) * 0x9fb21c651e98df25ull;
+    h_ ^= h_ >> 35;
+  }
+  void bytes(const void* data, std::size_t size) {
+    const auto* at = static_cast<const unsigned char*>(data);
+    for (; size >= 8; size -= 8, at += 8) {
+      std::uint64_t w;
+      std::memcpy(&w, at, 8);
+      word(w);
+    }
+    std::uint64_t rest = 0;
+    if (size != 0) std::memcpy(&rest, at, size);
+    word(rest ^ std::uint64_t{size} << 56);
+  }
+  void text(std::string_view s) {
+    word(s.size());
+    bytes(s.data(), s.size());
+  }
+  // Names too long to pack are numbered in the order they came: the name itself is the same
+  // everywhere.
+  void shape(std::span<const extent> extents) {
+    word(extents.size());
+    for (const extent e : extents) {
+      if (-(e + 2) >= interned_names) {
+        text(dim_name(e));
+      } else {
+        word(static_cast<std::uint64_t>(e));
+      }
+    }
+  }
+  void type(dtype element, value_kind kind, bool ranked, std::span<const extent> extents) {
+    word(static_cast<std::uint64_t>(element) | static_cast<std::uint64_t>(kind) << 8 |
+         std::uint64_t{ranked} << 16);
+    shape(extents);
+  }
+  void type(const value_type& t) { type(t.type, t.kind, t.ranked, t.shape); }
+  void array(const Array& a) {
+    word(static_cast<std::uint64_t>(a.type()));
+    shape(a.shape());
+    bytes(a.data(), a.bytes());
+  }
+  [[nodiscard]] std::uint64_t value() const { return h_ ^ h_ >> 28; }
+
+ private:
+  std::uint64_t h_ = 0x2545f4914f6cdd1dull;
+};
+
+}  // namespace graft::detail
