@@ -215,10 +215,11 @@ void utilities() {
     using namespace patterns;
     auto layer =
         op(ops::add, op(ops::matmul, any("in"), patterns::variable("kernel")),  // OpMatcher,
-           patterns::variable("bias"));  // op_type, input_ops, output_ops, control_input_ops
-    auto found = find_matches(region, layer.where([](const Graph& of, tensor_id t) {
-      return of.control_predecessors(t.op).empty();
-    }));
+           patterns::variable("bias"));  // op_type, input_ops
+    auto found = find_matches(region, layer);
+    auto inner = find_matches(region, layer.used_by(of_operator("relu")));  // output_ops
+    auto later = find_matches(region, layer.after(any_op()));               // control_input_ops
+    check(inner.size() == 1 && later.empty(), "one has a relu behind it, none waits");
     check(found.size() == 2, "both layers are found");
   }
   //! [util]

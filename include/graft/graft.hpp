@@ -47,6 +47,7 @@
 #include "graft/surgery/region.hpp"
 #include "graft/surgery/rewrite.hpp"
 #include "graft/surgery/select.hpp"
+#include "graft/surgery/splice.hpp"
 #include "graft/surgery/substitute.hpp"
 #include "graft/train/batches.hpp"
 #include "graft/train/extract_training.hpp"

@@ -36,6 +36,12 @@ void count_scopes(tables& t);
 /// Takes a name in a scope; the ordinal asked for if it is free. On an exception nothing is taken.
 std::uint32_t take_name(tables& t, std::uint32_t scope, std::uint32_t base, std::uint32_t ordinal,
                         name_kind kind);
+/// True for a scope that went with the last of its ops.
+inline bool is_removed(const tables::scope_record& scope) { return scope.serial == none; }
+/// Removes the scopes that have no ops, nor have those in them, and are not entered; their names are free again. To be
+/// called inside a transaction.
+/// @param lost by scope: ops of it were removed just now; others stay although they are empty
+void remove_empty_scopes(tables& t, std::vector<bool> lost);
 /// Takes names of ops one after another, with the entry of the last base name at hand.
 class name_taker {
  public:
@@ -100,14 +106,14 @@ void give_ids(tables& t, std::uint32_t first);
 tables::output_record store_type(tables& t, const value_type& type, std::uint32_t op);
 /// Changes the number that tells whether something changed.
 inline void touch(tables& t) { ++t.version; }
-/// True if `to` can be reached from `from` along operands and control edges.
+// An op needs the makers of its operands, the ops it waits for by control edges and, where it reads a variable, the
+// op of that variable's initial value. No op needs itself, along however many others.
+/// True if `to` needs `from`, or is it.
 bool reaches(const tables& t, std::uint32_t from, std::uint32_t to);
-/// A cycle through one of some ops, of which each next one is what the one before needs (an operand, a control
-/// edge, if asked for the initial value of the variable it reads); empty if there is none. Only ops from `lowest`
+/// A cycle through one of some ops, of which each needs the next one; empty if there is none. Only ops from `lowest`
 /// to `highest` are looked at.
 std::vector<std::uint32_t> find_cycle(const tables& t, std::span<const std::uint32_t> through,
-                                      std::uint32_t lowest, std::uint32_t highest,
-                                      bool initial_values);
+                                      std::uint32_t lowest, std::uint32_t highest);
 void link_control(tables& t, std::uint32_t before, std::uint32_t after);  // room reserved
 bool has_control(const tables& t, std::uint32_t before, std::uint32_t after);
 
@@ -152,6 +158,9 @@ void commit(tables& t, std::size_t mark) noexcept;
 /// @param reuse_ids right where no handle of the removed ops can be outside
 void roll_back(tables& t, std::size_t mark, bool reuse_ids) noexcept;
 
+/// Undoes the taking of names, latest first, until so many are left.
+void give_names_back(tables& t, std::size_t taken) noexcept;
+
 /// Makes one function of several steps a transaction.
 class steps {
  public:
@@ -185,6 +194,8 @@ std::optional<tensor_id> captured(const Graph& body, const graph_reference& r);
 inline tensor_id id_for_use(Graph& g, const graph_reference& r) {
   return g.is_open_body() ? g.capture(r) : g.id(r);
 }
+/// Puts one tensor in the place of another in all collections; call inside a transaction.
+void replace_members(tables& t, tensor_id from, tensor_id to);
 /// Stamps an op as edited; call inside a transaction.
 void stamp(tables& t, std::uint32_t op);
 

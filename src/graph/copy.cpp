@@ -777,7 +777,10 @@ bool scope_name_is_free(const Graph& g, scope_id parent, std::string_view name) 
   if (t.scopes[parent.value].uncounted) {
     for (std::uint32_t s = parent.value + 1; s < t.scopes.size(); ++s) {
       const tables::scope_record& r = t.scopes[s];
-      if (r.parent == parent.value && r.name == base && r.ordinal == parts.ordinal) return false;
+      if (r.parent == parent.value && r.name == base && r.ordinal == parts.ordinal &&
+          !is_removed(r)) {
+        return false;
+      }
     }
   }
   return !t.names.taken(counter_key(t, parent.value, base, name_kind::scope), parts.ordinal);

@@ -55,7 +55,7 @@ std::vector<placed_change> place(const Graph& g, std::span<const operand_change>
 
 // Every new cycle goes through an edge that was made. In an ordered graph it goes through one that
 // leads backwards, and lies between the lowest user and the highest producer of such edges.
-void refuse_cycle(const Graph& g, const std::vector<placed_change>& changes, bool initial_values) {
+void refuse_cycle(const Graph& g, const std::vector<placed_change>& changes) {
   const tables& t = g.data();
   std::uint32_t lowest = none, highest = 0;
   std::vector<std::uint32_t> users;
@@ -70,8 +70,7 @@ void refuse_cycle(const Graph& g, const std::vector<placed_change>& changes, boo
     lowest = 0;
     highest = t.ops.size() - 1;
   }
-  const std::vector<std::uint32_t> cycle =
-      detail::find_cycle(t, users, lowest, highest, initial_values);
+  const std::vector<std::uint32_t> cycle = detail::find_cycle(t, users, lowest, highest);
   if (cycle.empty()) return;
   const placed_change* guilty = &changes.front();
   for (std::size_t i = 0; i < cycle.size(); ++i) {
@@ -80,20 +79,32 @@ void refuse_cycle(const Graph& g, const std::vector<placed_change>& changes, boo
       if (c.user == user && c.producer == need) guilty = &c;
     }
   }
+  const bool by_variable = std::any_of(cycle.begin(), cycle.end(), [&](std::uint32_t op) {
+    return detail::is_operator(*t.ops[op].schema, ops::variable);
+  });
   const op_id user = t.id(guilty->user);
-  throw graph_error({.asked = "operand " + std::to_string(guilty->slot) + " of '" +
-                              g.path_of(user) + "' was to become '" +
-                              g.path_of({t.id(guilty->producer), guilty->output}) + "'",
-                     .found = guilty->user == guilty->producer
-                                  ? "that is its own output"
-                                  : "that depends on it: " + describe_cycle(t, cycle),
-                     .where = detail::where(g.line_of(user)),
-                     .hint = "a graph has no cycles"});
+  throw graph_error(
+      {.asked = "operand " + std::to_string(guilty->slot) + " of '" + g.path_of(user) +
+                "' was to become '" + g.path_of({t.id(guilty->producer), guilty->output}) + "'",
+       .found = guilty->user == guilty->producer
+                    ? "that is its own output"
+                    : "that depends on it: " + describe_cycle(t, cycle),
+       .where = detail::where(g.line_of(user)),
+       .hint = by_variable ? "a variable needs its initial value first, which may read "
+                             "other variables only"
+                           : "a graph has no cycles"});
 }
 
-void change_operands(Graph& g, std::span<const operand_change> wanted, bool initial_values) {
-  tables& t = g.data();
-  const std::vector<placed_change> changes = place(g, wanted);
+}  // namespace
+
+void Graph::set_operand(op_id user, std::uint32_t slot, tensor_id value) {
+  const operand_change change{user, slot, value};
+  set_operands({&change, 1});
+}
+
+void Graph::set_operands(std::span<const operand_change> wanted) {
+  tables& t = data();
+  const std::vector<placed_change> changes = place(*this, wanted);
   if (changes.empty()) return;
   detail::steps all(t);
   // All edges are taken out before the first is put in: then the uses of each tensor come out in
@@ -119,21 +130,10 @@ void change_operands(Graph& g, std::span<const operand_change> wanted, bool init
     t.edges[e].output = c.output;
     detail::link_use(t, e);
   }
-  refuse_cycle(g, changes, initial_values);
+  refuse_cycle(*this, changes);
   for (const placed_change& c : changes) t.ordered = t.ordered && c.producer < c.user;
   detail::infer_downstream(t, std::move(users));
   all.commit();
-}
-
-}  // namespace
-
-void Graph::set_operand(op_id user, std::uint32_t slot, tensor_id value) {
-  const operand_change change{user, slot, value};
-  change_operands(*this, {&change, 1}, false);
-}
-
-void Graph::set_operands(std::span<const operand_change> changes) {
-  change_operands(*this, changes, true);
 }
 
 void Graph::set_attributes(op_id op, const attribute_list& attributes) {

@@ -234,10 +234,13 @@ void Graph::erase_ops(std::span<const op_id> ops) {
       if (t.scopes[s].batch == b) detail::count_names(t, s);
     }
   }
+  std::vector<bool> lost(t.scopes.size());
+  for (const op_id op : ops) lost[t.ops[t.index(op)].scope] = true;
   const std::shared_ptr<replaced> made = job.build();
   detail::note(t, [made](tables& u) { made->exchange(u); });
   made->exchange(t);
   for (const std::uint32_t op : job.touched) detail::stamp(t, op);
+  detail::remove_empty_scopes(t, std::move(lost));
   detail::touch(t);
   all.commit();
 }

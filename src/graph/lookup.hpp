@@ -1,8 +1,9 @@
-// Finding ops, scopes and variables by name: indices that are made when somebody asks.
+// Finding ops, scopes and variables by name, and the updates of variables: indices that are made when somebody asks.
 #pragma once
 
 #include <mutex>
 #include <unordered_map>
+#include <vector>
 
 #include "graft/graph/graph.hpp"
 
@@ -25,6 +26,14 @@ struct graph_lookup {
   std::uint64_t version = 0;  // of the graph when the maps were made
   std::unordered_map<name_place, std::uint32_t, name_place_hash> ops;     // dense indices
   std::unordered_map<name_place, std::uint32_t, name_place_hash> scopes;  // by parent
+  // By variable, the ops with ids below `looked_at` that updated it when they were looked at, ascending. Some may be
+  // gone.
+  std::vector<std::vector<op_id>> updates;
+  std::uint32_t looked_at = 0;
 };
+
+/// The ops that update a variable, in the order of ids. Complexity: O(its updates); each op that is added is looked at
+/// once.
+std::vector<op_id> updates_of(const Graph& g, variable_id v);
 
 }  // namespace graft::detail

@@ -221,7 +221,7 @@ void count_names(tables& t, std::uint32_t scope) {
 void count_scopes(tables& t) {
   for (std::uint32_t s = t.first_uncounted; s < t.scopes.size(); ++s) {
     const tables::scope_record& r = t.scopes[s];
-    if (!t.scopes[r.parent].uncounted) continue;
+    if (!t.scopes[r.parent].uncounted || is_removed(r)) continue;
     name_counters::entry& e = t.names.at(counter_key(t, r.parent, r.name, name_kind::scope));
     if (r.ordinal >= e.next) t.names.take(e, r.ordinal);
   }

@@ -11,9 +11,13 @@ using detail::none;
 namespace {
 
 std::uint32_t checked(const Graph::tables& t, scope_id scope) {
-  if (scope.value < t.scopes.size()) return scope.value;
+  const bool given = scope.value < t.scopes.size();
+  if (given && !detail::is_removed(t.scopes[scope.value])) return scope.value;
   throw handle_error({.asked = "scope " + std::to_string(scope.value) + " was asked for",
-                      .found = "the graph has " + std::to_string(t.scopes.size()) + " scopes",
+                      .found = given
+                                   ? "'" + detail::path_of_scope(t, scope.value) +
+                                         "' went when the last of its ops was removed"
+                                   : "the graph has " + std::to_string(t.scopes.size()) + " scopes",
                       .where = {},
                       .hint = "use ids that this graph gave"});
 }
@@ -107,6 +111,7 @@ void refresh(const Graph::tables& t, detail::graph_lookup& l) {
     l.ops.emplace(place{t.ops[i].scope, t.ops[i].name, t.ops[i].ordinal}, i);
   }
   for (std::uint32_t i = 1; i < t.scopes.size(); ++i) {
+    if (detail::is_removed(t.scopes[i])) continue;
     l.scopes.emplace(place{t.scopes[i].parent, t.scopes[i].name, t.scopes[i].ordinal}, i);
   }
   l.version = t.version;

@@ -94,30 +94,6 @@ bool has_control(const tables& t, std::uint32_t before, std::uint32_t after) {
   return false;
 }
 
-bool reaches(const tables& t, std::uint32_t from, std::uint32_t to) {
-  if (from == to) return true;
-  if (t.ordered && from > to) return false;
-  // Backwards from `to`: producers are in one piece, users are not.
-  std::vector<bool> seen(t.ops.size());
-  std::vector<std::uint32_t> waiting{to};
-  seen[to] = true;
-  const auto visit = [&](std::uint32_t i) {
-    if (t.ordered && i < from) return;
-    if (!seen[i]) waiting.push_back(i);
-    seen[i] = true;
-  };
-  while (!waiting.empty()) {
-    const std::uint32_t at = waiting.back();
-    waiting.pop_back();
-    if (at == from) return true;
-    for (const tables::edge& e : t.operands_of(at)) visit(e.producer);
-    for (std::uint32_t c = t.ops[at].control_in; c != none; c = t.controls[c].next_in) {
-      visit(t.controls[c].before);
-    }
-  }
-  return false;
-}
-
 namespace {
 
 // The op of the initial value of the variable that an op reads, or none.
@@ -133,10 +109,9 @@ std::uint32_t initial_behind(const tables& t, std::uint32_t op) {
 struct needs {
   std::uint32_t op;
   std::uint32_t operand, control;
-  bool initial;
+  bool initial = true;
 
-  needs(const tables& t, std::uint32_t of, bool initial_values)
-      : op(of), operand(0), control(t.ops[of].control_in), initial(initial_values) {}
+  needs(const tables& t, std::uint32_t of) : op(of), operand(0), control(t.ops[of].control_in) {}
 
   std::uint32_t next(const tables& t) {
     const tables::op_record& r = t.ops[op];
@@ -153,15 +128,34 @@ struct needs {
 
 }  // namespace
 
+bool reaches(const tables& t, std::uint32_t from, std::uint32_t to) {
+  if (from == to) return true;
+  if (t.ordered && from > to) return false;
+  // Backwards from `to`: what an op needs is in one piece, what needs it is not.
+  std::vector<bool> seen(t.ops.size());
+  std::vector<std::uint32_t> waiting{to};
+  seen[to] = true;
+  while (!waiting.empty()) {
+    needs of(t, waiting.back());
+    waiting.pop_back();
+    for (std::uint32_t i = of.next(t); i != none; i = of.next(t)) {
+      if (i == from) return true;
+      if (seen[i] || (t.ordered && i < from)) continue;
+      seen[i] = true;
+      waiting.push_back(i);
+    }
+  }
+  return false;
+}
+
 std::vector<std::uint32_t> find_cycle(const tables& t, std::span<const std::uint32_t> through,
-                                      std::uint32_t lowest, std::uint32_t highest,
-                                      bool initial_values) {
+                                      std::uint32_t lowest, std::uint32_t highest) {
   enum : std::uint8_t { unseen, open, closed };
   std::vector<std::uint8_t> state(highest - lowest + 1, unseen);
   std::vector<needs> path;
   const auto enter = [&](std::uint32_t op) {
     state[op - lowest] = open;
-    path.emplace_back(t, op, initial_values);
+    path.emplace_back(t, op);
   };
   for (const std::uint32_t start : through) {
     if (start < lowest || start > highest || state[start - lowest] != unseen) continue;

@@ -1,4 +1,7 @@
+#include <algorithm>
+
 #include "graph/building.hpp"
+#include "graph/lookup.hpp"
 
 namespace graft {
 
@@ -87,6 +90,14 @@ void commit(tables& t, std::size_t mark) noexcept {
   }
 }
 
+void give_names_back(tables& t, std::size_t taken) noexcept {
+  while (t.counter_log.size() > taken) {
+    const tables::counter_entry& c = t.counter_log.back();
+    t.names.undo(c.key, c.next, c.apart);
+    t.counter_log.truncate(t.counter_log.size() - 1);
+  }
+}
+
 void roll_back(tables& t, std::size_t mark, bool reuse_ids) noexcept {
   if (mark >= t.marks.size()) return;
   tables::mark& m = t.marks[mark];
@@ -97,13 +108,10 @@ void roll_back(tables& t, std::size_t mark, bool reuse_ids) noexcept {
     t.edits.pop_back();
   }
   unlink_to(t, m.edges, m.controls);
-  while (t.counter_log.size() > m.counters) {
-    const tables::counter_entry& c = t.counter_log.back();
-    t.names.undo(c.key, c.next, c.apart);
-    t.counter_log.truncate(t.counter_log.size() - 1);
-  }
+  give_names_back(t, m.counters);
   if (reuse_ids || !retire_ids(t, m)) {
     t.next_id = m.next_id;
+    t.lookup->looked_at = std::min(t.lookup->looked_at, t.next_id);
     if (!t.ids_are_indices) {
       t.id_of_index.truncate(m.ops);
       t.index_of_id.truncate(m.next_id);

@@ -1,5 +1,6 @@
 // Checks every invariant of a graph.
 #include <algorithm>
+#include <numeric>
 #include <unordered_set>
 
 #include "graft/core/error.hpp"
@@ -25,11 +26,10 @@ class validator {
     for (std::uint32_t i = 0; i < t_.ops.size(); ++i) op(i);
     use_lists();
     control_lists();
-    acyclic();
+    cycles();
     names();
     for (std::uint32_t i = 0; i < t_.ops.size(); ++i) types(i);
     variables();
-    initial_values();
     collections();
   }
 
@@ -73,12 +73,13 @@ class validator {
       if (r.parent >= s || r.name >= t_.strings.size()) {
         broken("scope " + std::to_string(s) + " has no parent before it");
       }
-      if (!seen.insert({r.parent, r.name, r.ordinal}).second) {
+      if (!detail::is_removed(r) && !seen.insert({r.parent, r.name, r.ordinal}).second) {
         broken("two scopes are named '" + detail::path_of_scope(t_, s) + "'");
       }
     }
     for (const std::uint32_t s : t_.scope_stack) {
-      if (s >= t_.scopes.size()) broken("a scope that does not exist was entered");
+      if (s >= t_.scopes.size() || detail::is_removed(t_.scopes[s]))
+        broken("a scope that does not exist was entered");
     }
   }
 
@@ -86,7 +87,9 @@ class validator {
     const tables::op_record& r = t_.ops[i];
     const std::string what = "op " + std::to_string(i);
     if (r.schema == nullptr) broken(what + " has no operator");
-    if (r.scope >= t_.scopes.size() || r.name >= t_.strings.size()) broken(what + " has no name");
+    if (r.scope >= t_.scopes.size() || detail::is_removed(t_.scopes[r.scope]) ||
+        r.name >= t_.strings.size())
+      broken(what + " has no name");
     if (r.attributes >= t_.attributes.lists.size()) broken(what + " has no attributes");
     if (std::size_t{r.first_operand} + r.operand_count > t_.edges.size() ||
         std::size_t{r.first_output} + r.output_count > t_.outputs.size()) {
@@ -156,34 +159,12 @@ class validator {
     }
   }
 
-  void acyclic() const {
-    if (t_.ordered) return;  // operands come before their users: seen above
-    std::vector<std::uint32_t> missing(t_.ops.size());
-    std::vector<std::uint32_t> ready;
-    for (std::uint32_t i = 0; i < t_.ops.size(); ++i) {
-      missing[i] = t_.ops[i].operand_count;
-      for (std::uint32_t c = t_.ops[i].control_in; c != none; c = t_.controls[c].next_in)
-        ++missing[i];
-      if (missing[i] == 0) ready.push_back(i);
-    }
-    std::size_t done = 0;
-    const auto met = [&](std::uint32_t i) {
-      if (--missing[i] == 0) ready.push_back(i);
-    };
-    while (!ready.empty()) {
-      const std::uint32_t i = ready.back();
-      ready.pop_back();
-      ++done;
-      for (std::uint32_t e = t_.ops[i].first_use; e != none; e = t_.edges[e].next_use)
-        met(t_.edges[e].user);
-      for (std::uint32_t c = t_.ops[i].control_out; c != none; c = t_.controls[c].next_out) {
-        met(t_.controls[c].after);
-      }
-    }
-    if (done == t_.ops.size()) return;
-    const auto on_cycle =
-        std::find_if(missing.begin(), missing.end(), [](std::uint32_t m) { return m != 0; });
-    broken(name(static_cast<std::uint32_t>(on_cycle - missing.begin())) + " depends on itself");
+  void cycles() const {
+    std::vector<std::uint32_t> all(t_.ops.size());
+    std::iota(all.begin(), all.end(), 0u);
+    if (all.empty()) return;
+    const auto cycle = detail::find_cycle(t_, all, 0, all.back());
+    if (!cycle.empty()) broken(name(cycle.front()) + " depends on itself");
   }
 
   void names() const {
@@ -201,7 +182,7 @@ class validator {
     }
     for (std::uint32_t s = 1; s < t_.scopes.size(); ++s) {
       const tables::scope_record& r = t_.scopes[s];
-      if (t_.scopes[r.parent].uncounted) continue;
+      if (t_.scopes[r.parent].uncounted || detail::is_removed(r)) continue;
       if (!t_.names.taken(detail::counter_key(t_, r.parent, r.name, detail::name_kind::scope),
                           r.ordinal)) {
         broken("the scope name '" + detail::path_of_scope(t_, s) + "' might be given again");
@@ -247,6 +228,8 @@ class validator {
       if (v.id.value != k) broken(what + " has another id");
       if (readers[k] != 1) broken(what + " has " + std::to_string(readers[k]) + " read ops");
       if (!exists(v.initial)) broken(what + " has no initial value");
+      if (t_.ordered && t_.index(v.initial.op) >= t_.index(v.read.op))
+        broken("the initial value of " + what + " comes after its read");
       const value_type initial = g_.type_of(v.initial);
       if (!detail::may_be(v.type, initial)) broken(what + " cannot hold its initial value");
       if (!(g_.type_of(v.read) == v.type)) broken(what + " is read as another type");
@@ -262,40 +245,6 @@ class validator {
 
   [[nodiscard]] bool exists(tensor_id x) const {
     return t_.contains(x.op) && x.output < t_.ops[t_.index(x.op)].output_count;
-  }
-
-  // An initial value may read variables, but not in a circle.
-  void initial_values() const {
-    enum : char { unseen, open, done };
-    std::vector<char> state(t_.ops.size(), unseen);
-    std::vector<std::pair<std::uint32_t, std::uint32_t>> path;  // op, next operand
-    for (std::uint32_t start = 0; start < t_.ops.size(); ++start) {
-      if (state[start] != unseen) continue;
-      path.push_back({start, 0});
-      state[start] = open;
-      while (!path.empty()) {
-        auto& [i, next] = path.back();
-        const tables::op_record& r = t_.ops[i];
-        std::uint32_t below = none;
-        if (next < r.operand_count) {
-          below = t_.edges[r.first_operand + next].producer;
-        } else if (next == r.operand_count && detail::is_operator(*r.schema, ops::variable)) {
-          const auto v = t_.attributes_of(r).integer("variable");
-          below = t_.index(t_.variables[static_cast<std::size_t>(v)].initial.op);
-        } else {
-          state[i] = done;
-          path.pop_back();
-          continue;
-        }
-        ++next;
-        if (state[below] == open)
-          broken("the initial value of " + name(below) + " depends on itself");
-        if (state[below] == unseen) {
-          state[below] = open;
-          path.push_back({below, 0});
-        }
-      }
-    }
   }
 
   void collections() const {

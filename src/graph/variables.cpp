@@ -282,6 +282,19 @@ void Graph::add_to_collection(std::string_view name, const member& m) {
   all.commit();
 }
 
+void detail::replace_members(tables& t, tensor_id from, tensor_id to) {
+  const member old{member::kind::tensor, {}, from}, now{member::kind::tensor, {}, to};
+  for (std::size_t c = 0; c < t.collections.size(); ++c) {
+    const tables::named_collection& before = t.collections[c];
+    if (before.known.count(tables::named_collection::key_of(old)) == 0) continue;
+    tables::named_collection changed{before.name, {}, {}};
+    for (const member& m : before.members) changed.add(m == old ? now : m);
+    const auto saved = std::make_shared<tables::named_collection>(std::move(changed));
+    note(t, [c, saved](tables& u) { std::swap(u.collections[c], *saved); });
+    std::swap(t.collections[c], *saved);
+  }
+}
+
 std::vector<member> Graph::collection(std::string_view name) const {
   const tables& t = data();
   if (name == "variables" || name == "trainable_variables") {

@@ -177,7 +177,8 @@ const char* hint_for(boundary_fault fault) {
     case boundary_fault::value_not_used:
       return "leave the value out, or pass unused::allow";
     case boundary_fault::reentry:
-      return "cut further out or further in, or pass reentry::allow to cut there all the same";
+      return "cut further out or further in, or pass reentry::extend to take the ops outside in or "
+             "reentry::allow to cut there all the same";
   }
   return "";
 }

@@ -203,6 +203,7 @@ void cloner::add_variables() {
   target_.store().reserve(made);
   if (made == 0) return;
   Graph::tables& t = target_.data();
+  std::vector<variable_id> late;  // those whose initial value a rule has made, after their read
   for (const variable_image& image : data_->images) {
     if (!is_made(image)) continue;
     // The transaction takes it back should anything fail.
@@ -211,7 +212,10 @@ void cloner::add_variables() {
     info.origin = same_graph_ ? image.source : variable_id{};
     info.read.op = *data_->forward(info.read.op);
     if (target_.is_open_body()) refuse_in_body(target_, target_.path_of(info.read.op));
-    if (info.initial.valid()) info.initial = *data_->forward(info.initial);
+    if (info.initial.valid()) {
+      info.initial = *data_->forward(info.initial);
+      if (t.index(info.initial.op) > t.index(info.read.op)) late.push_back(info.id);
+    }
     for (op_id& update : info.own_updates) update = *data_->forward(update);
     if (options_.trainable && (info.role == variable_role::parameter || !*options_.trainable)) {
       info.trainable = *options_.trainable;
@@ -239,6 +243,15 @@ void cloner::add_variables() {
     }
     set_initial_key(image, info);
     target_.store().add(std::move(cell), info.type);
+  }
+  t.ordered = t.ordered && late.empty();
+  for (const variable_id v : late) {
+    const variable_info& info = t.variables[v.value];
+    if (!reaches(t, t.index(info.read.op), t.index(info.initial.op))) continue;
+    throw graph_error({"variable '" + target_.path_of(v) + "' was to be made with a clone",
+                       "the rule made '" + target_.path_of(info.initial) +
+                           "' its initial value, which depends on that variable",
+                       target_.path_of(v), "let the rule return what does not read it"});
   }
   touch(t);
 }

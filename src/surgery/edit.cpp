@@ -1,6 +1,7 @@
 #include "graft/surgery/edit.hpp"
 
 #include <algorithm>
+#include <map>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -124,10 +125,10 @@ tensor_id add_placeholder(Graph& g, tensor_id like) {
   return {g.add(ops::placeholder, {}, attributes, g.name_of(like.op), g.line_of(like.op)), 0};
 }
 
-// Puts placeholders in the place of tensors for the users that are accepted.
-template <class Accept>
+// Puts something in the place of tensors for the users that are accepted.
+template <class Accept, class Make>
 std::vector<any_tensor> cut(Graph& g, const std::vector<tensor_id>& tensors, bool only_used,
-                            Accept&& accept) {
+                            Accept&& accept, Make&& make) {
   std::unordered_map<tensor_id, tensor_id> made;
   std::vector<rerouting> pairs;
   std::vector<any_tensor> result;
@@ -139,7 +140,7 @@ std::vector<any_tensor> cut(Graph& g, const std::vector<tensor_id>& tensors, boo
     const std::vector<Graph::use> uses = g.uses(t);
     const bool used =
         std::any_of(uses.begin(), uses.end(), [&](const Graph::use& u) { return accept(u.user); });
-    const tensor_id instead = used || !only_used ? add_placeholder(g, t) : tensor_id();
+    const tensor_id instead = used || !only_used ? make(g, t) : tensor_id();
     made.emplace(t, instead);
     result.push_back(instead.valid() ? g.handle(instead) : any_tensor());
     if (used) pairs.push_back({t, instead});
@@ -149,7 +150,17 @@ std::vector<any_tensor> cut(Graph& g, const std::vector<tensor_id>& tensors, boo
 }
 
 std::vector<any_tensor> cut_inputs(Graph& g, const Region& r) {
-  return cut(g, r.inputs(), false, [&](op_id user) { return r.contains(user); });
+  return cut(g, r.inputs(), false, [&](op_id user) { return r.contains(user); }, add_placeholder);
+}
+
+std::vector<any_tensor> cut_hidden(Graph& g, const Region& r) {
+  return cut(
+      g, r.kept(), false, [&](op_id user) { return r.contains(user); },
+      [&](Graph& in, tensor_id t) {
+        const Array* value = r.value_of(t);
+        if (value == nullptr) return add_placeholder(in, t);
+        return in.add_constant(*value, in.name_of(t.op), in.line_of(t.op));
+      });
 }
 
 std::vector<any_tensor> cut_outputs(Graph& g, const Region& r) {
@@ -163,7 +174,7 @@ std::vector<any_tensor> cut_outputs(Graph& g, const Region& r) {
     places.push_back(i);
   }
   const std::vector<any_tensor> made =
-      cut(g, outputs, true, [&](op_id user) { return !r.contains(user); });
+      cut(g, outputs, true, [&](op_id user) { return !r.contains(user); }, add_placeholder);
   std::vector<any_tensor> result(r.outputs().size());
   for (std::size_t i = 0; i < places.size(); ++i) result[places[i]] = made[i];
   return result;
@@ -259,10 +270,25 @@ std::size_t swap_inputs(const Region& a, const Region& b) {
   const char* asked = "the inputs of two regions were to be exchanged";
   std::vector<operand_change> changes = changes_for(g, paired(asked, a.inputs(), b.inputs()),
                                                     [&](op_id user) { return a.contains(user); });
+  // Of ops in both, what takes an input of a was found above, and what takes one of b is found now. One tensor that
+  // is an input of both is what such an op cannot exchange.
+  std::map<std::pair<op_id, std::uint32_t>, tensor_id> shared;
+  for (const operand_change& c : changes) {
+    if (b.contains(c.user)) shared.emplace(std::pair{c.user, c.slot}, c.value);
+  }
   for (const operand_change& c : changes_for(g, paired(asked, b.inputs(), a.inputs()),
                                              [&](op_id user) { return b.contains(user); })) {
-    const bool in_both = a.contains(c.user);  // shared ops: exchanged once
-    if (!in_both) changes.push_back(c);
+    const auto met = shared.find({c.user, c.slot});
+    if (met == shared.end()) {
+      changes.push_back(c);
+    } else if (met->second != c.value) {
+      throw argument_error(
+          {asked,
+           "'" + g.path_of(c.user) + "' is in both regions, and what it takes, '" +
+               g.path_of(g.operand(c.user, c.slot)) + "', would become '" + g.path_of(met->second) +
+               "' in one and '" + g.path_of(c.value) + "' in the other",
+           g.path_of(c.user), "exchange the inputs of regions without this op in common"});
+    }
   }
   g.set_operands(changes);
   return changes.size();
@@ -297,6 +323,7 @@ void bypass(Graph& g, op_id op, std::uint32_t operand) {
     refuse_bypass(g, op, "ops take " + std::to_string(used.size()) + " of its outputs",
                   "reroute their uses one by one");
   }
+  if (used.empty() && g.output_count(op) != 0) used.push_back({op, 0});  // collections may name it
   steps all(g.data());
   const std::vector<op_id> before = g.control_predecessors(op);
   for (const op_id after : g.control_successors(op)) {
@@ -309,6 +336,7 @@ void bypass(Graph& g, op_id op, std::uint32_t operand) {
       for (const op_id b : before) g.add_control_edge(b, u.user);
     }
     detail::take_instead(g, uses, g.handle(instead).ref());
+    detail::replace_members(g.data(), t, instead);
   }
   g.erase_ops({&op, 1});
   all.commit();
@@ -325,7 +353,7 @@ std::size_t bypass(const Region& region) {
 detached detach(const Region& region) {
   Graph& g = detail::require_current(*region.data());
   steps all(g.data());
-  detached result{cut_inputs(g, region), cut_outputs(g, region)};
+  detached result{cut_inputs(g, region), cut_outputs(g, region), cut_hidden(g, region)};
   cut_control(g, region.nodes(), [&](op_id op) { return region.contains(op); });
   all.commit();
   return result;
@@ -350,9 +378,12 @@ std::vector<any_tensor> detach_outputs(const Region& region) {
 detached detach(Graph& g, op_id op) {
   const auto operands = g.operands(op);
   steps all(g.data());
-  detached result{
-      cut(g, {operands.begin(), operands.end()}, false, [&](op_id user) { return user == op; }),
-      cut(g, outputs_of(g, op), true, [&](op_id) { return true; })};
+  detached result{cut(
+                      g, {operands.begin(), operands.end()}, false,
+                      [&](op_id user) { return user == op; }, add_placeholder),
+                  cut(
+                      g, outputs_of(g, op), true, [&](op_id) { return true; }, add_placeholder),
+                  {}};
   cut_control(g, {op}, [](op_id) { return false; });
   all.commit();
   return result;

@@ -5,6 +5,7 @@
 
 #include "graft/ops/sources.hpp"
 
+#include "graph/building.hpp"
 #include "graph/role_names.hpp"
 #include "surgery/clone_data.hpp"
 
@@ -59,6 +60,7 @@ place find(const Graph& g, std::string_view path) {
     if (++count <= 8) names += (names.empty() ? "'" : ", '") + name + "'";
   };
   for (std::uint32_t s = 1; s < g.scope_count(); ++s) {
+    if (detail::is_removed(g.data().scopes[s])) continue;
     if (g.parent_scope({s}) == *inside) add(g.scope_path({s}));
   }
   for (std::size_t i = 0; i < g.op_count(); ++i) {

@@ -273,11 +273,21 @@ result<Region, boundary_problem> try_extract_region(const input_list& in, const 
   if (!findings.empty()) return detail::make_problem(home, inputs, outputs, std::move(findings));
 
   Graph& g = *home;
-  std::vector<tensor_id> all_cuts = inputs;
-  for (const hidden_cut& h : hidden) all_cuts.push_back(h.tensor);
-  const cut_set cuts(g, all_cuts);
-  const closure_result closure = detail::close_backwards(g, cuts, all_cuts.size(), outputs);
+  std::vector<tensor_id> all_cuts;
+  cut_set cuts;
+  closure_result closure;
   const detail::diagnosis_request request{g, inputs, outputs, cuts, closure};
+  for (bool again = true; again;) {
+    all_cuts = inputs;
+    for (const hidden_cut& h : hidden) all_cuts.push_back(h.tensor);
+    cuts = cut_set(g, all_cuts);
+    closure = detail::close_backwards(g, cuts, all_cuts.size(), outputs);
+    again = false;
+    if (options.crossing != reentry::extend) break;
+    for (const boundary_finding& f : find_reentries(request)) {
+      again = std::erase(inputs, f.tensor) != 0;
+    }
+  }
   const auto append = [&](std::vector<boundary_finding> more) {
     findings.insert(findings.end(), std::make_move_iterator(more.begin()),
                     std::make_move_iterator(more.end()));

@@ -67,6 +67,40 @@ pattern pattern::shaped(const dims& shape) const {
   });
 }
 pattern pattern::where(predicate holds) const { return condition(*node_, std::move(holds)); }
+pattern pattern::where(op_filter makers) const {
+  return condition(*node_, [accept = std::move(makers)](const Graph& g, tensor_id t) {
+    return accept(g, t.op);
+  });
+}
+
+pattern pattern::uses(std::size_t count) const {
+  return condition(*node_,
+                   [count](const Graph& g, tensor_id t) { return g.uses(t).size() == count; });
+}
+pattern pattern::used_by(op_filter user) const {
+  return condition(*node_, [accept = std::move(user)](const Graph& g, tensor_id t) {
+    const std::vector<Graph::use> all = g.uses(t);
+    return std::any_of(all.begin(), all.end(),
+                       [&](const Graph::use& u) { return accept(g, u.user); });
+  });
+}
+pattern pattern::used_only_by(op_filter users) const {
+  return condition(*node_, [accept = std::move(users)](const Graph& g, tensor_id t) {
+    const std::vector<Graph::use> all = g.uses(t);
+    return !all.empty() && std::all_of(all.begin(), all.end(),
+                                       [&](const Graph::use& u) { return accept(g, u.user); });
+  });
+}
+pattern pattern::after(op_filter earlier) const {
+  return condition(*node_, [accept = std::move(earlier)](const Graph& g, tensor_id t) {
+    return !find_ops(g, g.control_predecessors(t.op), accept).empty();
+  });
+}
+pattern pattern::before(op_filter later) const {
+  return condition(*node_, [accept = std::move(later)](const Graph& g, tensor_id t) {
+    return !find_ops(g, g.control_successors(t.op), accept).empty();
+  });
+}
 
 pattern pattern::with(std::string_view key, std::int64_t value) const {
   return changed_op(*node_, "with", [&](pattern_node& n) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "graph/lookup.hpp"
 #include "graph/role_names.hpp"
 #include "surgery/index_set.hpp"
 #include "surgery/region_data.hpp"
@@ -114,18 +115,15 @@ region_report Region::report() const {
       if (!contains(after)) report.control_out.emplace_back(op, after);
     }
   }
-  if (r.variables.empty()) return report;
-  for (std::uint32_t index = 0; index < t.ops.size(); ++index) {
-    const Graph::tables::op_record& record = t.ops[index];
-    if (!record.schema->has(ops::update) || contains(t.id(index))) continue;
-    for (const detail::stored_attribute& a : t.stored(record)) {
-      if (a.kind == attribute_kind::variable &&
-          contains(variable_id{static_cast<std::uint32_t>(a.integer)})) {
-        report.foreign_updates.push_back(t.id(index));
-        break;
-      }
+  for (const variable_id v : r.variables) {
+    for (const op_id op : detail::updates_of(g, v)) {
+      if (!contains(op)) report.foreign_updates.push_back(op);
     }
   }
+  std::vector<op_id>& updates = report.foreign_updates;
+  std::sort(updates.begin(), updates.end(),
+            [&](op_id x, op_id y) { return t.index(x) < t.index(y); });
+  updates.erase(std::unique(updates.begin(), updates.end()), updates.end());
   return report;
 }
 

@@ -44,6 +44,12 @@ std::uint64_t edits_of(const Graph& g, const region_data& r, bool edited = true)
 /// @throws handle_error if the graph is gone, graph_error if the region is stale
 Graph& require_current(const region_data& r);
 
+/// The region with another boundary, cut out of the graph as it is now: what cut it cuts it still.
+/// @param r may be stale
+/// @param hidden where to cut besides the inputs; tensors that had values keep them
+Region cut_again(const Graph& g, const region_data& r, const std::vector<tensor_id>& inputs,
+                 const std::vector<tensor_id>& outputs, const std::vector<tensor_id>& hidden);
+
 /// Calls f(variable) for each variable that an op's attributes or bodies refer to.
 /// @param attributes as a list, as a view, or as they are stored
 template <class Attributes, class F>

@@ -17,27 +17,6 @@ std::vector<graph_reference> handles(const Graph& g, const std::vector<tensor_id
   return result;
 }
 
-// The region with another boundary; what cut it cuts it still.
-Region cut_again(const region_data& r, const std::vector<tensor_id>& inputs,
-                 const std::vector<tensor_id>& outputs, const std::vector<tensor_id>& hidden) {
-  const Graph& g = detail::require_current(r);
-  extract_options options;
-  options.uncut = leaks::keep;
-  options.inputs = unused::allow;
-  options.crossing = reentry::allow;
-  for (const tensor_id t : hidden) {
-    if (std::find(inputs.begin(), inputs.end(), t) != inputs.end()) continue;
-    if (const Array* value = detail::value_of(r, t)) {
-      options.given.values.emplace_back(g.handle(t).ref(), *value);
-    } else {
-      options.hidden.push_back(g.handle(t).ref());
-    }
-  }
-  auto answer = try_extract_region({handles(g, inputs)}, {handles(g, outputs)}, options);
-  if (!answer) throw boundary_error(answer.error().parts);
-  return *answer;
-}
-
 std::vector<tensor_id> pick(const Graph& g, const std::vector<tensor_id>& from,
                             const std::vector<std::size_t>& places, const char* what) {
   (void)g;
@@ -72,12 +51,32 @@ std::vector<std::size_t> places_of(const Graph& g, const std::vector<tensor_id>&
 
 }  // namespace
 
+Region detail::cut_again(const Graph& g, const region_data& r, const std::vector<tensor_id>& inputs,
+                         const std::vector<tensor_id>& outputs,
+                         const std::vector<tensor_id>& hidden) {
+  extract_options options;
+  options.uncut = leaks::keep;
+  options.inputs = unused::allow;
+  options.crossing = reentry::allow;
+  for (const tensor_id t : hidden) {
+    if (std::find(inputs.begin(), inputs.end(), t) != inputs.end()) continue;
+    if (const Array* value = detail::value_of(r, t)) {
+      options.given.values.emplace_back(g.handle(t).ref(), *value);
+    } else {
+      options.hidden.push_back(g.handle(t).ref());
+    }
+  }
+  auto answer = try_extract_region({handles(g, inputs)}, {handles(g, outputs)}, options);
+  if (!answer) throw boundary_error(answer.error().parts);
+  return *answer;
+}
+
 Region Region::with_inputs(const std::vector<std::size_t>& places) const {
   const Graph& g = detail::require_current(*data_);
   const std::vector<tensor_id> chosen = pick(g, data_->inputs, places, "inputs");
   std::vector<tensor_id> hidden = data_->kept;
   hidden.insert(hidden.end(), data_->inputs.begin(), data_->inputs.end());
-  return cut_again(*data_, chosen, data_->outputs, hidden);
+  return detail::cut_again(g, *data_, chosen, data_->outputs, hidden);
 }
 
 Region Region::with_inputs(const input_list& chosen) const {
@@ -87,7 +86,8 @@ Region Region::with_inputs(const input_list& chosen) const {
 
 Region Region::with_outputs(const std::vector<std::size_t>& places) const {
   const Graph& g = detail::require_current(*data_);
-  return cut_again(*data_, data_->inputs, pick(g, data_->outputs, places, "outputs"), data_->kept);
+  return detail::cut_again(g, *data_, data_->inputs, pick(g, data_->outputs, places, "outputs"),
+                           data_->kept);
 }
 
 Region Region::with_outputs(const output_list& chosen) const {
@@ -96,17 +96,19 @@ Region Region::with_outputs(const output_list& chosen) const {
 }
 
 Region Region::with_hidden_inputs() const {
+  const Graph& g = detail::require_current(*data_);
   std::vector<tensor_id> inputs = data_->inputs, valued;
   for (const tensor_id t : data_->kept) (value_of(t) == nullptr ? inputs : valued).push_back(t);
-  return cut_again(*data_, inputs, data_->outputs, valued);
+  return detail::cut_again(g, *data_, inputs, data_->outputs, valued);
 }
 
 Region Region::without_unused_inputs() const {
+  const Graph& g = detail::require_current(*data_);
   std::vector<tensor_id> used;
   for (std::size_t i = 0; i < data_->inputs.size(); ++i) {
     if (data_->input_used[i]) used.push_back(data_->inputs[i]);
   }
-  return cut_again(*data_, used, data_->outputs, data_->kept);
+  return detail::cut_again(g, *data_, used, data_->outputs, data_->kept);
 }
 
 std::vector<op_id> Region::between() const {

@@ -41,10 +41,7 @@ class rewriter {
   rewriter(Graph& g, const Region* region, const std::vector<rewrite_rule>& rules,
            const rewrite_options& options)
       : g_(g), rules_(rules), options_(options), first_new_(g.op_id_bound()) {
-    if (region != nullptr) {
-      region_ = *region;
-      kept_inputs_ = region->data()->cuts;
-    }
+    if (region != nullptr) region_ = given_ = *region;
     if (options_.replacements == 0) options_.replacements = 16 * g.op_count() + 1024;
     for (const rewrite_rule& r : rules) {
       if (!r.replace) {
@@ -92,13 +89,10 @@ class rewriter {
 
   void refresh_region() {
     if (!region_->stale() && outputs_fresh_) return;
-    input_list in;
-    output_list out;
-    for (const tensor_id t : region_->inputs()) in.tensors.push_back(g_.handle(t).ref());
-    for (const tensor_id t : region_->outputs()) {
-      out.tensors.push_back(g_.handle(image_of(t)).ref());
-    }
-    region_ = extract(in, out, leaks::keep, unused::allow, reentry::allow);
+    std::vector<tensor_id> outputs;
+    for (const tensor_id t : given_->outputs()) outputs.push_back(image_of(t));
+    // By the cuts it was given with, as one that nothing needs for a while may be needed again.
+    region_ = detail::cut_again(g_, *given_->data(), given_->inputs(), outputs, given_->kept());
     outputs_fresh_ = true;
   }
 
@@ -116,12 +110,14 @@ class rewriter {
     last_rule_ = i;
     const tensor_id root = match.root;
     const std::uint32_t first_made = g_.op_id_bound();
+    Graph::transaction building(g_);  // a rule may decline after it has built something
     g_.reenter_scope(g_.scope_of(root.op));
     const std::optional<any_tensor> made = rules_[i].replace({g_, match});
     g_.leave_scope();
     if (!made) return;
     const tensor_id value = image_of(g_.id(*made));
     if (value == root) return;
+    building.commit();
     check_fits(i, root, value);
     if (++done_.replacements > options_.replacements) {
       refuse_limit("after " + std::to_string(options_.replacements) +
@@ -156,54 +152,68 @@ class rewriter {
   // depend on what takes the root.
   bool made_of_match(const pattern_match& match, tensor_id value, std::uint32_t first_made) const {
     const auto known = [&](tensor_id t) {
-      if (t.op.value >= first_made) return true;  // its operands are looked at below
+      if (t.op.value >= first_made) return true;  // what it needs is looked at below
       if (std::binary_search(match.ops.begin(), match.ops.end(), t.op)) return true;
-      if (g_.operand_count(t.op) == 0) return true;
+      if (needs_nothing(t.op)) return true;
       return std::any_of(match.captures.begin(), match.captures.end(),
                          [&](const auto& c) { return c.second.op == t.op; });
     };
     if (!known(value)) return false;
     for (std::uint32_t id = first_made; id < g_.op_id_bound(); ++id) {
-      if (!g_.contains(op_id{id})) continue;
-      for (const tensor_id operand : g_.operands(op_id{id})) {
+      const op_id op{id};
+      if (!g_.contains(op)) continue;
+      for (const tensor_id operand : g_.operands(op)) {
         if (!known(operand)) return false;
       }
-      if (!g_.control_predecessors(op_id{id}).empty()) return false;
+      if (!g_.control_predecessors(op).empty()) return false;
+      if (detail::is_operator(g_.schema_of(op), ops::variable) &&
+          !known(g_.variable_of(*g_.variable_read_by({op, 0})).initial)) {
+        return false;
+      }
     }
     return true;
+  }
+  [[nodiscard]] bool needs_nothing(op_id op) const {
+    const Graph::tables& t = g_.data();
+    return g_.operand_count(op) == 0 && t.ops[t.index(op)].control_in == none &&
+           !detail::is_operator(g_.schema_of(op), ops::variable);
   }
 
   void redirect(std::size_t i, const pattern_match& match, tensor_id value,
                 std::uint32_t first_made) {
     const tensor_id root = match.root;
-    std::vector<Graph::use> uses;
+    std::vector<operand_change> changes;
     for (const Graph::use& u : g_.uses(root)) {
-      if (u.user.value < first_made) uses.push_back(u);  // a replacement may take the root itself
+      // A replacement may take the root itself.
+      if (u.user.value < first_made) changes.push_back({u.user, u.slot, value});
     }
     const bool safe = made_of_match(match, value, first_made);
-    std::vector<std::uint32_t> changed;
-    for (const Graph::use& u : uses) {
-      if (safe) {
-        redirect_use(g_, u.user, u.slot, value);
-        changed.push_back(g_.data().index(u.user));
-        continue;
+    if (safe) {
+      std::vector<std::uint32_t> changed;
+      for (const operand_change& c : changes) {
+        redirect_use(g_, c.user, c.slot, value);
+        changed.push_back(g_.data().index(c.user));
       }
+      if (!changed.empty()) detail::infer_downstream(g_.data(), std::move(changed));
+    } else {
       try {
-        g_.set_operand(u.user, u.slot, value);
+        g_.set_operands(changes);
       } catch (const graph_error& e) {
-        throw graph_error(
-            {"'" + g_.path_of(root) + "' was to be replaced by the rule '" + rules_[i].name + "'",
-             e.parts().found, g_.path_of(root),
-             "make the replacement of tensors that the match captured"});
+        refuse_cycle(i, root, e.parts().found);
       }
     }
-    if (!changed.empty()) detail::infer_downstream(g_.data(), std::move(changed));
-    redirect_variables(root, value);
-    redirect_collections(root, value);
+    redirect_variables(i, root, value, safe);
+    detail::replace_members(g_.data(), root, value);
     detail::touch(g_.data());
   }
 
-  void redirect_variables(tensor_id root, tensor_id value) {
+  [[noreturn]] void refuse_cycle(std::size_t i, tensor_id root, const std::string& found) const {
+    throw graph_error(
+        {"'" + g_.path_of(root) + "' was to be replaced by the rule '" + rules_[i].name + "'",
+         found, g_.path_of(root), "make the replacement of tensors that the match captured"});
+  }
+
+  void redirect_variables(std::size_t i, tensor_id root, tensor_id value, bool safe) {
     Graph::tables& t = g_.data();
     for (; variables_seen_ < t.variables.size(); ++variables_seen_) {  // rules may make some
       const variable_info& v = t.variables[variables_seen_];
@@ -215,24 +225,17 @@ class rewriter {
     initial_of_.erase(found);
     for (const variable_id id : moved) {
       if (!g_.contains(id) || t.variables[id.value].initial != root) continue;
+      const std::uint32_t read = t.index(t.variables[id.value].read.op);
+      if (!safe && detail::reaches(t, read, t.index(value.op))) {
+        refuse_cycle(i, root,
+                     "variable '" + g_.path_of(id) + "' would start with '" + g_.path_of(value) +
+                         "', which depends on that variable");
+      }
       detail::note(t, [id, root](Graph::tables& u) { u.variables[id.value].initial = root; });
       t.variables[id.value].initial = value;
-      detail::stamp(t, t.index(t.variables[id.value].read.op));
+      if (t.index(value.op) > read) t.ordered = false;
+      detail::stamp(t, read);
       initial_of_[value].push_back(id);
-    }
-  }
-
-  void redirect_collections(tensor_id root, tensor_id value) {
-    Graph::tables& t = g_.data();
-    const member old{member::kind::tensor, {}, root}, now{member::kind::tensor, {}, value};
-    for (std::size_t c = 0; c < t.collections.size(); ++c) {
-      const Graph::tables::named_collection& before = t.collections[c];
-      if (before.known.count(Graph::tables::named_collection::key_of(old)) == 0) continue;
-      Graph::tables::named_collection changed{before.name, {}, {}};
-      for (const member& m : before.members) changed.add(m == old ? now : m);
-      const auto saved = std::make_shared<Graph::tables::named_collection>(std::move(changed));
-      detail::note(t, [c, saved](Graph::tables& u) { std::swap(u.collections[c], *saved); });
-      std::swap(t.collections[c], *saved);
     }
   }
 
@@ -247,9 +250,9 @@ class rewriter {
   void remove_dead() {
     std::unordered_set<op_id> needed;
     for (const auto& [root, value] : images_) needed.insert(image_of(value).op);
-    for (const tensor_id t : kept_inputs_) needed.insert(t.op);
-    if (region_) {
-      for (const tensor_id t : region_->outputs()) needed.insert(image_of(t).op);
+    if (given_) {
+      for (const tensor_id t : given_->data()->cuts) needed.insert(t.op);
+      for (const tensor_id t : given_->outputs()) needed.insert(image_of(t).op);
     }
     for (const variable_info& v : g_.data().variables) {
       if (v.id.valid()) needed.insert(v.initial.op);
@@ -308,9 +311,8 @@ class rewriter {
   }
 
   Graph& g_;
-  std::optional<Region> region_;
+  std::optional<Region> given_, region_;  // as it was given, and as it is now
   bool outputs_fresh_ = true;
-  std::vector<tensor_id> kept_inputs_;
   const std::vector<rewrite_rule>& rules_;
   rewrite_options options_;
   std::uint32_t first_new_;

@@ -223,3 +223,34 @@ TEST_CASE("names beside those of placeholders stay as they are, or differ from t
   g.leave_scope();
   g.validate();
 }
+
+TEST_CASE("a clone that was erased leaves no name behind", "[edge-41][edge-68]") {
+  Graph g;
+  const auto x = input4(g, "x");
+  const in_scope net(g, "net");
+  const auto y = network(x);
+  const Region region = extract(inputs(x), outputs(y));
+  const auto clone_and_erase = [&](auto... options) {
+    const std::uint32_t first = g.op_id_bound();
+    const auto copy = clone(region, options...);
+    std::vector<op_id> ops;
+    std::vector<std::string> names{copy.scope_path()};
+    for (std::uint32_t id = first; id < g.op_id_bound(); ++id) {
+      ops.push_back(op_id{id});
+      names.push_back(g.path_of(op_id{id}));
+    }
+    g.erase_ops(ops);
+    g.validate();
+    return names;
+  };
+  const auto names = clone_and_erase(into("copy"));
+  CHECK(names[0] == "net/copy");
+  CHECK(clone_and_erase(into("copy")) == names);
+  CHECK(clone_and_erase(into("copy"), bind(x, x))[0] == "net/copy");
+  const auto kept = clone(region, into("copy"), names::exact);
+  CHECK(kept.scope_path() == "net/copy");
+  CHECK(clone_and_erase(into("copy"))[0] == "net/copy_1");
+  CHECK(clone_and_erase(into("copy"))[0] == "net/copy_1");
+  CHECK(clone_and_erase(into("deep/copy"))[0] == "net/deep/copy");
+  CHECK_FALSE(g.find_scope("net/deep"));
+}

@@ -110,3 +110,48 @@ TEST_CASE("a rule that fails leaves the graph as it was", "[clone][rule][edge-85
   g.validate();
   CHECK(count_of(g, clone(region), "relu") == 1);
 }
+
+TEST_CASE("a rule may make initial values, but not of the variables that start with them [edge-30]",
+          "[clone][rule]") {
+  Graph g;
+  const auto x = input4(g);
+  const auto start = relu(fill<float, shape<4>>(g, -2.0), "start");
+  const any_tensor a = g.handle(
+      g.variable_of(g.add_variable("a", id_of(start), variable_role::parameter, true)).read);
+  const any_tensor b = g.handle(
+      g.variable_of(g.add_variable("b", id_of(identity(a)), variable_role::parameter, true)).read);
+  const any_tensor y = add(mul(x, a), b);
+  const Region region = extract(inputs(x), outputs(y));
+  const Clone copy =
+      clone(region, bind(x, x),
+            each_op([](const copied_op& op) -> std::optional<std::vector<any_tensor>> {
+              if (!is(op, "relu")) return std::nullopt;
+              return std::vector<any_tensor>{exp(op.operands[0] + 2.0f)};
+            }));
+  g.validate();
+  copy.check();
+  Session session(g);
+  session.run(copy.initializer());
+  CHECK(session.value(copy(b)).at<float>({3}) == 1);
+  // Edits go on noticing circles.
+  const op_id sum = g.operand(g.variable_of(*g.variable_read_by(id_of(copy(a)))).initial.op, 0).op;
+  const auto before = g.digest();
+  CHECK_THROWS_AS(g.set_operand(sum, 0, id_of(copy(b))), graph_error);
+  CHECK(g.digest() == before);
+
+  const std::string text = message_of<graph_error>([&] {
+    const std::uint32_t first = g.op_id_bound();
+    clone(region, bind(x, x),
+          each_op([&](const copied_op& op) -> std::optional<std::vector<any_tensor>> {
+            if (!is(op, "relu")) return std::nullopt;
+            for (std::uint32_t id = first; id < g.op_id_bound(); ++id) {
+              if (g.name_of(op_id{id}) == "b")
+                return std::vector<any_tensor>{g.handle({op_id{id}, 0})};
+            }
+            return std::nullopt;
+          }));
+  });
+  INFO(text);
+  CHECK(mentions(text, "/a' was to be made with a clone"));
+  CHECK(g.digest() == before);
+}

@@ -1,4 +1,7 @@
+#include <chrono>
+
 #include "clone_fixture.hpp"
+#include "graph/building.hpp"
 
 using namespace graft;
 using namespace graft_test;
@@ -355,10 +358,31 @@ TEST_CASE("an input that depends on the region through the outside is refused", 
   CHECK(problem.fault() == boundary_fault::reentry);
   CHECK(problem.findings[0].path == ids(k, outside, h));
   CHECK(mentions(problem.parts.found, "input 'k' <- 'outside' <- 'h', which is inside the region"));
+  CHECK(mentions(problem.parts.hint, "reentry::extend"));
 
   const Region r = extract(inputs(x, k), outputs(y), reentry::allow);
   CHECK(r.nodes() == std::vector<op_id>{op_of(h), op_of(y)});
 
+  SECTION("or what is outside comes in") {
+    const Region whole = extract(inputs(x, k), outputs(y), reentry::extend);
+    CHECK(whole.inputs() == ids(x));
+    CHECK(whole.nodes() == ops_of({h, outside, k, y}));
+    CHECK(whole.is_eligible());
+    // Through one input to the next, and by a source that is met only then.
+    const auto mask = input4(g, "mask");
+    const auto far = add(tanh(y), mask, "far"), end = sub(y, far, "end");
+    const Region chain = extract(inputs(x, k, far, mask), outputs(end), reentry::extend);
+    CHECK(chain.inputs() == ids(x, mask));
+    CHECK(chain.contains(op_of(outside)));
+    CHECK(chain.contains(op_of(far)));
+    CHECK(mentions(message_of<boundary_error>(
+                       [&] { (void)extract(inputs(x, k, far), outputs(end), reentry::extend); }),
+                   "placeholder 'mask'"));
+    // Inputs that do not depend on the region stay.
+    const auto before = tanh(x, "before");
+    const auto joined = add(relu(before), k, "joined");
+    CHECK(extract(inputs(before, k), outputs(joined), reentry::extend).inputs() == ids(before, k));
+  }
   SECTION("a weight used on both sides is no reentry") {
     const auto w = make_variable<float, shape<4>>(g, "w", zeros());
     const auto first = add(x, w, "first");
@@ -421,6 +445,28 @@ TEST_CASE("updates that a layer declared belong to the region, others do not",
   CHECK(r.report().foreign_updates == std::vector<op_id>{op_of(foreign)});
   CHECK(r.report().stateful == std::vector<op_id>{op_of(own)});
 
+  SECTION("foreign ones that come, are taken back and go") {
+    const auto foreign_now = [&] { return r.report().foreign_updates; };
+    {
+      const Graph::transaction undone(g);
+      const auto second = assign(moving, batch);
+      CHECK(foreign_now() == std::vector<op_id>{op_of(foreign), op_of(second)});
+    }
+    CHECK(foreign_now() == std::vector<op_id>{op_of(foreign)});
+    {
+      const graft::detail::steps undone(g.data());  // its number is given again
+      (void)assign(moving, batch);
+      CHECK(foreign_now().size() == 2);
+    }
+    const auto third = assign(moving, batch);
+    CHECK(foreign_now() == std::vector<op_id>{op_of(foreign), op_of(third)});
+    const op_id gone = op_of(foreign);
+    g.erase_ops({&gone, 1});
+    CHECK(foreign_now() == std::vector<op_id>{op_of(third)});
+    const auto copy = clone(extract(inputs(x), outputs(y)), bind(x, x));
+    CHECK(foreign_now() == std::vector<op_id>{op_of(third)});
+    CHECK(extract(inputs(x), outputs(copy(y))).report().foreign_updates.empty());
+  }
   SECTION("a variable that only its own update uses") {
     const auto count =
         make_variable<float, shape<>>(g, "count", zeros(), false, variable_role::counter);
@@ -552,4 +598,23 @@ TEST_CASE("the account of a region is stable", "[edge-94]") {
   CHECK(mentions(text, "region of 6 ops and 2 variables"));
   CHECK(mentions(text, "inputs: 'x' float32 [?, 4]"));
   CHECK(mentions(text, "'dense/b' float32 [4] (parameter)"));
+}
+
+TEST_CASE("a report costs what its region and its surroundings cost, not the graph", "[edge-89]") {
+  const auto best_of = [](Graph& g) {
+    const row4 x = input4(g);
+    const Region region = extract(inputs(x), outputs(network(x)));
+    auto best = std::chrono::steady_clock::duration::max();
+    for (int turn = 0; turn < 7; ++turn) {
+      (void)input4(g);  // the graph has changed
+      const auto start = std::chrono::steady_clock::now();
+      for (int i = 0; i < 20; ++i) REQUIRE(region.report().foreign_updates.empty());
+      best = std::min(best, std::chrono::steady_clock::now() - start);
+    }
+    return best;
+  };
+  Graph small, large;
+  row4 y = input4(large, "large");
+  for (int i = 0; i < 200000; ++i) y = relu(y);
+  CHECK(best_of(large) < 10 * best_of(small));
 }

@@ -136,6 +136,86 @@ TEST_CASE("an op can be renamed") {
   g.validate();
 }
 
+TEST_CASE("scopes go with the last of their ops, and their names are free again") {
+  Graph g;
+  const auto made_in = [&](const char* scope, std::vector<op_id>& ops) {
+    const scope_id s = g.enter_scope(scope);
+    g.enter_scope("inner");
+    ops.push_back(make_input(g, {1}, "x").op);
+    g.enter_scope("empty");
+    g.leave_scope();
+    g.leave_scope();
+    ops.push_back(make_input(g, {1}, "x").op);
+    g.leave_scope();
+    return s;
+  };
+  std::vector<op_id> a, b, c, seven;
+  const scope_id of_a = made_in("s", a), of_b = made_in("s", b), of_c = made_in("s", c),
+                 of_seven = made_in("s_7", seven);
+  CHECK(g.scope_path(of_c) == "s_2");
+  CHECK(g.scope_path(of_seven) == "s_7");
+  const scope_id early = g.enter_scope("early");  // empty from the beginning
+  g.leave_scope();
+  const auto before = g.digest();
+  const auto paths = [&] {
+    std::vector<std::string> all;
+    for (std::size_t i = 0; i < g.op_count(); ++i) all.push_back(g.path_of(g.op_at(i)));
+    return all;
+  };
+  const auto paths_before = paths();
+
+  SECTION("part of the ops: the scope stays") {
+    g.erase_ops({a.data(), 1});
+    CHECK(g.find_scope("s") == of_a);
+    CHECK_FALSE(g.find_scope("s/inner"));
+    CHECK(g.scope_path(early) == "early");
+  }
+  SECTION("all: it goes, and others keep their names") {
+    g.erase_ops(b);
+    CHECK_FALSE(g.find_scope("s_1"));
+    CHECK_FALSE(g.find_scope("s_1/inner/empty"));
+    CHECK_THROWS_WITH(g.scope_path(of_b), Catch::Contains("'s_1' went when"));
+    CHECK_THROWS_AS(g.reenter_scope(of_b), handle_error);
+    g.validate();
+    std::vector<op_id> again, next, after;
+    CHECK(g.scope_path(made_in("s", again)) == "s_1");
+    CHECK(g.path_of(again[0]) == "s_1/inner/x");
+    CHECK(g.scope_path(made_in("s", next)) == "s_3");
+    g.erase_ops(seven);
+    CHECK(g.scope_path(made_in("s_7", after)) == "s_7");
+  }
+  SECTION("one that is entered stays") {
+    g.reenter_scope(of_a);
+    g.erase_ops(a);
+    CHECK(g.current_scope() == of_a);
+    CHECK(g.scope_path(of_a) == "s");
+    CHECK_FALSE(g.find_scope("s/inner"));
+    CHECK(g.path_of(make_input(g, {1}, "y").op) == "s/y");
+    g.leave_scope();
+  }
+  SECTION("taken back: all is as it was") {
+    {
+      const Graph::transaction undone(g);
+      std::vector<op_id> gone = a, again, other;
+      gone.insert(gone.end(), seven.begin(), seven.end());
+      g.erase_ops(gone);
+      CHECK(g.scope_path(made_in("s", again)) == "s");
+      CHECK(g.scope_path(made_in("s_7", other)) == "s_7");
+      g.erase_ops(again);
+      g.erase_ops(c);
+      CHECK(g.scope_path(made_in("s", other)) == "s");
+      g.validate();
+    }
+    CHECK(g.digest() == before);
+    CHECK(paths() == paths_before);
+    CHECK(g.find_scope("s/inner") == g.scope_of(a[0]));
+    std::vector<op_id> next;
+    CHECK(g.scope_path(made_in("s", next)) == "s_3");
+    CHECK(g.scope_path(made_in("s_7", next)) == "s_4");
+  }
+  g.validate();
+}
+
 TEST_CASE("where an op was declared is kept") {
   Graph g;
   const op_id a =

@@ -108,6 +108,8 @@ TEST_CASE("every broken invariant is found") {
       {"one cell a variable", [](sample& s, tables&) { s.g.store().truncate(0); }},
       {"another read op", [](sample& s, tables& t) { t.variables[0].read = s.x; }},
       {"no initial value", [](sample&, tables& t) { t.variables[0].initial = {}; }},
+      {"comes after its read",
+       [](sample&, tables& t) { t.variables[0].initial = t.variables[1].read; }},
       {"cannot hold", [](sample&, tables& t) { t.variables[1].type.type = dtype::int8; }},
       {"read as another type", [](sample&, tables& t) { t.variables[1].type.shape = {dyn, 3}; }},
       {"owns no update", [](sample& s, tables& t) { t.variables[0].own_updates = {s.x.op}; }},

@@ -3,7 +3,7 @@
 
 #include "graft/dsl/dense.hpp"
 
-#include "clone_fixture.hpp"
+#include "letters_fixture.hpp"
 
 using namespace graft_test;
 using patterns::any;
@@ -108,6 +108,47 @@ TEST_CASE("attributes, types, shapes and predicates") {
   (void)matmul<true, false>(m, m, "turned");
   CHECK(roots(g, op(ops::matmul).with("transpose_a", false)) == names_list{"plain"});
   CHECK(roots(g, op(ops::matmul).with("transpose_a", true)) == names_list{"turned"});
+}
+
+TEST_CASE("what makes a tensor, what takes it, and what waits") {
+  Graph g;
+  const row4 x = input4(g);
+  const row4 head = [&] {
+    const in_scope inside(g, "head");
+    return row4(relu(x, "h").ref());
+  }();
+  const row4 once = relu(x, "once"), twice = relu(x, "twice"), never = relu(x, "never");
+  (void)tanh(head, "t0");
+  (void)exp(head, "e0");
+  (void)tanh(once, "t1");
+  const row4 squared = mul(twice, twice, "squared");
+  g.add_control_edge(op_of(squared), op_of(never));
+  const pattern any_relu = op(ops::relu);
+  CHECK(roots(g, any_relu.where(within_scope("head"))) == names_list{"head/h"});
+  CHECK(roots(g, any_relu.where(!within_scope("head") && matching("n"))) ==
+        names_list{"once", "never"});
+  CHECK(roots(g, op(ops::tanh, any().where(of_operator("relu")).where(within_scope("head")))) ==
+        names_list{"t0"});
+
+  CHECK(roots(g, any_relu.uses(0)) == names_list{"never"});
+  CHECK(roots(g, any_relu.uses(1)) == names_list{"once"});
+  CHECK(roots(g, any_relu.uses(2)) == names_list{"head/h", "twice"});  // by two, and twice by one
+  CHECK(roots(g, any_relu.used_by(of_operator("tanh"))) == names_list{"head/h", "once"});
+  CHECK(roots(g, any_relu.used_only_by(of_operator("tanh"))) == names_list{"once"});
+  CHECK(roots(g, any_relu.used_only_by([](op_id) { return true; })) ==
+        names_list{"head/h", "once", "twice"});
+
+  CHECK(roots(g, any_relu.after(of_operator("mul"))) == names_list{"never"});
+  CHECK(roots(g, any_relu.after(of_operator("tanh"))).empty());
+  CHECK(roots(g, op(ops::mul).before(of_operator("relu"))) == names_list{"squared"});
+  CHECK(roots(g, op(ops::tanh).before(of_operator("relu"))).empty());
+  // Users outside of a region count.
+  CHECK(find_matches(extract(inputs(x), outputs(head)), any_relu.used_by(of_operator("exp")))
+            .size() == 1);
+  // graph_editor's example: h takes f and g, and waits for c.
+  letters s;
+  CHECK(roots(s.graph, op(ops::add, op(ops::add, any("c"), any("d")), op(ops::add, any("c"), any()))
+                           .after(matching("/c$"))) == names_list{"foo/bar/h"});
 }
 
 TEST_CASE("numbers are scalars, fills and constants of one value") {

@@ -188,6 +188,94 @@ TEST_CASE("what a rule throws, and what does not fit, changes nothing [edge-85]"
   CHECK_THROWS_AS(rewrite(g, {empty}), argument_error);
 }
 
+TEST_CASE("a replacement that waits for what takes the root is refused [edge-19] [edge-92]") {
+  Graph g;
+  const row4 x = input4(g), late = input4(g, "late");
+  const row4 y = tanh(relu(x, "r"), "y");
+  const auto refused = [&](const any_tensor& value) {
+    const rewrite_rule bad{"bad", op(ops::relu, any("x")),
+                           [&](const rule_args&) -> maybe { return value; }};
+    const auto before = g.digest();
+    const std::string message = message_of<graph_error>([&] { rewrite(g, {bad}); });
+    INFO(message);
+    CHECK(mentions(message, "'r' was to be replaced by the rule 'bad'"));
+    CHECK(g.digest() == before);
+    g.validate();
+    return message;
+  };
+  SECTION("by a control edge to an op that takes nothing") {
+    g.add_control_edge(op_of(y), op_of(late));
+    CHECK(mentions(refused(late), "'late'"));
+  }
+  SECTION("by the initial value of a variable that it reads") {
+    const auto start = mean<axes<0>>(y);
+    const variable_id v = g.add_variable("v", id_of(start), variable_role::parameter, true);
+    const auto value = add(x, g.handle(g.variable_of(v).read), "value");
+    CHECK(mentions(refused(value), "'v'"));
+  }
+}
+
+TEST_CASE(
+    "a replacement that reads the variable whose initial value it would be is refused [edge-30]") {
+  Graph g;
+  const auto seed = placeholder<float, shape<4>>(g, "seed");
+  const auto start = relu(seed, "start");
+  const variable_id a = g.add_variable("a", id_of(start), variable_role::parameter, true);
+  const auto read = g.handle(g.variable_of(a).read);
+  const auto other = tanh(read, "other");
+  const variable_id b = g.add_variable("b", id_of(other), variable_role::parameter, true);
+  const auto of_b = g.handle(g.variable_of(b).read);
+  const auto before = g.digest();
+  for (const any_tensor& value : {any_tensor(read), any_tensor(other), any_tensor(of_b)}) {
+    const bool wrapped = GENERATE(false, true);
+    const rewrite_rule bad{"bad", op(ops::relu, any("x")), [&](const rule_args& r) -> maybe {
+                             return wrapped ? maybe(add(r["x"], value)) : maybe(value);
+                           }};
+    const std::string message = message_of<graph_error>([&] { rewrite(g, {bad}); });
+    INFO(message);
+    CHECK(mentions(message, "variable 'a' would start with"));
+    CHECK(g.digest() == before);
+    g.validate();
+  }
+  // One that is made later than the variable is well, and edits go on noticing circles.
+  const rewrite_rule good{"good", op(ops::relu, any("x")),
+                          [](const rule_args& r) -> maybe { return exp(r["x"], "exp"); }};
+  CHECK(rewrite(g, {good}).replacements == 1);
+  g.validate();
+  const op_id exp_op = g.variable_of(a).initial.op;
+  CHECK(g.name_of(exp_op) == "exp");
+  CHECK_THROWS_AS(g.set_operand(exp_op, 0, id_of(of_b)), graph_error);
+}
+
+TEST_CASE("nothing remains of what a rule built before it declined") {
+  Graph g;
+  const row4 x = input4(g);
+  const row4 y = tanh(relu(x, "r"), "y");
+  const auto digest = g.digest();
+  const auto ops = g.op_count();
+  const bool root = GENERATE(false, true);
+  const rewrite_rule decline{"decline", op(ops::relu, any("x")), [&](const rule_args& r) -> maybe {
+                               const in_scope inside(r.graph, "made");
+                               (void)make_variable<float, shape<4>>(r.graph, "v", zeros());
+                               (void)exp(r["x"]);
+                               r.graph.add_to_collection("c",
+                                                         {member::kind::tensor, {}, r.match.root});
+                               return root ? maybe(r.root()) : std::nullopt;
+                             }};
+  CHECK(rewrite(g, {decline}).replacements == 0);
+  CHECK(g.op_count() == ops);
+  CHECK(g.variable_count() == 0);
+  CHECK(g.digest() == digest);
+  g.validate();
+  // Other rules go on after it.
+  const rewrite_rule good{"good", op(ops::relu, any("x")),
+                          [](const rule_args& r) -> maybe { return exp(r["x"]); }};
+  CHECK(rewrite(g, {decline, good}).replacements == 1);
+  CHECK(g.op_count() == ops);
+  CHECK(g.path_of(g.operand(op_of(y), 0)) == "exp");
+  g.validate();
+}
+
 TEST_CASE("initial values, collections and updates follow or stay") {
   Graph g;
   const row4 x = input4(g);
@@ -238,6 +326,38 @@ TEST_CASE("a region bounds what is rewritten") {
   const Region region = extract(inputs(x), outputs(z));
   g.rename(op_of(z), "q");
   CHECK_THROWS_AS(rewrite(region, {double_negation}), graph_error);
+}
+
+TEST_CASE("hidden inputs and given values bound a region for as long as it is rewritten") {
+  Graph g;
+  const row4 x = input4(g);
+  const row4 before = neg(neg(x));
+  const row4 h = relu(before, "h");
+  const row4 y = neg(neg(tanh(neg(neg(h)))));
+  const auto check = [&](const Region& region) {
+    CHECK(rewrite(region, {double_negation}).replacements == 2);
+    CHECK(count_of(g, "neg") == 2);  // those before h
+    CHECK(g.operand(op_of(h), 0) == id_of(before));
+    g.validate();
+  };
+  SECTION("an input that was dropped") {
+    check(extract(inputs(h), outputs(y)).with_inputs(std::vector<std::size_t>{}));
+  }
+  SECTION("a given value") {
+    check(extract(inputs(), outputs(y), given(h, Array::full<float>({2, 4}, 1))));
+  }
+  SECTION("one that nothing needs for a while") {
+    // The first rule leads around h, the second takes it in again; then what is before h is not inside either.
+    const Region region =
+        extract(inputs(x, h), outputs(y), unused::allow).with_inputs(std::vector<std::size_t>{0});
+    const rewrite_rule around{"around", op(ops::tanh, op(ops::neg, any())),
+                              [&](const rule_args&) -> maybe { return exp(x); }};
+    const rewrite_rule back{"back", op(ops::exp, any()),
+                            [&](const rule_args&) -> maybe { return sin(h); }};
+    CHECK(rewrite(region, {around, back, double_negation}).replacements == 3);
+    CHECK(g.operand(op_of(h), 0) == id_of(before));
+    g.validate();
+  }
 }
 
 // --- Simplification ------------------------------------------------------------------------------

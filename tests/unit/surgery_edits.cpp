@@ -4,7 +4,7 @@
 
 #include <sys/socket.h>  // has a connect() of its own
 
-#include "graft/surgery/edit.hpp"
+#include "graft/surgery/splice.hpp"
 #include "graft/surgery/substitute.hpp"
 
 #include "failing_allocations.hpp"
@@ -67,6 +67,39 @@ TEST_CASE("an initial value that would read its own variable is refused") {
   const auto again = g.digest();
   CHECK_THROWS_AS(g.set_operand(op_of(start), 0, id_of(wide)), shape_error);
   CHECK(g.digest() == again);
+}
+
+TEST_CASE("initial values that would read each other in a circle are refused", "[edge-30]") {
+  Graph g;
+  const auto start = relu(placeholder<float, shape<4>>(g, "seed"), "start");
+  const auto variable_of = [&](const char* name, const any_tensor& initial) {
+    return g.handle(
+        g.variable_of(g.add_variable(name, id_of(initial), variable_role::parameter, true)).read);
+  };
+  const any_tensor a = variable_of("a", start);
+  const any_tensor b = variable_of("b", identity(a, "of_a"));
+  const any_tensor alone = placeholder<float, shape<4>>(g, "alone");
+  (void)tanh(alone, "user");
+  const auto before = g.digest();
+  const auto refused = [&](auto&& edit) {
+    const std::string text = message_of<graph_error>(edit);
+    INFO(text);
+    CHECK(mentions(text, "'b' <- 'of_a' <- 'a'"));
+    CHECK(mentions(text, "initial value"));
+    CHECK(g.digest() == before);
+    g.validate();
+  };
+  refused([&] { g.set_operand(op_of(start), 0, id_of(b)); });
+  refused([&] { connect(b, op_of(start), 0); });
+  refused([&] { reroute(g.handle(g.operand(op_of(start), 0)), b); });
+  refused(
+      [&] { insert_before(g, op_of(start), 0, [&](const any_tensor& t) { return add(t, b); }); });
+  CHECK_THROWS_AS(g.add_control_edge(op_of(b), op_of(start)), graph_error);
+  CHECK_THROWS_AS(swap_uses(g.handle(g.operand(op_of(start), 0)), b), graph_error);
+  CHECK(g.digest() == before);
+  // Reading another one is well.
+  connect(alone, op_of(start), 0);
+  g.validate();
 }
 
 TEST_CASE("types follow in a graph whose order is not that of its ops") {
@@ -273,6 +306,74 @@ TEST_CASE("regions are joined, exchanged and led around") {
   g.validate();
 }
 
+TEST_CASE("regions that share ops exchange their inputs all at once") {
+  Graph g;
+  const auto p = input4(g, "p"), q = input4(g, "q"), r = input4(g, "r");
+  const auto both = sub(p, q, "both");  // in both regions, and takes an input of either
+  const auto of_p = relu(sub(both, p), "of_p"), of_q = tanh(sub(both, q), "of_q");
+  const auto before = g.digest();
+  SECTION("an op of both takes what it takes in either") {
+    CHECK(swap_inputs(extract(inputs(p), outputs(of_p), leaks::keep),
+                      extract(inputs(q), outputs(of_q), leaks::keep)) == 4);
+    CHECK(operand(g, both, 0) == id_of(q));
+    CHECK(operand(g, both, 1) == id_of(p));
+    CHECK(g.operand(g.operand(op_of(of_p), 0).op, 1) == id_of(q));
+    CHECK(g.operand(g.operand(op_of(of_q), 0).op, 1) == id_of(p));
+    CHECK(swap_inputs(extract(inputs(q), outputs(of_p), leaks::keep),
+                      extract(inputs(p), outputs(of_q), leaks::keep)) == 4);
+    CHECK(g.digest() == before);
+  }
+  SECTION("inputs of both regions, in another order") {
+    const Region a = extract(inputs(p, q), outputs(of_p)), b = extract(inputs(q, p), outputs(of_q));
+    CHECK(swap_inputs(a, b) == 4);
+    CHECK(operand(g, both, 0) == id_of(q));
+    CHECK(operand(g, both, 1) == id_of(p));
+    CHECK(swap_inputs(extract(inputs(q, p), outputs(of_p)), extract(inputs(p, q), outputs(of_q))) ==
+          4);
+    CHECK(g.digest() == before);
+  }
+  SECTION("what would become two tensors at once is refused") {
+    const Region a = extract(inputs(p, q), outputs(of_p)),
+                 b = extract(inputs(q, r), outputs(of_q), leaks::keep, unused::allow);
+    const std::string text = message_of<argument_error>([&] { swap_inputs(a, b); });
+    INFO(text);
+    CHECK(mentions(text, "'both' is in both regions"));
+    CHECK(mentions(text, "'q', would become 'r' in one and 'p' in the other"));
+    CHECK(g.digest() == before);
+    CHECK_FALSE(a.stale());
+  }
+  g.validate();
+}
+
+TEST_CASE("regions that share ops exchange their outputs for others") {
+  Graph g;
+  const auto x = input4(g, "x");
+  const auto h = relu(x, "h"), y = tanh(h, "y"), z = exp(h, "z");
+  const auto of_y = sin(y, "of_y"), of_z = sin(z, "of_z"), of_h = sin(h, "of_h");
+  const auto before = g.digest();
+  SECTION("what they share stays") {
+    CHECK(swap_outputs(extract(inputs(x), outputs(y)), extract(inputs(x), outputs(z))) == 2);
+    CHECK(operand(g, of_y, 0) == id_of(z));
+    CHECK(operand(g, of_z, 0) == id_of(y));
+    CHECK(operand(g, y, 0) == id_of(h));
+    CHECK(operand(g, of_h, 0) == id_of(h));
+  }
+  SECTION("an output of one inside the other") {
+    CHECK(swap_outputs(extract(inputs(x), outputs(y)), extract(inputs(x), outputs(h))) == 3);
+    CHECK(operand(g, of_y, 0) == id_of(h));
+    CHECK(operand(g, of_h, 0) == id_of(y));
+    CHECK(operand(g, z, 0) == id_of(y));  // outside of both
+    CHECK(operand(g, y, 0) == id_of(h));
+  }
+  SECTION("what would become two tensors at once is refused") {
+    CHECK_THROWS_AS(
+        swap_outputs(extract(inputs(x), outputs(y, z)), extract(inputs(x), outputs(h, y))),
+        argument_error);
+    CHECK(g.digest() == before);
+  }
+  g.validate();
+}
+
 TEST_CASE("an op is bypassed: its users take what it took") {
   Graph g;
   const auto x = input4(g, "x"), m = input4(g, "m");
@@ -297,6 +398,25 @@ TEST_CASE("an op is bypassed: its users take what it took") {
     bypass(g, op_of(h));
     CHECK(g.control_predecessors(op_of(y)) == std::vector<op_id>{op_of(before)});
     CHECK(g.control_predecessors(op_of(after)) == std::vector<op_id>{op_of(x), op_of(before)});
+  }
+  SECTION("collections name what its users take") {
+    g.add_to_collection("hidden", {member::kind::tensor, {}, id_of(h)});
+    g.add_to_collection("hidden", {member::kind::tensor, {}, id_of(y)});
+    g.add_to_collection("both", {member::kind::tensor, {}, id_of(h)});
+    g.add_to_collection("both", {member::kind::tensor, {}, id_of(x)});
+    g.add_to_collection("ops", {member::kind::op, {}, id_of(h)});
+    g.add_to_collection("ends", {member::kind::tensor, {}, id_of(end)});
+    bypass(g, op_of(h));
+    bypass(g, op_of(end));  // nobody takes it
+    const auto tensors = [&](const char* name) {
+      std::vector<tensor_id> found;
+      for (const member& one : g.collection(name)) found.push_back(one.tensor);
+      return found;
+    };
+    CHECK(tensors("hidden") == ids(x, y));
+    CHECK(tensors("both") == ids(x));
+    CHECK(tensors("ops").empty());
+    CHECK(tensors("ends") == ids(masked));
   }
   SECTION("what cannot go stays, and its users with it") {
     const auto start = relu(placeholder<float, shape<4>>(g, "seed"), "start");
@@ -370,6 +490,31 @@ TEST_CASE("what is cut free gets placeholders, one for each tensor") {
     CHECK(g.control_predecessors(op_of(s.g)).empty());
     CHECK(r.stale());
   }
+  SECTION("hidden inputs, too") {
+    const Region whole = extract(inputs(s.c, s.a), outputs(s.h), leaks::keep,
+                                 given(s.d, Array::full<float>({2, 4}, 3)));
+    const Region r = whole.with_inputs(std::vector<std::size_t>{1});
+    REQUIRE(r.kept() == ids(s.c, s.d));
+    const auto before = g.digest();
+    {
+      const Graph::transaction undone(g);
+      CHECK(detach_inputs(r).size() == 1);
+      CHECK(operand(g, s.f, 0) == id_of(s.c));  // hidden ones stay
+    }
+    CHECK(g.digest() == before);
+    const detached cut = detach(r);
+    REQUIRE(cut.inputs.size() == 1);
+    REQUIRE(cut.hidden.size() == 2);
+    CHECK(operand(g, s.g, 1) == id_of(cut.inputs[0]));
+    CHECK(operand(g, s.g, 0) == id_of(cut.hidden[0]));
+    CHECK(operand(g, s.f, 0) == id_of(cut.hidden[0]));
+    CHECK(operand(g, s.f, 1) == id_of(cut.hidden[1]));
+    CHECK(std::string(g.schema_of(op_of(cut.hidden[1])).name) == "constant");
+    CHECK(operand(g, s.e, 0) == id_of(s.c));  // outside
+    CHECK(operand(g, s.e, 1) == id_of(s.d));
+    const Region free = extract(inputs(cut.inputs[0], cut.hidden[0]), outputs(s.h));
+    CHECK(free.kept().empty());
+  }
   SECTION("only outside edges are cut") {
     const Region r = extract(inputs(s.a, s.b, s.d), outputs(s.e, s.f));
     const std::vector<any_tensor> made = detach_outputs(r);
@@ -396,6 +541,52 @@ TEST_CASE("what is cut free gets placeholders, one for each tensor") {
     CHECK(cut.outputs[0].ref().slot == nullptr);
   }
   g.validate();
+}
+
+TEST_CASE("a copy of a region comes in the place of tensors") {
+  Graph host, library;
+  const auto x = input4(host, "x");
+  const auto old = relu(x, "old"), end = tanh(old, "end"), other = exp(old, "other");
+  const auto in = input4(library, "in");
+  const auto h = dense4(in), y = relu(h, "y");
+  set_values(library);
+  const Region region = extract(inputs(in), outputs(y));
+  const auto before = host.digest();
+  SECTION("in another graph") {
+    const Clone copy =
+        splice(region, in_place_of(old, y), bind(in, x), into(host, "net"), variables::copied);
+    CHECK(operand(host, end, 0) == id_of(copy(y)));
+    CHECK(operand(host, other, 0) == id_of(copy(y)));
+    CHECK(host.uses(id_of(old)).empty());
+    CHECK(host.path_of(copy.variables()[0]) == "net/dense/w");
+    copy.check();
+  }
+  SECTION("behind what it replaces, for several tensors at once") {
+    const Clone copy = splice(region, in_place_of(std::tuple{old, end}, std::vector{y, h}),
+                              bind(in, old), into(host, "net"));
+    CHECK(operand(host, end, 0) == id_of(copy(y)));
+    CHECK(host.uses(id_of(old)).size() == 1);  // the copy's own
+    CHECK(host.uses(id_of(old))[0].user == copy(op_id{*library.find_op("dense/matmul")}));
+  }
+  SECTION("what does not fit is refused, and nothing remains") {
+    const any_tensor wide = placeholder<float, shape<dyn, 5>>(host, "wide");
+    (void)exp(wide);
+    const auto with_wide = host.digest();
+    CHECK_THROWS_AS(splice(region, in_place_of(wide, y), bind(in, x), into(host)), shape_error);
+    CHECK_THROWS_AS(splice(region, in_place_of(x, y), bind(in, end), into(host)), graph_error);
+    CHECK_THROWS_AS(splice(region, in_place_of(std::tuple{old, old}, std::tuple{y, h}), bind(in, x),
+                           into(host)),
+                    argument_error);
+    CHECK_THROWS_AS(splice(region, in_place_of(std::tuple{old, end}, y), bind(in, x), into(host)),
+                    argument_error);
+    CHECK_THROWS_AS(splice(region, in_place_of(std::vector<row4>{}, std::vector<row4>{})),
+                    argument_error);
+    CHECK_THROWS_AS(splice(region, in_place_of(old, y), bind(in, in)), handle_error);
+    CHECK(host.digest() == with_wide);
+    CHECK_FALSE(region.stale());
+  }
+  CHECK((host.digest() != before));
+  host.validate();
 }
 
 TEST_CASE("control edges are added, removed and moved") {

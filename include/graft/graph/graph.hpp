@@ -84,7 +84,7 @@ class Graph {
   /// Declares an assign op as belonging to a variable, so that clones take it along.
   void own_update(variable_id variable, op_id assign);
   /// Makes an op run after another although it takes nothing from it. An edge that is there already is kept once.
-  /// @throws graph_error if that would be a cycle
+  /// @throws graph_error if that would be a cycle, of which initial values of variables may be a part
   void add_control_edge(op_id before, op_id after);
 
   // --- Scopes, names, modes ----------------------------------------------------------------------
@@ -96,7 +96,7 @@ class Graph {
   void leave_scope();
   [[nodiscard]] std::string scope_path(scope_id scope) const;  ///< "encoder/dense_1"; root: ""
   [[nodiscard]] scope_id parent_scope(scope_id scope) const;
-  [[nodiscard]] std::size_t scope_count() const;
+  [[nodiscard]] std::size_t scope_count() const;  ///< number of ids ever given, the root's and removed ones' too
   /// Finds a scope by path, by components.
   [[nodiscard]] std::optional<scope_id> find_scope(std::string_view path) const;
   [[nodiscard]] bool scope_within(scope_id inner, scope_id outer) const;
@@ -215,13 +215,13 @@ class Graph {
   // Each stamps the ops it touches, so that regions and plans notice.
 
   /// Makes an operand another tensor. The types of the op and of all that depend on it are worked out anew.
-  /// @throws shape_error, dtype_error where an op cannot take the new types; graph_error for a cycle
-  /// (one of initial values is left to validate() and to initialising, which name it)
+  /// @throws shape_error, dtype_error where an op cannot take the new types; graph_error for a cycle, which it names;
+  /// one through the initial values of variables is a cycle, too
   void set_operand(op_id user, std::uint32_t slot, tensor_id value);
   /// Changes several operands at once, so that what lies between need not be valid: two tensors change places
   /// without a cycle on the way. The uses of a tensor are in the order of the changes.
-  /// @throws shape_error, dtype_error where an op cannot take the new types; graph_error for a cycle, of initial
-  /// values too; argument_error for an operand named twice
+  /// @throws shape_error, dtype_error where an op cannot take the new types; graph_error for a cycle, as
+  /// set_operand(); argument_error for an operand named twice
   /// Complexity: O(changes + what depends on them) where all values were added before their users
   void set_operands(std::span<const operand_change> changes);
   /// Replaces the attributes of an op; types are worked out anew.
@@ -232,8 +232,8 @@ class Graph {
   void rename(op_id op, std::string_view name);
   /// Removes ops, all or none. A variable goes with the op that reads it. Other ids stay as they are.
   ///
-  /// Members of collections and own updates that are removed leave their lists. Complexity: O(graph), so
-  /// remove many at once.
+  /// Members of collections and own updates that are removed leave their lists. Scopes that are left empty go,
+  /// unless they are entered, and their names are free again. Complexity: O(graph), so remove many at once.
   /// @throws graph_error if something that stays uses what would go
   void erase_ops(std::span<const op_id> ops);
 
@@ -265,7 +265,7 @@ class Graph {
 
   /// Changes whenever the graph does.
   [[nodiscard]] std::uint64_t version() const;
-  /// Checks every invariant: operands exist and precede or form no cycle, use lists equal operands,
+  /// Checks every invariant: operands exist, no op or initial value depends on itself, use lists equal operands,
   /// types equal the shape rules', names unique, variables complete, collections without dangling members.
   /// @throws graph_error that names the first broken one
   void validate() const;

@@ -176,7 +176,7 @@ struct Graph::tables {
   struct scope_record {
     std::uint32_t parent;
     std::uint32_t name, ordinal;
-    std::uint32_t serial;  // never reused, keys the counters
+    std::uint32_t serial;  // never reused, keys the counters; none: the scope is removed
     std::uint32_t batch;   // names of the ops of this bulk copy are not counted yet; none: counted
     bool used;             // ops have taken names here; may stay true when they are undone
     bool uncounted;        // names of the scopes in it are not counted yet
@@ -227,7 +227,7 @@ struct Graph::tables {
   detail::pool<std::uint32_t> index_of_id;
   std::uint32_t next_id = 0;
   bool ids_are_indices = true;
-  bool ordered = true;  // every operand and control edge comes from a lower index
+  bool ordered = true;  // every op comes after all it needs, reads after initial values
 
   // By id; one that was removed has no valid id. Elements stay where they are, as references to them are given out.
   detail::steady_list<variable_info> variables;

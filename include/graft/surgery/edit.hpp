@@ -3,6 +3,9 @@
 // Every function is a transaction. Types are worked out anew for all that depends on what was
 // changed, cycles are refused, and on an exception the graph is exactly as before. Regions whose
 // own ops were changed become stale.
+//
+// What is rewired are operands. Collections go on naming the tensors they named, and variables
+// start with the tensors they started with.
 #pragma once
 
 #include <concepts>
@@ -84,13 +87,23 @@ template <std::same_as<Region> R>
 std::size_t connect(const R& first, const R& second) {
   return detail::join(first, second);
 }
-/// Exchanges the inputs of two regions: their own uses of them.
+/// Exchanges the inputs of two regions: their own uses of them, all at once. An op that is in both
+/// gets what it gets in either.
+/// @returns the number of operands changed
+/// @throws argument_error for numbers that differ, and for an op in both that would get two tensors
+/// for one; graph_error for a stale region or a cycle
 std::size_t swap_inputs(const Region& a, const Region& b);
-/// Exchanges the outputs of two regions: uses by ops outside both.
+/// Exchanges the outputs of two regions: uses by ops outside both. Ops that the regions share stay
+/// as they are.
+/// @returns the number of operands changed
+/// @throws argument_error for numbers that differ, and for a tensor that would become two (an output
+/// of both at other places, or one that stands several times); graph_error for a stale region or a
+/// cycle
 std::size_t swap_outputs(const Region& a, const Region& b);
 
 /// Removes an op with one operand and one output: its users take what it took. Ops that waited for
-/// it wait for what it waited for. Complexity: O(graph), as Graph::erase_ops
+/// it wait for what it waited for, and collections name what its users take. Complexity: O(graph), as
+/// Graph::erase_ops
 /// @throws argument_error if it has several operands or outputs in use; graph_error if it cannot go
 /// (an initial value, a variable's read)
 void bypass(Graph& g, op_id op);
@@ -106,12 +119,14 @@ struct detached {
   std::vector<any_tensor> inputs;  ///< one an input (or operand), in order; equal tensors share one
   std::vector<any_tensor>
       outputs;  ///< one an output, in order; an empty handle where nobody takes it
+  /// Of a region: one a hidden input (Region::kept()), in order; a constant where it has a value.
+  std::vector<any_tensor> hidden;
 };
-/// Cuts a region free: its ops take new placeholders in place of its inputs, ops outside take new
-/// placeholders in place of its outputs, control edges across its border go. Outputs that are
-/// inputs are left alone.
+/// Cuts a region free: its ops take new placeholders in place of its inputs and hidden inputs, and
+/// the values that some were given in place of these; ops outside take new placeholders in place of
+/// its outputs; control edges across its border go. Outputs that are inputs are left alone.
 detached detach(const Region& region);
-/// Only the inputs, or only the outputs, of that.
+/// Only the inputs, or only the outputs, of that. Hidden inputs stay.
 std::vector<any_tensor> detach_inputs(const Region& region);
 std::vector<any_tensor> detach_outputs(const Region& region);
 /// Cuts an op free: operands, uses and control edges.

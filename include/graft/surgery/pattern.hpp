@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "graft/surgery/region.hpp"
+#include "graft/surgery/select.hpp"
 
 namespace graft {
 
@@ -39,6 +39,20 @@ class pattern {
   [[nodiscard]] pattern shaped(const dims& shape) const;
   /// Whatever else can be asked of the tensor. @param holds may be asked several times
   [[nodiscard]] pattern where(predicate holds) const;
+  /// The same of the op that makes it: `within_scope("encoder")`, `!matching("^head/")`.
+  [[nodiscard]] pattern where(op_filter makers) const;
+
+  // Its surroundings, inside the match and outside, inside a region and outside.
+  /// The number of operands that are the tensor: an op that takes it twice counts twice.
+  [[nodiscard]] pattern uses(std::size_t count) const;
+  /// An op that the filter accepts takes the tensor.
+  [[nodiscard]] pattern used_by(op_filter user) const;
+  /// Something takes the tensor, and all that do are accepted.
+  [[nodiscard]] pattern used_only_by(op_filter users) const;
+  /// The op that makes the tensor waits, by a control edge, for one that the filter accepts.
+  [[nodiscard]] pattern after(op_filter earlier) const;
+  /// One that the filter accepts waits for it.
+  [[nodiscard]] pattern before(op_filter later) const;
 
   // Of operators only. @throws argument_error for others
   /// An attribute of the op; one that the op does not have counts as 0, "" or [].

@@ -23,7 +23,11 @@ enum class leaks : std::uint8_t {
 enum class unused : std::uint8_t { error, allow };
 /// What happens where an input depends, outside the region, on an op of the region that itself
 /// depends on an input.
-enum class reentry : std::uint8_t { error, allow };
+enum class reentry : std::uint8_t {
+  error,
+  allow,   ///< it cuts all the same; a clone does not follow the outside
+  extend,  ///< the ops outside come into the region: the input cuts no longer and is none
+};
 
 /// Values that tensors have inside a region: @see given
 struct given_values {
@@ -147,8 +151,8 @@ class Region {
   /// True where the graph is gone or an op of the region was removed or edited since.
   [[nodiscard]] bool stale() const;
 
-  /// Looks at the surroundings. Complexity: O(region + its uses + variables of the graph's other
-  /// updates).
+  /// Looks at the surroundings. Complexity: O(region + its uses + all updates of its variables); each
+  /// op of the graph is looked at once in its life.
   /// @throws handle_error if the graph is gone, graph_error if the region is stale
   [[nodiscard]] region_report report() const;
 

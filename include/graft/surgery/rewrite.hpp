@@ -29,7 +29,8 @@ struct rewrite_rule {
   std::string name;
   pattern find;
   /// Returns what takes the place of the match's root, made of tensors of the match and of new ops;
-  /// or nothing, or the root itself, to leave the match alone. New ops are made in the root's scope.
+  /// or nothing, or the root itself, to leave the match alone: then what it has built goes again. New
+  /// ops are made in the root's scope.
   std::function<std::optional<any_tensor>(const rule_args&)> replace;
 };
 
@@ -88,12 +89,14 @@ class rewritten {
 ///
 /// All is one transaction: what a rule throws, and every error below, leaves the graph as it was.
 /// @throws graph_error naming the rule that was applied last where a limit is reached, and for a
-/// replacement that depends on what takes the root; dtype_error, shape_error for one that does not
+/// replacement that depends on what takes the root, be it by a control edge or by the initial value
+/// of a variable; dtype_error, shape_error for one that does not
 /// fit in the root's place
 /// Complexity: O(passes x (ops + replacements))
 rewritten rewrite(Graph& graph, const std::vector<rewrite_rule>& rules,
                   const rewrite_options& options = {});
-/// The same for the ops of a region: matches lie inside, its inputs are not looked behind.
+/// The same for the ops of a region: matches lie inside; its inputs, hidden ones and given values
+/// included, are not looked behind.
 /// Afterwards cut it out again: `extract(inputs(x), outputs(done(y)))`; the inputs stay, even unused.
 /// @throws handle_error, graph_error for a lost graph or a stale region
 rewritten rewrite(const Region& region, const std::vector<rewrite_rule>& rules,

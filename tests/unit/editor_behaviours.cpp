@@ -1,0 +1,169 @@
+// What the tests of graph_editor pin on views and rerouting. Where a region or an edit differs from it on purpose,
+// the difference is pinned.
+#include "graft/surgery/edit.hpp"
+#include "graft/surgery/select.hpp"
+
+#include "letters_fixture.hpp"
+
+using namespace graft;
+using namespace graft_test;
+
+namespace {
+
+tensor_id operand(const Graph& g, const any_tensor& t, std::uint32_t slot) {
+  return g.operand(op_of(t), slot);
+}
+
+// As letters, but a, b and d are constants, as they are there.
+struct constant_letters {
+  Graph graph;
+  row4 a, b, c, d, e, f, g, h;
+  constant_letters() {
+    const auto number = [&](const char* name) {
+      return row4(constant(graph, Array::full<float>({2, 4}, 1), name).ref());
+    };
+    a = number("a");
+    const in_scope foo(graph, "foo");
+    b = number("b");
+    c = add(a, b, "c");
+    d = number("d");
+    const in_scope bar(graph, "bar");
+    e = add(c, d, "e");
+    f = add(c, d, "f");
+    g = add(c, a, "g");
+    h = add(f, g, "h");
+    graph.add_control_edge(op_of(c), op_of(h));
+  }
+  [[nodiscard]] Region whole() const { return region_of(graph, find_ops(graph, any_op())); }
+};
+
+// Three sums of their own operands: c0 = a0 + b0, c1 = a1 + b1, c2 = a2 + b2.
+struct sums {
+  Graph g;
+  std::vector<row4> a, b, c;
+  sums() {
+    for (const char* i : {"0", "1", "2"}) {
+      a.push_back(input4(g, std::string("a") + i));
+      b.push_back(input4(g, std::string("b") + i));
+      c.push_back(add(a.back(), b.back(), std::string("c") + i));
+    }
+  }
+  [[nodiscard]] std::vector<tensor_id> first_operands() const {
+    return {operand(g, c[0], 0), operand(g, c[1], 0), operand(g, c[2], 0)};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a view of the whole graph has no inputs, and what nobody takes as outputs") {
+  const constant_letters s;
+  const Region whole = s.whole();
+  CHECK(whole.inputs().empty());
+  CHECK(whole.outputs() == ids(s.e, s.h));
+  CHECK(whole.nodes() == find_ops(s.graph, any_op()));
+  CHECK(whole.nodes().size() == 8);
+  CHECK(whole.kept().empty());
+  CHECK(whole.passthroughs().empty());
+  CHECK(whole.is_eligible());
+  // Placeholders are no ops of a region: they are outside, or they are its inputs.
+  const letters open;
+  const std::vector<op_id> all = find_ops(open.graph, any_op());
+  CHECK_THROWS_AS(region_of(open.graph, all), boundary_error);
+  CHECK(region_of(open.graph, all, leaks::lift).inputs() == ids(open.a, open.b, open.d));
+  CHECK(region_of(open.graph, all, leaks::keep).kept() == ids(open.a, open.b, open.d));
+}
+
+TEST_CASE("a view of some ops has its inputs in the order of their first use") {
+  const constant_letters s;
+  const Region two = region_of(s.graph, ops_of({s.f, s.g}));
+  CHECK(two.inputs() == ids(s.c, s.d, s.a));
+  CHECK(two.outputs() == ids(s.f, s.g));
+  const Region one = region_of(s.graph, ops_of({s.g}));
+  CHECK(one.inputs() == ids(s.c, s.a));
+}
+
+TEST_CASE("outputs of the whole graph are chosen anew, and ops that none needs go") {
+  const constant_letters s;
+  const Region whole = s.whole();
+  const Region only_h = whole.with_outputs({1});
+  CHECK(only_h.outputs() == ids(s.h));
+  CHECK(only_h.nodes().size() == 7);
+  CHECK_FALSE(only_h.contains(op_of(s.e)));
+  CHECK(whole.with_outputs(outputs(s.h)).nodes() == only_h.nodes());
+  CHECK(whole.with_outputs({1, 0, 1}).outputs() == ids(s.h, s.e, s.h));
+  // Once for each consumer.
+  const Region c = region_of(s.graph, ops_of({s.c}));
+  CHECK(c.with_outputs(std::vector<std::size_t>(s.graph.uses(id_of(s.c)).size(), 0)).outputs() ==
+        ids(s.c, s.c, s.c));
+  // Inputs that are left out are hidden; back to all of them by with_hidden_inputs.
+  const Region two = region_of(s.graph, ops_of({s.f, s.g}));
+  const Region less = two.with_inputs({2, 0});
+  CHECK(less.inputs() == ids(s.a, s.c));
+  CHECK(less.kept() == ids(s.d));
+  CHECK(less.nodes() == two.nodes());
+  CHECK(less.with_hidden_inputs().inputs() == ids(s.a, s.c, s.d));
+  CHECK(two.with_inputs(std::vector<std::size_t>{}).kept() == ids(s.a, s.c, s.d));
+  // A region without outputs is none.
+  CHECK_THROWS_AS(whole.with_outputs(std::vector<std::size_t>{}), boundary_error);
+}
+
+TEST_CASE("one tensor in the place of several, and several that would be one") {
+  sums s;
+  const auto before = s.g.digest();
+  // c0 would take both a1 and a2: graph_editor takes the last. Said as it is meant, all at once, it is well.
+  const std::string text = message_of<argument_error>(
+      [&] { swap_uses(std::tuple{s.a[0], s.a[0]}, std::tuple{s.a[1], s.a[2]}); });
+  CHECK(mentions(text, "'a0'"));
+  CHECK(mentions(text, "named twice"));
+  CHECK(s.g.digest() == before);
+  CHECK(reroute(s.a, std::vector{s.a[2], s.a[0], s.a[0]}) == 3);
+  CHECK(s.first_operands() == ids(s.a[2], s.a[0], s.a[0]));
+  s.g.validate();
+  // Several pairs at once, and back.
+  sums t;
+  const auto whole = t.g.digest();
+  CHECK(swap_uses(std::tuple{t.a[0], t.b[0]}, std::tuple{t.b[1], t.a[2]}) == 4);
+  CHECK(t.first_operands() == ids(t.b[1], t.a[1], t.b[0]));
+  CHECK(operand(t.g, t.c[0], 1) == id_of(t.a[2]));
+  CHECK(operand(t.g, t.c[1], 1) == id_of(t.a[0]));
+  CHECK(swap_uses(std::tuple{t.a[0], t.b[0]}, std::tuple{t.b[1], t.a[2]}) == 4);
+  CHECK(t.g.digest() == whole);
+}
+
+TEST_CASE("only users that may be changed are") {
+  constant_letters s;
+  Graph& g = s.graph;
+  const auto before = g.digest();
+  SECTION("can_modify") {
+    const op_filter two = among({op_of(s.g), op_of(s.e)});
+    CHECK(swap_uses(s.a, s.d, two) == 2);
+    CHECK(operand(g, s.g, 1) == id_of(s.d));
+    CHECK(operand(g, s.e, 1) == id_of(s.a));
+    CHECK(operand(g, s.c, 0) == id_of(s.a));
+    CHECK(operand(g, s.f, 1) == id_of(s.d));
+    CHECK(swap_uses(s.a, s.d, two) == 2);
+    CHECK(g.digest() == before);
+  }
+  SECTION("cannot_modify") {
+    CHECK(reroute(s.d, s.b, !among({op_of(s.f)})) == 1);
+    CHECK(operand(g, s.e, 1) == id_of(s.b));
+    CHECK(operand(g, s.f, 1) == id_of(s.d));
+    CHECK(reroute(s.b, s.d, among({op_of(s.e)})) == 1);
+    CHECK(g.digest() == before);
+  }
+  SECTION("of outputs that are taken inside as well, those outside") {
+    const auto other = input4(g, "other");
+    const auto last = exp(other, "last"), end = sin(last, "end");
+    const Region first = region_of(g, ops_of({s.c, s.f}));
+    const Region second = extract(inputs(other), outputs(other, last));
+    REQUIRE(first.outputs() == ids(s.c, s.f));
+    CHECK(swap_outputs(first, second) == 4);
+    CHECK(operand(g, s.f, 0) == id_of(s.c));
+    CHECK(operand(g, last, 0) == id_of(other));
+    CHECK(operand(g, s.e, 0) == id_of(other));
+    CHECK(operand(g, s.g, 0) == id_of(other));
+    CHECK(operand(g, s.h, 0) == id_of(last));
+    CHECK(operand(g, end, 0) == id_of(s.f));
+  }
+  g.validate();
+}
