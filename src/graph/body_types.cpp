@@ -252,48 +252,10 @@ body_view::body_view(const Graph& body) : graph(body) {
   }
 }
 
-namespace {
-
-// All ops, each after the producers of its operands: as they are stored, unless edits changed that.
-std::vector<std::uint32_t> data_order(const tables& t) {
-  std::vector<std::uint32_t> order;
-  order.reserve(t.ops.size());
-  std::vector<bool> met(t.ops.size());
-  struct visit {
-    std::uint32_t op;
-    std::size_t next_operand;
-  };
-  std::vector<visit> path;
-  const auto enter = [&](std::uint32_t op) {
-    if (met[op]) return;
-    met[op] = true;
-    path.push_back({op, 0});
-  };
-  for (std::uint32_t i = 0; i < t.ops.size(); ++i) {
-    if (t.ordered) {
-      order.push_back(i);
-      continue;
-    }
-    enter(i);
-    while (!path.empty()) {
-      const auto operands = t.operands_of(path.back().op);
-      if (path.back().next_operand < operands.size()) {
-        enter(operands[path.back().next_operand++].producer);
-      } else {
-        order.push_back(path.back().op);
-        path.pop_back();
-      }
-    }
-  }
-  return order;
-}
-
-}  // namespace
-
 std::vector<value_type> infer_body(const body_view& body, std::span<const value_type> inputs) {
   const tables& t = body.graph.data();
   std::vector<value_type> known(t.outputs.size());
-  for (const std::uint32_t i : data_order(t)) {
+  for (const std::uint32_t i : data_order(t, 0)) {
     const tables::op_record& r = t.ops[i];
     const attribute_list attributes = t.attributes_of(r);
     if (is_operator(*r.schema, ops::captured)) {

@@ -1,8 +1,10 @@
 // What the bodies of Graph share: names, use lists, undo. Functions take the tables, not the graph.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "graft/graph/graph.hpp"
 
@@ -110,6 +112,9 @@ inline void touch(tables& t) { ++t.version; }
 // op of that variable's initial value. No op needs itself, along however many others.
 /// True if `to` needs `from`, or is it.
 bool reaches(const tables& t, std::uint32_t from, std::uint32_t to);
+/// The ops from one on (dense indices), each after those of them that it takes: as they are stored, unless edits
+/// changed that.
+std::vector<std::uint32_t> data_order(const tables& t, std::uint32_t first);
 /// A cycle through one of some ops, of which each needs the next one; empty if there is none. Only ops from `lowest`
 /// to `highest` are looked at.
 std::vector<std::uint32_t> find_cycle(const tables& t, std::span<const std::uint32_t> through,
@@ -143,9 +148,46 @@ void refine_by_bodies(const tables& t, const op_in_words& op, const attribute_li
 inferred infer_op(const tables& t, std::uint32_t op, const attribute_list& attributes);
 /// Works out the types of ops (dense indices) and of all that depend on them; inside a transaction.
 void infer_downstream(tables& t, std::vector<std::uint32_t> ops);
+/// Works out the types of one op (dense index); inside a transaction.
+/// @returns whether they changed
+bool infer_in_place(tables& t, std::uint32_t op);
+/// Checks the variables that start with outputs of ops (dense indices) whose types changed.
+/// @throws shape_error where an initial value no longer fits its variable
+void check_initial_values(const tables& t, const std::set<std::uint32_t>& changed);
 /// True if a value of type `got` may always or sometimes be taken for `wanted`.
 bool may_be(const value_type& wanted, const value_type& got);
 bool is_operator(const operator_schema& schema, const operator_schema& known);
+
+// --- Edits (edit.cpp)
+// ---------------------------------------------------------------------------------------
+
+/// Edits the operands of many ops, each after what it takes.
+///
+/// Types are worked out when an op's turn comes, and what depends on it is left until then, so that all edits
+/// together cost what the ops visited have operands, in whatever order they are stored. Inside a transaction.
+class ordered_edit {
+ public:
+  /// @param first the first of the ops that are visited or added meanwhile
+  ordered_edit(Graph& g, op_id first) : graph_(g), first_(first) {}
+  /// The next op: makes some of its operands others and works out its types.
+  /// @throws shape_error, dtype_error where it cannot take them
+  void visit(op_id op, std::span<const operand_change> changes);
+  /// An op that may be on a cycle without a change of its operands: the read of a variable that starts with
+  /// another tensor now.
+  void watch(op_id op) { watched_.push_back(op); }
+  /// Checks what only all edits together show.
+  /// @throws graph_error for a cycle, of initial values too; shape_error, dtype_error as visit
+  void finish();
+
+ private:
+  void check_cycles() const;
+
+  Graph& graph_;
+  const op_id first_;
+  std::vector<operand_change> made_;
+  std::vector<op_id> watched_;
+  std::set<op_id> changed_;  // ops whose types are others than before
+};
 
 // --- Undo (transaction.cpp)
 // ----------------------------------------------------------------------------------

@@ -53,9 +53,44 @@ std::vector<placed_change> place(const Graph& g, std::span<const operand_change>
                         .hint = "name each operand once"});
 }
 
+// Says which of the changes made a cycle.
+[[noreturn]] void refuse_cycle(const Graph& g, const std::vector<placed_change>& changes,
+                               const std::vector<std::uint32_t>& cycle) {
+  const tables& t = g.data();
+  const placed_change* guilty = nullptr;
+  for (std::size_t i = 0; i < cycle.size(); ++i) {
+    const std::uint32_t user = cycle[i], need = cycle[(i + 1) % cycle.size()];
+    for (const placed_change& c : changes) {
+      if (c.user == user && c.producer == need) guilty = &c;
+    }
+  }
+  const bool by_variable = std::any_of(cycle.begin(), cycle.end(), [&](std::uint32_t op) {
+    return detail::is_operator(*t.ops[op].schema, ops::variable);
+  });
+  const char* const hint =
+      by_variable
+          ? "a variable needs its initial value first, which may read other variables only"
+          : "a graph has no cycles";
+  if (guilty == nullptr) {
+    throw graph_error({.asked = "ops were to be changed",
+                       .found = "they depend on one another: " + describe_cycle(t, cycle),
+                       .where = {},
+                       .hint = hint});
+  }
+  const op_id user = t.id(guilty->user);
+  throw graph_error({.asked = "operand " + std::to_string(guilty->slot) + " of '" +
+                              g.path_of(user) + "' was to become '" +
+                              g.path_of({t.id(guilty->producer), guilty->output}) + "'",
+                     .found = guilty->user == guilty->producer
+                                  ? "that is its own output"
+                                  : "that depends on it: " + describe_cycle(t, cycle),
+                     .where = detail::where(g.line_of(user)),
+                     .hint = hint});
+}
+
 // Every new cycle goes through an edge that was made. In an ordered graph it goes through one that
 // leads backwards, and lies between the lowest user and the highest producer of such edges.
-void refuse_cycle(const Graph& g, const std::vector<placed_change>& changes) {
+void check_cycles(const Graph& g, const std::vector<placed_change>& changes) {
   const tables& t = g.data();
   std::uint32_t lowest = none, highest = 0;
   std::vector<std::uint32_t> users;
@@ -71,28 +106,35 @@ void refuse_cycle(const Graph& g, const std::vector<placed_change>& changes) {
     highest = t.ops.size() - 1;
   }
   const std::vector<std::uint32_t> cycle = detail::find_cycle(t, users, lowest, highest);
-  if (cycle.empty()) return;
-  const placed_change* guilty = &changes.front();
-  for (std::size_t i = 0; i < cycle.size(); ++i) {
-    const std::uint32_t user = cycle[i], need = cycle[(i + 1) % cycle.size()];
-    for (const placed_change& c : changes) {
-      if (c.user == user && c.producer == need) guilty = &c;
-    }
+  if (!cycle.empty()) refuse_cycle(g, changes, cycle);
+}
+
+// All edges are taken out before the first is put in: then the uses of each tensor come out in
+// the order of the changes, and changing back restores the order there was.
+void relink(tables& t, const std::vector<placed_change>& changes) {
+  for (const placed_change& c : changes) {
+    detail::stamp(t, c.user);
+    const std::uint32_t e = t.ops[c.user].first_operand + c.slot;
+    const tables::edge old = t.edges[e];
+    detail::note(t, [e, old](tables& u) {
+      u.edges[e] = old;
+      tables::op_record& p = u.ops[old.producer];
+      (old.prev_use != none ? u.edges[old.prev_use].next_use : p.first_use) = e;
+      (old.next_use != none ? u.edges[old.next_use].prev_use : p.last_use) = e;
+    });
+    detail::unlink_use(t, e);
   }
-  const bool by_variable = std::any_of(cycle.begin(), cycle.end(), [&](std::uint32_t op) {
-    return detail::is_operator(*t.ops[op].schema, ops::variable);
-  });
-  const op_id user = t.id(guilty->user);
-  throw graph_error(
-      {.asked = "operand " + std::to_string(guilty->slot) + " of '" + g.path_of(user) +
-                "' was to become '" + g.path_of({t.id(guilty->producer), guilty->output}) + "'",
-       .found = guilty->user == guilty->producer
-                    ? "that is its own output"
-                    : "that depends on it: " + describe_cycle(t, cycle),
-       .where = detail::where(g.line_of(user)),
-       .hint = by_variable ? "a variable needs its initial value first, which may read "
-                             "other variables only"
-                           : "a graph has no cycles"});
+  for (const placed_change& c : changes) {
+    const std::uint32_t e = t.ops[c.user].first_operand + c.slot;
+    detail::note(t, [e](tables& u) { detail::unlink_use(u, e); });
+    t.edges[e].producer = c.producer;
+    t.edges[e].output = c.output;
+    detail::link_use(t, e);
+  }
+}
+
+void note_order(tables& t, const std::vector<placed_change>& changes) {
+  for (const placed_change& c : changes) t.ordered = t.ordered && c.producer < c.user;
 }
 
 }  // namespace
@@ -107,31 +149,11 @@ void Graph::set_operands(std::span<const operand_change> wanted) {
   const std::vector<placed_change> changes = place(*this, wanted);
   if (changes.empty()) return;
   detail::steps all(t);
-  // All edges are taken out before the first is put in: then the uses of each tensor come out in
-  // the order of the changes, and changing back restores the order there was.
-  for (const placed_change& c : changes) {
-    detail::stamp(t, c.user);
-    const std::uint32_t e = t.ops[c.user].first_operand + c.slot;
-    const tables::edge old = t.edges[e];
-    detail::note(t, [e, old](tables& u) {
-      u.edges[e] = old;
-      tables::op_record& p = u.ops[old.producer];
-      (old.prev_use != none ? u.edges[old.prev_use].next_use : p.first_use) = e;
-      (old.next_use != none ? u.edges[old.next_use].prev_use : p.last_use) = e;
-    });
-    detail::unlink_use(t, e);
-  }
+  relink(t, changes);
+  check_cycles(*this, changes);
+  note_order(t, changes);
   std::vector<std::uint32_t> users;
-  for (const placed_change& c : changes) {
-    users.push_back(c.user);
-    const std::uint32_t e = t.ops[c.user].first_operand + c.slot;
-    detail::note(t, [e](tables& u) { detail::unlink_use(u, e); });
-    t.edges[e].producer = c.producer;
-    t.edges[e].output = c.output;
-    detail::link_use(t, e);
-  }
-  refuse_cycle(*this, changes);
-  for (const placed_change& c : changes) t.ordered = t.ordered && c.producer < c.user;
+  for (const placed_change& c : changes) users.push_back(c.user);
   detail::infer_downstream(t, std::move(users));
   all.commit();
 }
@@ -219,4 +241,67 @@ void Graph::rename(op_id op, std::string_view name) {
   all.commit();
 }
 
+namespace detail {
+
+void ordered_edit::visit(op_id op, std::span<const operand_change> changes) {
+  tables& t = graph_.data();
+  const std::vector<placed_change> placed = place(graph_, changes);
+  relink(t, placed);
+  note_order(t, placed);
+  made_.insert(made_.end(), changes.begin(), changes.end());
+  const std::uint32_t at = t.index(op);
+  const auto operands = t.operands_of(at);
+  const bool again = !placed.empty() ||
+                     std::any_of(operands.begin(), operands.end(), [&](const tables::edge& e) {
+                       return changed_.contains(t.id(e.producer));
+                     });
+  if (again && infer_in_place(t, at)) changed_.insert(op);
+}
+
+void ordered_edit::finish() {
+  tables& t = graph_.data();
+  check_cycles();
+  if (changed_.empty()) return;
+  std::set<std::uint32_t> changed;
+  std::vector<std::uint32_t> after;
+  for (const op_id op : changed_) {
+    if (!graph_.contains(op)) continue;
+    changed.insert(t.index(op));
+    graph_.for_each_use(op, [&](const Graph::use& u, std::uint32_t) { after.push_back(t.index(u.user)); });
+  }
+  check_initial_values(t, changed);
+  // What was added meanwhile may have taken an op before its turn.
+  infer_downstream(t, std::move(after));
+}
+
+void ordered_edit::check_cycles() const {
+  const tables& t = graph_.data();
+  std::vector<placed_change> changes;
+  std::vector<std::uint32_t> users;
+  for (const operand_change& c : made_) {
+    if (!graph_.contains(c.user) || !graph_.contains(c.value.op)) continue;  // removed meanwhile
+    changes.push_back({t.index(c.user), c.slot, t.index(c.value.op), c.value.output});
+    users.push_back(changes.back().user);
+  }
+  for (const op_id op : watched_) {
+    if (graph_.contains(op)) users.push_back(t.index(op));
+  }
+  if (users.empty() || (t.ordered && watched_.empty())) return;
+  std::uint32_t first = t.ops.size();
+  while (first > 0 && t.id(first - 1) >= first_) --first;
+  // A cycle goes through ops that were there before only if one of these waits for a new one.
+  std::uint32_t lowest = first;
+  for (std::uint32_t i = first; i < t.ops.size(); ++i) {
+    for (std::uint32_t e = t.ops[i].first_use; e != none; e = t.edges[e].next_use) {
+      if (t.edges[e].user < first) lowest = 0;
+    }
+    for (std::uint32_t c = t.ops[i].control_out; c != none; c = t.controls[c].next_out) {
+      if (t.controls[c].after < first) lowest = 0;
+    }
+  }
+  const std::vector<std::uint32_t> cycle = find_cycle(t, users, lowest, t.ops.size() - 1);
+  if (!cycle.empty()) refuse_cycle(graph_, changes, cycle);
+}
+
+}  // namespace detail
 }  // namespace graft

@@ -187,16 +187,23 @@ class work_order {
     }
   }
 
-  void add(std::uint32_t op) { waiting_.emplace(ordered_ ? op : ranks_.at(op), op); }
+  /// False for an op that comes before the one taken last: then there is a cycle.
+  [[nodiscard]] bool add(std::uint32_t op) {
+    const std::uint32_t rank = ordered_ ? op : ranks_.at(op);
+    waiting_.emplace(rank, op);
+    return rank > taken_;
+  }
   [[nodiscard]] bool empty() const { return waiting_.empty(); }
   std::uint32_t take() {
     const std::uint32_t op = waiting_.begin()->second;
+    taken_ = waiting_.begin()->first;
     waiting_.erase(waiting_.begin());
     return op;
   }
 
  private:
   bool ordered_;
+  std::uint32_t taken_ = 0;
   std::unordered_map<std::uint32_t, std::uint32_t> ranks_;
   std::set<std::pair<std::uint32_t, std::uint32_t>> waiting_;
 };
@@ -230,7 +237,8 @@ bool nothing_changes(const tables& t, const std::vector<std::uint32_t>& ops) {
   }
 }
 
-// A variable keeps its type, so what it starts with must still fit.
+}  // namespace
+
 void check_initial_values(const tables& t, const std::set<std::uint32_t>& changed) {
   for (const variable_info& v : t.variables) {
     if (!v.id.valid() || !v.initial.valid() || !changed.contains(t.index(v.initial.op))) continue;
@@ -245,33 +253,40 @@ void check_initial_values(const tables& t, const std::set<std::uint32_t>& change
   }
 }
 
-}  // namespace
+bool infer_in_place(tables& t, std::uint32_t op) {
+  const tables::op_record& r = t.ops[op];
+  const inferred answer = infer_again(t, op);
+  if (same_types(t, op, answer)) return false;
+  std::vector<tables::output_record> before(t.outputs.begin() + r.first_output,
+                                            t.outputs.begin() + r.first_output + r.output_count);
+  std::size_t room = 0;
+  for (const value_type& v : answer.outputs) room += v.shape.size();
+  t.extents.reserve(room);
+  stamp(t, op);
+  note(t, [op, before](tables& u) {
+    std::copy(before.begin(), before.end(), u.outputs.begin() + u.ops[op].first_output);
+  });
+  for (std::uint32_t i = 0; i < r.output_count; ++i) {
+    t.outputs[r.first_output + i] = store_type(t, answer.outputs[i], op);
+  }
+  return true;
+}
 
 void infer_downstream(tables& t, std::vector<std::uint32_t> ops) {
   if (!t.ordered && nothing_changes(t, ops)) return;
   work_order waiting(t, ops);
-  for (const std::uint32_t op : ops) waiting.add(op);
+  for (const std::uint32_t op : ops) (void)waiting.add(op);
   std::set<std::uint32_t> changed;
   while (!waiting.empty()) {
     const std::uint32_t op = waiting.take();
-    const tables::op_record& r = t.ops[op];
-    const inferred answer = infer_again(t, op);
-    if (same_types(t, op, answer)) continue;
-    std::vector<tables::output_record> before(t.outputs.begin() + r.first_output,
-                                              t.outputs.begin() + r.first_output + r.output_count);
-    std::size_t room = 0;
-    for (const value_type& v : answer.outputs) room += v.shape.size();
-    t.extents.reserve(room);
+    if (!infer_in_place(t, op)) continue;
     changed.insert(op);
-    stamp(t, op);
-    note(t, [op, before](tables& u) {
-      std::copy(before.begin(), before.end(), u.outputs.begin() + u.ops[op].first_output);
-    });
-    for (std::uint32_t i = 0; i < r.output_count; ++i) {
-      t.outputs[r.first_output + i] = store_type(t, answer.outputs[i], op);
-    }
-    for (std::uint32_t e = r.first_use; e != none; e = t.edges[e].next_use) {
-      waiting.add(t.edges[e].user);
+    for (std::uint32_t e = t.ops[op].first_use; e != none; e = t.edges[e].next_use) {
+      if (waiting.add(t.edges[e].user)) continue;
+      throw graph_error({.asked = "the types behind '" + path_of_op(t, op) + "' were worked out anew",
+                         .found = "'" + path_of_op(t, t.edges[e].user) + "' depends on itself",
+                         .where = {},
+                         .hint = "a graph has no cycles"});
     }
   }
   if (!changed.empty()) check_initial_values(t, changed);

@@ -94,6 +94,39 @@ bool has_control(const tables& t, std::uint32_t before, std::uint32_t after) {
   return false;
 }
 
+std::vector<std::uint32_t> data_order(const tables& t, std::uint32_t first) {
+  std::vector<std::uint32_t> order;
+  order.reserve(t.ops.size() - first);
+  std::vector<bool> met(t.ops.size() - first);
+  struct visit {
+    std::uint32_t op;
+    std::size_t next_operand;
+  };
+  std::vector<visit> path;
+  const auto enter = [&](std::uint32_t op) {
+    if (op < first || met[op - first]) return;
+    met[op - first] = true;
+    path.push_back({op, 0});
+  };
+  for (std::uint32_t i = first; i < t.ops.size(); ++i) {
+    if (t.ordered) {
+      order.push_back(i);
+      continue;
+    }
+    enter(i);
+    while (!path.empty()) {
+      const auto operands = t.operands_of(path.back().op);
+      if (path.back().next_operand < operands.size()) {
+        enter(operands[path.back().next_operand++].producer);
+      } else {
+        order.push_back(path.back().op);
+        path.pop_back();
+      }
+    }
+  }
+  return order;
+}
+
 namespace {
 
 // The op of the initial value of the variable that an op reads, or none.

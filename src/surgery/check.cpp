@@ -101,11 +101,8 @@ class checker {
     check_attributes(old_op, copy);
   }
 
-  bool is_split(tensor_id read, tensor_id image) const {
-    if (d_.splits.empty()) return false;
-    const auto v = source_.variable_read_by(read), w = target_.variable_read_by(image);
-    return v && w &&
-           std::find(d_.splits.begin(), d_.splits.end(), std::pair{*v, *w}) != d_.splits.end();
+  [[nodiscard]] bool is_split(tensor_id read, tensor_id image) const {
+    return !d_.splits.empty() && d_.backward(image) == read;
   }
 
   void check_attributes(op_id old_op, op_id copy) {

@@ -18,18 +18,6 @@ Graph& target_graph(const region_data& r, const clone_options& options) {
   return options.where.graph != nullptr ? *options.where.graph : source;
 }
 
-// Builds in a scope that was made before; comes back on every way out.
-class inside_scope {
- public:
-  inside_scope(Graph& g, scope_id s) : graph_(g) { graph_.reenter_scope(s); }
-  ~inside_scope() { graph_.leave_scope(); }
-  inside_scope(const inside_scope&) = delete;
-  inside_scope& operator=(const inside_scope&) = delete;
-
- private:
-  Graph& graph_;
-};
-
 }  // namespace
 
 cloner::cloner(const Region& region, const clone_options& options)
@@ -55,36 +43,44 @@ Clone cloner::run() {
 
   // Ids may be given again after a failure: nobody has seen them.
   steps all(target_.data());
+  first_op_ = op_id{target_.op_id_bound()};
   make_scopes();
   add_placeholders();
   add_stand_ins();
   append_ops();
   add_variables();
   split_streams();
+  add_ways_back();
+  check_names();
+  apply_rules();
   add_to_collections();
   split_ties();
-  apply_rule();
 
-  for (const auto* list : {&r_.inputs, &r_.kept}) {
-    for (const tensor_id t : *list) data_->cut_originals.try_emplace(data_->cut_images.at(t), t);
-  }
-  data_->variable_originals.reserve(data_->images.size());
+  data_->variable_originals.reserve(data_->images.size() + data_->splits.size());
   for (const variable_image& image : data_->images) {
     if (image.image.valid()) data_->variable_originals.emplace_back(image.image, image.source);
+  }
+  for (const auto& [source, further] : data_->splits) {
+    data_->variable_originals.emplace_back(further, source);
   }
   auto& originals = data_->variable_originals;
   if (!std::is_sorted(originals.begin(), originals.end())) {
     std::sort(originals.begin(), originals.end());
   }
-  for (const op_id read : replaced_reads_) {
-    data_->stand_in_originals.try_emplace(data_->stand_ins.at(read), read);
-  }
   std::sort(data_->extra.begin(), data_->extra.end());
-  check_names();
   Clone result(std::move(data_));
   all.commit();
   if (inputs) inputs->commit();
   return result;
+}
+
+void cloner::add_ways_back() {
+  for (const auto* list : {&r_.inputs, &r_.kept}) {
+    for (const tensor_id t : *list) data_->cut_originals.try_emplace(data_->cut_images.at(t), t);
+  }
+  for (const op_id read : replaced_reads_) {
+    data_->stand_in_originals.try_emplace(data_->stand_ins.at(read), read);
+  }
 }
 
 void cloner::add_placeholders() {
@@ -110,15 +106,13 @@ void cloner::add_placeholders() {
 
 void cloner::add_stand_ins() {
   for (const op_id read : replaced_reads_) {
-    const variable_id v = read_by(source_.data().index(read));
-    const variable_policy policy = data_->image_of(v)->policy;
-    // Settled before: resolve_expressions, map_joined.
-    if (policy == variable_policy::replaced || policy == variable_policy::shared) continue;
+    if (!adds_stand_in(read)) continue;
+    const variable_image& image = *data_->image_of(read_by(source_.data().index(read)));
     const inside_scope inside(target_, scope_id{*scope_images_.find(source_.scope_of(read).value)});
     const std::string name(source_.name_of(read));
     tensor_id added;
-    if (policy == variable_policy::frozen) {
-      added = target_.add_constant(source_.store().get(v), name, source_.line_of(read));
+    if (image.policy == variable_policy::frozen) {
+      added = target_.add_constant(source_.store().get(image.source), name, source_.line_of(read));
     } else {
       const tensor_id operand{read, 0};
       added = {target_.add(ops::identity, {&operand, 1}, {}, name, source_.line_of(read)), 0};
@@ -203,7 +197,6 @@ void cloner::add_variables() {
   target_.store().reserve(made);
   if (made == 0) return;
   Graph::tables& t = target_.data();
-  std::vector<variable_id> late;  // those whose initial value a rule has made, after their read
   for (const variable_image& image : data_->images) {
     if (!is_made(image)) continue;
     // The transaction takes it back should anything fail.
@@ -212,10 +205,7 @@ void cloner::add_variables() {
     info.origin = same_graph_ ? image.source : variable_id{};
     info.read.op = *data_->forward(info.read.op);
     if (target_.is_open_body()) refuse_in_body(target_, target_.path_of(info.read.op));
-    if (info.initial.valid()) {
-      info.initial = *data_->forward(info.initial);
-      if (t.index(info.initial.op) > t.index(info.read.op)) late.push_back(info.id);
-    }
+    if (info.initial.valid()) info.initial = *data_->forward(info.initial);
     for (op_id& update : info.own_updates) update = *data_->forward(update);
     if (options_.trainable && (info.role == variable_role::parameter || !*options_.trainable)) {
       info.trainable = *options_.trainable;
@@ -243,15 +233,6 @@ void cloner::add_variables() {
     }
     set_initial_key(image, info);
     target_.store().add(std::move(cell), info.type);
-  }
-  t.ordered = t.ordered && late.empty();
-  for (const variable_id v : late) {
-    const variable_info& info = t.variables[v.value];
-    if (!reaches(t, t.index(info.read.op), t.index(info.initial.op))) continue;
-    throw graph_error({"variable '" + target_.path_of(v) + "' was to be made with a clone",
-                       "the rule made '" + target_.path_of(info.initial) +
-                           "' its initial value, which depends on that variable",
-                       target_.path_of(v), "let the rule return what does not read it"});
   }
   touch(t);
 }
@@ -312,7 +293,12 @@ void cloner::add_to_collections() {
       } else {
         const std::uint32_t place = place_of(m.tensor.op);
         if (place == place_map::none || data_->copy_number(place) >= data_->count) continue;
-        copy.tensor.op = *data_->forward(m.tensor.op);
+        if (m.what == member::kind::tensor) {
+          copy.tensor = *data_->forward(m.tensor);
+        } else {
+          copy.tensor.op = *data_->forward(m.tensor.op);
+        }
+        if (!target_.contains(copy.tensor.op)) continue;  // removed by a rule
       }
       additions.emplace_back(std::string(t.strings[collection.name]), copy);
     }

@@ -42,14 +42,16 @@ struct clone_data {
   /// Outputs in whose place a rule put other tensors, and the way back.
   std::unordered_map<tensor_id, tensor_id> rewired;
   std::unordered_map<tensor_id, tensor_id> rewired_originals;
-  std::vector<op_id> extra;            ///< placeholders and constants added, ascending
+  /// Ops of the further parameters of split ties, and what they are copies of.
+  std::unordered_map<op_id, op_id> further_originals;
+  std::vector<op_id> extra;            ///< all that was added besides the copies, ascending
   std::vector<variable_image> images;  ///< ascending by source
   /// Pairs of (image, source), ascending.
   std::vector<std::pair<variable_id, variable_id>> variable_originals;
   /// Pairs of (source, a further image), ascending.
   std::vector<std::pair<variable_id, variable_id>> splits;
-  std::vector<variable_id> created;  ///< fresh and copied, ascending
-  std::vector<variable_id> unset;    ///< of these the fresh ones
+  std::vector<variable_id> created;  ///< fresh, copied, and made by rules; ascending
+  std::vector<variable_id> unset;    ///< those of these that had no value then
 
   [[nodiscard]] const region_data& source() const { return *region.data(); }
   [[nodiscard]] const variable_image* image_of(variable_id v) const;
@@ -64,6 +66,8 @@ struct clone_data {
   [[nodiscard]] std::uint32_t place_number(std::uint32_t copy) const {
     return place_of_copy.empty() ? copy : place_of_copy[copy];
   }
+  /// The variables among some that were not removed since. @throws handle_error if the graph is gone
+  [[nodiscard]] std::vector<variable_id> present(const std::vector<variable_id>& some) const;
   [[nodiscard]] bool is_copy(op_id op) const { return op.value - first_id < count; }
 
   [[nodiscard]] std::optional<op_id> forward(op_id op) const;

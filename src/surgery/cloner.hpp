@@ -21,6 +21,18 @@ void check_replacement(const Graph& g, tensor_id input, const Graph& h, tensor_i
 /// True if a body among an op's attributes, at any depth, has an op of the other mode.
 bool mode_differs(const Graph& owner, const attribute_view& attributes, bool training);
 
+/// Builds in a scope that was made before; comes back on every way out.
+class inside_scope {
+ public:
+  inside_scope(Graph& g, scope_id s) : graph_(g) { graph_.reenter_scope(s); }
+  ~inside_scope() { graph_.leave_scope(); }
+  inside_scope(const inside_scope&) = delete;
+  inside_scope& operator=(const inside_scope&) = delete;
+
+ private:
+  Graph& graph_;
+};
+
 class cloner {
  public:
   cloner(const Region& region, const clone_options& options);
@@ -55,9 +67,13 @@ class cloner {
   void add_variables();
   void set_initial_key(const variable_image& image, const variable_info& info);
   void split_streams();
-  void split_ties();  // ties.cpp
-  void apply_rule();  // each_op.cpp
+  void add_ways_back();
+  void apply_rules();  // each_op.cpp
+  void ask_rules(op_id copy);
+  std::vector<op_id> start_with_images();
   void add_to_collections();
+  void split_ties();  // ties.cpp
+  void add_further(const variable_image& image, variable_id first, const Clone& made);
 
   [[nodiscard]] bool is_new(const variable_image& image) const {
     return image.policy == variable_policy::fresh || image.policy == variable_policy::copied ||
@@ -67,6 +83,12 @@ class cloner {
   /// True for variables in whose place the clone reads another tensor.
   [[nodiscard]] bool stands_in(const variable_image& image) const {
     return clone_data::stands_in(image.policy) || joined_.contains(image.source.value);
+  }
+  /// True for a replaced read for which an op is added. Others are settled before: resolve_expressions,
+  /// map_joined.
+  [[nodiscard]] bool adds_stand_in(op_id read) const {
+    const variable_policy policy = data_->image_of(read_by(source_.data().index(read)))->policy;
+    return policy == variable_policy::frozen || policy == variable_policy::linked;
   }
   /// True for variables that the clone gets; of the new ones those that its ops need.
   [[nodiscard]] bool is_made(const variable_image& image) const {
@@ -116,6 +138,7 @@ class cloner {
   std::unordered_map<const Graph*, std::shared_ptr<const Graph>> body_images_;
   scope_id base_;                  // of the source: not repeated
   std::uint32_t first_scope_ = 0;  // of those made for the clone
+  op_id first_op_;                 // of those added
   std::optional<path_keys> keys_;
 };
 

@@ -1,47 +1,67 @@
-// The user's rule for the ops of a clone.
+// The user's rules for the ops of a clone.
 #include <algorithm>
+#include <array>
 
+#include "graph/building.hpp"
 #include "surgery/cloner.hpp"
 
 namespace graft::detail {
 
-namespace {
+// Operands are changed when it is the turn of the op that takes them: each op is visited once, whatever takes its
+// outputs, and shows its rules the types that the rules before it led to.
+void cloner::apply_rules() {
+  if (options_.rules.empty() || data_->count == 0) return;
+  data_->ruled = true;
+  Graph::tables& t = target_.data();
+  const std::uint32_t ops_before = target_.op_id_bound();
+  const std::size_t variables_before = t.variables.size();
+  std::vector<op_id> copies;
+  for (const std::uint32_t i : data_order(t, t.index(op_id{data_->first_id}))) {
+    copies.push_back(t.id(i));
+  }
+  ordered_edit edit(target_, first_op_);
+  std::vector<operand_change> changes;
+  for (const op_id copy : copies) {
+    if (!target_.contains(copy)) continue;  // removed by a rule
+    changes.clear();
+    for (std::uint32_t i = 0; i < target_.operand_count(copy); ++i) {
+      const tensor_id operand = target_.operand(copy, i);
+      if (!data_->is_copy(operand.op)) continue;
+      const auto image = data_->rewired.find(*data_->backward(operand));
+      if (image != data_->rewired.end()) changes.push_back({copy, i, image->second});
+    }
+    edit.visit(copy, changes);
+    ask_rules(copy);
+  }
+  for (const op_id read : start_with_images()) edit.watch(read);
+  edit.finish();
 
-// Makes the copies that read a tensor read another one; what the rule itself added keeps reading it.
-void reroute_copies(Graph& g, const clone_data& d, tensor_id from, tensor_id to) {
-  std::vector<std::pair<op_id, std::uint32_t>> uses;
-  g.for_each_use(from.op, [&](const Graph::use& u, std::uint32_t output) {
-    if (output == from.output && d.is_copy(u.user)) uses.emplace_back(u.user, u.slot);
-  });
-  for (const auto& [user, slot] : uses) g.set_operand(user, slot, to);
+  for (std::uint32_t id = ops_before; id < target_.op_id_bound(); ++id) {
+    if (target_.contains(op_id{id})) data_->extra.push_back(op_id{id});
+  }
+  for (std::size_t v = variables_before; v < t.variables.size(); ++v) {
+    const variable_id made{static_cast<std::uint32_t>(v)};
+    if (!target_.contains(made)) continue;
+    data_->created.push_back(made);
+    if (!target_.store().initialized(made)) data_->unset.push_back(made);
+  }
 }
 
-}  // namespace
-
-void cloner::apply_rule() {
-  if (!options_.rule) return;
-  data_->ruled = true;
-  for (std::uint32_t k = 0; k < data_->count; ++k) {
-    const op_id old_op = r_.nodes[data_->place_number(k)], copy{data_->first_id + k};
-    copied_op op{&target_, old_op, copy, &target_.schema_of(copy), {}, {}};
-    for (std::uint32_t i = 0; i < target_.operand_count(copy); ++i) {
-      op.operands.push_back(target_.handle(target_.operand(copy, i)));
-    }
-    for (std::uint32_t o = 0; o < target_.output_count(copy); ++o) {
-      op.outputs.push_back(target_.handle({copy, o}));
-    }
-    const std::uint32_t before = target_.op_id_bound();
+void cloner::ask_rules(op_id copy) {
+  const op_id old_op = *data_->backward(copy);
+  copied_op op{&target_, old_op, copy, &target_.schema_of(copy), {}, {}};
+  for (std::uint32_t i = 0; i < target_.operand_count(copy); ++i) {
+    op.operands.push_back(target_.handle(target_.operand(copy, i)));
+  }
+  for (std::uint32_t o = 0; o < target_.output_count(copy); ++o) {
+    op.outputs.push_back(target_.handle({copy, o}));
+  }
+  for (const op_rule& rule : options_.rules) {
+    if (!target_.contains(copy)) break;  // removed by the rule before
     std::optional<std::vector<any_tensor>> answer;
-    target_.reenter_scope(target_.scope_of(copy));
-    try {
-      answer = options_.rule(op);
-    } catch (...) {
-      target_.leave_scope();
-      throw;
-    }
-    target_.leave_scope();
-    for (std::uint32_t id = before; id < target_.op_id_bound(); ++id) {
-      data_->extra.push_back(op_id{id});
+    {
+      const inside_scope inside(target_, target_.scope_of(copy));
+      answer = rule(op);
     }
     if (!answer) continue;
     if (answer->size() != op.outputs.size()) {
@@ -50,14 +70,51 @@ void cloner::apply_rule() {
                                 std::to_string(op.outputs.size()) + " outputs",
                             source_.path_of(old_op), "return one for each, or nothing"});
     }
-    for (std::uint32_t o = 0; o < answer->size(); ++o) {
-      const tensor_id image = target_.id((*answer)[o]);
-      if (image == tensor_id{copy, o}) continue;
-      reroute_copies(target_, *data_, {copy, o}, image);
-      data_->rewired.emplace(tensor_id{old_op, o}, image);
-      data_->rewired_originals.try_emplace(image, tensor_id{old_op, o});
-    }
+    op.outputs = std::move(*answer);
   }
+  for (std::uint32_t o = 0; o < op.outputs.size(); ++o) {
+    if (op.outputs[o].ref() == graph_reference{data_->slot, data_->generation, {copy, o}}) continue;
+    const tensor_id image = target_.id(op.outputs[o]);
+    data_->rewired.emplace(tensor_id{old_op, o}, image);
+    data_->rewired_originals.try_emplace(image, tensor_id{old_op, o});
+  }
+}
+
+namespace {
+
+error_parts initial_parts(const Graph& source, variable_id of, const Graph& target, tensor_id image,
+                          const std::string& found) {
+  return {"a rule of clone made '" + target.path_of(image) + "' of the initial value of '" +
+              source.path_of(of) + "'",
+          found, source.path_of(of),
+          "return a tensor of the variable's type that does not depend on the variable"};
+}
+
+}  // namespace
+
+// Variables of the clone start with what the rules made of their initial values.
+// @returns the reads of those that now start with others than copies
+std::vector<op_id> cloner::start_with_images() {
+  Graph::tables& t = target_.data();
+  std::vector<op_id> reads;
+  for (const variable_image& image : data_->images) {
+    if (!is_made(image) || !target_.contains(image.image)) continue;
+    const auto other = data_->rewired.find(source_.data().variables[image.source.value].initial);
+    if (other == data_->rewired.end()) continue;
+    variable_info& info = t.variables[image.image.value];
+    const value_type type = target_.type_of(other->second);
+    if (!may_be(info.type, type)) {
+      const error_parts parts =
+          initial_parts(source_, image.source, target_, other->second,
+                        "the variable is " + to_string(info.type) + ", that " + to_string(type));
+      if (info.type.type != type.type) throw dtype_error(parts);
+      throw shape_error(parts);
+    }
+    info.initial = other->second;
+    if (t.index(info.initial.op) > t.index(info.read.op)) t.ordered = false;
+    reads.push_back(info.read.op);
+  }
+  return reads;
 }
 
 }  // namespace graft::detail

@@ -53,6 +53,8 @@ std::optional<variable_id> clone_data::forward(variable_id v) const {
 
 std::optional<op_id> clone_data::backward(op_id op) const {
   if (is_copy(op)) return source().nodes[place_number(op.value - first_id)];
+  const auto further = further_originals.find(op);
+  if (further != further_originals.end()) return further->second;
   const auto read = stand_in_originals.find({op, 0});
   if (read != stand_in_originals.end() && std::binary_search(extra.begin(), extra.end(), op)) {
     return read->second;
@@ -68,11 +70,11 @@ std::optional<tensor_id> clone_data::backward(tensor_id t) const {
   if (cut != cut_originals.end()) return cut->second;
   const auto read = stand_in_originals.find(t);
   if (read != stand_in_originals.end()) return tensor_id{read->second, 0};
+  // What a rule kept in the place of an op that it dropped is the image of its own op first.
+  if (const auto op = backward(t.op)) return tensor_id{*op, t.output};
   const auto other = rewired_originals.find(t);
-  if (other != rewired_originals.end()) return other->second;
-  const auto op = backward(t.op);
-  if (!op) return std::nullopt;
-  return tensor_id{*op, t.output};
+  if (other == rewired_originals.end()) return std::nullopt;
+  return other->second;
 }
 
 std::optional<variable_id> clone_data::backward(variable_id v) const {
@@ -82,8 +84,16 @@ std::optional<variable_id> clone_data::backward(variable_id v) const {
   return found->second;
 }
 
-void Clone::check_shape(const graph_reference& image, const value_type& wanted) const {
-  if (data_->reshaped && (wanted.type != dtype::any || wanted.ranked)) {
+std::vector<variable_id> clone_data::present(const std::vector<variable_id>& some) const {
+  const Graph& g = detail::graph_behind(slot, generation, "a clone");
+  std::vector<variable_id> result;
+  std::copy_if(some.begin(), some.end(), std::back_inserter(result),
+               [&g](variable_id v) { return g.contains(v); });
+  return result;
+}
+
+void Clone::check_type(const graph_reference& image, const value_type& wanted) const {
+  if ((data_->reshaped || data_->ruled) && (wanted.type != dtype::any || wanted.ranked)) {
     detail::check_as(any_tensor(image), wanted);
   }
 }
@@ -115,7 +125,7 @@ const Region& Clone::origin() const { return data_->region; }
 scope_id Clone::scope() const { return data_->scope; }
 std::string Clone::scope_path() const { return graph().scope_path(data_->scope); }
 const std::vector<variable_image>& Clone::variable_images() const { return data_->images; }
-std::vector<variable_id> Clone::variables() const { return data_->created; }
+std::vector<variable_id> Clone::variables() const { return data_->present(data_->created); }
 
 std::vector<variable_id> Clone::images(variable_id v) const {
   const variable_image* image = data_->image_of(v);
@@ -131,14 +141,37 @@ std::vector<variable_id> Clone::images(variable_id v) const {
 std::vector<variable_id> Clone::parameters() const {
   const Graph& g = graph();
   std::vector<variable_id> result;
-  for (const variable_id v : data_->created) {
+  for (const variable_id v : variables()) {
     const variable_info& info = g.variable_of(v);
     if (info.trainable && info.role == variable_role::parameter) result.push_back(v);
   }
   return result;
 }
 
-initializer_set Clone::initializer() const { return {&graph(), data_->unset}; }
+initializer_set Clone::initializer() const { return {&graph(), data_->present(data_->unset)}; }
+
+initializer_set Clone::initializer_of(variable_id v) const {
+  Graph& g = graph();
+  std::vector<variable_id> own = data_->present(images(v));
+  std::erase_if(own, [this](variable_id image) {
+    return !std::binary_search(data_->created.begin(), data_->created.end(), image);
+  });
+  if (own.empty()) {
+    refuse("the initializer of variable " + std::to_string(v.value),
+           "the clone has no variable of its own for it: it is shared, linked, frozen or replaced, or its image was "
+           "removed");
+  }
+  return {&g, std::move(own)};
+}
+
+variable_id Clone::variable_behind(const graph_reference& read) const {
+  (void)must(read, direction::forward);
+  const Graph& source =
+      detail::graph_behind(data_->source().slot, data_->source().generation, "the source of a clone");
+  const auto v = source.variable_read_by(read.id);
+  if (!v) refuse("the initializer of '" + source.path_of(read.id) + "'", "it reads no variable");
+  return *v;
+}
 
 std::vector<tensor_id> Clone::inputs() const {
   std::vector<tensor_id> result;
@@ -153,9 +186,11 @@ std::vector<tensor_id> Clone::outputs() const {
 }
 
 std::vector<op_id> Clone::nodes() const {
+  const Graph& g = graph();
   std::vector<op_id> result = data_->extra;
   result.reserve(result.size() + data_->count);
   for (std::uint32_t i = 0; i < data_->count; ++i) result.push_back(op_id{data_->first_id + i});
+  std::erase_if(result, [&g](op_id op) { return !g.contains(op); });
   std::sort(result.begin(), result.end());
   return result;
 }
@@ -209,7 +244,7 @@ variable_id Clone::must(const variable_id& v, direction d) const {
   refuse("variable " + std::to_string(v.value),
          d == direction::forward
              ? "it is not in the region that was cloned, or it is frozen or replaced"
-             : "it is not one of the clone's");
+             : "it is no image of a variable of the region");
 }
 
 update_group clone_image(const Clone& clone, const update_group& updates) {
@@ -217,6 +252,60 @@ update_group clone_image(const Clone& clone, const update_group& updates) {
   images.reserve(updates.assigns().size());
   for (const op_id op : updates.assigns()) images.push_back(clone(op));
   return {clone.graph(), std::move(images)};
+}
+
+namespace {
+
+// One step back: the clone that leads back, and where to.
+template <class Id>
+struct ancestor {
+  const clone_data* by;
+  Id id;
+};
+
+template <class Id>
+std::vector<ancestor<Id>> ancestors(Id id, const std::vector<Clone>& clones) {
+  std::vector<ancestor<Id>> chain;
+  if (clones.empty()) return chain;
+  const graph_slot* slot = clones.back().data()->slot;
+  std::uint32_t generation = clones.back().data()->generation;
+  for (std::size_t i = clones.size(); i-- > 0;) {
+    const clone_data& d = *clones[i].data();
+    if (d.slot != slot || d.generation != generation) continue;
+    const std::optional<Id> before = d.backward(id);
+    if (!before || (d.same_graph && *before == id)) continue;
+    chain.push_back({&d, id = *before});
+    slot = d.source().slot;
+    generation = d.source().generation;
+  }
+  return chain;
+}
+
+template <class Id>
+std::vector<Id> ids_of_ancestors(Id id, const std::vector<Clone>& clones) {
+  std::vector<Id> chain;
+  for (const ancestor<Id>& a : ancestors(id, clones)) chain.push_back(a.id);
+  return chain;
+}
+
+}  // namespace
+
+std::vector<op_id> lineage(op_id op, const std::vector<Clone>& clones) {
+  return ids_of_ancestors(op, clones);
+}
+std::vector<tensor_id> lineage(tensor_id t, const std::vector<Clone>& clones) {
+  return ids_of_ancestors(t, clones);
+}
+std::vector<variable_id> lineage(variable_id v, const std::vector<Clone>& clones) {
+  return ids_of_ancestors(v, clones);
+}
+std::vector<any_tensor> lineage(const any_tensor& t, const std::vector<Clone>& clones) {
+  if (!clones.empty()) (void)clones.back().find_original(t);  // refuses a handle of another graph
+  std::vector<any_tensor> chain;
+  for (const auto& [by, id] : ancestors(t.ref().id, clones)) {
+    chain.push_back(any_tensor(graph_reference{by->source().slot, by->source().generation, id}));
+  }
+  return chain;
 }
 
 std::vector<variable_id> lineage(const Graph& g, variable_id v) {

@@ -57,7 +57,9 @@ void cloner::check_scopes() {
       met.insert(scope);
     };
     for (std::size_t k = 0; k < copies_.size(); ++k) meet(t.ops[copies_[k]].scope);
-    for (const op_id read : replaced_reads_) meet(t.ops[t.index(read)].scope);
+    for (const op_id read : replaced_reads_) {
+      if (adds_stand_in(read)) meet(t.ops[t.index(read)].scope);
+    }
     scopes_ = met.sorted_as<scope_id>();
   }
 
@@ -127,6 +129,10 @@ scope_id cloner::image_of_scope(scope_id s) {
   const std::uint32_t* image = scope_images_.find(s.value);
   for (; image == nullptr; image = scope_images_.find(s.value)) {
     missing.push_back(s);
+    if (s == scope_id{}) {  // outside the base: what stands for a variable there has the clone's own scope
+      for (const scope_id other : missing) scope_images_.set(other.value, data_->scope.value);
+      return data_->scope;
+    }
     s = scope_id{t.scopes[s.value].parent};
   }
   scope_id at{*image};
@@ -156,13 +162,10 @@ void cloner::check_names() {
   }
   for (const op_id added : data_->extra) {
     const auto read = data_->stand_in_originals.find(tensor_id{added, 0});
-    std::string name;
-    if (read != data_->stand_in_originals.end()) {
-      name = source_.name_of(read->second);
-    } else if (const auto cut = data_->cut_originals.find(tensor_id{added, 0});
-               cut != data_->cut_originals.end()) {
-      name = source_.name_of(cut->second.op);
-    }
+    const op_id original = read != data_->stand_in_originals.end()
+                               ? read->second
+                               : data_->cut_originals.at(tensor_id{added, 0}).op;
+    const std::string name = source_.name_of(original);
     if (target_.name_of(added) != name)
       refuse_name(name, target_.scope_path(target_.scope_of(added)));
   }

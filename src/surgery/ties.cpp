@@ -1,73 +1,217 @@
 // Giving each op that reads a parameter a parameter of its own.
 #include <algorithm>
 
+#include "graph/building.hpp"
 #include "surgery/cloner.hpp"
 
 namespace graft::detail {
 
 namespace {
 
-// The ops among the copies that read a variable's copy, in the order of ids, but for its own updates.
-std::vector<op_id> readers(const Graph& g, const clone_data& d, variable_id made) {
-  const variable_info& info = g.variable_of(made);
-  std::vector<op_id> result;
-  g.for_each_use(info.read.op, [&](const Graph::use& u, std::uint32_t) {
-    const auto& own = info.own_updates;
-    if (d.is_copy(u.user) && std::find(own.begin(), own.end(), u.user) == own.end()) {
-      result.push_back(u.user);
+// Takes one parameter of a clone after another apart. All ops here are of the clone's graph.
+class tie_splitter {
+ public:
+  tie_splitter(Graph& g, const clone_data& d, op_id first)
+      : graph_(g), t_(g.data()), d_(d), first_(first) {
+    find_needed();
+    if (t_.ordered) return;
+    const std::uint32_t from = first_new();
+    const std::vector<std::uint32_t> order = data_order(t_, from);
+    ranks_.resize(order.size());
+    for (std::uint32_t k = 0; k < order.size(); ++k) ranks_[order[k] - from] = k;
+    ranked_from_ = from;
+  }
+
+  // The ops that read a tensor on the way to the outputs, each after those that it takes.
+  [[nodiscard]] std::vector<op_id> readers(tensor_id read) const {
+    std::vector<op_id> result;
+    graph_.for_each_use(read.op, [&](const Graph::use& u, std::uint32_t output) {
+      if (output == read.output && needed_.contains(u.user.value)) result.push_back(u.user);
+    });
+    std::sort(result.begin(), result.end(), [this](op_id a, op_id b) { return rank(a) < rank(b); });
+    result.erase(std::unique(result.begin(), result.end()), result.end());
+    return result;
+  }
+
+  // The op on the way to the outputs that updates a variable; invalid if there is none.
+  [[nodiscard]] op_id update_of(variable_id v) const {
+    const auto found = std::lower_bound(updates_.begin(), updates_.end(), std::pair(v, op_id{0}));
+    return found != updates_.end() && found->first == v ? found->second : op_id{};
+  }
+
+  // A parameter with its initial value and its own updates, cut from all else that these take.
+  [[nodiscard]] Region bundle(const variable_info& info, tensor_id read) const {
+    extract_options options;
+    options.uncut = leaks::keep;
+    options.inputs = unused::allow;
+    options.crossing = reentry::allow;
+    const auto cut = [&](tensor_id t) {
+      if (t != info.read && t != read) options.hidden.push_back(reference(t));
+    };
+    cut_behind(
+        {read.op}, [&](op_id op) { return op != info.read.op && is_rules(op); }, cut);
+    index_set own = dependent_on(info.read);
+    for (const op_id update : info.own_updates) own.insert(update.value);
+    cut_behind(
+        info.own_updates, [&](op_id op) { return own.contains(op.value); }, cut);
+    return try_extract_region({}, output_list{{reference(read)}}, options).value();
+  }
+
+ private:
+  [[nodiscard]] graph_reference reference(tensor_id t) const { return {d_.slot, d_.generation, t}; }
+  [[nodiscard]] bool is_new(op_id op) const { return op >= first_; }
+  [[nodiscard]] bool is_rules(op_id op) const { return op.value >= d_.first_id + d_.count; }
+  [[nodiscard]] std::uint32_t first_new() const {
+    std::uint32_t from = t_.ops.size();
+    while (from > 0 && is_new(t_.id(from - 1))) --from;
+    return from;
+  }
+  [[nodiscard]] std::uint32_t rank(op_id op) const {
+    const std::uint32_t index = t_.index(op);
+    return ranks_.empty() ? index : ranks_[index - ranked_from_];
+  }
+
+  // What the outputs need by operands and effects, without the bundles of variables.
+  void find_needed() {
+    std::vector<op_id> open;
+    const auto need = [&](op_id op) {
+      if (is_new(op) && needed_.insert(op.value)) open.push_back(op);
+    };
+    for (const tensor_id out : d_.source().outputs) {
+      if (const auto image = d_.forward(out)) need(image->op);
     }
-  });
-  std::sort(result.begin(), result.end());
-  result.erase(std::unique(result.begin(), result.end()), result.end());
-  return result;
-}
+    while (!open.empty()) {
+      const op_id op = open.back();
+      open.pop_back();
+      for (const tensor_id operand : graph_.operands(op)) need(operand.op);
+      for (const op_id before : graph_.control_predecessors(op)) {
+        if (graph_.schema_of(before).has(ops::effect)) need(before);
+      }
+      if (!graph_.schema_of(op).has(ops::update)) continue;
+      for_each_variable(graph_, graph_.attributes_of(op),
+                        [&](variable_id v) { updates_.emplace_back(v, op); });
+    }
+    std::sort(updates_.begin(), updates_.end());
+  }
+
+  // What depends on a parameter's read and is not on the way to the outputs.
+  [[nodiscard]] index_set dependent_on(tensor_id read) const {
+    index_set met;
+    std::vector<op_id> open{read.op};
+    while (!open.empty()) {
+      const op_id op = open.back();
+      open.pop_back();
+      graph_.for_each_use(op, [&](const Graph::use& u, std::uint32_t) {
+        if (!is_new(u.user) || needed_.contains(u.user.value)) return;
+        if (met.insert(u.user.value)) open.push_back(u.user);
+      });
+    }
+    return met;
+  }
+
+  // Calls cut(tensor) for what ops that are inside take from ops that are not.
+  template <class Inside, class Cut>
+  void cut_behind(std::vector<op_id> open, Inside&& inside, Cut&& cut) const {
+    std::erase_if(open, [&](op_id op) { return !inside(op); });
+    index_set met;
+    for (const op_id op : open) met.insert(op.value);
+    while (!open.empty()) {
+      const op_id op = open.back();
+      open.pop_back();
+      for (const tensor_id operand : graph_.operands(op)) {
+        if (!inside(operand.op)) {
+          cut(operand);
+        } else if (met.insert(operand.op.value)) {
+          open.push_back(operand.op);
+        }
+      }
+    }
+  }
+
+  Graph& graph_;
+  const Graph::tables& t_;
+  const clone_data& d_;
+  const op_id first_;  // of those that the clone added
+  index_set needed_;
+  std::vector<std::pair<variable_id, op_id>> updates_;  // of those needed, ascending
+  std::vector<std::uint32_t> ranks_;                    // in an order of data; empty: as stored
+  std::uint32_t ranked_from_ = 0;
+};
 
 }  // namespace
 
-// The further parameters are clones of the first one, with its initial value.
+// The further parameters are clones of the first one, with its initial value and its own updates. Rules were asked
+// before: what they put behind a parameter is cloned with it.
 void cloner::split_ties() {
   if (options_.tied == ties::keep) return;
+  const tie_splitter ties(target_, *data_, first_op_);
+  ordered_edit edit(target_, first_op_);
   const std::vector<variable_image> images = data_->images;
   for (const variable_image& image : images) {
     const bool own =
         image.policy == variable_policy::fresh || image.policy == variable_policy::copied;
-    if (!own || !is_made(image)) continue;
+    if (!own || !is_made(image) || !target_.contains(image.image)) continue;
     const variable_info info = target_.variable_of(image.image);
     if (info.role != variable_role::parameter) continue;
-    const std::vector<op_id> users = readers(target_, *data_, image.image);
+    const tensor_id read = *data_->forward(source_.variable_of(image.source).read);
+    const std::vector<op_id> users = ties.readers(read);
     if (users.size() < 2) continue;
-    const Region bundle = extract(
-        input_list{}, output_list{{graph_reference{data_->slot, data_->generation, info.read}}});
-    if (bundle.variables().size() > 1) {
+    if (const op_id update = ties.update_of(info.id); update.valid()) {
+      const op_id of = data_->backward(update).value_or(update);
       throw unsupported_error(
           {"clone was asked to split the ties of '" + source_.path_of(image.source) + "'",
-           "its initial value reads another variable", source_.path_of(image.source),
-           "leave ties::split out"});
+           "the outputs depend on '" + source_.path_of(of) +
+               "', which updates it: one update cannot serve several "
+               "parameters",
+           source_.path_of(image.source),
+           "clone the network without its training step and make a step for the clone, or leave "
+           "ties::split out"});
     }
+    const Region bundle = ties.bundle(info, read);
+    if (!bundle.contains(info.id)) continue;  // a rule made these ops read something else
+    clone_options each;
+    each.set(variables::by([&](const variable_info& v) {
+      return v.id == info.id ? image.policy : variable_policy::shared;
+    }));
+    each.set(options_.streams);
+    each.set(into(target_, ""));
     for (std::size_t k = 1; k < users.size(); ++k) {
-      clone_options each;
-      each.set(image.policy);
-      each.set(options_.streams);
-      each.set(into(target_, ""));
-      target_.reenter_scope(target_.scope_of(info.read.op));
       std::optional<Clone> made;
-      try {
+      {
+        const inside_scope inside(target_, target_.scope_of(info.read.op));
         made = clone_region(bundle, each);
-      } catch (...) {
-        target_.leave_scope();
-        throw;
       }
-      target_.leave_scope();
-      const variable_id further = (*made)(image.image);
-      const tensor_id read = target_.variable_of(further).read;
+      add_further(image, info.id, *made);
+      std::vector<operand_change> changes;
       for (std::uint32_t i = 0; i < target_.operand_count(users[k]); ++i) {
-        if (target_.operand(users[k], i) == info.read) target_.set_operand(users[k], i, read);
+        if (target_.operand(users[k], i) != read) continue;
+        changes.push_back({users[k], i, *made->data()->forward(read)});
       }
-      data_->splits.emplace_back(image.source, further);
-      data_->created.push_back(further);
-      if (image.policy == variable_policy::fresh) data_->unset.push_back(further);
-      const std::vector<op_id> added = made->nodes();
-      data_->extra.insert(data_->extra.end(), added.begin(), added.end());
+      edit.visit(users[k], changes);
+    }
+  }
+  edit.finish();
+}
+
+// Takes a further image of a variable into the account of the clone.
+void cloner::add_further(const variable_image& image, variable_id first, const Clone& made) {
+  const variable_id further = made(first);
+  target_.data().variables[further.value].origin = same_graph_ ? image.source : variable_id{};
+  data_->splits.emplace_back(image.source, further);
+  data_->created.push_back(further);
+  if (image.policy == variable_policy::fresh) data_->unset.push_back(further);
+  const std::vector<op_id> added = made.nodes();
+  data_->extra.insert(data_->extra.end(), added.begin(), added.end());
+  for (const op_id op : made.origin().nodes()) {
+    const auto copy = made.find(op);
+    if (!copy || *copy == op) continue;
+    if (const auto original = data_->backward(op)) {
+      data_->further_originals.emplace(*copy, *original);
+      continue;
+    }
+    for (std::uint32_t o = 0; o < target_.output_count(op); ++o) {
+      const auto original = data_->backward(tensor_id{op, o});
+      if (original) data_->rewired_originals.try_emplace(tensor_id{*copy, o}, *original);
     }
   }
 }

@@ -96,7 +96,7 @@ byte_counts bytes_of(const clone_data& d) {
   const VariableStore& store = g.target.store();
   const std::shared_lock lock(store.mutex());
   byte_counts result;
-  for (const variable_id v : d.created) {
+  for (const variable_id v : d.present(d.created)) {
     const variable_cell& cell = *store.cell(v);
     if (cell.initialized) result.add(cell.value, cell.value.has_other_owners());
   }
@@ -123,13 +123,13 @@ std::int64_t Clone::bytes_shared() const { return bytes_of(*data_).shared; }
 void reinitialize(const Clone& clone) {
   const clone_data& d = *clone.data();
   Graph& g = graphs_of(d).target;
-  for (const variable_id v : d.created) g.store().reset(v);
+  for (const variable_id v : d.present(d.created)) g.store().reset(v);
 }
 
 void reset_slots(const Clone& clone) {
   const clone_data& d = *clone.data();
   Graph& g = graphs_of(d).target;
-  for (const variable_id v : d.created) {
+  for (const variable_id v : d.present(d.created)) {
     const variable_role role = g.variable_of(v).role;
     if (role == variable_role::slot || role == variable_role::counter) g.store().reset(v);
   }

@@ -1,5 +1,5 @@
-// Makes the n-th allocation from now on fail. Include in one source file of a program only: it
-// replaces the global operator new and realloc.
+// Makes the n-th allocation from now on fail, and counts what is asked for. Include in one source file of a program
+// only: it replaces the global operator new and realloc.
 #pragma once
 
 #include <atomic>
@@ -10,7 +10,11 @@ namespace failing {
 
 inline std::atomic<long> left{-1};  // -1: none fails
 
-inline bool now() {
+inline std::atomic<std::size_t> asked{0};  // bytes, ever
+
+/// Counts an allocation. @returns whether it is to fail
+inline bool now(std::size_t size) {
+  asked += size;
   const long before = left.load();
   if (before < 0) return false;
   left = before - 1;
@@ -35,19 +39,27 @@ bool allocation(long n, F&& f) {
   return true;
 }
 
+/// The bytes that f asks for.
+template <class F>
+std::size_t bytes_of(F&& f) {
+  const std::size_t before = asked;
+  f();
+  return asked - before;
+}
+
 }  // namespace failing
 
 // GCC takes the pair below for mismatched where it inlines only one of the two.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 void* operator new(std::size_t size) {
-  if (failing::now()) throw std::bad_alloc();
+  if (failing::now(size)) throw std::bad_alloc();
   if (void* p = std::malloc(size != 0 ? size : 1)) return p;
   throw std::bad_alloc();
 }
 void* operator new[](std::size_t size) { return operator new(size); }
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  return failing::now() ? nullptr : std::malloc(size != 0 ? size : 1);
+  return failing::now(size) ? nullptr : std::malloc(size != 0 ? size : 1);
 }
 void* operator new[](std::size_t size, const std::nothrow_t& tag) noexcept {
   return operator new(size, tag);
@@ -70,6 +82,6 @@ void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
 #ifdef GRAFT_TEST_REALLOC
 extern "C" void* __libc_realloc(void* p, std::size_t size);  // NOLINT: the C library's name
 extern "C" void* realloc(void* p, std::size_t size) noexcept {
-  return failing::now() ? nullptr : __libc_realloc(p, size);
+  return failing::now(size) ? nullptr : __libc_realloc(p, size);
 }
 #endif

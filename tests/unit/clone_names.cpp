@@ -54,6 +54,56 @@ TEST_CASE("scopes match by component [edge-67]") {
   CHECK(g.digest() == before);
 }
 
+TEST_CASE("variables outside the source scope have their stand-ins in the clone's own [edge-67]") {
+  Graph g;
+  const auto x = input4(g, "x");
+  tensor<Graph, dtype::float32, shape<4>> w;
+  {
+    const in_scope outer(g, "weights");
+    const in_scope inner(g, "deep");
+    w = make_variable<float, shape<4>>(g, "w", ones());
+  }
+  row4 y;
+  {
+    const in_scope net(g, "net");
+    const in_scope layer(g, "layer");
+    y = relu(x * w, "y");
+  }
+  set_values(g);
+  const auto region = extract(inputs(x), outputs(y));
+  const auto scopes_of = [&](const Clone& c) {
+    c.check();
+    g.validate();
+    std::set<std::string> made;
+    for (const op_id op : c.nodes()) made.insert(g.scope_path(g.scope_of(op)));
+    return made;
+  };
+  using set = std::set<std::string>;
+  const auto frozen = clone(region, bind(x, x), from("net"), into("f"), variables::frozen);
+  CHECK(scopes_of(frozen) == set{"f", "f/layer"});
+  CHECK(g.path_of(id_of(frozen(w))) == "f/w");
+  const auto linked = clone(region, bind(x, x), from("net"), into("l"), variables::linked);
+  CHECK(scopes_of(linked) == set{"l", "l/layer"});
+  CHECK(g.path_of(id_of(linked(w))) == "l/w");
+  const auto other = tensor<Graph, dtype::float32, shape<4>>((w * w).ref());
+  const auto replaced =
+      clone(region, bind(x, x), from("net"), into("e"), variables::expr(w, other));
+  CHECK(scopes_of(replaced) == set{"e/layer"});
+  CHECK(id_of(replaced(w)) == id_of(other));
+  CHECK_FALSE(g.find_scope("e/deep").has_value());
+  // Without from() what is not copied has no say in what is repeated.
+  const auto plain = clone(region, bind(x, x), into("p"), variables::expr(w, other));
+  CHECK(scopes_of(plain) == set{"p"});
+  // The same names may be taken by then.
+  const auto before = g.digest();
+  CHECK(mentions(message_of<name_error>([&] {
+                   (void)clone(region, bind(x, x), from("net"), into("weights/deep"),
+                               variables::frozen, names::exact);
+                 }),
+                 "'deep'"));
+  CHECK(g.digest() == before);
+}
+
 TEST_CASE("a region outside its source scope is refused with a list [edge-70]") {
   Graph g;
   const auto x = input4(g, "x");

@@ -67,6 +67,8 @@ struct boundary_problem {
   error_parts parts;  ///< the sentence that boundary_error carries
 
   [[nodiscard]] boundary_fault fault() const { return findings.front().fault; }
+  /// Throws the sentence as a boundary_error.
+  [[noreturn]] void raise() const { throw boundary_error(parts); }
 };
 
 /// A value or the reason why there is none.
@@ -80,12 +82,21 @@ class result {
 
   [[nodiscard]] bool has_value() const { return content_.index() == 0; }
   explicit operator bool() const { return has_value(); }
-  /// The value. @throws std::bad_variant_access if there is none
-  [[nodiscard]] const Value& value() const { return std::get<0>(content_); }
+  /// The value. @throws what the reason says if there is none: boundary_error for a boundary_problem
+  [[nodiscard]] const Value& value() const {
+    if (!has_value()) std::get<1>(content_).raise();
+    return std::get<0>(content_);
+  }
   [[nodiscard]] const Value& operator*() const { return value(); }
   [[nodiscard]] const Value* operator->() const { return &value(); }
-  /// The reason. @throws std::bad_variant_access if there is a value
-  [[nodiscard]] const Problem& error() const { return std::get<1>(content_); }
+  /// The reason. @throws argument_error if there is a value
+  [[nodiscard]] const Problem& error() const {
+    if (has_value()) {
+      throw argument_error({"the reason for a failure was asked for", "nothing failed: there is a value",
+                            "", "ask has_value() first"});
+    }
+    return std::get<1>(content_);
+  }
 
  private:
   std::variant<Value, Problem> content_;

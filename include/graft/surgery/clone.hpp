@@ -74,7 +74,8 @@ class Clone {
     });
   }
   /// The way back: from the clone to the region. A tensor that several inputs were bound to leads
-  /// to the first of them.
+  /// to the first of them, and one that a rule put in the place of several to the first of those, unless it is
+  /// itself the copy of one. @see lineage
   template <class T>
   [[nodiscard]] auto original(const T& t) const {
     return detail::map_handles(t,
@@ -96,10 +97,11 @@ class Clone {
   /// Images of the region's inputs and outputs, in order.
   [[nodiscard]] std::vector<tensor_id> inputs() const;
   [[nodiscard]] std::vector<tensor_id> outputs() const;
-  /// The ops that were added: copies, placeholders of unbound inputs, constants of frozen
-  /// variables; in the order of ids.
+  /// The ops that were added and are still there: copies, placeholders of unbound inputs, constants of frozen
+  /// variables, what rules added; in the order of ids. @throws handle_error if the graph is gone
   [[nodiscard]] std::vector<op_id> nodes() const;
-  /// The new variables (fresh and copied), in order of creation.
+  /// The new variables that are still there (fresh, copied, made by rules), in order of creation.
+  /// @throws handle_error if the graph is gone
   [[nodiscard]] std::vector<variable_id> variables() const;
   /// The new variables that an optimiser may train: trainable, of role parameter.
   [[nodiscard]] std::vector<variable_id> parameters() const;
@@ -109,8 +111,18 @@ class Clone {
   /// All images of a variable: several where ties were split, in the order of the ops that read them;
   /// none for frozen and replaced variables. @throws handle_error for a variable outside the region
   [[nodiscard]] std::vector<variable_id> images(variable_id v) const;
-  /// Exactly the new variables that have no value yet by their policy: the fresh ones.
+  /// Exactly the new variables that have no value yet by their policy: the fresh ones, and those that rules made
+  /// without giving them one.
   [[nodiscard]] initializer_set initializer() const;
+  /// The same for what became of one variable of the region, fresh or copied: running it draws the first value
+  /// (again).
+  /// @throws handle_error for a variable outside the region, or without a variable of the clone's own
+  [[nodiscard]] initializer_set initializer_of(variable_id v) const;
+  /// The same for the variable that a tensor of the region reads. @throws handle_error as well if it reads none
+  template <graph_handle T>
+  [[nodiscard]] initializer_set initializer_of(const T& read) const {
+    return initializer_of(variable_behind(read.ref()));
+  }
 
   /// Bytes of the values that only this clone's variables and frozen constants hold; variables without a value
   /// have none. O(variables of the region), as bytes_shared().
@@ -142,6 +154,7 @@ class Clone {
   [[nodiscard]] std::optional<op_id> may(const op_id& op, direction d) const;
   [[nodiscard]] std::optional<variable_id> may(const variable_id& v, direction d) const;
   [[nodiscard]] std::optional<graph_reference> may(const graph_reference& r, direction d) const;
+  [[nodiscard]] variable_id variable_behind(const graph_reference& read) const;
   [[nodiscard]] tensor_id must(const tensor_id& t, direction d) const;
   [[nodiscard]] op_id must(const op_id& op, direction d) const;
   [[nodiscard]] variable_id must(const variable_id& v, direction d) const;
@@ -149,18 +162,19 @@ class Clone {
   template <graph_handle T>
   [[nodiscard]] std::optional<T> may(const T& t, direction d) const {
     const std::optional<graph_reference> r = may(t.ref(), d);
-    return r ? std::optional<T>(checked<T>(*r, d)) : std::nullopt;
+    return r ? std::optional<T>(checked<T>(*r)) : std::nullopt;
   }
   template <graph_handle T>
   [[nodiscard]] T must(const T& t, direction d) const {
-    return checked<T>(must(t.ref(), d), d);
+    return checked<T>(must(t.ref(), d));
   }
   template <graph_handle T>
-  T checked(const graph_reference& r, direction d) const {
-    if (d == direction::forward) check_shape(r, value_type_of<T::type, typename T::shape_type>());
+  T checked(const graph_reference& r) const {
+    check_type(r, value_type_of<T::type, typename T::shape_type>());
     return T(tensor<Graph, T::type, typename T::shape_type>(r));
   }
-  void check_shape(const graph_reference& image, const value_type& wanted) const;
+  // Types may differ where inputs have other shapes, or where rules were asked.
+  void check_type(const graph_reference& image, const value_type& wanted) const;
 
   std::shared_ptr<const clone_data> data_;
 };
@@ -173,6 +187,16 @@ update_group clone_image(const Clone& clone, const update_group& updates);
 /// and so on, up to one that was removed.
 std::vector<variable_id> lineage(const Graph& g, variable_id v);
 
+/// What an op, a tensor or a variable of a clone descends from, through clones of clones: its original, the original of
+/// that, and so on to what no clone made. Empty for what the clones share or did not make.
+/// @param op, t, v in the graph of the last of the clones
+/// @param clones in the order they were made; those that have no part in it are passed over
+/// @throws handle_error for a handle of another graph. Complexity: O(clones)
+std::vector<op_id> lineage(op_id op, const std::vector<Clone>& clones);
+std::vector<tensor_id> lineage(tensor_id t, const std::vector<Clone>& clones);
+std::vector<variable_id> lineage(variable_id v, const std::vector<Clone>& clones);
+std::vector<any_tensor> lineage(const any_tensor& t, const std::vector<Clone>& clones);
+
 /// clone() with its choices gathered.
 Clone clone_region(const Region& region, const clone_options& options);
 
@@ -182,7 +206,7 @@ std::vector<Clone> replicate_region(const Region& region, std::size_t count,
 
 /// Copies a region.
 ///
-/// @param choices in any order; the last of a kind counts, bindings add up:
+/// @param choices in any order; the last of a kind counts, bindings and rules add up:
 ///   - `bind(x, x2)`: what replaces inputs. Element type, rank and known extents must fit; types
 ///   are worked out anew where a replacement knows more. `bind_reshaped(x, x2)` takes other shapes. Inputs that are not bound become placeholders of their name
 ///     and type in the clone's scope (@see unbound)
@@ -195,7 +219,7 @@ std::vector<Clone> replicate_region(const Region& region, std::size_t count,
 ///   - `mode::inference`, `mode::training`: for layers that differ between the two
 ///   - `from("actor")`, `names::exact`, `seeds::same`, `seeds::fresh(7)`, `unbound::keep`, `coverage::affected`,
 ///   `ties::split`
-///   - `each_op(rule)`: to change, replace or drop ops on the way
+///   - `each_op(rule)`: to change, replace or drop ops on the way; several are asked in their order
 ///
 /// Scopes of the source are made again under the clone's scope, as paths from the deepest scope
 /// that holds all that is copied: what was "actor/dense/matmul" in a region within "actor" becomes

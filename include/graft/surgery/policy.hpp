@@ -125,15 +125,20 @@ class seeds {
 inline constexpr seeds seeds::split{kind::split, 0};
 inline constexpr seeds seeds::same{kind::same, 0};
 
-/// What becomes of a parameter that several ops read.
+/// What becomes of a parameter that several ops read on the way to the outputs.
 enum class ties : std::uint8_t {
-  keep,   ///< one new parameter, read by the copies of all of them
-  split,  ///< a new parameter for each op, of the same policy; names get numbers
+  keep,  ///< one new parameter, read by the copies of all of them
+  /// A new parameter for each op, of the same policy; names get numbers. Each has a copy of the initial value and
+  /// of the updates that belong to the parameter: these read it where the source's read theirs, and otherwise
+  /// what the first one's read. Initial values and updates of other variables read the first. A parameter that
+  /// an update among the ops of the outputs writes (a training step) is an unsupported_error.
+  split,
 };
 /// What happens where a name is taken.
 enum class names : std::uint8_t {
   unique,  ///< a number is appended: "copy_1"
-  exact,   ///< name_error
+  /// name_error, before rules are asked. What ties::split and rules add has no name to keep: a number is appended.
+  exact,
 };
 /// What becomes of inputs that are not bound.
 enum class unbound : std::uint8_t {
@@ -170,7 +175,8 @@ constexpr destination into(Graph& graph, std::string_view scope = {}) {
   return {&graph, std::string(scope)};
 }
 /// The scope of the source that is not repeated in the clone's names; without it the deepest scope
-/// that holds all that is copied. @see clone
+/// that holds all that is copied. It must hold all ops that are copied; what takes the place of frozen and linked
+/// variables of other scopes goes into the clone's scope itself. @see clone
 constexpr source_scope from(std::string_view scope) { return {std::string(scope)}; }
 /// Whether an optimiser may train the new variables; without it as in the source.
 constexpr trainable_flag trainable(bool value) { return {value}; }
@@ -265,8 +271,8 @@ struct copied_op {
   op_id source;            ///< in the region's graph
   op_id copy;              ///< in the clone's
   const operator_schema* schema = nullptr;
-  std::vector<any_tensor> operands;  ///< of the copy, as earlier rules left them
-  std::vector<any_tensor> outputs;   ///< of the copy
+  std::vector<any_tensor> operands;  ///< of the copy: what the rules made of the ops before
+  std::vector<any_tensor> outputs;   ///< of the copy, or what the rules before this one returned
 };
 /// What becomes of one op of a clone. @see each_op
 using op_rule = std::function<std::optional<std::vector<any_tensor>>(const copied_op&)>;
@@ -275,14 +281,21 @@ struct op_transform {
   op_rule rule;
 };
 
-/// Calls a rule for each op that is copied, in order, inside the scope of the copy.
+/// Calls a rule for each op that is copied, inside the scope of the copy: an op after those that it takes, and of
+/// others the one stored first.
 ///
-/// What the rule returns takes the place of the copy's outputs, for the other copies and in the map of
-/// the clone: `std::vector{op.outputs[0] + noise}` adds noise, `std::vector{op.operands[0]}` drops the
-/// op, nothing keeps it. The rule may add ops, and change the copy's attributes
-/// (Graph::set_attributes). A copy that is no longer read stays in the graph; runs leave it out.
+/// What the rule returns takes the place of the copy's outputs, for the other copies, for variables that start with
+/// them and in the map of the clone: `std::vector{op.outputs[0] + noise}` adds noise,
+/// `std::vector{op.operands[0]}` drops the op, nothing keeps it. Types follow from op to op. The rule may add ops
+/// and variables (they are among Clone::nodes(), variables() and, without a value, initializer()), and change the
+/// copy's attributes (Graph::set_attributes). A copy that is no longer read stays in the graph; runs leave it out.
+///
+/// Several rules are asked one after the other about each op; what one added the others are not asked about. Ties
+/// are split afterwards, with what rules put behind a parameter.
 /// @param rule takes a `const copied_op&`, returns a std::optional<std::vector<any_tensor>>; what it
 /// throws leaves the graphs as they were
+/// @throws graph_error from clone() for a result that depends on what takes it
+/// Complexity: O(ops that are copied and added, and their operands) besides the rules' own work
 template <class Rule>
 op_transform each_op(Rule rule) {
   return {op_rule(std::move(rule))};
@@ -325,7 +338,7 @@ struct clone_options {
   unbound inputs = unbound::placeholder;
   coverage covered = coverage::whole;
   ties tied = ties::keep;
-  op_rule rule;  ///< may be empty
+  std::vector<op_rule> rules;
   source_line line;
 
   void set(const bindings& b) {
@@ -352,7 +365,7 @@ struct clone_options {
   void set(unbound u) { inputs = u; }
   void set(coverage c) { covered = c; }
   void set(ties t) { tied = t; }
-  void set(const op_transform& t) { rule = t.rule; }
+  void set(const op_transform& t) { rules.push_back(t.rule); }
 };
 
 }  // namespace graft

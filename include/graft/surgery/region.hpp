@@ -224,9 +224,7 @@ result<Region, boundary_problem> try_extract(const input_list& in, const output_
 /// @throws boundary_error whose sentence lists all that is wrong, each uncut source with its path
 template <class... Options>
 Region extract(const input_list& in, const output_list& out, const Options&... options) {
-  auto answer = try_extract(in, out, options...);
-  if (!answer) throw boundary_error(answer.error().parts);
-  return *answer;
+  return try_extract(in, out, options...).value();
 }
 
 Region region_of_ops(const Graph& g, const std::vector<op_id>& ops, const extract_options& options);
