@@ -21,8 +21,10 @@ constexpr inferred infer_swish(const infer_args& in) {
   }
   return in.operands[0];
 }
-inline constexpr operator_schema swish_schema{"mine.swish_beta", 1, 1, infer_swish,
-                                              ops::elementwise};
+// What its attributes must be, wherever an op is added, edited or loaded.
+inline constexpr attribute_rule swish_takes[] = {declare::real("beta").required()};
+inline constexpr operator_schema swish_schema{"mine.swish_beta", 1,          1, infer_swish,
+                                              ops::elementwise,  swish_takes};
 
 // The function users call. The attribute does not decide the type, so it may be known at run time only.
 template <tensor_like X>

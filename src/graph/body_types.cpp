@@ -1,6 +1,7 @@
 // The types of ops with bodies: those of their bodies' results at the types of the operands.
 #include <algorithm>
 #include <optional>
+#include <unordered_map>
 
 #include "graft/core/error.hpp"
 #include "graft/schema/control_operators.hpp"
@@ -34,12 +35,47 @@ value_type common(const value_type& a, const value_type& b) {
   return result;
 }
 
+// What bodies gave for types of their inputs: bodies may own one another many times over.
+class known_results {
+ public:
+  [[nodiscard]] const types* find(const Graph& body, std::span<const value_type> inputs) const {
+    const auto known = all_.find(&body);
+    if (known == all_.end()) return nullptr;
+    for (const auto& [asked, results] : known->second) {
+      if (std::equal(asked.begin(), asked.end(), inputs.begin(), inputs.end())) return &results;
+    }
+    return nullptr;
+  }
+  void add(const Graph& body, std::span<const value_type> inputs, const types& results) {
+    all_[&body].push_back({{inputs.begin(), inputs.end()}, results});
+  }
+
+ private:
+  std::unordered_map<const Graph*, std::vector<std::pair<types, types>>> all_;
+};
+
+// The results of a body that an op owns under a key.
+types infer_within(const body_view& body, std::span<const value_type> inputs,
+                   const op_in_words* owner, std::string_view key, known_results& known);
+
+[[noreturn]] void refuse_counts(const op_in_words& op, const char* what) {
+  throw argument_error({.asked = describe_op(op) + " was to be added",
+                        .found = std::string("its ") + what + " do not fit its bodies",
+                        .where = where(op.line),
+                        .hint = "make it with the function of its name"});
+}
+
 // One op with bodies while its types are worked out.
 class refinement {
  public:
   refinement(const tables& t, const op_in_words& op, const attribute_list& attributes,
-             std::span<const value_type> operands, inferred& answer)
-      : t_(t), op_(op), attributes_(attributes), operands_(operands), answer_(answer) {}
+             std::span<const value_type> operands, known_results& known, inferred& answer)
+      : t_(t),
+        op_(op),
+        attributes_(attributes),
+        operands_(operands),
+        known_(known),
+        answer_(answer) {}
 
   void run() {
     if (is_operator(op_.schema, ops::cond)) {
@@ -56,26 +92,17 @@ class refinement {
  private:
   [[noreturn]] void refuse(std::string asked, std::string found, std::string hint,
                            bool about_type) {
-    error_parts parts{
-        .asked = std::string(op_.schema.name) + " '" + op_.path + "' " + std::move(asked),
-        .found = std::move(found),
-        .where = where(op_.line),
-        .hint = std::move(hint)};
+    error_parts parts{.asked = describe_op(op_) + " " + std::move(asked),
+                      .found = std::move(found),
+                      .where = where(op_.line),
+                      .hint = std::move(hint)};
     if (about_type) throw dtype_error(std::move(parts));
     throw shape_error(std::move(parts));
   }
-  [[noreturn]] void refuse_parts(const char* what) {
-    throw argument_error(
-        {.asked = std::string(op_.schema.name) + " '" + op_.path + "' was to be added",
-         .found = std::string("its ") + what + " do not fit its bodies",
-         .where = where(op_.line),
-         .hint = "make it with the function of its name"});
-  }
+  [[noreturn]] void refuse_parts(const char* what) { refuse_counts(op_, what); }
 
   body_view body(const char* key) {
-    const attribute* a = attributes_.find(key);
-    if (a == nullptr || a->kind != attribute_kind::body) refuse_parts("attributes");
-    return body_view(*t_.bodies[static_cast<std::size_t>(a->integer)]);
+    return body_view(*t_.bodies[static_cast<std::size_t>(attributes_.integer(key))]);
   }
   // Operands [first, first + count).
   types some(std::size_t first, std::size_t count) {
@@ -87,14 +114,10 @@ class refinement {
     const body_view b = body(key);
     if (b.inputs.size() != inputs.size()) refuse_parts("operands");
     if (b.results.size() != results) refuse_parts("outputs");
-    return infer_body(b, inputs);
+    return infer_within(b, inputs, &op_, key, known_);
   }
   static void append(types& to, const types& more) {
     to.insert(to.end(), more.begin(), more.end());
-  }
-
-  void require_outputs(std::size_t count) {
-    if (answer_.outputs.size() != count) refuse_parts("outputs");
   }
 
   void refine_cond() {
@@ -102,7 +125,6 @@ class refinement {
     require_truth(pred, "takes the condition", "the condition");
     const auto thens = static_cast<std::size_t>(attributes_.integer("then_captures"));
     const std::size_t outputs = answer_.outputs.size();
-    if (1 + thens > operands_.size()) refuse_parts("operands");
     const types a = infer("then", some(1, thens), outputs);
     const types b = infer("else", some(1 + thens, operands_.size() - 1 - thens), outputs);
     for (std::size_t i = 0; i < outputs; ++i) {
@@ -138,7 +160,6 @@ class refinement {
 
   void refine_while() {
     const while_parts p(attributes_);
-    require_outputs(p.states);
     if (p.own() != operands_.size()) refuse_parts("operands");
     (void)infer_loop(p);
   }
@@ -158,10 +179,8 @@ class refinement {
   void refine_gradient() {
     const while_parts p(attributes_);
     const std::size_t carried_back = p.gradients + p.sums;
-    require_outputs(carried_back);
     (void)infer_loop(p);
     types inputs = some(0, p.states);
-    if (p.own() > operands_.size()) refuse_parts("operands");
     append(inputs, some(p.own(), operands_.size() - p.own()));
     const types out = infer("gradient", inputs, carried_back);
     for (std::size_t i = 0; i < carried_back; ++i) {
@@ -170,13 +189,11 @@ class refinement {
   }
 
   void refine_scan() {
-    if (attributes_.integer("untraced") > attributes_.integer("states")) refuse_parts("attributes");
     const scan_parts p(attributes_);
     if (p.sequences == 0) {
       refuse("goes over no sequence", "the number of steps is that of a sequence's elements",
              "give it at least one sequence", false);
     }
-    if (p.states + p.sequences > operands_.size()) refuse_parts("operands");
     types inputs = some(0, p.states);
     std::optional<extent> steps;
     for (std::size_t i = 0; i < p.sequences; ++i) {
@@ -225,6 +242,7 @@ class refinement {
   const op_in_words& op_;
   const attribute_list& attributes_;
   std::span<const value_type> operands_;
+  known_results& known_;
   inferred& answer_;
 };
 
@@ -252,9 +270,13 @@ body_view::body_view(const Graph& body) : graph(body) {
   }
 }
 
-std::vector<value_type> infer_body(const body_view& body, std::span<const value_type> inputs) {
+namespace {
+
+types infer_within(const body_view& body, std::span<const value_type> inputs,
+                   const op_in_words* owner, std::string_view key, known_results& results) {
+  if (const types* before = results.find(body.graph, inputs)) return *before;
   const tables& t = body.graph.data();
-  std::vector<value_type> known(t.outputs.size());
+  types known(t.outputs.size());
   for (const std::uint32_t i : data_order(t, 0)) {
     const tables::op_record& r = t.ops[i];
     const attribute_list attributes = t.attributes_of(r);
@@ -271,25 +293,69 @@ std::vector<value_type> infer_body(const body_view& body, std::span<const value_
     for (const tables::edge& e : t.operands_of(i)) {
       operands.push_back(known[t.ops[e.producer].first_output + e.output]);
     }
-    const source_line line{r.file == none ? "" : t.files[r.file].text, r.line};
+    const auto words = [&] {
+      const source_line line{r.file == none ? "" : t.files[r.file].text, r.line};
+      return op_in_words{*r.schema, path_of_op(t, i), line, owner, key};
+    };
     inferred answer = infer(*r.schema, {operands, attributes});
-    if (answer.error) refuse_operands({*r.schema, path_of_op(t, i), line}, operands, answer.error);
+    if (answer.error) refuse_operands(words(), operands, answer.error);
     if (r.schema->has(ops::bodies)) {
-      refine_by_bodies(t, {*r.schema, path_of_op(t, i), line}, attributes, operands, answer);
+      const op_in_words op = words();
+      refinement(t, op, attributes, operands, results, answer).run();
     }
     for (std::uint32_t o = 0; o < r.output_count; ++o)
       known[r.first_output + o] = answer.outputs[o];
   }
-  std::vector<value_type> result;
+  types result;
   for (const tensor_id r : body.results) {
     result.push_back(known[t.ops[t.index(r.op)].first_output + r.output]);
   }
+  results.add(body.graph, inputs, result);
   return result;
+}
+
+}  // namespace
+
+std::vector<value_type> infer_body(const body_view& body, std::span<const value_type> inputs) {
+  known_results results;
+  return infer_within(body, inputs, nullptr, {}, results);
 }
 
 void refine_by_bodies(const tables& t, const op_in_words& op, const attribute_list& attributes,
                       std::span<const value_type> operands, inferred& answer) {
-  refinement(t, op, attributes, operands, answer).run();
+  known_results results;
+  refinement(t, op, attributes, operands, results, answer).run();
+}
+
+void check_body_counts(const tables& t, const operator_schema& schema,
+                       const attribute_list& attributes, std::size_t operands,
+                       function_ref<op_in_words()> words) {
+  const auto count = [&attributes](const char* key) {
+    return static_cast<std::size_t>(attributes.integer(key));
+  };
+  const auto results = [&](const char* key) -> std::size_t {
+    const tables& body = t.bodies[count(key)]->data();
+    return body.ops.empty() ? 0 : body.ops[body.ops.size() - 1].operand_count;
+  };
+  const auto require = [&words](bool fit, const char* what) {
+    if (!fit) refuse_counts(words(), what);
+  };
+  if (is_operator(schema, ops::cond)) {
+    require(1 + count("then_captures") <= operands, "operands");
+    require(count("outputs") == results("then"), "outputs");
+  } else if (is_operator(schema, ops::scan)) {
+    const std::size_t states = count("states"), untraced = count("untraced");
+    require(states + count("sequences") <= operands, "operands");
+    require(untraced <= states && states <= results("body"), "states");
+    require(count("outputs") == results("body") + states - untraced, "outputs");
+  } else if (is_operator(schema, ops::while_loop)) {
+    require(while_parts(attributes).own() <= operands, "operands");
+    require(count("outputs") == count("states"), "outputs");
+  } else if (is_operator(schema, ops::while_loop_gradient)) {
+    const while_parts p(attributes);
+    require(p.own() + p.gradients + p.sums <= operands, "operands");
+    require(count("outputs") == p.gradients + p.sums, "outputs");
+  }
 }
 
 }  // namespace graft::detail

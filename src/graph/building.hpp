@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "graft/core/function_ref.hpp"
 #include "graft/graph/graph.hpp"
 
 namespace graft::detail {
@@ -130,14 +131,35 @@ struct op_in_words {
   const operator_schema& schema;
   std::string path;
   source_line line;
+  /// The op that owns the body it is in, if it is looked at as part of that one, and the body's name.
+  const op_in_words* owner = nullptr;
+  std::string_view body = {};
 };
+/// "add 'net/add'", "add 'add' in body 'then' of cond 'net/cond'".
+std::string describe_op(const op_in_words& op);
 /// "file:line" of the user's program, or "".
 std::string where(source_line line);
 /// Throws the sentence of a shape rule's problem.
 [[noreturn]] void refuse_operands(const op_in_words& op, std::span<const value_type> operands,
                                   const problem& why);
-/// Checks what the graph knows and the rule does not: references in attributes, the types of
-/// updates. Refines the outputs of updates.
+/// Holds attributes to what the operator declares (attribute_rules.cpp). `words` are asked for in order to
+/// refuse only.
+/// @throws argument_error
+void check_attribute_rules(const operator_schema& schema, const attribute_list& attributes,
+                           function_ref<op_in_words()> words);
+/// The same, and what they refer to must be there. To be called before the operator's rule, which takes them
+/// for right.
+/// @throws argument_error
+void check_attributes(const tables& t, const operator_schema& schema,
+                      const attribute_list& attributes, std::size_t operands,
+                      function_ref<op_in_words()> words);
+/// Checks that the counts among the attributes of an op with bodies are what bodies and operands allow
+/// (body_types.cpp).
+/// @throws argument_error
+void check_body_counts(const tables& t, const operator_schema& schema,
+                       const attribute_list& attributes, std::size_t operands,
+                       function_ref<op_in_words()> words);
+/// Checks what the graph knows and the rule does not: the types of bodies and updates. Refines the outputs.
 void check_op(const tables& t, const op_in_words& op, const attribute_list& attributes,
               std::span<const value_type> operands, inferred& answer);
 /// Works out the outputs of an op with bodies from theirs (body_types.cpp).

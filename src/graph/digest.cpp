@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 #include <mutex>
+#include <unordered_map>
 
 #include "graft/schema/core_operators.hpp"
 
@@ -14,9 +15,12 @@ namespace {
 
 using detail::content_hash;
 
+using known_bodies = std::unordered_map<const Graph*, std::uint64_t>;
+
 class digester {
  public:
-  explicit digester(const Graph& g) : g_(g), t_(g.data()), scopes_(t_.scopes.size()) {}
+  digester(const Graph& g, known_bodies& bodies)
+      : g_(g), t_(g.data()), scopes_(t_.scopes.size()), bodies_(bodies) {}
 
   std::uint64_t run() {
     for (std::uint32_t s = 1; s < t_.scopes.size(); ++s) {  // parents come first
@@ -103,10 +107,19 @@ class digester {
         h.word(number({static_cast<std::uint32_t>(a.integer)}));
         break;
       case attribute_kind::body:
-        h.word(g_.body(a.integer).digest());
+        h.word(digest_of(g_.body(a.integer)));
         break;
     }
     return h.value();
+  }
+
+  // Bodies may own one another many times over.
+  std::uint64_t digest_of(const Graph& body) {
+    const auto known = bodies_.find(&body);
+    if (known != bodies_.end()) return known->second;
+    const std::uint64_t made = digester(body, bodies_).run();
+    bodies_.emplace(&body, made);
+    return made;
   }
 
   void variable(const variable_info& v) {
@@ -147,11 +160,15 @@ class digester {
   const Graph::tables& t_;
   std::vector<std::uint64_t> scopes_;
   std::vector<std::uint64_t> numbers_;
+  known_bodies& bodies_;
   content_hash out_;
 };
 
 }  // namespace
 
-std::uint64_t Graph::digest() const { return digester(*this).run(); }
+std::uint64_t Graph::digest() const {
+  known_bodies bodies;
+  return digester(*this, bodies).run();
+}
 
 }  // namespace graft

@@ -101,12 +101,12 @@ std::uint32_t append_op(Graph::tables& t, const operator_schema& schema,
   if (!name.empty()) check_name(name, "an op");
   small_vector<value_type, 3> types;
   for (const tensor_id& o : operands) types.push_back(t.type_of(t.index(o), o.output));
+  const auto words = [&] { return op_in_words{schema, future_path(t, schema, name), line}; };
+  check_attributes(t, schema, attributes, operands.size(), words);
   inferred answer = infer(schema, {types, attributes});
-  if (answer.error) {
-    refuse_operands({schema, future_path(t, schema, name), line}, types, answer.error);
-  }
+  if (answer.error) refuse_operands(words(), types, answer.error);
   if (schema.has(ops::update) || has_references(attributes)) {
-    check_op(t, {schema, future_path(t, schema, name), line}, attributes, types, answer);
+    check_op(t, words(), attributes, types, answer);
   }
   std::size_t room = 0;
   for (const value_type& v : answer.outputs) {

@@ -15,11 +15,16 @@
 
 namespace graft::detail {
 
-namespace {
-
-std::string describe(const op_in_words& op) {
-  return std::string(op.schema.name) + " '" + op.path + "'";
+std::string describe_op(const op_in_words& op) {
+  std::string text = std::string(op.schema.name) + " '" + op.path + "'";
+  for (const op_in_words* at = &op; at->owner != nullptr; at = at->owner) {
+    text += " in body '" + std::string(at->body) + "' of " + at->owner->schema.name + " '" +
+            at->owner->path + "'";
+  }
+  return text;
 }
+
+namespace {
 
 // "float32 [64, 784], float32 [128, 10] and float32 [10]"; long lists are cut.
 std::string list(std::span<const value_type> operands) {
@@ -57,7 +62,7 @@ void refuse_operands(const op_in_words& op, std::span<const value_type> operands
                      const problem& why) {
   error_parts parts;
   parts.asked =
-      describe(op) + (operands.empty() ? " cannot be made" : " cannot take " + list(operands));
+      describe_op(op) + (operands.empty() ? " cannot be made" : " cannot take " + list(operands));
   parts.found = why.clause;
   const int n = static_cast<int>(operands.size());
   const bool miscounted =
@@ -94,29 +99,17 @@ void refuse_operands(const op_in_words& op, std::span<const value_type> operands
 
 void check_op(const tables& t, const op_in_words& op, const attribute_list& attributes,
               std::span<const value_type> operands, inferred& answer) {
-  const auto refuse = [&](const char* what, std::int64_t value) {
-    throw argument_error(
-        {.asked = describe(op) + " was to be added",
-         .found = "the graph has no " + std::string(what) + " " + std::to_string(value),
-         .where = where(op.line),
-         .hint = "attributes refer to what is in the same graph"});
-  };
-  for (const attribute& a : attributes) {
-    const auto in = [&](std::size_t count) {
-      return a.integer >= 0 && static_cast<std::uint64_t>(a.integer) < count;
-    };
-    if (a.kind == attribute_kind::constant && !in(t.constants.size()))
-      refuse("constant", a.integer);
-    if (a.kind == attribute_kind::body && !in(t.bodies.size())) refuse("body", a.integer);
-    if (a.kind == attribute_kind::variable &&
-        (!in(t.variables.size()) || !t.variables[static_cast<std::size_t>(a.integer)].id.valid())) {
-      refuse("variable", a.integer);
-    }
-  }
   if (op.schema.has(ops::bodies)) refine_by_bodies(t, op, attributes, operands, answer);
   if (!op.schema.has(ops::update)) return;
   const attribute* a = attributes.find("variable");
-  if (a == nullptr || a->kind != attribute_kind::variable) return;
+  if (a == nullptr || a->kind != attribute_kind::variable) {
+    throw argument_error({.asked = describe_op(op) + " was to be added",
+                          .found = a == nullptr
+                                       ? "it updates no variable: it has no attribute 'variable'"
+                                       : "its attribute 'variable' does not refer to a variable",
+                          .where = where(op.line),
+                          .hint = "make it with assign(variable, value)"});
+  }
   const variable_info& v = t.variables[static_cast<std::size_t>(a->integer)];
   value_type& result = answer.outputs[0];
   if (!rules::types_agree(v.type.type, result.type)) {
@@ -136,17 +129,23 @@ inferred infer_op(const tables& t, std::uint32_t op, const attribute_list& attri
   const tables::op_record& r = t.ops[op];
   small_vector<value_type, 4> types;
   for (const tables::edge& e : t.operands_of(op)) types.push_back(t.type_of(e.producer, e.output));
-  inferred answer = infer(*r.schema, {types, attributes});
   const source_line line{r.file == none ? "" : t.files[r.file].text, r.line};
-  if (answer.error) refuse_operands({*r.schema, path_of_op(t, op), line}, types, answer.error);
+  const auto words = [&] { return op_in_words{*r.schema, path_of_op(t, op), line}; };
   const attribute* variable = attributes.find("variable");
   const bool registered = variable == nullptr || variable->kind != attribute_kind::variable ||
                           static_cast<std::uint64_t>(variable->integer) < t.variables.size();
+  if (registered) {
+    check_attributes(t, *r.schema, attributes, types.size(), words);
+  } else {
+    check_attribute_rules(*r.schema, attributes, words);
+  }
+  inferred answer = infer(*r.schema, {types, attributes});
+  if (answer.error) refuse_operands(words(), types, answer.error);
   if (!registered) {
     // A copy whose variable comes next: the update has the variable's type already.
     if (r.schema->has(ops::update)) answer.outputs[0] = t.type_of(op, 0);
   } else if (has_references(attributes) || r.schema->has(ops::update)) {
-    check_op(t, {*r.schema, path_of_op(t, op), line}, attributes, types, answer);
+    check_op(t, words(), attributes, types, answer);
   }
   return answer;
 }

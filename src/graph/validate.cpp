@@ -18,7 +18,9 @@ using tables = Graph::tables;
 
 class validator {
  public:
-  explicit validator(const Graph& g) : g_(g), t_(g.data()) {}
+  /// @param bodies those that were checked already: they may own one another many times over
+  validator(const Graph& g, std::unordered_set<const Graph*>& bodies)
+      : g_(g), t_(g.data()), bodies_(bodies) {}
 
   void run() {
     ids();
@@ -135,8 +137,8 @@ class validator {
   void control_lists() const {
     std::vector<char> seen(t_.controls.size());
     const auto walk = [&](std::uint32_t i, std::uint32_t c,
-                          std::uint32_t tables::control_edge::* next,
-                          std::uint32_t tables::control_edge::* end, char bit) {
+                          std::uint32_t tables::control_edge::*next,
+                          std::uint32_t tables::control_edge::*end, char bit) {
       for (; c != none; c = t_.controls[c].*next) {
         if (c >= t_.controls.size() || (seen[c] & bit) != 0 || t_.controls[c].*end != i) {
           broken("the control edges of " + name(i) + " do not match");
@@ -204,7 +206,17 @@ class validator {
     }
     if (!equal) broken("the types of " + name(i) + " are not what its operands give");
     for (const attribute& a : t_.attributes_of(r)) {
-      if (a.kind == attribute_kind::body) g_.body(a.integer).validate();
+      if (a.kind == attribute_kind::body) body(i, a);
+    }
+  }
+
+  void body(std::uint32_t owner, const attribute& a) const {
+    const Graph& inner = g_.body(a.integer);
+    if (!bodies_.insert(&inner).second) return;
+    try {
+      validator(inner, bodies_).run();
+    } catch (const graph_error& e) {
+      broken("in body '" + std::string(a.key) + "' of " + name(owner) + ": " + e.parts().found);
     }
   }
 
@@ -262,10 +274,14 @@ class validator {
 
   const Graph& g_;
   const tables& t_;
+  std::unordered_set<const Graph*>& bodies_;
 };
 
 }  // namespace
 
-void Graph::validate() const { validator(*this).run(); }
+void Graph::validate() const {
+  std::unordered_set<const Graph*> bodies;
+  validator(*this, bodies).run();
+}
 
 }  // namespace graft

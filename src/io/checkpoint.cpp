@@ -3,8 +3,7 @@
 #include <map>
 #include <unordered_set>
 
-#include <nlohmann/json.hpp>
-
+#include "io/json.hpp"
 #include "io/region_format.hpp"
 #include "io/tensor_file.hpp"
 #include "io/values.hpp"
@@ -12,8 +11,7 @@
 namespace graft {
 namespace {
 
-using json = nlohmann::ordered_json;
-using lookup_json = nlohmann::json;  // finds keys without looking through all of them
+using io::json;
 
 constexpr const char* checkpoint_key = "graft.checkpoint";
 constexpr std::string_view note_prefix = "note.";
@@ -36,23 +34,29 @@ void read_structure(contents& c, const std::string& path, const std::string& tex
   const auto malformed = [&](const std::string& what) {
     refuse(path, what, "nothing was loaded; the file may be damaged");
   };
-  const lookup_json all = lookup_json::parse(text, nullptr, false);
-  if (!all.is_object() || io::duplicate_key(text)) malformed("its structure is not a JSON object");
-  const auto version = all.find("version");
-  if (version == all.end() || !version->is_number_integer()) malformed("its version is missing");
-  if (*version != checkpoint_version) {
-    refuse(path, "its format is " + version->dump() + ", this version of Graft reads 1",
-           "nothing was loaded; use the version of Graft that wrote it");
+  const auto [all, fault] = io::parse_json(text);
+  if (!fault.empty()) malformed("its structure " + fault);
+  if (all.as<json::object>() == nullptr) malformed("its structure is not a JSON object");
+  const json* version = all.find("version");
+  if (version == nullptr || !version->integer()) malformed("its version is missing");
+  if (*version->integer() != checkpoint_version) {
+    refuse(
+        path,
+        "its format is " + std::to_string(*version->integer()) + ", this version of Graft reads 1",
+        "nothing was loaded; use the version of Graft that wrote it");
   }
-  if (const auto seed = all.find("seed"); seed != all.end()) {
-    if (!seed->is_number_unsigned()) malformed("its seed is not a whole number of at least 0");
-    c.info.seed = seed->get<std::uint64_t>();
+  if (const json* seed = all.find("seed")) {
+    const auto* number = seed->as<std::uint64_t>();
+    if (number == nullptr) malformed("its seed is not a whole number of at least 0");
+    c.info.seed = *number;
   }
-  const auto roles = all.find("roles");
-  if (roles == all.end() || !roles->is_object()) malformed("its list of variables is missing");
-  for (const auto& item : roles->items()) {
-    if (!item.value().is_string()) malformed("a role is not a text");
-    c.roles.emplace(item.key(), item.value().get<std::string>());
+  const json* roles = all.find("roles");
+  const auto* each = roles == nullptr ? nullptr : roles->as<json::object>();
+  if (each == nullptr) malformed("its list of variables is missing");
+  for (const auto& [name, role] : *each) {
+    const auto* role_name = role.as<std::string>();
+    if (role_name == nullptr) malformed("a role is not a text");
+    c.roles.emplace(name, *role_name);
   }
 }
 
@@ -84,18 +88,22 @@ contents read_contents(const std::string& path) {
 void save(const Graph& graph, std::optional<std::uint64_t> seed, const std::string& path,
           const checkpoint_notes& notes) {
   io::tensor_file file;
-  json roles = json::object();
-  auto& role_of = roles.get_ref<json::object_t&>();  // paths differ, so none need be looked for
+  json::object roles;
   for (auto& [v, value] : io::values_of(graph, graph.variables())) {
     const std::string name = graph.path_of(v);
-    role_of.emplace_back(name, io::name_of_role(graph.variable_of(v).role));
+    roles.push_back({name, io::name_of_role(graph.variable_of(v).role)});
     if (value) file.arrays.emplace_back(name, std::move(*value));
   }
-  json all;
-  all["version"] = checkpoint_version;
-  if (seed) all["seed"] = *seed;
-  all["roles"] = std::move(roles);
-  file.metadata.emplace_back(checkpoint_key, all.dump());
+  json all = json::object();
+  all.add("version", checkpoint_version);
+  if (seed) all.add("seed", *seed);
+  all.add("roles", std::move(roles));
+  std::optional<std::string> structure = all.dump();
+  if (!structure) {
+    throw name_error({"'" + path + "' was to be written", "a variable's name is not valid UTF-8",
+                      path, "rename the variable"});
+  }
+  file.metadata.emplace_back(checkpoint_key, std::move(*structure));
   std::unordered_set<std::string_view> seen;
   for (const auto& [name, text] : notes) {
     std::string key = std::string(note_prefix) + name;

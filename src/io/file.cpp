@@ -69,6 +69,12 @@ std::string folder_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+const char* kind_of(mode_t mode) {
+  if (S_ISDIR(mode)) return "a folder";
+  if (S_ISFIFO(mode)) return "a pipe";
+  return "a device";
+}
+
 // Makes a new file in the folder of `path` and gives its name. (mkstemp would make it private to
 // its owner, and the mask that other files are made with cannot be asked for without changing it
 // for all threads.)
@@ -85,11 +91,16 @@ int create_beside(const std::string& path, std::string& name) {
 }  // namespace
 
 std::vector<std::byte> read_file(const std::string& path) {
-  const descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // A pipe without a writer would keep open() waiting. Regular files are read the same either way.
+  const descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0) fail("read", path, errno);
-  struct stat info{};
+  struct stat info {};
   if (::fstat(file.get(), &info) != 0) fail("read", path, errno);
-  if (!S_ISREG(info.st_mode)) fail("read", path, S_ISDIR(info.st_mode) ? EISDIR : EINVAL);
+  if (!S_ISREG(info.st_mode)) {
+    throw io_error({"'" + path + "' was to be read",
+                    std::string("it is ") + kind_of(info.st_mode) + ", not a regular file", path,
+                    "give the path of a file"});
+  }
   std::vector<std::byte> bytes(static_cast<std::size_t>(info.st_size));
   std::size_t at = 0;
   while (at < bytes.size()) {

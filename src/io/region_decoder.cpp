@@ -5,13 +5,11 @@
 #include <limits>
 #include <set>
 
-#include <nlohmann/json.hpp>
-
 #include "graft/schema/control_operators.hpp"
 #include "graft/schema/core_operators.hpp"
 
+#include "io/json.hpp"
 #include "io/region_format.hpp"
-#include "io/tensor_file.hpp"
 
 namespace graft::io {
 
@@ -28,15 +26,15 @@ std::string shown(const std::string& text) {
 
 namespace {
 
-using json = nlohmann::ordered_json;
-
 class decoder {
  public:
   explicit decoder(const std::string& path) : path_(path) {}
 
   file_region run(const std::string& text) {
-    const json all = parse(text);
-    if (!all.is_object()) fail("its structure is not a JSON object");
+    const parsed_json parsed = parse_json(text);
+    if (!parsed.fault.empty()) fail("its structure " + parsed.fault);
+    const json& all = parsed.document;
+    if (all.as<json::object>() == nullptr) fail("its structure is not a JSON object");
     where_ = "version";
     const std::int64_t version = integer(field(all, "version"));
     if (version > region_version) {
@@ -47,15 +45,14 @@ class decoder {
     only(all,
          {"version", "bodies", "inputs", "kept", "ops", "outputs", "variables", "collections"});
     file_region r;
-    if (all.contains("bodies")) {
-      const json& bodies = list(all, "bodies");
-      for (const json& entry : bodies) r.bodies.push_back(body(entry));
+    if (all.find("bodies") != nullptr) {
+      for (const json& entry : list(all, "bodies")) r.bodies.push_back(body(entry));
     }
     names_.clear();
     for (const json& entry : list(all, "inputs")) r.inputs.push_back(input(entry, r.inputs.size()));
     where_ = "kept";
     r.kept = number(field(all, "kept"), r.inputs.size() + 1);
-    const json& ops = list(all, "ops");
+    const json::list& ops = list(all, "ops");
     variable_count_ = list(all, "variables").size();
     inputs_ = r.inputs.size();
     for (const json& entry : ops) r.ops.push_back(op(entry, r.ops.size(), ops.size()));
@@ -77,45 +74,33 @@ class decoder {
  private:
   [[noreturn]] void fail(const std::string& found) const { refuse_region(path_, found, where_); }
 
-  json parse(const std::string& text) {
-    json all;
-    try {
-      all = json::parse(text);
-    } catch (const json::exception&) {
-      fail("its structure is not JSON");
-    }
-    if (const auto twice = duplicate_key(text)) {
-      fail("its structure has the key " + shown(*twice) + " twice");
-    }
-    return all;
-  }
-
   const json& field(const json& object, const char* key) const {
-    if (!object.is_object()) fail("it is not an object");
-    const auto found = object.find(key);
-    if (found == object.end()) fail(std::string("the field '") + key + "' is missing");
+    (void)members(object);
+    const json* found = object.find(key);
+    if (found == nullptr) fail(std::string("the field '") + key + "' is missing");
     return *found;
   }
-  const json& list(const json& object, const char* key) const {
-    const json& value = field(object, key);
-    if (!value.is_array()) fail(std::string("the field '") + key + "' is not a list");
-    return value;
+  const json::object& members(const json& object) const {
+    const auto* found = object.as<json::object>();
+    if (found == nullptr) fail("it is not an object");
+    return *found;
   }
-  void only(const json& object, std::initializer_list<const char*> known) const {
-    for (const auto& item : object.items()) {
-      bool there = false;
-      for (const char* key : known) there = there || item.key() == key;
-      if (!there) fail("the field " + shown(item.key()) + " is not known");
+  const json::list& list(const json& object, const char* key) const {
+    const auto* found = field(object, key).as<json::list>();
+    if (found == nullptr) fail(std::string("the field '") + key + "' is not a list");
+    return *found;
+  }
+  void only(const json& object, std::initializer_list<std::string_view> known) const {
+    for (const json::member& m : members(object)) {
+      if (std::find(known.begin(), known.end(), m.key) == known.end()) {
+        fail("the field " + shown(m.key) + " is not known");
+      }
     }
   }
   std::int64_t integer(const json& value) const {
-    if (!value.is_number_integer()) fail("a whole number was expected");
-    if (value.is_number_unsigned() &&
-        value.get<std::uint64_t>() >
-            static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-      fail("a number is too large");
-    }
-    return value.get<std::int64_t>();
+    if (const auto number = value.integer()) return *number;
+    fail(value.as<std::uint64_t>() != nullptr ? "a number is too large"
+                                              : "a whole number was expected");
   }
   std::uint32_t number(const json& value, std::size_t below) const {
     const std::int64_t n = integer(value);
@@ -125,15 +110,17 @@ class decoder {
     return static_cast<std::uint32_t>(n);
   }
   bool truth(const json& value) const {
-    if (!value.is_boolean()) fail("true or false was expected");
-    return value.get<bool>();
+    const auto* found = value.as<bool>();
+    if (found == nullptr) fail("true or false was expected");
+    return *found;
   }
-  std::string text(const json& value) const {
-    if (!value.is_string()) fail("a text was expected");
-    return value.get<std::string>();
+  const std::string& text(const json& value) const {
+    const auto* found = value.as<std::string>();
+    if (found == nullptr) fail("a text was expected");
+    return *found;
   }
   dtype type(const json& value) const {
-    const std::string name = text(value);
+    const std::string& name = text(value);
     for (int i = 0; i < dtype_count; ++i) {
       const auto known = static_cast<dtype>(i);
       if (name_of(known) == name) return known;
@@ -142,10 +129,9 @@ class decoder {
   }
   extent extent_of(const json& value, bool as_shape) const {
     if (as_shape && value.is_null()) return dyn;
-    if (value.is_string()) {
-      const auto name = value.get<std::string>();
-      if (name.empty() || name.size() > 1000) fail("the name of an extent is empty or too long");
-      return named_dim(name);
+    if (const auto* name = value.as<std::string>()) {
+      if (name->empty() || name->size() > 1000) fail("the name of an extent is empty or too long");
+      return named_dim(*name);
     }
     const std::int64_t e = integer(value);
     if (as_shape && e < 0) fail("an extent is negative");
@@ -153,10 +139,11 @@ class decoder {
     return e;
   }
   dims extents(const json& value, bool as_shape) const {
-    if (!value.is_array()) fail("a list of extents was expected");
-    if (value.size() > 100000) fail("a list of extents is too long");
+    const auto* list = value.as<json::list>();
+    if (list == nullptr) fail("a list of extents was expected");
+    if (list->size() > 100000) fail("a list of extents is too long");
     dims result;
-    for (const json& e : value) result.push_back(extent_of(e, as_shape));
+    for (const json& e : *list) result.push_back(extent_of(e, as_shape));
     return result;
   }
 
@@ -197,9 +184,9 @@ class decoder {
     file_input result;
     result.name = path(field(entry, "name"));
     result.type = value_type::unranked(type(field(entry, "type")));
-    if (entry.contains("shape")) {
+    if (const json* shape = entry.find("shape")) {
       result.type.ranked = true;
-      result.type.shape = extents(entry["shape"], true);
+      result.type.shape = extents(*shape, true);
     }
     only(entry, {"name", "type", "shape"});
     return result;
@@ -219,7 +206,7 @@ class decoder {
       if (!names_.insert(result.inputs.back().name).second) fail("two inputs have that name");
     }
     inputs_ = result.inputs.size();
-    const json& ops = list(entry, "ops");
+    const json::list& ops = list(entry, "ops");
     for (const json& each : ops) result.ops.push_back(op(each, result.ops.size(), ops.size()));
     within_.clear();
     where_ = what;
@@ -250,16 +237,15 @@ class decoder {
       fail("it is 'results', which is the last op of a body");
     }
     if (result.schema == &ops::variable && !within_.empty()) fail("a body has no variable");
-    if (entry.contains("in")) {
+    if (entry.find("in") != nullptr) {
       for (const json& operand : list(entry, "in")) result.operands.push_back(tensor(operand, i));
     }
-    if (entry.contains("attributes")) {
-      const json& all = entry["attributes"];
-      if (!all.is_object()) fail("its attributes are not an object");
-      for (const auto& item : all.items())
-        result.attributes.push_back(attribute_of(item.key(), item.value()));
+    if (const json* all = entry.find("attributes")) {
+      const auto* each = all->as<json::object>();
+      if (each == nullptr) fail("its attributes are not an object");
+      for (const json::member& m : *each) result.attributes.push_back(attribute_of(m.key, m.value));
     }
-    if (entry.contains("after")) {
+    if (entry.find("after") != nullptr) {
       for (const json& before : list(entry, "after")) result.after.push_back(number(before, count));
     }
     only(entry, {"op", "name", "in", "attributes", "after"});
@@ -267,12 +253,12 @@ class decoder {
   }
 
   file_attribute attribute_of(const std::string& key, const json& value) {
-    if (!value.is_object() || value.size() != 1)
+    const auto* one = value.as<json::object>();
+    if (one == nullptr || one->size() != 1)
       fail("the attribute " + shown(key) + " is not one value of one kind");
     file_attribute a;
     a.key = key;
-    const std::string kind = value.begin().key();
-    const json& v = value.begin().value();
+    const auto& [kind, v] = one->front();
     if (kind == "integer") {
       a.integer = integer(v);
     } else if (kind == "real") {
@@ -306,8 +292,10 @@ class decoder {
     return a;
   }
   double real(const json& v) const {
-    if (v.is_number()) return v.get<double>();
-    const std::string name = text(v);
+    if (const auto* number = v.as<double>()) return *number;
+    if (const auto* number = v.as<std::uint64_t>()) return static_cast<double>(*number);
+    if (const auto* number = v.as<std::int64_t>()) return static_cast<double>(*number);
+    const std::string& name = text(v);
     if (name == "nan") return std::numeric_limits<double>::quiet_NaN();
     if (name == "inf") return std::numeric_limits<double>::infinity();
     if (name == "-inf") return -std::numeric_limits<double>::infinity();
@@ -319,7 +307,7 @@ class decoder {
     file_variable v;
     v.read = number(field(entry, "read"), r.ops.size());
     v.initial = tensor(field(entry, "initial"), v.read);
-    const std::string role = text(field(entry, "role"));
+    const std::string& role = text(field(entry, "role"));
     bool known = false;
     for (const auto& [value, name] : role_names) {
       if (role != name) continue;
@@ -328,13 +316,13 @@ class decoder {
     }
     if (!known) fail("the role " + shown(role) + " is not known");
     v.trainable = truth(field(entry, "trainable"));
-    if (entry.contains("updates")) {
+    if (entry.find("updates") != nullptr) {
       for (const json& update : list(entry, "updates"))
         v.updates.push_back(number(update, r.ops.size()));
     }
-    const json& stream = field(entry, "stream");
-    if (!stream.is_number_unsigned()) fail("its stream is not a number of at least 0");
-    v.stream = stream.get<std::uint64_t>();
+    const auto* stream = field(entry, "stream").as<std::uint64_t>();
+    if (stream == nullptr) fail("its stream is not a number of at least 0");
+    v.stream = *stream;
     v.value = truth(field(entry, "value"));
     only(entry, {"read", "initial", "role", "trainable", "updates", "stream", "value"});
     r.variables.push_back(std::move(v));
@@ -342,17 +330,18 @@ class decoder {
 
   void collections(const json& all, file_region& r) {
     where_ = "collections";
-    const json& object = field(all, "collections");
-    if (!object.is_object()) fail("the collections are not an object");
-    for (const auto& item : object.items()) {
-      where_ = "collection " + shown(item.key());
-      if (!item.value().is_array()) fail("it is not a list");
+    const auto* each = field(all, "collections").as<json::object>();
+    if (each == nullptr) fail("the collections are not an object");
+    for (const json::member& collection : *each) {
+      where_ = "collection " + shown(collection.key);
+      const auto* entries = collection.value.as<json::list>();
+      if (entries == nullptr) fail("it is not a list");
       std::vector<file_member> members;
-      for (const json& entry : item.value()) {
-        if (!entry.is_object() || entry.size() != 1) fail("a member is not one thing of one kind");
+      for (const json& entry : *entries) {
+        const auto* one = entry.as<json::object>();
+        if (one == nullptr || one->size() != 1) fail("a member is not one thing of one kind");
         file_member m;
-        const std::string kind = entry.begin().key();
-        const json& value = entry.begin().value();
+        const auto& [kind, value] = one->front();
         if (kind == "variable") {
           m.number = number(value, r.variables.size());
         } else if (kind == "op") {
@@ -366,7 +355,7 @@ class decoder {
         }
         members.push_back(m);
       }
-      r.collections.emplace_back(item.key(), std::move(members));
+      r.collections.emplace_back(collection.key, std::move(members));
     }
   }
 

@@ -6,8 +6,6 @@
 #include <optional>
 #include <unordered_map>
 
-#include <nlohmann/json.hpp>
-
 #include "graft/graph/operator.hpp"
 #include "graft/schema/control_operators.hpp"
 #include "graft/schema/core_operators.hpp"
@@ -15,6 +13,7 @@
 #include "graft/surgery/rewrite.hpp"
 
 #include "graph/body_view.hpp"
+#include "io/json.hpp"
 #include "io/region_format.hpp"
 #include "io/tensor_file.hpp"
 #include "surgery/anchored.hpp"
@@ -22,16 +21,16 @@
 namespace graft {
 namespace {
 
-using json = nlohmann::ordered_json;
 using detail::anchored;
 using detail::canonical;
+using io::json;
 
 json extents_of(const dims& shape, bool as_shape) {
-  json list = json::array();
+  json::list list;
   for (const extent e : shape) {
     const bool interned = e < dyn && -(e + 2) >= detail::interned_names;
     if (as_shape && e == dyn) {
-      list.push_back(nullptr);
+      list.push_back({});
     } else if (interned || (as_shape && is_named(e))) {
       list.push_back(dim_name(e));
     } else {
@@ -55,7 +54,7 @@ class file_writer {
   std::size_t body(const Graph& owner, op_id op, const attribute& a);
 
   const std::string& path;
-  json bodies = json::array();
+  json::list bodies;
   named_arrays constants;
 
  private:
@@ -93,20 +92,20 @@ class piece {
   [[nodiscard]] json inputs() const {
     std::vector<tensor_id> ordered(a_.cuts().size());
     for (std::size_t i = 0; i < ordered.size(); ++i) ordered[order_.cut_number[i]] = a_.cuts()[i];
-    json list = json::array();
+    json::list list;
     for (const tensor_id t : ordered) {
       const value_type type = g_.type_of(t);
-      json entry;
-      entry["name"] = g_.path_of(t.op);
-      entry["type"] = std::string(name_of(type.type));
-      if (type.ranked) entry["shape"] = extents_of(type.shape, true);
-      list.push_back(entry);
+      json entry = json::object();
+      entry.add("name", g_.path_of(t.op));
+      entry.add("type", name_of(type.type));
+      if (type.ranked) entry.add("shape", extents_of(type.shape, true));
+      list.push_back(std::move(entry));
     }
     return list;
   }
 
   json ops() {
-    json list = json::array();
+    json::list list;
     for (const op_id op : order_.ops) list.push_back(op_entry(op));
     return list;
   }
@@ -123,47 +122,47 @@ class piece {
       refuse(std::string("the operator '") + schema.name + "' is not registered", op,
              "register_operator it, or the file could not be loaded");
     }
-    json entry;
-    entry["op"] = schema.name;
-    entry["name"] = g_.path_of(op);
+    json entry = json::object();
+    entry.add("op", schema.name);
+    entry.add("name", g_.path_of(op));
     if (g_.operand_count(op) != 0) {
-      json list = json::array();
+      json::list list;
       for (std::uint32_t i = 0; i < g_.operand_count(op); ++i)
         list.push_back(tensor(g_.operand(op, i)));
-      entry["in"] = list;
+      entry.add("in", std::move(list));
     }
-    if (json list = attributes(op); !list.empty()) entry["attributes"] = list;
+    if (json::object all = attributes(op); !all.empty()) entry.add("attributes", std::move(all));
     std::vector<std::uint32_t> after;
     for (const op_id before : a_.waits_for(op)) after.push_back(number(before));
     std::sort(after.begin(), after.end());
-    if (!after.empty()) entry["after"] = after;
+    if (!after.empty()) entry.add("after", json::list(after.begin(), after.end()));
     return entry;
   }
 
-  json attributes(op_id op) {
+  json::object attributes(op_id op) {
     attribute_list sorted = g_.attributes_of(op);
     std::sort(sorted.begin(), sorted.end(),
               [](const attribute& x, const attribute& y) { return x.key < y.key; });
-    json list = json::object();
-    for (const attribute& a : sorted) list[std::string(a.key)] = value_of(op, a);
-    return list;
+    json::object all;
+    for (const attribute& a : sorted) all.push_back({std::string(a.key), value_of(op, a)});
+    return all;
   }
 
   json value_of(op_id op, const attribute& a) {
     switch (a.kind) {
       case attribute_kind::integer:
-        return {{"integer", a.integer}};
+        return {"integer", a.integer};
       case attribute_kind::real:
-        return {{"real", real_of(a.real)}};
+        return {"real", real_of(a.real)};
       case attribute_kind::integers:
-        return {{"integers", extents_of(a.integers, false)}};
+        return {"integers", extents_of(a.integers, false)};
       case attribute_kind::string:
-        return {{"string", std::string(a.string)}};
+        return {"string", a.string};
       case attribute_kind::type:
-        return {{"type", std::string(name_of(static_cast<dtype>(a.integer)))}};
+        return {"type", name_of(static_cast<dtype>(a.integer))};
       case attribute_kind::variable:
         if (const auto v = number(variable_id{static_cast<std::uint32_t>(a.integer)})) {
-          return {{"variable", *v}};
+          return {"variable", *v};
         }
         refuse("a body refers to a variable other than through an input", op,
                "update variables outside of bodies");
@@ -171,10 +170,10 @@ class piece {
         std::string name(1, '/');
         name += std::to_string(file_.constants.size());
         file_.constants.emplace_back(name, g_.constant(a.integer));
-        return {{"constant", name}};
+        return {"constant", name};
       }
       case attribute_kind::body:
-        return {{"body", file_.body(g_, op, a)}};
+        return {"body", file_.body(g_, op, a)};
     }
     return {};
   }
@@ -206,9 +205,9 @@ std::size_t file_writer::body(const Graph& owner, op_id op, const attribute& a) 
            "make it with cond, while_loop or scan, and placeholders outside");
   }
   piece written(*this, whole);
-  json entry;
-  entry["inputs"] = written.inputs();
-  entry["ops"] = written.ops();
+  json entry = json::object();
+  entry.add("inputs", written.inputs());
+  entry.add("ops", written.ops());
   --depth_;
   bodies.push_back(std::move(entry));
   return body_number_.emplace(&g, bodies.size() - 1).first->second;
@@ -221,48 +220,59 @@ class writer {
 
   void write() {
     json ops = region_.ops();  // and the bodies
-    json all;
-    all["version"] = io::region_version;
-    if (!file_.bodies.empty()) all["bodies"] = std::move(file_.bodies);
-    all["inputs"] = region_.inputs();
-    all["kept"] = a_.cuts().size() - a_.given();
-    all["ops"] = std::move(ops);
-    all["outputs"] = json::array();
-    for (const tensor_id t : a_.outputs()) all["outputs"].push_back(region_.tensor(t));
-    all["variables"] = variables();
-    all["collections"] = collections();
-    io::tensor_file file;
-    try {
-      file.metadata.emplace_back(io::region_key, all.dump());
-    } catch (const json::exception&) {
+    json all = json::object();
+    all.add("version", io::region_version);
+    if (!file_.bodies.empty()) all.add("bodies", std::move(file_.bodies));
+    all.add("inputs", region_.inputs());
+    all.add("kept", a_.cuts().size() - a_.given());
+    all.add("ops", std::move(ops));
+    json::list outputs;
+    for (const tensor_id t : a_.outputs()) outputs.push_back(region_.tensor(t));
+    all.add("outputs", std::move(outputs));
+    all.add("variables", variables());
+    all.add("collections", collections());
+    std::optional<std::string> text = all.dump();
+    if (!text) {
       throw name_error({"'" + file_.path + "' was to be written", "a name is not valid UTF-8",
                         file_.path, "rename the op, the collection or the attribute"});
     }
+    io::tensor_file file;
+    file.metadata.emplace_back(io::region_key, std::move(*text));
     file.arrays = std::move(arrays_);
     for (auto& constant : file_.constants) file.arrays.push_back(std::move(constant));
     io::write_tensor_file(file_.path, file);
   }
 
  private:
+  // What a variable starts with comes before it, unless it needs the variable itself.
+  void refuse_circle(const variable_info& v) const {
+    if (a_.cut(v.initial) >= 0 || region_.number(v.initial.op) < region_.number(v.read.op)) return;
+    throw graph_error({"'" + file_.path + "' was to be written",
+                       "the initial value of variable '" + g_.path_of(v.read) +
+                           "' depends on the variable itself",
+                       g_.path_of(v.read), "let it start from something else"});
+  }
+
   json variables() {
-    json list = json::array();
+    json::list list;
     for (const variable_id id : region_.variables()) {
       const variable_info& v = g_.variable_of(id);
-      json entry;
-      entry["read"] = region_.number(v.read.op);
-      entry["initial"] = region_.tensor(v.initial);
-      entry["role"] = io::name_of_role(v.role);
-      entry["trainable"] = v.trainable;
+      refuse_circle(v);
+      json entry = json::object();
+      entry.add("read", region_.number(v.read.op));
+      entry.add("initial", region_.tensor(v.initial));
+      entry.add("role", io::name_of_role(v.role));
+      entry.add("trainable", v.trainable);
       if (!v.own_updates.empty()) {
-        json updates = json::array();
+        json::list updates;
         for (const op_id update : v.own_updates) updates.push_back(region_.number(update));
-        entry["updates"] = updates;
+        entry.add("updates", std::move(updates));
       }
-      entry["stream"] = v.stream_key;
+      entry.add("stream", v.stream_key);
       const bool set = g_.store().initialized(id);
-      entry["value"] = set;
+      entry.add("value", set);
       if (set) arrays_.emplace_back(g_.path_of(id), g_.store().get(id));
-      list.push_back(entry);
+      list.push_back(std::move(entry));
     }
     return list;
   }
@@ -270,22 +280,22 @@ class writer {
   json collections() const {
     std::vector<std::string> known = g_.collections();
     std::sort(known.begin(), known.end());
-    json all = json::object();
+    json::object all;
     for (const std::string& name : known) {
       if (name == "variables" || name == "trainable_variables") continue;
-      json members = json::array();
+      json::list members;
       for (const member& m : g_.collection(name)) {
         if (m.what == member::kind::variable) {
-          if (const auto v = region_.number(m.variable)) members.push_back({{"variable", *v}});
+          if (const auto v = region_.number(m.variable)) members.push_back({"variable", *v});
         } else if (a_.place(m.tensor.op) != anchored::none) {
           if (m.what == member::kind::op) {
-            members.push_back({{"op", region_.number(m.tensor.op)}});
+            members.push_back({"op", region_.number(m.tensor.op)});
           } else {
-            members.push_back({{"tensor", region_.tensor(m.tensor)}});
+            members.push_back({"tensor", region_.tensor(m.tensor)});
           }
         }
       }
-      if (!members.empty()) all[name] = members;
+      if (!members.empty()) all.push_back({name, std::move(members)});
     }
     return all;
   }

@@ -43,7 +43,7 @@ class builder {
 
     Graph::transaction all(g_);
     try {
-      for (const file_body& body : r_.bodies) refers_.bodies.push_back(make_body(body, refers_));
+      for (std::size_t k = 0; k < r_.bodies.size(); ++k) add_body(k);
       make_top_scope();
       add_inputs();
       for (std::size_t i = 0; i < r_.ops.size(); ++i) add_op(i);
@@ -190,6 +190,36 @@ class builder {
     auto result = add();
     g_.leave_scope();
     return result;
+  }
+
+  void add_body(std::size_t k) {
+    try {
+      refers_.bodies.push_back(make_body(r_.bodies[k], refers_));
+    } catch (const io_error& e) {
+      error_parts parts = e.parts();
+      parts.where += ", " + place_of_body(k);
+      throw io_error(parts);
+    } catch (const error& e) {
+      refuse_region(path_, e.parts().asked + ": " + e.parts().found, place_of_body(k));
+    }
+  }
+  // "body 'then' of 'choice', body 'body' of 'net/scan'": the first op that owns it, and what that is within.
+  std::string place_of_body(std::size_t k) const {
+    const auto owned_by = [k](const std::vector<file_op>& ops) -> std::string {
+      for (const file_op& o : ops) {
+        for (const file_attribute& a : o.attributes) {
+          if (a.kind != attribute_kind::body || static_cast<std::size_t>(a.integer) != k) continue;
+          return "body " + shown(a.key) + " of " + shown(o.name);
+        }
+      }
+      return {};
+    };
+    std::string place = owned_by(r_.ops);
+    for (std::size_t outer = k + 1; place.empty() && outer < r_.bodies.size(); ++outer) {
+      place = owned_by(r_.bodies[outer].ops);
+      if (!place.empty()) place += ", " + place_of_body(outer);
+    }
+    return place;
   }
 
   void add_inputs() {

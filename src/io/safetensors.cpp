@@ -8,9 +8,8 @@
 #include <tuple>
 #include <unordered_set>
 
-#include <nlohmann/json.hpp>
-
 #include "io/file.hpp"
+#include "io/json.hpp"
 #include "io/tensor_file.hpp"
 #include "io/values.hpp"
 
@@ -19,7 +18,7 @@ static_assert(std::endian::native == std::endian::little, "tensors are stored li
 namespace graft {
 namespace {
 
-using json = nlohmann::ordered_json;
+using io::json;
 
 constexpr std::size_t max_header = 100'000'000;
 constexpr const char* checksum_key = "graft.checksum";
@@ -87,76 +86,6 @@ std::string checksum(const std::string& header, std::span<const std::span<const 
   return hash.hex();
 }
 
-// Makes a document of a JSON text, in the text's order and in time linear in it: the library looks
-// through an ordered object for each key it adds. Stops at a key that an object has already, which
-// the library would drop without a word.
-class document_reader : public nlohmann::json_sax<json> {
- public:
-  json root;
-  std::optional<std::string> twice;
-  std::string error;
-
-  bool null() override { return put(nullptr); }
-  bool boolean(bool value) override { return put(value); }
-  bool number_integer(number_integer_t value) override { return put(value); }
-  bool number_unsigned(number_unsigned_t value) override { return put(value); }
-  bool number_float(number_float_t value, const string_t&) override { return put(value); }
-  bool string(string_t& value) override { return put(std::move(value)); }
-  bool binary(binary_t&) override { return put(nullptr); }  // no text has any
-  bool start_object(std::size_t) override { return open(json::object()); }
-  bool key(string_t& name) override {
-    if (!open_.back().keys.insert(name).second) twice = name;
-    key_ = std::move(name);
-    return !twice;
-  }
-  bool end_object() override { return close(); }
-  bool start_array(std::size_t) override { return open(json::array()); }
-  bool end_array() override { return close(); }
-  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& e) override {
-    error = e.what();
-    return false;
-  }
-
- private:
-  // An object or a list whose end has not come. It is the last member of the one before, so it stays
-  // where it is until then.
-  struct level {
-    json* value;
-    std::unordered_set<std::string> keys;
-  };
-
-  json& add(json value) {
-    if (open_.empty()) return root = std::move(value);
-    json& to = *open_.back().value;
-    if (to.is_array()) return to.get_ref<json::array_t&>().emplace_back(std::move(value));
-    return to.get_ref<json::object_t&>().emplace_back(std::move(key_), std::move(value)).second;
-  }
-  template <class Value>
-  bool put(Value&& value) {
-    add(json(std::forward<Value>(value)));
-    return true;
-  }
-  bool open(json empty) {
-    json& made = add(std::move(empty));
-    open_.push_back({&made, {}});
-    return true;
-  }
-  bool close() {
-    open_.pop_back();
-    return true;
-  }
-
-  std::vector<level> open_;
-  std::string key_;
-};
-
-json parse_header(const std::string& path, const std::string& text) {
-  document_reader reader;
-  if (json::sax_parse(text, &reader)) return std::move(reader.root);
-  if (reader.twice) refuse(path, "its header has the key '" + *reader.twice + "' twice");
-  refuse(path, "its header is not JSON: " + reader.error);
-}
-
 struct entry {
   std::string name;
   dtype type = dtype::any;
@@ -165,40 +94,43 @@ struct entry {
 };
 
 std::uint64_t whole_number(const std::string& path, const json& value, const std::string& where) {
-  if (!value.is_number_unsigned())
-    refuse(path, "a number is not a whole number of at least 0", where);
-  return value.get<std::uint64_t>();
+  const auto* number = value.as<std::uint64_t>();
+  if (number == nullptr) refuse(path, "a number is not a whole number of at least 0", where);
+  return *number;
 }
 
 entry read_entry(const std::string& path, const std::string& name, const json& value,
                  std::size_t data_size) {
   const std::string where = "tensor '" + name + "'";
-  if (!value.is_object() || !value.contains("dtype") || !value.contains("shape") ||
-      !value.contains("data_offsets") || value.size() != 3) {
+  const auto* members = value.as<json::object>();
+  const json *type_name = value.find("dtype"), *shape = value.find("shape"),
+             *data_offsets = value.find("data_offsets");
+  if (type_name == nullptr || shape == nullptr || data_offsets == nullptr || members->size() != 3) {
     refuse(path, "an entry is not made of dtype, shape and data_offsets", where);
   }
   entry e;
   e.name = name;
-  if (!value["dtype"].is_string()) refuse(path, "its dtype is not a string", where);
-  const auto wanted = value["dtype"].get<std::string>();
+  const auto* wanted = type_name->as<std::string>();
+  if (wanted == nullptr) refuse(path, "its dtype is not a string", where);
   for (const auto& [type, text] : type_names) {
-    if (wanted == text) e.type = type;
+    if (*wanted == text) e.type = type;
   }
-  if (e.type == dtype::any) refuse(path, "the dtype '" + wanted + "' is not known", where);
-  if (!value["shape"].is_array()) refuse(path, "its shape is not a list", where);
+  if (e.type == dtype::any) refuse(path, "the dtype '" + *wanted + "' is not known", where);
+  const auto* extents = shape->as<json::list>();
+  if (extents == nullptr) refuse(path, "its shape is not a list", where);
   std::uint64_t bytes = size_of(e.type);
-  for (const json& extent_value : value["shape"]) {
+  for (const json& extent_value : *extents) {
     const std::uint64_t extent = whole_number(path, extent_value, where);
     if (extent > (std::uint64_t{1} << 62) || __builtin_mul_overflow(bytes, extent, &bytes)) {
       refuse(path, "its shape has more elements than can be", where);
     }
     e.shape.push_back(static_cast<std::int64_t>(extent));
   }
-  const json& offsets = value["data_offsets"];
-  if (!offsets.is_array() || offsets.size() != 2)
+  const auto* offsets = data_offsets->as<json::list>();
+  if (offsets == nullptr || offsets->size() != 2)
     refuse(path, "its data_offsets are not two numbers", where);
-  const std::uint64_t begin = whole_number(path, offsets[0], where);
-  const std::uint64_t end = whole_number(path, offsets[1], where);
+  const std::uint64_t begin = whole_number(path, (*offsets)[0], where);
+  const std::uint64_t end = whole_number(path, (*offsets)[1], where);
   if (begin > end || end > data_size) refuse(path, "its data_offsets lie outside the file", where);
   if (end - begin != bytes) {
     refuse(path,
@@ -230,27 +162,37 @@ void check_tiling(const std::string& path, std::vector<entry>& entries, std::siz
   }
 }
 
-void check_sum(const std::string& path, std::string header, const json& parsed,
-               std::span<const std::byte> data) {
-  if (!parsed.contains("__metadata__")) return;
-  const json& metadata = parsed["__metadata__"];
-  if (!metadata.is_object()) refuse(path, "its metadata are not an object");
-  for (const auto& item : metadata.items()) {
-    if (!item.value().is_string()) refuse(path, "the metadata '" + item.key() + "' are not text");
+// The metadata of a header; the header is checked against the sum among them.
+std::vector<std::pair<std::string, std::string>> read_metadata(const std::string& path,
+                                                               std::string header,
+                                                               const json& parsed,
+                                                               std::span<const std::byte> data) {
+  std::vector<std::pair<std::string, std::string>> result;
+  const json* metadata = parsed.find("__metadata__");
+  if (metadata == nullptr) return result;
+  const auto* members = metadata->as<json::object>();
+  if (members == nullptr) refuse(path, "its metadata are not an object");
+  const std::string* sum = nullptr;
+  bool ours = false;
+  for (const auto& [key, value] : *members) {
+    const auto* text = value.as<std::string>();
+    if (text == nullptr) refuse(path, "the metadata '" + key + "' are not text");
+    result.emplace_back(key, *text);
+    if (key == checksum_key) sum = text;
+    ours = ours || (key == "format" && *text == "graft");
   }
-  const bool ours = metadata.value("format", std::string()) == "graft";
-  if (!metadata.contains(checksum_key)) {
+  if (sum == nullptr) {
     if (ours) refuse(path, "its checksum is missing");
-    return;
+    return result;
   }
-  const auto stored = metadata[checksum_key].get<std::string>();
-  const auto place = header.find(stored);
-  if (stored.size() != no_checksum.size() || place == std::string::npos) {
+  const auto place = header.find(*sum);
+  if (sum->size() != no_checksum.size() || place == std::string::npos) {
     refuse(path, "its checksum is malformed");
   }
   header.replace(place, no_checksum.size(), no_checksum);
   const std::array<std::span<const std::byte>, 1> parts{data};
-  if (checksum(header, parts) != stored) refuse(path, "its checksum does not match its contents");
+  if (checksum(header, parts) != *sum) refuse(path, "its checksum does not match its contents");
+  return result;
 }
 
 }  // namespace
@@ -259,22 +201,15 @@ void write_safetensors(const std::string& path, const named_arrays& arrays) {
   io::write_tensor_file(path, {arrays, {}});
 }
 
-std::optional<std::string> io::duplicate_key(const std::string& text) {
-  document_reader reader;
-  json::sax_parse(text, &reader);
-  return reader.twice;
-}
-
 void io::write_tensor_file(const std::string& path, const tensor_file& file) {
   const named_arrays& arrays = file.arrays;
-  json header;
-  header["__metadata__"] = {{"format", "graft"}, {checksum_key, no_checksum}};
-  for (const auto& [key, value] : file.metadata) header["__metadata__"][key] = value;
+  json::object metadata{{"format", "graft"}, {checksum_key, no_checksum}};
+  for (const auto& [key, value] : file.metadata) metadata.push_back({key, value});
+  json::object header;
+  header.push_back({"__metadata__", std::move(metadata)});
   std::size_t at = 0;
   std::vector<std::span<const std::byte>> data;
-  // The names are known to differ, so members are put at the end of an object unlooked.
   std::unordered_set<std::string_view> names{"__metadata__"};
-  auto& members = header.get_ref<json::object_t&>();
   for (const auto& [name, array] : arrays) {
     if (!names.insert(name).second) {
       throw name_error({"'" + path + "' was to be written",
@@ -290,22 +225,23 @@ void io::write_tensor_file(const std::string& path, const tensor_file& file) {
                          "array '" + name + "' is " + std::string(name_of(array.type())), path,
                          "only numbers and booleans can be stored"});
     }
-    json shape = json::array();
-    for (const extent e : array.shape()) shape.push_back(e);
-    members.emplace_back(
-        name, json{{"dtype", type}, {"shape", shape}, {"data_offsets", {at, at + array.bytes()}}});
+    const dims shape = array.shape();
+    json::object about;
+    about.push_back({"dtype", type});
+    about.push_back({"shape", json::list(shape.begin(), shape.end())});
+    about.push_back({"data_offsets", json::list{at, at + array.bytes()}});
+    header.push_back({name, std::move(about)});
     at += array.bytes();
     if (array.bytes() > 0) {
       data.emplace_back(static_cast<const std::byte*>(array.data()), array.bytes());
     }
   }
-  std::string text;
-  try {
-    text = header.dump();
-  } catch (const json::exception&) {
+  const std::optional<std::string> dumped = json(std::move(header)).dump();
+  if (!dumped) {
     throw name_error({"'" + path + "' was to be written", "a name or a note is not valid UTF-8",
                       path, "rename the variable, or write the note as text"});
   }
+  std::string text = *dumped;
   while (text.size() % 8 != 0) text += ' ';  // tensors start aligned
   const std::string sum = checksum(text, data);
   text.replace(text.find(no_checksum), no_checksum.size(), sum);
@@ -332,25 +268,19 @@ io::tensor_file io::read_tensor_file(const std::string& path) {
   }
   const std::string text(reinterpret_cast<const char*>(file.data()) + sizeof length, length);
   if (text.empty() || text[0] != '{') refuse(path, "its header does not start with '{'");
-  const json header = parse_header(path, text);
+  const io::parsed_json parsed = io::parse_json(text);
+  if (!parsed.fault.empty()) refuse(path, "its header " + parsed.fault);
+  const json& header = parsed.document;
   const auto data = std::span<const std::byte>(file).subspan(sizeof length + length);
-  check_sum(path, text, header, data);
+  io::tensor_file contents;
+  contents.metadata = read_metadata(path, text, header, data);
 
   std::vector<entry> entries;
-  for (const auto& item : header.items()) {
-    if (item.key() == "__metadata__") continue;
-    entries.push_back(read_entry(path, item.key(), item.value(), data.size()));
+  for (const auto& [key, value] : *header.as<json::object>()) {
+    if (key == "__metadata__") continue;
+    entries.push_back(read_entry(path, key, value, data.size()));
   }
   check_tiling(path, entries, data.size());
-  io::tensor_file contents;
-  if (header.contains("__metadata__")) {
-    for (const auto& item : header["__metadata__"].items()) {
-      if (!item.value().is_string()) {
-        refuse(path, "the metadata '" + item.key() + "' are not text");
-      }
-      contents.metadata.emplace_back(item.key(), item.value().get<std::string>());
-    }
-  }
   named_arrays& result = contents.arrays;
   for (const entry& e : entries) {
     Array array = Array::uninitialized(e.type, e.shape);

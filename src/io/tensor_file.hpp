@@ -1,7 +1,6 @@
 // Files of named arrays with texts beside them, in the safetensors format.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,9 +18,5 @@ struct tensor_file {
 void write_tensor_file(const std::string& path, const tensor_file& file);
 /// As read_safetensors.
 tensor_file read_tensor_file(const std::string& path);
-
-/// A key that some object of a JSON text has twice, which parsing would drop without a word. The text need not
-/// be valid. Complexity: O(text log keys)
-std::optional<std::string> duplicate_key(const std::string& json);
 
 }  // namespace graft::io

@@ -47,7 +47,8 @@ enum class saving : std::uint8_t {
 /// @throws io_error with the system's reason; unsupported_error for an op whose operator is not
 /// registered, so that the file could not be loaded, or for bodies nested deeper than 64; name_error for a
 /// name that is not UTF-8;
-/// handle_error, graph_error for a lost graph or a stale region
+/// handle_error, graph_error for a lost graph or a stale region; graph_error for initial values that need one
+/// another in a circle
 /// @param how saving::simplified writes a simplified copy; region and graph stay as they are
 void save_region(const std::string& path, const Region& region, saving how = saving::as_is);
 

@@ -44,10 +44,16 @@ inline constexpr operator_schema silu{"silu", 1, 1, detail::infer_floating_unary
 inline constexpr operator_schema gelu{"gelu", 1, 1, detail::infer_floating_unary, elementwise};
 inline constexpr operator_schema gelu_tanh{"gelu_tanh", 1, 1, detail::infer_floating_unary,
                                            elementwise};
+namespace detail {
+inline constexpr attribute_rule alpha_takes[] = {declare::real("alpha")};
+}  // namespace detail
+
 /// Attribute: alpha >= 0, finite.
-inline constexpr operator_schema leaky_relu{"leaky_relu", 1, 1, detail::infer_alpha, elementwise};
+inline constexpr operator_schema leaky_relu{"leaky_relu",        1,           1,
+                                            detail::infer_alpha, elementwise, detail::alpha_takes};
 /// Attribute: alpha >= 0, finite.
-inline constexpr operator_schema elu{"elu", 1, 1, detail::infer_alpha, elementwise};
+inline constexpr operator_schema elu{
+    "elu", 1, 1, detail::infer_alpha, elementwise, detail::alpha_takes};
 
 /// (dy, saved) -> dy * f'(x), where saved is the result y of relu, tanh, sigmoid, leaky_relu and
 /// elu, and the operand x of the others.
@@ -66,9 +72,10 @@ inline constexpr operator_schema gelu_gradient{"gelu_gradient", 2, 2,
 inline constexpr operator_schema gelu_tanh_gradient{"gelu_tanh_gradient", 2, 2,
                                                     detail::infer_activation_gradient, elementwise};
 inline constexpr operator_schema leaky_relu_gradient{
-    "leaky_relu_gradient", 2, 2, detail::infer_activation_gradient, elementwise};
-inline constexpr operator_schema elu_gradient{"elu_gradient", 2, 2,
-                                              detail::infer_activation_gradient, elementwise};
+    "leaky_relu_gradient", 2, 2, detail::infer_activation_gradient, elementwise,
+    detail::alpha_takes};
+inline constexpr operator_schema elu_gradient{
+    "elu_gradient", 2, 2, detail::infer_activation_gradient, elementwise, detail::alpha_takes};
 
 }  // namespace graft::ops
 

@@ -73,8 +73,13 @@ constexpr inferred infer_scalar(const infer_args& in) {
 
 }  // namespace detail
 
+namespace detail {
+inline constexpr attribute_rule scalar_takes[] = {declare::type("type"), declare::number("value")};
+}  // namespace detail
+
 /// () -> a tensor of rank 0. Attributes: type, value (a real, or an integer where that matters).
-inline constexpr operator_schema scalar{"scalar", 0, 0, detail::infer_scalar};
+inline constexpr operator_schema scalar{
+    "scalar", 0, 0, detail::infer_scalar, 0, detail::scalar_takes};
 
 /// (a, b) -> a + b, and so on, element by element after broadcasting. Integers wrap. ONNX Add, Sub,
 /// Mul, Div, Pow.
@@ -159,8 +164,8 @@ constexpr auto apply_binary(const A& a, const B& b, std::string_view name, sourc
 
 /// Operands of binary operators: two tensors, or one and a number.
 template <class A, class B>
-concept binary_operands =
-    (tensor_like<A> && (tensor_like<B> || number_like<B>)) || (number_like<A> && tensor_like<B>);
+concept binary_operands = (tensor_like<A> && (tensor_like<B> || number_like<B>)) ||
+                          (number_like<A> && tensor_like<B>);
 
 /// a + b, element by element.
 ///

@@ -93,14 +93,21 @@ constexpr inferred infer_like(const infer_args& in) {
 
 namespace ops {
 
+namespace detail {
+inline constexpr attribute_rule conv_takes[] = {
+    declare::integer("groups", 0, declare::size_limit), declare::sizes("strides").of(2),
+    declare::sizes("dilations").of(2), declare::sizes("pads").of(4), declare::flag("same")};
+}  // namespace detail
+
 /// (images [N, C, H, W], filters [F, C / groups, KH, KW]) -> [N, F, OH, OW]. ONNX Conv.
-inline constexpr operator_schema conv2d{"conv2d", 2, 2, detail::infer_conv2d};
+inline constexpr operator_schema conv2d{"conv2d",          2, 2, detail::infer_conv2d, 0,
+                                        detail::conv_takes};
 /// (images, only their shape; filters; gradient of the result) -> gradient of the images.
-inline constexpr operator_schema conv2d_input_gradient{"conv2d_input_gradient", 3, 3,
-                                                       detail::infer_like<0>, shape_of_first};
+inline constexpr operator_schema conv2d_input_gradient{
+    "conv2d_input_gradient", 3, 3, detail::infer_like<0>, shape_of_first, detail::conv_takes};
 /// (images; filters, only their shape; gradient of the result) -> gradient of the filters.
-inline constexpr operator_schema conv2d_filter_gradient{"conv2d_filter_gradient", 3, 3,
-                                                        detail::infer_like<1>, shape_of_second};
+inline constexpr operator_schema conv2d_filter_gradient{
+    "conv2d_filter_gradient", 3, 3, detail::infer_like<1>, shape_of_second, detail::conv_takes};
 
 }  // namespace ops
 

@@ -49,15 +49,23 @@ constexpr inferred infer_dropout(const infer_args& in) {
 
 namespace ops {
 
+namespace detail {
+inline constexpr attribute_rule stream_takes[] = {declare::integer("key")};
+inline constexpr attribute_rule dropout_takes[] = {declare::real("rate"),
+                                                   declare::flag("training")};
+}  // namespace detail
+
 /// () -> int64 [2]: the stream's key (attribute "key") and a draw counter of 0. The initial value of a variable of
 /// role rng_stream, whose path gives the key: a clone with fresh variables has a stream of its own.
-inline constexpr operator_schema stream{"stream", 0, 0, detail::infer_stream};
+inline constexpr operator_schema stream{
+    "stream", 0, 0, detail::infer_stream, 0, detail::stream_takes};
 /// stream -> the stream after one draw.
 inline constexpr operator_schema advance_stream{"advance_stream", 1, 1, detail::infer_advance};
 /// (x, stream) -> x / (1 - rate) where element i of the stream's draw is at least rate, else 0; x itself without "training".
 /// Attributes: rate in [0, 1), training. The mask depends on the session's seed, the stream and i alone.
 /// @see Srivastava et al., Dropout, 2014; ONNX Dropout
-inline constexpr operator_schema dropout{"dropout", 2, 2, detail::infer_dropout, random | modal};
+inline constexpr operator_schema dropout{
+    "dropout", 2, 2, detail::infer_dropout, random | modal, detail::dropout_takes};
 
 }  // namespace ops
 

@@ -89,16 +89,24 @@ constexpr inferred infer_one_hot_like(const infer_args& in) {
 
 }  // namespace detail
 
+namespace detail {
+inline constexpr attribute_rule gather_takes[] = {declare::integer("axis")};
+inline constexpr attribute_rule one_hot_takes[] = {declare::integer("depth"),
+                                                   declare::type("type")};
+}  // namespace detail
+
 /// (table, indices) -> the table's slices along "axis" (default 0) at the indices, which are
 /// checked when it runs. ONNX Gather, without negative indices.
-inline constexpr operator_schema gather{"gather", 2, 2, detail::infer_gather};
+inline constexpr operator_schema gather{
+    "gather", 2, 2, detail::infer_gather, 0, detail::gather_takes};
 /// (table: only its shape, indices, g) -> zeros of the table's shape, to which g's slices are added
 /// at the indices.
-inline constexpr operator_schema gather_gradient{"gather_gradient", 3, 3,
-                                                 detail::infer_gather_gradient, shape_of_first};
+inline constexpr operator_schema gather_gradient{
+    "gather_gradient", 3, 3, detail::infer_gather_gradient, shape_of_first, detail::gather_takes};
 /// Indices [...] -> [..., depth], 1 at the index and 0 elsewhere. Attributes: "depth", "type"
 /// (float32).
-inline constexpr operator_schema one_hot{"one_hot", 1, 1, detail::infer_one_hot};
+inline constexpr operator_schema one_hot{
+    "one_hot", 1, 1, detail::infer_one_hot, 0, detail::one_hot_takes};
 /// (indices [...], like [..., depth]: only shape and type) -> one-hot codes of like's shape.
 inline constexpr operator_schema one_hot_like{"one_hot_like", 2, 2, detail::infer_one_hot_like,
                                               shape_of_second};

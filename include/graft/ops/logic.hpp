@@ -91,9 +91,14 @@ inline constexpr operator_schema logical_xor{"logical_xor", 2, 2, detail::infer_
 inline constexpr operator_schema logical_not{"logical_not", 1, 1, detail::infer_logic, elementwise};
 /// (condition, a, b) -> a where the condition holds, else b; all three broadcast. ONNX Where.
 inline constexpr operator_schema select{"select", 3, 3, detail::infer_select, elementwise};
+namespace detail {
+inline constexpr attribute_rule cast_takes[] = {declare::type("type").required()};
+}  // namespace detail
+
 /// Attribute: type. Floating to integer truncates and saturates, NaN becomes 0; to boolean: x != 0.
 /// ONNX Cast.
-inline constexpr operator_schema cast{"cast", 1, 1, detail::infer_cast, elementwise};
+inline constexpr operator_schema cast{
+    "cast", 1, 1, detail::infer_cast, elementwise, detail::cast_takes};
 /// ONNX IsNaN.
 inline constexpr operator_schema is_nan{"is_nan", 1, 1, detail::infer_is_nan, elementwise};
 

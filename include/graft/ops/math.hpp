@@ -53,8 +53,13 @@ inline constexpr operator_schema erf{"erf", 1, 1, detail::infer_floating_unary, 
 inline constexpr operator_schema floor{"floor", 1, 1, detail::infer_floating_unary, elementwise};
 inline constexpr operator_schema ceil{"ceil", 1, 1, detail::infer_floating_unary, elementwise};
 inline constexpr operator_schema round{"round", 1, 1, detail::infer_floating_unary, elementwise};
+namespace detail {
+inline constexpr attribute_rule clip_takes[] = {declare::real("low"), declare::real("high")};
+}  // namespace detail
+
 /// Attributes: low, high.
-inline constexpr operator_schema clip{"clip", 1, 1, detail::infer_clip, elementwise};
+inline constexpr operator_schema clip{
+    "clip", 1, 1, detail::infer_clip, elementwise, detail::clip_takes};
 
 }  // namespace graft::ops
 

@@ -55,9 +55,15 @@ constexpr inferred infer_matmul(const infer_args& in) {
 
 }  // namespace detail
 
+namespace detail {
+inline constexpr attribute_rule matmul_takes[] = {declare::flag("transpose_a"),
+                                                  declare::flag("transpose_b")};
+}  // namespace detail
+
 /// (a [..., m, k], b [..., k, n]) -> [..., m, n]; leading axes are batches and broadcast.
 /// Attributes transpose_a, transpose_b: the operand's last two axes are swapped. ONNX MatMul.
-inline constexpr operator_schema matmul{"matmul", 2, 2, detail::infer_matmul};
+inline constexpr operator_schema matmul{
+    "matmul", 2, 2, detail::infer_matmul, 0, detail::matmul_takes};
 
 }  // namespace graft::ops
 

@@ -78,6 +78,12 @@ constexpr inferred infer_layer_norm(const infer_args& in) {
 
 namespace ops {
 
+namespace detail {
+inline constexpr attribute_rule batch_norm_takes[] = {
+    declare::real("epsilon"), declare::real("momentum"), declare::flag("training")};
+inline constexpr attribute_rule layer_norm_takes[] = {declare::real("epsilon")};
+}  // namespace detail
+
 /// (x [N, C, ...], scale [C], bias [C], moving mean [C], moving variance [C]) ->
 /// (y, new moving mean, new moving variance).
 ///
@@ -85,11 +91,13 @@ namespace ops {
 /// are momentum * old + (1 - momentum) * batch, with the unbiased variance; without it the moving statistics
 /// are used and passed through. Attributes: epsilon >= 0, momentum in [0, 1], training.
 /// @see Ioffe & Szegedy, Batch normalization, 2015; ONNX BatchNormalization
-inline constexpr operator_schema batch_norm{"batch_norm", 5, 5, detail::infer_batch_norm, modal};
+inline constexpr operator_schema batch_norm{
+    "batch_norm", 5, 5, detail::infer_batch_norm, modal, detail::batch_norm_takes};
 
 /// (x [..., D], scale [D], bias [D]) -> (x - mean) / sqrt(variance + epsilon) * scale + bias over the last axis.
 /// @see Ba, Kiros, Hinton, Layer normalization, 2016; ONNX LayerNormalization with axis -1
-inline constexpr operator_schema layer_norm{"layer_norm", 3, 3, detail::infer_layer_norm};
+inline constexpr operator_schema layer_norm{
+    "layer_norm", 3, 3, detail::infer_layer_norm, 0, detail::layer_norm_takes};
 
 }  // namespace ops
 }  // namespace graft

@@ -67,24 +67,38 @@ constexpr inferred infer_optimizer_step(const infer_args& in) {
 
 }  // namespace detail
 
+namespace detail {
+inline constexpr attribute_rule sgd_takes[] = {declare::real("weight_decay")};
+inline constexpr attribute_rule momentum_takes[] = {
+    declare::real("momentum"), declare::flag("nesterov"), declare::real("weight_decay")};
+inline constexpr attribute_rule rmsprop_takes[] = {declare::real("rho"), declare::real("epsilon"),
+                                                   declare::real("weight_decay")};
+inline constexpr attribute_rule adagrad_takes[] = {declare::real("epsilon"),
+                                                   declare::real("weight_decay")};
+inline constexpr attribute_rule adam_takes[] = {
+    declare::real("beta1"), declare::real("beta2"), declare::real("epsilon"),
+    declare::real("weight_decay"), declare::flag("decoupled")};
+}  // namespace detail
+
 /// (parameter, gradient, rate) -> parameter - rate * gradient. Attributes: weight_decay, decoupled.
-inline constexpr operator_schema sgd_update{"sgd_update", 3, 3, detail::infer_optimizer_step<0>};
+inline constexpr operator_schema sgd_update{
+    "sgd_update", 3, 3, detail::infer_optimizer_step<0>, 0, detail::sgd_takes};
 /// (parameter, gradient, velocity, rate) -> (parameter, velocity). Attributes: momentum, nesterov.
 /// @see Sutskever et al., On the importance of initialization and momentum in deep learning, 2013
-inline constexpr operator_schema momentum_update{"momentum_update", 4, 4,
-                                                 detail::infer_optimizer_step<1>};
+inline constexpr operator_schema momentum_update{
+    "momentum_update", 4, 4, detail::infer_optimizer_step<1>, 0, detail::momentum_takes};
 /// (parameter, gradient, mean_square, rate) -> (parameter, mean_square). Attributes: rho, epsilon.
 /// @see Tieleman & Hinton, Lecture 6.5, 2012
-inline constexpr operator_schema rmsprop_update{"rmsprop_update", 4, 4,
-                                                detail::infer_optimizer_step<1>};
+inline constexpr operator_schema rmsprop_update{
+    "rmsprop_update", 4, 4, detail::infer_optimizer_step<1>, 0, detail::rmsprop_takes};
 /// (parameter, gradient, sum_square, rate) -> (parameter, sum_square). Attribute: epsilon.
 /// @see Duchi, Hazan, Singer, Adaptive subgradient methods, 2011
-inline constexpr operator_schema adagrad_update{"adagrad_update", 4, 4,
-                                                detail::infer_optimizer_step<1>};
+inline constexpr operator_schema adagrad_update{
+    "adagrad_update", 4, 4, detail::infer_optimizer_step<1>, 0, detail::adagrad_takes};
 /// (parameter, gradient, m, v, step, rate) -> (parameter, m, v); step is the int64 number of this step, 1 first.
 /// Attributes: beta1, beta2, epsilon, weight_decay, decoupled (AdamW).
 /// @see Kingma & Ba, Adam, 2015; Loshchilov & Hutter, Decoupled weight decay regularization, 2019
-inline constexpr operator_schema adam_update{"adam_update", 6, 6,
-                                             detail::infer_optimizer_step<2, true>};
+inline constexpr operator_schema adam_update{
+    "adam_update", 6, 6, detail::infer_optimizer_step<2, true>, 0, detail::adam_takes};
 
 }  // namespace graft::ops

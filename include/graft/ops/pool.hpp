@@ -77,18 +77,30 @@ constexpr inferred infer_plane_gather(const infer_args& in) {
 
 namespace ops {
 
+namespace detail {
+inline constexpr attribute_rule pool_takes[] = {declare::sizes("kernel").of(2),
+                                                declare::sizes("strides").of(2),
+                                                declare::sizes("dilations").of(2),
+                                                declare::sizes("pads").of(4),
+                                                declare::flag("same"),
+                                                declare::flag("count_padding")};
+}  // namespace detail
+
 /// images -> (maxima, int64 index of each in its H * W plane; the first wins, -1 for padding alone). ONNX MaxPool.
-inline constexpr operator_schema max_pool2d{"max_pool2d", 1, 1, detail::infer_pool2d<true>};
+inline constexpr operator_schema max_pool2d{"max_pool2d",      1, 1, detail::infer_pool2d<true>, 0,
+                                            detail::pool_takes};
 /// (images, only their shape; index; gradient) -> gradient of the images.
-inline constexpr operator_schema max_pool2d_gradient{"max_pool2d_gradient", 3, 3,
-                                                     detail::infer_pool_gradient, shape_of_first};
+inline constexpr operator_schema max_pool2d_gradient{
+    "max_pool2d_gradient", 3, 3, detail::infer_pool_gradient, shape_of_first, detail::pool_takes};
 /// (images, index) -> images at index, plane by plane. Its attributes are those of the pool that made the index.
-inline constexpr operator_schema plane_gather{"plane_gather", 2, 2, detail::infer_plane_gather};
+inline constexpr operator_schema plane_gather{
+    "plane_gather", 2, 2, detail::infer_plane_gather, 0, detail::pool_takes};
 /// images -> averages. ONNX AveragePool.
-inline constexpr operator_schema avg_pool2d{"avg_pool2d", 1, 1, detail::infer_pool2d<false>};
+inline constexpr operator_schema avg_pool2d{"avg_pool2d",      1, 1, detail::infer_pool2d<false>, 0,
+                                            detail::pool_takes};
 /// (images, only their shape; gradient) -> gradient of the images.
-inline constexpr operator_schema avg_pool2d_gradient{"avg_pool2d_gradient", 2, 2,
-                                                     detail::infer_pool_gradient, shape_of_first};
+inline constexpr operator_schema avg_pool2d_gradient{
+    "avg_pool2d_gradient", 2, 2, detail::infer_pool_gradient, shape_of_first, detail::pool_takes};
 
 }  // namespace ops
 

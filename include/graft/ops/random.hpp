@@ -67,25 +67,40 @@ constexpr inferred infer_orthogonal(const infer_args& in) {
 
 }  // namespace detail
 
+namespace detail {
+inline constexpr attribute_rule random_uniform_takes[] = {
+    declare::type("type"), declare::shape("shape"), declare::real("low"), declare::real("high"),
+    declare::integer("key")};
+inline constexpr attribute_rule random_normal_takes[] = {
+    declare::type("type"), declare::shape("shape"), declare::real("mean"), declare::real("stddev"),
+    declare::integer("key")};
+inline constexpr attribute_rule orthogonal_takes[] = {
+    declare::type("type"), declare::shape("shape"), declare::real("gain"), declare::integer("key")};
+}  // namespace detail
+
 /// (stream, optional) -> random numbers. Attributes: type, shape; key, where there is no stream;
 /// low and high, or mean and stddev. Uniform numbers are in [low, high). ONNX RandomUniform,
 /// RandomNormal.
-inline constexpr operator_schema random_uniform{"random_uniform", 0, 1, detail::infer_random,
-                                                random};
-inline constexpr operator_schema random_normal{"random_normal", 0, 1, detail::infer_random, random};
+inline constexpr operator_schema random_uniform{
+    "random_uniform", 0, 1, detail::infer_random, random, detail::random_uniform_takes};
+inline constexpr operator_schema random_normal{
+    "random_normal", 0, 1, detail::infer_random, random, detail::random_normal_takes};
 /// Normal numbers cut off (not clamped) at two standard deviations from the mean.
-inline constexpr operator_schema truncated_normal{"truncated_normal", 0, 1, detail::infer_random,
-                                                  random};
+inline constexpr operator_schema truncated_normal{
+    "truncated_normal", 0, 1, detail::infer_random, random, detail::random_normal_takes};
 /// Orthonormal rows or columns, whichever are fewer, of the tensor flattened to [all but the last,
 /// last], times gain. Attributes: type, shape, key, gain.
 /// @see Saxe, McClelland, Ganguli, Exact solutions to the nonlinear dynamics of learning, 2014
-inline constexpr operator_schema orthogonal{"orthogonal", 0, 1, detail::infer_orthogonal, random};
+inline constexpr operator_schema orthogonal{
+    "orthogonal", 0, 1, detail::infer_orthogonal, random, detail::orthogonal_takes};
 /// (x, only its shape; stream) -> random numbers of x's type and shape. ONNX RandomUniformLike,
 /// RandomNormalLike.
 inline constexpr operator_schema random_uniform_like{
-    "random_uniform_like", 2, 2, detail::infer_random_like, random | shape_of_first};
+    "random_uniform_like",       2, 2, detail::infer_random_like, random | shape_of_first,
+    detail::random_uniform_takes};
 inline constexpr operator_schema random_normal_like{
-    "random_normal_like", 2, 2, detail::infer_random_like, random | shape_of_first};
+    "random_normal_like",       2, 2, detail::infer_random_like, random | shape_of_first,
+    detail::random_normal_takes};
 
 }  // namespace graft::ops
 

@@ -120,34 +120,42 @@ constexpr inferred infer_reduction_size(const infer_args& in) {
 
 // Attributes of all: "axes" (absent: all axes; empty: none), "keepdims".
 
+namespace detail {
+inline constexpr attribute_rule reduce_takes[] = {declare::integers("axes"),
+                                                  declare::flag("keepdims")};
+inline constexpr attribute_rule argmax_takes[] = {declare::integer("axis"),
+                                                  declare::flag("keepdims")};
+}  // namespace detail
+
 /// Sum; 0 where there is nothing to add. ONNX ReduceSum.
-inline constexpr operator_schema sum{"sum", 1, 1,
-                                     detail::infer_reduce<detail::reduce_kind::arithmetic>};
+inline constexpr operator_schema sum{
+    "sum", 1, 1, detail::infer_reduce<detail::reduce_kind::arithmetic>, 0, detail::reduce_takes};
 /// Arithmetic mean; NaN of nothing. Floating elements. ONNX ReduceMean.
-inline constexpr operator_schema mean{"mean", 1, 1,
-                                      detail::infer_reduce<detail::reduce_kind::mean>};
+inline constexpr operator_schema mean{
+    "mean", 1, 1, detail::infer_reduce<detail::reduce_kind::mean>, 0, detail::reduce_takes};
 /// Product; 1 of nothing. ONNX ReduceProd.
-inline constexpr operator_schema prod{"prod", 1, 1,
-                                      detail::infer_reduce<detail::reduce_kind::arithmetic>};
+inline constexpr operator_schema prod{
+    "prod", 1, 1, detail::infer_reduce<detail::reduce_kind::arithmetic>, 0, detail::reduce_takes};
 /// Largest element; NaN where there is one. ONNX ReduceMax.
-inline constexpr operator_schema max{"max", 1, 1,
-                                     detail::infer_reduce<detail::reduce_kind::extremum>};
+inline constexpr operator_schema max{
+    "max", 1, 1, detail::infer_reduce<detail::reduce_kind::extremum>, 0, detail::reduce_takes};
 /// Smallest element; NaN where there is one. ONNX ReduceMin.
-inline constexpr operator_schema min{"min", 1, 1,
-                                     detail::infer_reduce<detail::reduce_kind::extremum>};
+inline constexpr operator_schema min{
+    "min", 1, 1, detail::infer_reduce<detail::reduce_kind::extremum>, 0, detail::reduce_takes};
 /// True where all elements are; true of nothing.
-inline constexpr operator_schema all{"all", 1, 1,
-                                     detail::infer_reduce<detail::reduce_kind::logical>};
+inline constexpr operator_schema all{
+    "all", 1, 1, detail::infer_reduce<detail::reduce_kind::logical>, 0, detail::reduce_takes};
 /// True where any element is; false of nothing.
-inline constexpr operator_schema any{"any", 1, 1,
-                                     detail::infer_reduce<detail::reduce_kind::logical>};
+inline constexpr operator_schema any{
+    "any", 1, 1, detail::infer_reduce<detail::reduce_kind::logical>, 0, detail::reduce_takes};
 /// Index of the largest element along "axis" (default -1) as int64; the first of equal ones, and a
 /// NaN beats all. ONNX ArgMax.
-inline constexpr operator_schema argmax{"argmax", 1, 1, detail::infer_argmax};
+inline constexpr operator_schema argmax{
+    "argmax", 1, 1, detail::infer_argmax, 0, detail::argmax_takes};
 /// Number of elements that a reduction over "axes" combines, as a scalar of the operand's type;
 /// reads the shape only.
-inline constexpr operator_schema reduction_size{"reduction_size", 1, 1,
-                                                detail::infer_reduction_size, shape_of_first};
+inline constexpr operator_schema reduction_size{
+    "reduction_size", 1, 1, detail::infer_reduction_size, shape_of_first, detail::reduce_takes};
 
 }  // namespace graft::ops
 

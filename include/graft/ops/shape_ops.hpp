@@ -214,24 +214,35 @@ constexpr inferred infer_sum_to_like(const infer_args& in) {
 
 }  // namespace detail
 
+namespace detail {
+inline constexpr attribute_rule reshape_takes[] = {declare::shape("shape").required()};
+inline constexpr attribute_rule axes_takes[] = {declare::integers("axes").required()};
+inline constexpr attribute_rule transpose_takes[] = {declare::integers("perm")};
+}  // namespace detail
+
 /// The same elements in row-major order under the attribute "shape", in which one extent may be -1.
 /// ONNX Reshape.
-inline constexpr operator_schema reshape{"reshape", 1, 1, detail::infer_reshape, view};
+inline constexpr operator_schema reshape{
+    "reshape", 1, 1, detail::infer_reshape, view, detail::reshape_takes};
 /// (x, like: only its shape) -> x under like's shape.
 inline constexpr operator_schema reshape_like{"reshape_like", 2, 2, detail::infer_reshape_like,
                                               view | shape_of_second};
 /// Axis 0 stays, all others become one. ONNX Flatten.
 inline constexpr operator_schema flatten{"flatten", 1, 1, detail::infer_flatten, view};
 /// Inserts axes of extent 1; "axes" count in the result. ONNX Unsqueeze.
-inline constexpr operator_schema expand_dims{"expand_dims", 1, 1, detail::infer_expand_dims, view};
+inline constexpr operator_schema expand_dims{
+    "expand_dims", 1, 1, detail::infer_expand_dims, view, detail::axes_takes};
 /// Drops the "axes", which have extent 1. ONNX Squeeze.
-inline constexpr operator_schema squeeze{"squeeze", 1, 1, detail::infer_squeeze, view};
+inline constexpr operator_schema squeeze{"squeeze",         1, 1, detail::infer_squeeze, view,
+                                         detail::axes_takes};
 /// Axis i of the result is axis perm[i] of the operand; without "perm" the order is reversed. ONNX
 /// Transpose.
-inline constexpr operator_schema transpose{"transpose", 1, 1, detail::infer_transpose};
+inline constexpr operator_schema transpose{
+    "transpose", 1, 1, detail::infer_transpose, 0, detail::transpose_takes};
 /// Repeats along axes of extent 1 and new leading axes up to the attribute "shape", in which -1
 /// keeps the operand's extent. ONNX Expand.
-inline constexpr operator_schema broadcast_to{"broadcast_to", 1, 1, detail::infer_broadcast_to};
+inline constexpr operator_schema broadcast_to{
+    "broadcast_to", 1, 1, detail::infer_broadcast_to, 0, detail::reshape_takes};
 /// (x, like: only its shape) -> x repeated to like's shape.
 inline constexpr operator_schema broadcast_like{"broadcast_like", 2, 2,
                                                 detail::infer_broadcast_like, shape_of_second};

@@ -280,23 +280,39 @@ constexpr inferred infer_border(const infer_args& in) {
 
 namespace ops {
 
+namespace detail {
+inline constexpr attribute_rule concat_takes[] = {declare::integer("axis")};
+inline constexpr attribute_rule split_takes[] = {
+    declare::integer("axis"), declare::integer("count", 0, 1 << 16), declare::integers("sizes")};
+inline constexpr attribute_rule slice_takes[] = {
+    declare::integers("axes"), declare::integers("begin"), declare::integers("size"),
+    declare::integers("step")};
+inline constexpr attribute_rule border_takes[] = {
+    declare::integers("axes"), declare::integers("before"), declare::integers("after"),
+    declare::number("value")};
+}  // namespace detail
+
 /// (tensors...) joined along the attribute "axis". ONNX Concat.
-inline constexpr operator_schema concat{"concat", 1, -1, detail::infer_concat};
+inline constexpr operator_schema concat{
+    "concat", 1, -1, detail::infer_concat, 0, detail::concat_takes};
 /// Parts along "axis": "count" equal ones, or of the extents "sizes". ONNX Split.
-inline constexpr operator_schema split{"split", 1, 1, detail::infer_split};
+inline constexpr operator_schema split{"split", 1, 1, detail::infer_split, 0, detail::split_takes};
 /// (x, likes...) -> x cut along "axis" into parts shaped as the likes, whose values are not read:
 /// undoes concat.
-inline constexpr operator_schema split_like{"split_like", 2, -1, detail::infer_split_like};
+inline constexpr operator_schema split_like{"split_like",        2, -1, detail::infer_split_like, 0,
+                                            detail::concat_takes};
 /// Elements "begin", "begin" + "step", ... ("size" of them; -1: all) of each of "axes". ONNX Slice.
-inline constexpr operator_schema slice{"slice", 1, 1, detail::infer_slice};
+inline constexpr operator_schema slice{"slice", 1, 1, detail::infer_slice, 0, detail::slice_takes};
 /// (g, x: only its shape) -> zeros of x's shape with g where the slice of x was taken.
-inline constexpr operator_schema slice_gradient{"slice_gradient", 2, 2,
-                                                detail::infer_slice_gradient, shape_of_second};
+inline constexpr operator_schema slice_gradient{
+    "slice_gradient", 2, 2, detail::infer_slice_gradient, shape_of_second, detail::slice_takes};
 /// "value" in borders of "before" and "after" elements around each of "axes" (absent: all). ONNX
 /// Pad.
-inline constexpr operator_schema pad{"pad", 1, 1, detail::infer_border<false>};
+inline constexpr operator_schema pad{
+    "pad", 1, 1, detail::infer_border<false>, 0, detail::border_takes};
 /// The borders of "before" and "after" elements cut off: undoes pad.
-inline constexpr operator_schema crop{"crop", 1, 1, detail::infer_border<true>};
+inline constexpr operator_schema crop{
+    "crop", 1, 1, detail::infer_border<true>, 0, detail::border_takes};
 
 }  // namespace ops
 
@@ -411,7 +427,8 @@ constexpr auto split(const X& x, std::string_view name = {},
                                   attributes::list(), name, here);
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
       return std::tuple{(static_cast<void>(I), part(refs[I]))...};
-    }(std::make_index_sequence<static_cast<std::size_t>(Count)>{});
+    }
+    (std::make_index_sequence<static_cast<std::size_t>(Count)>{});
   }
 }
 /// The same for a count and an axis known at run time.

@@ -78,13 +78,19 @@ constexpr inferred infer_softmax_cross_entropy(const infer_args& in) {
 
 }  // namespace detail
 
+namespace detail {
+inline constexpr attribute_rule softmax_takes[] = {declare::integer("axis")};
+}  // namespace detail
+
 /// exp(x) / sum(exp(x)) along "axis" (default -1). ONNX Softmax.
-inline constexpr operator_schema softmax{"softmax", 1, 1, detail::infer_softmax};
+inline constexpr operator_schema softmax{
+    "softmax", 1, 1, detail::infer_softmax, 0, detail::softmax_takes};
 /// x - log(sum(exp(x))) along "axis" (default -1). ONNX LogSoftmax.
-inline constexpr operator_schema log_softmax{"log_softmax", 1, 1, detail::infer_softmax};
+inline constexpr operator_schema log_softmax{"log_softmax",         1, 1,
+                                             detail::infer_softmax, 0, detail::softmax_takes};
 /// (g, y = softmax(x)) -> y * (g - sum(g * y)) along "axis".
-inline constexpr operator_schema softmax_gradient{"softmax_gradient", 2, 2,
-                                                  detail::infer_softmax_gradient};
+inline constexpr operator_schema softmax_gradient{
+    "softmax_gradient", 2, 2, detail::infer_softmax_gradient, 0, detail::softmax_takes};
 /// (logits [..., classes], labels: int64 or int32 [...], or floating [..., classes]) -> loss of
 /// each row [...]. ONNX SoftmaxCrossEntropyLoss without reduction.
 inline constexpr operator_schema softmax_cross_entropy{"softmax_cross_entropy", 2, 2,

@@ -73,17 +73,28 @@ constexpr inferred infer_with_gradient_of(const infer_args& in) {
 
 }  // namespace detail
 
+namespace detail {
+inline constexpr attribute_rule placeholder_takes[] = {declare::type("type"),
+                                                       declare::shape("shape")};
+inline constexpr attribute_rule fill_takes[] = {declare::type("type"), declare::shape("shape"),
+                                                declare::number("value")};
+inline constexpr attribute_rule fill_range_takes[] = {
+    declare::type("type"),     declare::shape("shape"), declare::number("value"),
+    declare::integer("begin"), declare::integer("end"), declare::real("inside")};
+}  // namespace detail
+
 /// () -> what is fed. Attributes: type, shape (absent: unknown rank).
-inline constexpr operator_schema placeholder{"placeholder", 0, 0, detail::infer_placeholder,
-                                             source};
+inline constexpr operator_schema placeholder{
+    "placeholder", 0, 0, detail::infer_placeholder, source, detail::placeholder_takes};
 /// () -> one number in every element. Attributes: type, shape, value. ONNX ConstantOfShape.
-inline constexpr operator_schema fill{"fill", 0, 0, detail::infer_fill};
+inline constexpr operator_schema fill{"fill", 0, 0, detail::infer_fill, 0, detail::fill_takes};
 /// () -> one number in the elements [begin, end) in row-major order, another in the rest. Attributes:
 /// type, shape, value; begin, end, inside (default: no element).
-inline constexpr operator_schema fill_range{"fill_range", 0, 0, detail::infer_fill_range};
+inline constexpr operator_schema fill_range{
+    "fill_range", 0, 0, detail::infer_fill_range, 0, detail::fill_range_takes};
 /// (x, only its shape) -> one number in every element. Attributes: value; type, x's where absent.
-inline constexpr operator_schema fill_like{"fill_like", 1, 1, detail::infer_fill_like,
-                                           shape_of_first};
+inline constexpr operator_schema fill_like{
+    "fill_like", 1, 1, detail::infer_fill_like, shape_of_first, detail::fill_takes};
 /// x -> x. ONNX Identity.
 inline constexpr operator_schema identity{"identity", 1, 1, detail::infer_identity, view};
 /// x -> x, through which no gradient flows.

@@ -19,6 +19,28 @@ constexpr inferred infer_of_bodies(const infer_args& a) {
 
 constexpr inferred infer_results(const infer_args&) { return {}; }
 
+inline constexpr attribute_rule cond_takes[] = {declare::body("then"), declare::body("else"),
+                                                declare::count("then_captures"),
+                                                declare::count("outputs")};
+inline constexpr attribute_rule while_takes[] = {
+    declare::body("condition"),        declare::body("body"),
+    declare::count("states"),          declare::count("condition_captures"),
+    declare::count("body_captures"),   declare::count("outputs"),
+    declare::integer("max_iterations")};
+inline constexpr attribute_rule scan_takes[] = {
+    declare::body("body"),      declare::count("states"), declare::count("sequences"),
+    declare::count("untraced"), declare::flag("reverse"), declare::count("outputs")};
+inline constexpr attribute_rule while_gradient_takes[] = {declare::body("condition"),
+                                                          declare::body("body"),
+                                                          declare::body("gradient"),
+                                                          declare::count("states"),
+                                                          declare::count("condition_captures"),
+                                                          declare::count("body_captures"),
+                                                          declare::count("gradients"),
+                                                          declare::count("sums"),
+                                                          declare::count("outputs"),
+                                                          declare::integer("max_iterations")};
+
 }  // namespace detail
 
 // A body is a graph whose inputs are its `captured` ops, numbered from 0, and whose results are the
@@ -32,15 +54,16 @@ inline constexpr operator_schema results{"results", 0, -1, graft::detail::infer_
 /// (pred, captures of "then", captures of "else") -> what the chosen body computes. ONNX If.
 ///
 /// pred is a boolean of one element. Attributes: then, else (bodies), then_captures, outputs.
-inline constexpr operator_schema cond{"cond", 1, -1, graft::detail::infer_of_bodies, bodies};
+inline constexpr operator_schema cond{
+    "cond", 1, -1, graft::detail::infer_of_bodies, bodies, graft::detail::cond_takes};
 
 /// (states, captures of "condition", captures of "body") -> the states when the condition fails. ONNX
 /// Loop.
 ///
 /// Inputs of both bodies: the states, then captures. Attributes: condition, body, states,
 /// condition_captures, outputs; max_iterations if there is a bound.
-inline constexpr operator_schema while_loop{"while_loop", 1, -1, graft::detail::infer_of_bodies,
-                                            bodies};
+inline constexpr operator_schema while_loop{
+    "while_loop", 1, -1, graft::detail::infer_of_bodies, bodies, graft::detail::while_takes};
 
 /// (states, sequences, captures) -> (last states, stacked results, traces). ONNX Scan.
 ///
@@ -49,15 +72,17 @@ inline constexpr operator_schema while_loop{"while_loop", 1, -1, graft::detail::
 /// state as each step found it, stacked; nothing is stored for traces that nobody reads.
 /// Attributes: body, states, sequences, reverse (steps go from the last place to the first), untraced
 /// (this many of the last states have no trace: they are sums that steps add to), outputs.
-inline constexpr operator_schema scan{"scan", 1, -1, graft::detail::infer_of_bodies, bodies};
+inline constexpr operator_schema scan{
+    "scan", 1, -1, graft::detail::infer_of_bodies, bodies, graft::detail::scan_takes};
 
 /// What flows back through a while_loop: the loop is run again with its states recorded, then back.
 ///
 /// (states, captures of "condition", captures of "body", gradients of some states, sums of gradients,
 /// captures of "gradient") -> (gradients of those states at the start, sums). Attributes: those of
 /// while_loop, gradient (a body), gradients, sums.
-inline constexpr operator_schema while_loop_gradient{"while_loop_gradient", 1, -1,
-                                                     graft::detail::infer_of_bodies, bodies};
+inline constexpr operator_schema while_loop_gradient{
+    "while_loop_gradient",          1,      -1,
+    graft::detail::infer_of_bodies, bodies, graft::detail::while_gradient_takes};
 
 }  // namespace ops
 }  // namespace graft

@@ -20,6 +20,14 @@ constexpr inferred infer_declared(const infer_args& a) {
 
 constexpr inferred infer_assign(const infer_args& a) { return a.operands[0]; }
 
+inline constexpr attribute_rule variable_takes[] = {declare::variable("variable"),
+                                                    declare::type("type"), declare::shape("shape")};
+inline constexpr attribute_rule constant_takes[] = {declare::constant("value"),
+                                                    declare::type("type"), declare::shape("shape")};
+inline constexpr attribute_rule captured_takes[] = {declare::count("capture").required(),
+                                                    declare::type("type"), declare::shape("shape")};
+inline constexpr attribute_rule assign_takes[] = {declare::variable("variable")};
+
 }  // namespace detail
 
 namespace ops {
@@ -27,24 +35,28 @@ namespace ops {
 /// Reads a variable, as it was when the run began. Attributes: "variable", "type", "shape".
 ///
 /// Made by Graph::add_variable only.
-inline constexpr operator_schema variable{"variable", 0, 0, graft::detail::infer_declared, source};
+inline constexpr operator_schema variable{
+    "variable", 0, 0, graft::detail::infer_declared, source, graft::detail::variable_takes};
 
 /// A stored value. Attributes: "value" (a constant of the graph), "type", "shape".
 ///
 /// Made by Graph::add_constant only.
 /// @see ONNX operator Constant
-inline constexpr operator_schema constant{"constant", 0, 0, graft::detail::infer_declared};
+inline constexpr operator_schema constant{
+    "constant", 0, 0, graft::detail::infer_declared, 0, graft::detail::constant_takes};
 
 /// In a body: a tensor of the graph around it. Attributes: "capture" (its number), "type", "shape".
 ///
 /// Made by the graph where a body uses an outer tensor.
-inline constexpr operator_schema captured{"captured", 0, 0, graft::detail::infer_declared, source};
+inline constexpr operator_schema captured{
+    "captured", 0, 0, graft::detail::infer_declared, source, graft::detail::captured_takes};
 
 /// Gives a variable a new value at the end of the run. Attribute: "variable". The output is the new
 /// value.
 ///
 /// Two assigns of one variable in one run are an error unless one depends on the other.
-inline constexpr operator_schema assign{"assign", 1, 1, graft::detail::infer_assign, update};
+inline constexpr operator_schema assign{
+    "assign", 1, 1, graft::detail::infer_assign, update, graft::detail::assign_takes};
 
 }  // namespace ops
 }  // namespace graft

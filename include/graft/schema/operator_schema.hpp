@@ -3,7 +3,7 @@
 
 #include <span>
 
-#include "graft/schema/attribute.hpp"
+#include "graft/schema/attribute_rule.hpp"
 #include "graft/schema/value_type.hpp"
 
 namespace graft {
@@ -68,6 +68,10 @@ struct operator_schema {
   int max_operands;  ///< -1: any number
   inferred (*infer)(const infer_args&);
   unsigned traits = 0;
+  /// What its attributes must be like, checked wherever an op is added, changed, validated or loaded. Attributes that
+  /// it does not declare are the user's own: tags, which ops carry along. They may not refer to variables, constants
+  /// or bodies, unless the operator declares nothing at all.
+  std::span<const attribute_rule> attributes = {};
 
   [[nodiscard]] constexpr bool has(operator_trait t) const { return (traits & t) != 0; }
 };
