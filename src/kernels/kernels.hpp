@@ -311,14 +311,15 @@ struct pool2d_shape {
   std::int64_t planes = 0;  // batch * channels
   std::int64_t in_h = 0, in_w = 0;
   std::int64_t kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1;
+  std::int64_t dilation_h = 1, dilation_w = 1;
   std::int64_t pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
 
   constexpr std::int64_t out_h() const {
-    const std::int64_t room = in_h + pad_top + pad_bottom - kernel_h;
+    const std::int64_t room = in_h + pad_top + pad_bottom - dilation_h * (kernel_h - 1) - 1;
     return room < 0 ? 0 : room / stride_h + 1;
   }
   constexpr std::int64_t out_w() const {
-    const std::int64_t room = in_w + pad_left + pad_right - kernel_w;
+    const std::int64_t room = in_w + pad_left + pad_right - dilation_w * (kernel_w - 1) - 1;
     return room < 0 ? 0 : room / stride_w + 1;
   }
 };
@@ -329,7 +330,7 @@ struct pool2d_kernel {
   // index, if not null, receives the flat position in the in_h * in_w plane of each maximum (first
   // one wins).
   void (*max)(const pool2d_shape&, const void* x, void* y, std::int64_t* index) = nullptr;
-  // dx is overwritten: zero, plus dy at each index (those of -1 are dropped).
+  // dx is overwritten: zero, plus dy at each index (those outside the plane, -1 too, are dropped).
   void (*max_gradient)(const pool2d_shape&, const void* dy, const std::int64_t* index,
                        void* dx) = nullptr;
   void (*average)(const pool2d_shape&, const void* x, void* y, bool count_include_pad) = nullptr;

@@ -373,9 +373,8 @@ void for_windows(const pool2d_shape& s, F f) {
       for (int64_t ow = 0; ow < s.out_w(); ++ow) {
         for (int64_t kh = 0; kh < s.kernel_h; ++kh) {
           for (int64_t kw = 0; kw < s.kernel_w; ++kw) {
-            const int64_t h = oh * s.stride_h + kh - s.pad_top,
-                          w = ow * s.stride_w + kw - s.pad_left;
-            if (h >= s.in_h + s.pad_bottom || w >= s.in_w + s.pad_right) continue;
+            const int64_t h = oh * s.stride_h + kh * s.dilation_h - s.pad_top,
+                          w = ow * s.stride_w + kw * s.dilation_w - s.pad_left;
             const bool inside = h >= 0 && h < s.in_h && w >= 0 && w < s.in_w;
             f(p, oh * s.out_w() + ow, inside ? h * s.in_w + w : -1);
           }

@@ -23,6 +23,22 @@ kernels::conv2d_shape shape_of(const dims& x, const dims& w, const attribute_lis
   return s;
 }
 
+// The kernels copy images with their padding, or write the gradients of patches out: how many
+// elements that takes must fit in 63 bits with some room to spare.
+void require_room(const bind_args& b, const kernels::conv2d_shape& s) {
+  const auto real = [](std::int64_t n) { return static_cast<double>(n); };
+  const double height = 2 * real(s.in_h + s.pad_top + s.pad_bottom);
+  const double width = 2 * real(s.in_w + s.pad_left + s.pad_right) + real(s.stride_w);
+  const double channels = real(std::max(s.in_channels, s.out_channels) / s.groups);
+  const double patch = std::max(96.0, real(s.kernel_h) * real(s.kernel_w));
+  const double patches = patch * real(s.out_h()) * real(s.out_w());
+  if (std::max(height * width * channels, patches) < 0x1p56) return;
+  throw size_error({"'" + std::string(b.where) + "' was to be run",
+                    "images of " + to_string(b.inputs[0].shape) +
+                        " with its padding and strides are more than a process can address",
+                    std::string(b.where), "check the convolution's strides and padding"});
+}
+
 std::size_t aligned(std::int64_t bytes) { return (static_cast<std::size_t>(bytes) + 63) / 64 * 64; }
 
 // Images are independent, so any split gives the same bits; each part needs scratch of its own.
@@ -32,9 +48,8 @@ template <class Run>
 bound_kernel over_images(std::int64_t batch, std::size_t scratch, Run run) {
   bound_kernel result;
   const std::int64_t parts = std::min(batch, image_parts);
-  result.scratch_bytes = scratch * static_cast<std::size_t>(std::max<std::int64_t>(parts, 1));
+  result.scratch_bytes = scratch * static_cast<std::size_t>(parts);
   result.run = [=](const kernel_call& call) {
-    if (parts == 0) return;
     call.parallel.run(parts, [&](std::int64_t part) {
       run(call, batch * part / parts, batch * (part + 1) / parts,
           call.scratch + static_cast<std::size_t>(part) * scratch);
@@ -44,7 +59,9 @@ bound_kernel over_images(std::int64_t batch, std::size_t scratch, Run run) {
 }
 
 bound_kernel bind_forward(const bind_args& b) {
+  if (b.outputs[0].size == 0) return nothing_to_do();
   const auto shape = shape_of(b.inputs[0].shape, b.inputs[1].shape, b.attributes);
+  require_room(b, shape);
   const auto kernel = kernels::active().conv2d(floating_element(b));
   return over_images(
       shape.batch, aligned(kernel.forward_scratch_bytes(shape)),
@@ -58,7 +75,9 @@ bound_kernel bind_forward(const bind_args& b) {
 }
 
 bound_kernel bind_input_gradient(const bind_args& b) {
+  if (b.outputs[0].size == 0) return nothing_to_do();
   const auto shape = shape_of(b.inputs[0].shape, b.inputs[1].shape, b.attributes);
+  require_room(b, shape);
   const auto kernel = kernels::active().conv2d(floating_element(b));
   return over_images(
       shape.batch, aligned(kernel.input_gradient_scratch_bytes(shape)),
@@ -72,7 +91,9 @@ bound_kernel bind_input_gradient(const bind_args& b) {
 }
 
 bound_kernel bind_filter_gradient(const bind_args& b) {
+  if (b.outputs[0].size == 0) return nothing_to_do();
   const auto shape = shape_of(b.inputs[0].shape, b.inputs[1].shape, b.attributes);
+  require_room(b, shape);
   const auto kernel = kernels::active().conv2d(floating_element(b));
   const std::int64_t parts = kernel.filter_gradient_parts(shape);
   const std::size_t partial =
@@ -222,22 +243,52 @@ std::vector<operator_sample> gradient_samples() {
   }
   return samples;
 }
+value_type f32(const dims& d) { return value_type::of(dtype::float32, d); }
+
 std::vector<operator_error_sample> forward_errors() {
-  const auto f32 = [](const dims& d) { return value_type::of(dtype::float32, d); };
+  const value_type x = f32({2, 3, 5, 5}), w = f32({4, 3, 3, 3});
+  const attribute_list plain = conv{}.list();
+  const auto with = [&](const char* key, const dims& list) {
+    return attribute_list(plain).set(key, list);
+  };
+  constexpr std::int64_t huge = std::int64_t{1} << 31;
   return {
-      {{f32({2, 3, 5, 5}), f32({4, 2, 3, 3})}, conv{}.list(), "channels must be groups times"},
-      {{f32({2, 3, 5}), f32({4, 3, 3, 3})}, conv{}.list(), "[batch, channels, height, width]"},
-      {{f32({2, 3, 2, 2}), f32({4, 3, 3, 3})}, conv{}.list(), "must fit into the padded image"},
+      {{x, f32({4, 2, 3, 3})}, plain, "channels must be groups times"},
+      {{f32({2, 3, 5}), w}, plain, "images must be [batch, channels, height, width]"},
+      {{x, f32({4, 27})}, plain, "filters must be [filters, channels / groups, height, width]"},
+      {{f32({2, 3, 2, 2}), w}, plain, "must fit into the padded image"},
       {{f32({2, 4, 5, 5}), f32({3, 2, 3, 3})},
        conv{.groups = 2}.list(),
        "divide the number of filters"},
-      {{f32({2, 3, 5, 5}), value_type::of(dtype::float64, {4, 3, 3, 3})},
-       conv{}.list(),
-       "one element type"},
-      {{f32({2, 3, 5, 5}), f32({4, 3, 3, 3})},
-       conv{.stride = {0, 1}}.list(),
-       "strides must be at least 1"},
+      {{x, w}, conv{.groups = 0}.list(), "groups must be at least 1"},
+      {{x, w}, conv{.groups = -4}.list(), "groups must be at least 1"},
+      {{x, f32({0, 4, 3, 3})}, conv{.groups = INT64_MAX}.list(), "must fit in 63 bits"},
+      {{x, value_type::of(dtype::float64, {4, 3, 3, 3})}, plain, "one element type"},
+      {{value_type::of(dtype::int32, {2, 3, 5, 5}), value_type::of(dtype::int32, {4, 3, 3, 3})},
+       plain,
+       "a convolution needs floating elements"},
+      {{x, f32({4, 3, 0, 3})}, plain, "a window must have at least one element"},
+      {{x, w}, conv{.stride = {0, 1}}.list(), "strides must be at least 1"},
+      {{x, w}, conv{.dilation = {1, 0}}.list(), "dilations must be at least 1"},
+      {{x, w}, conv{.padding = {0, -1, 0, 0}}.list(), "padding must not be negative"},
+      {{x, w}, conv{.stride = {huge, 1}}.list(), "must be below 2^31"},
+      {{x, w}, with("strides", {1, 1, 1}), "strides must be one number for each of two axes"},
+      {{x, w}, with("dilations", {2}), "dilations must be one number for each of two axes"},
+      {{x, w}, with("pads", {1, 1}), "padding must be four numbers"},
+      {{f32({2, 3, huge << 31 | 1, 5}), w}, plain, "must be at most 2^62"},
   };
+}
+std::vector<operator_error_sample> gradient_errors() {
+  std::vector<operator_error_sample> errors = forward_errors();
+  for (operator_error_sample& e : errors) e.operands.push_back(f32({2, 4, 3, 3}));
+  const value_type x = f32({2, 3, 5, 5}), w = f32({4, 3, 3, 3});
+  const char* const shape = "the gradient must have the shape of the convolution's result";
+  errors.push_back({{x, w, f32({2, 4, 3, 4})}, conv{}.list(), shape});
+  errors.push_back({{x, w, f32({72})}, conv{}.list(), shape});
+  errors.push_back({{x, w, value_type::of(dtype::float64, {2, 4, 3, 3})},
+                    conv{}.list(),
+                    "the operands must have one element type"});
+  return errors;
 }
 
 }  // namespace
@@ -246,9 +297,9 @@ void add_conv_operators(std::vector<operator_definition>& all) {
   all.push_back({&ops::conv2d, "Conv", forward_gradient, bind_forward, reference_forward,
                  forward_samples, forward_errors});
   all.push_back({&ops::conv2d_input_gradient, "", input_gradient_gradient, bind_input_gradient,
-                 reference_input_gradient, gradient_samples, nullptr});
+                 reference_input_gradient, gradient_samples, gradient_errors});
   all.push_back({&ops::conv2d_filter_gradient, "", filter_gradient_gradient, bind_filter_gradient,
-                 reference_filter_gradient, gradient_samples, nullptr});
+                 reference_filter_gradient, gradient_samples, gradient_errors});
 }
 
 }  // namespace graft

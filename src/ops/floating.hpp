@@ -20,6 +20,13 @@ inline kernels::element floating_element(const bind_args& b, std::size_t i = 0) 
                            "cast to float32 or float64"});
 }
 
+/// A kernel for a result without elements, whatever the extents beside its 0.
+inline bound_kernel nothing_to_do() {
+  bound_kernel result;
+  result.run = [](const kernel_call&) {};
+  return result;
+}
+
 /// Float64 values in (-1, 1) without repetitions or symmetry, the same for the same arguments.
 inline Array sample_array(const dims& shape, int salt) {
   Array result(dtype::float64, shape);

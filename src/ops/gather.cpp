@@ -254,7 +254,14 @@ std::vector<operator_error_sample> gather_errors() {
   };
 }
 std::vector<operator_error_sample> gather_gradient_errors() {
-  return {{{f32({5, 3}), i64({2}), f32({3, 3})}, {}, "must have the shape of what was gathered"}};
+  return {
+      {{f32({5, 3}), i64({2}), f32({3, 3})}, {}, "must have the shape of what was gathered"},
+      {{f32({5, 3}), f32({2}), f32({2, 3})}, {}, "indices must be int64 or int32"},
+      {{f32({5, 3}), i64({2}), f32({2, 3})}, on_axis(2), "every axis must be one of the tensor's"},
+      {{f32({5, 3}), i64({2}), value_type::of(dtype::float64, {2, 3})},
+       {},
+       "the operands must have one element type"},
+  };
 }
 std::vector<operator_error_sample> one_hot_errors() {
   return {

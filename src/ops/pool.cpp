@@ -16,6 +16,7 @@ kernels::pool2d_shape shape_of(const dims& x, const attribute_list& a) {
   s.planes = x[0] * x[1], s.in_h = x[2], s.in_w = x[3];
   s.kernel_h = window.size.height, s.kernel_w = window.size.width;
   s.stride_h = window.stride.height, s.stride_w = window.stride.width;
+  s.dilation_h = window.dilation.height, s.dilation_w = window.dilation.width;
   s.pad_top = pad.top, s.pad_left = pad.left, s.pad_bottom = pad.bottom, s.pad_right = pad.right;
   return s;
 }
@@ -45,6 +46,7 @@ T* at(T* base, std::int64_t elements, std::size_t width) {
 }
 
 bound_kernel bind_max(const bind_args& b) {
+  if (b.outputs[0].size == 0) return nothing_to_do();
   const auto s = shape_of(b.inputs[0].shape, b.attributes);
   const auto kernel = kernels::active().pool2d(floating_element(b));
   const std::size_t width = size_of(b.inputs[0].type);
@@ -64,6 +66,7 @@ bound_kernel bind_max(const bind_args& b) {
 }
 
 bound_kernel bind_max_gradient(const bind_args& b) {
+  if (b.outputs[0].size == 0) return nothing_to_do();
   const auto s = shape_of(b.inputs[0].shape, b.attributes);
   const auto kernel = kernels::active().pool2d(floating_element(b, 2));
   const std::size_t width = size_of(b.inputs[2].type);
@@ -76,6 +79,7 @@ bound_kernel bind_max_gradient(const bind_args& b) {
 }
 
 bound_kernel bind_average(const bind_args& b) {
+  if (b.outputs[0].size == 0) return nothing_to_do();
   const auto s = shape_of(b.inputs[0].shape, b.attributes);
   const auto kernel = kernels::active().pool2d(floating_element(b));
   const std::size_t width = size_of(b.inputs[0].type);
@@ -88,6 +92,7 @@ bound_kernel bind_average(const bind_args& b) {
 }
 
 bound_kernel bind_average_gradient(const bind_args& b) {
+  if (b.outputs[0].size == 0) return nothing_to_do();
   const auto s = shape_of(b.inputs[0].shape, b.attributes);
   const auto kernel = kernels::active().pool2d(floating_element(b, 1));
   const std::size_t width = size_of(b.inputs[1].type);
@@ -111,6 +116,7 @@ void gather_planes(const T* x, const std::int64_t* index, T* y, std::int64_t pla
 }
 
 bound_kernel bind_plane_gather(const bind_args& b) {
+  if (b.outputs[0].size == 0) return nothing_to_do();
   const bool f32 = floating_element(b) == kernels::element::f32;
   const dims& x = b.inputs[0].shape;
   const dims& y = b.outputs[0].shape;
@@ -169,17 +175,23 @@ operand_gradients average_gradient_gradient(const gradient_args& a) {
 
 // --- references ---
 
-// Calls visit(plane offset of x, offset of y, row and column ranges) for each window.
+// Calls visit(number of the window, elements of x under it) for each window.
 template <class Visit>
 void for_each_window(const kernels::pool2d_shape& s, Visit visit) {
   const std::int64_t out_h = s.out_h(), out_w = s.out_w();
+  std::vector<std::size_t> under;
   for (std::int64_t p = 0; p < s.planes; ++p)
     for (std::int64_t i = 0; i < out_h; ++i)
       for (std::int64_t j = 0; j < out_w; ++j) {
-        const std::int64_t top = i * s.stride_h - s.pad_top, left = j * s.stride_w - s.pad_left;
-        visit(p * s.in_h * s.in_w, (p * out_h + i) * out_w + j, std::max<std::int64_t>(top, 0),
-              std::min(top + s.kernel_h, s.in_h), std::max<std::int64_t>(left, 0),
-              std::min(left + s.kernel_w, s.in_w));
+        under.clear();
+        for (std::int64_t k = 0; k < s.kernel_h; ++k)
+          for (std::int64_t l = 0; l < s.kernel_w; ++l) {
+            const std::int64_t row = i * s.stride_h - s.pad_top + k * s.dilation_h;
+            const std::int64_t column = j * s.stride_w - s.pad_left + l * s.dilation_w;
+            if (row < 0 || row >= s.in_h || column < 0 || column >= s.in_w) continue;
+            under.push_back(static_cast<std::size_t>((p * s.in_h + row) * s.in_w + column));
+          }
+        visit(static_cast<std::size_t>((p * out_h + i) * out_w + j), under);
       }
 }
 
@@ -189,16 +201,16 @@ std::vector<Array> reference_max(std::span<const Array> in, const attribute_list
   const dims out{x[0], x[1], s.out_h(), s.out_w()};
   Array y(dtype::float64, out), index(dtype::int64, out);
   const auto values = in[0].span<double>();
-  for_each_window(s, [&](auto plane, auto to, auto r0, auto r1, auto c0, auto c1) {
+  for_each_window(s, [&](std::size_t to, const std::vector<std::size_t>& under) {
     double best = -std::numeric_limits<double>::infinity();
     std::int64_t place = -1;
-    for (auto r = r0; r < r1; ++r)
-      for (auto c = c0; c < c1; ++c) {
-        const double v = values[static_cast<std::size_t>(plane + r * s.in_w + c)];
-        if (place < 0 || v > best) best = v, place = r * s.in_w + c;
-      }
-    y.mutable_span<double>()[static_cast<std::size_t>(to)] = best;
-    index.mutable_span<std::int64_t>()[static_cast<std::size_t>(to)] = place;
+    for (const std::size_t from : under) {
+      if (place >= 0 && values[from] <= best) continue;
+      best = values[from];
+      place = static_cast<std::int64_t>(from) % (s.in_h * s.in_w);
+    }
+    y.mutable_span<double>()[to] = best;
+    index.mutable_span<std::int64_t>()[to] = place;
   });
   return {y, index};
 }
@@ -225,33 +237,28 @@ std::vector<Array> reference_plane_gather(std::span<const Array> in, const attri
   }
   return {out};
 }
-double share(const kernels::pool2d_shape& s, const attribute_list& a, std::int64_t inside) {
-  const std::int64_t count = a.integer("count_padding") != 0 ? s.kernel_h * s.kernel_w : inside;
+double share(const kernels::pool2d_shape& s, const attribute_list& a, std::size_t inside) {
+  const auto whole = static_cast<std::size_t>(s.kernel_h * s.kernel_w);
+  const std::size_t count = a.integer("count_padding") != 0 ? whole : inside;
   return count > 0 ? 1.0 / static_cast<double>(count) : 0;
 }
 std::vector<Array> reference_average(std::span<const Array> in, const attribute_list& a) {
   const dims& x = in[0].shape();
   const auto s = shape_of(x, a);
   Array y(dtype::float64, {x[0], x[1], s.out_h(), s.out_w()});
-  for_each_window(s, [&](auto plane, auto to, auto r0, auto r1, auto c0, auto c1) {
+  for_each_window(s, [&](std::size_t to, const std::vector<std::size_t>& under) {
     double total = 0;
-    for (auto r = r0; r < r1; ++r)
-      for (auto c = c0; c < c1; ++c)
-        total += in[0].span<double>()[static_cast<std::size_t>(plane + r * s.in_w + c)];
-    y.mutable_span<double>()[static_cast<std::size_t>(to)] =
-        total * share(s, a, (r1 - r0) * (c1 - c0));
+    for (const std::size_t from : under) total += in[0].span<double>()[from];
+    y.mutable_span<double>()[to] = total * share(s, a, under.size());
   });
   return {y};
 }
 std::vector<Array> reference_average_gradient(std::span<const Array> in, const attribute_list& a) {
   const auto s = shape_of(in[0].shape(), a);
   Array dx(dtype::float64, in[0].shape());
-  for_each_window(s, [&](auto plane, auto to, auto r0, auto r1, auto c0, auto c1) {
-    const double part =
-        in[1].span<double>()[static_cast<std::size_t>(to)] * share(s, a, (r1 - r0) * (c1 - c0));
-    for (auto r = r0; r < r1; ++r)
-      for (auto c = c0; c < c1; ++c)
-        dx.mutable_span<double>()[static_cast<std::size_t>(plane + r * s.in_w + c)] += part;
+  for_each_window(s, [&](std::size_t to, const std::vector<std::size_t>& under) {
+    const double part = in[1].span<double>()[to] * share(s, a, under.size());
+    for (const std::size_t from : under) dx.mutable_span<double>()[from] += part;
   });
   return {dx};
 }
@@ -267,6 +274,15 @@ std::vector<pool_case> cases() {
           {{1, 2, 5, 7}, {.window = {3, 2}, .stride = {2, 1}}},
           {{2, 1, 5, 5}, {.window = {3, 3}, .stride = {2, 2}, .padding = same_padding}},
           {{1, 1, 4, 4}, {.window = {2, 2}, .padding = {1, 1, 1, 1}, .count_padding = true}},
+          {{1, 2, 6, 5}, {.window = {2, 3}, .stride = {1, 2}, .dilation = {3, 2}}},
+          {{2, 1, 4, 5},
+           {.window = {3, 2}, .stride = {2, 1}, .padding = same_padding, .dilation = {2, 3}}},
+          {{1, 1, 3, 4},
+           {.window = {2, 2},
+            .stride = {1, 1},
+            .padding = {3, 1, 2, 2},
+            .dilation = {4, 2},
+            .count_padding = true}},
           {{1, 1, 1, 1}, {.window = {1, 1}}},
           {{0, 3, 4, 4}, {}}};
 }
@@ -302,14 +318,76 @@ std::vector<operator_sample> average_gradient_samples() {
   }
   return samples;
 }
-std::vector<operator_error_sample> forward_errors() {
-  const auto f32 = [](const dims& d) { return value_type::of(dtype::float32, d); };
-  return {{{f32({2, 3, 4})}, pool{}.list(), "[batch, channels, height, width]"},
-          {{f32({2, 3, 1, 1})}, pool{}.list(), "must fit into the padded image"},
-          {{value_type::of(dtype::int32, {2, 3, 4, 4})}, pool{}.list(), "floating elements"},
-          {{f32({2, 3, 4, 4})},
-           pool{.window = {0, 2}, .stride = {1, 1}}.list(),
-           "at least one element"}};
+value_type f32(const dims& d) { return value_type::of(dtype::float32, d); }
+value_type i64(const dims& d) { return value_type::of(dtype::int64, d); }
+
+// What no pool takes, nor what computes with a pool's attributes: `beside` are the operands behind
+// the images, shaped as what a pool of the default attributes makes of [2, 3, 4, 4].
+std::vector<operator_error_sample> pool_errors(const std::vector<value_type>& beside) {
+  const attribute_list two = pool{}.list();
+  const auto with = [&](const char* key, const dims& list) {
+    return attribute_list(two).set(key, list);
+  };
+  constexpr std::int64_t huge = std::int64_t{1} << 31;
+  std::vector<operator_error_sample> errors{
+      {{f32({2, 3, 4})}, two, "[batch, channels, height, width]"},
+      {{f32({2, 3, 1, 1})}, two, "must fit into the padded image"},
+      {{f32({2, 3, 4, 4})}, with("dilations", {4, 1}), "must fit into the padded image"},
+      {{value_type::of(dtype::int32, {2, 3, 4, 4})}, two, "floating elements"},
+      {{f32({2, 3, 4, 4})}, with("kernel", {0, 2}), "at least one element"},
+      {{f32({2, 3, 4, 4})}, with("kernel", {2, -1}), "at least one element"},
+      {{f32({2, 3, 4, 4})}, with("kernel", {2}), "a kernel must be one number for each of two"},
+      {{f32({2, 3, 4, 4})}, with("strides", {0, 1}), "strides must be at least 1"},
+      {{f32({2, 3, 4, 4})}, with("strides", {1}), "strides must be one number for each of two"},
+      {{f32({2, 3, 4, 4})}, with("dilations", {1, -1}), "dilations must be at least 1"},
+      {{f32({2, 3, 4, 4})}, with("dilations", {}), "dilations must be one number for each of two"},
+      {{f32({2, 3, 4, 4})}, with("pads", {0, 0, -1, 0}), "padding must not be negative"},
+      {{f32({2, 3, 4, 4})}, with("pads", {1, 1}), "padding must be four numbers"},
+      {{f32({2, 3, 4, 4})}, with("pads", {0, huge, 0, 0}), "must be below 2^31"},
+      {{f32({2, 3, 4, huge << 31 | 1})}, two, "must be at most 2^62"}};
+  for (operator_error_sample& e : errors) {
+    e.operands.insert(e.operands.end(), beside.begin(), beside.end());
+  }
+  return errors;
+}
+std::vector<operator_error_sample> forward_errors() { return pool_errors({}); }
+
+// The same where other operands stand beside the images, and what is wrong with those.
+std::vector<operator_error_sample> index_errors(const std::vector<value_type>& gradient) {
+  const dims pooled{2, 3, 2, 2};
+  std::vector<value_type> beside{i64(pooled)};
+  beside.insert(beside.end(), gradient.begin(), gradient.end());
+  std::vector<operator_error_sample> errors = pool_errors(beside);
+  const auto add = [&](const value_type& index, const char* message) {
+    errors.push_back({{f32({2, 3, 4, 4}), index}, pool{}.list(), message});
+    errors.back().operands.insert(errors.back().operands.end(), gradient.begin(), gradient.end());
+  };
+  add(f32(pooled), "the places of maxima must be int64");
+  add(i64({2, 3, 2, 3}), "the places of maxima must have the shape");
+  add(i64({2, 3, 4}), "the places of maxima must have the shape");
+  return errors;
+}
+std::vector<operator_error_sample> plane_gather_errors() { return index_errors({}); }
+
+void add_gradient_errors(std::vector<operator_error_sample>& errors,
+                         const std::vector<value_type>& before) {
+  const auto add = [&](const value_type& gradient, const char* message) {
+    errors.push_back({before, pool{}.list(), message});
+    errors.back().operands.push_back(gradient);
+  };
+  add(value_type::of(dtype::float64, {2, 3, 2, 2}), "must have one element type");
+  add(f32({2, 3, 2, 3}), "the gradient must have the shape of the pool's result");
+  add(f32({12}), "the gradient must have the shape of the pool's result");
+}
+std::vector<operator_error_sample> max_gradient_errors() {
+  auto errors = index_errors({f32({2, 3, 2, 2})});
+  add_gradient_errors(errors, {f32({2, 3, 4, 4}), i64({2, 3, 2, 2})});
+  return errors;
+}
+std::vector<operator_error_sample> average_gradient_errors() {
+  auto errors = pool_errors({f32({2, 3, 2, 2})});
+  add_gradient_errors(errors, {f32({2, 3, 4, 4})});
+  return errors;
 }
 
 }  // namespace
@@ -318,13 +396,13 @@ void add_pool_operators(std::vector<operator_definition>& all) {
   all.push_back({&ops::max_pool2d, "MaxPool", max_gradient, bind_max, reference_max,
                  forward_samples, forward_errors});
   all.push_back({&ops::max_pool2d_gradient, "", max_gradient_gradient, bind_max_gradient,
-                 reference_max_gradient, max_gradient_samples, nullptr});
+                 reference_max_gradient, max_gradient_samples, max_gradient_errors});
   all.push_back({&ops::plane_gather, "", plane_gather_gradient, bind_plane_gather,
-                 reference_plane_gather, plane_gather_samples, nullptr});
+                 reference_plane_gather, plane_gather_samples, plane_gather_errors});
   all.push_back({&ops::avg_pool2d, "AveragePool", average_gradient, bind_average, reference_average,
                  forward_samples, forward_errors});
   all.push_back({&ops::avg_pool2d_gradient, "", average_gradient_gradient, bind_average_gradient,
-                 reference_average_gradient, average_gradient_samples, nullptr});
+                 reference_average_gradient, average_gradient_samples, average_gradient_errors});
 }
 
 }  // namespace graft

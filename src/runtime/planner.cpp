@@ -13,6 +13,7 @@
 #include "graph/building.hpp"
 #include "runtime/bodies.hpp"
 #include "runtime/parallel.hpp"
+#include "tensor/limits.hpp"
 
 namespace graft::detail {
 namespace {
@@ -277,7 +278,9 @@ class planner {
         infer_outputs(n);
       }
       for (std::uint32_t o = 0; o < outputs; ++o) {
-        if (n.value) require_settled(n, types_[p_.values.size()], o);
+        const value_type& type = types_[p_.values.size()];
+        if (n.value) require_settled(n, type, o);
+        require_room(n, type);
         new_value({});
       }
     }
@@ -314,6 +317,17 @@ class planner {
     throw unsupported_error({"'" + path_of(n) + "' was to be run",
                              "its result is " + to_string(type) + ", which the feeds do not settle",
                              path_of(n), "feed tensors whose types and shapes determine it"});
+  }
+
+  // Kernels multiply extents in whatever order, those beside a 0 too.
+  void require_room(const node& n, const value_type& type) const {
+    if (!settled(type)) return;
+    dims some = type.shape;
+    std::replace(some.begin(), some.end(), extent{0}, extent{1});
+    if (is_addressable(some, size_of(type.type))) return;
+    throw size_error({"'" + path_of(n) + "' was to be run",
+                      "its result is " + to_string(type) + ", more than a process can address",
+                      path_of(n), "check the shapes of what it is computed from"});
   }
 
   [[noreturn]] void require_settled_operand(const node& n, const Graph::tables::edge& e,
@@ -410,6 +424,11 @@ class planner {
       step.kernel = definition->bind(arguments);
     } else {
       step.kernel = bind_bodies(schema, arguments, outputs_read(n), r_.check_numerics);
+    }
+    if (step.kernel.scratch_bytes > static_cast<std::size_t>(most_bytes)) {
+      throw size_error({"'" + where + "' was to be run",
+                        "its kernel needs more scratch memory than a process can address", where,
+                        "check the shapes of what it is computed from"});
     }
     if (folds(schema, step, outputs)) {
       add_constant(n.first_value, computed(step, outputs[0]));

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <new>
 
+#include "tensor/limits.hpp"
+
 namespace graft {
 
 // A header of one cache line, then the elements, so that one allocation serves both and elements
@@ -59,9 +61,7 @@ std::int64_t checked_count(dtype type, const dims& shape) {
     }
   }
   const extent count = element_count(shape);
-  // No process can address more; asking the allocator for it would only confuse sanitizers.
-  constexpr extent most_bytes = extent{1} << 47;
-  if (count > most_bytes / static_cast<extent>(size_of(type))) {
+  if (!detail::is_addressable(shape, size_of(type))) {
     throw size_error({.asked = asked,
                       .found = "it would take more bytes than a process can address",
                       .where = {},

@@ -8,7 +8,8 @@ std::vector<pool2d_shape> shapes() {
   std::vector<pool2d_shape> all;
   for (const int64_t kernel : {1, 2, 3}) {
     for (const int64_t stride : {1, 2, 3}) {
-      for (const int64_t pad : {0, 1, 2}) {
+      for (const auto& [pad, dilation] :
+           {std::pair{0, 1}, {1, 1}, {2, 1}, {0, 2}, {1, 3}, {4, 2}}) {
         pool2d_shape s;
         s.planes = 3;
         s.in_h = 7;
@@ -17,6 +18,8 @@ std::vector<pool2d_shape> shapes() {
         s.kernel_w = kernel + (kernel == 3 ? 1 : 0);
         s.stride_h = stride;
         s.stride_w = stride;
+        s.dilation_h = dilation;
+        s.dilation_w = 2 * dilation - 1;
         s.pad_top = s.pad_left = pad;
         s.pad_bottom = pad;
         s.pad_right = pad / 2;
@@ -31,7 +34,8 @@ template <class T>
 void check(const kernel_table& k, const pool2d_shape& s) {
   const pool2d_kernel kernel = k.pool2d(element_of<T>());
   const int64_t in = s.planes * s.in_h * s.in_w, out = s.planes * s.out_h() * s.out_w();
-  INFO("kernel " << s.kernel_h << " stride " << s.stride_h << " pad " << s.pad_top);
+  INFO("kernel " << s.kernel_h << " stride " << s.stride_h << " pad " << s.pad_top << " dilation "
+                 << s.dilation_h);
   guarded<T> x = random_buffer<T>(in), y(out), want(out), dy = random_buffer<T>(out), dx(in, T(9)),
              want_dx(in);
   x[5] = std::numeric_limits<T>::quiet_NaN();
@@ -55,6 +59,13 @@ void check(const kernel_table& k, const pool2d_shape& s) {
   }
   REQUIRE(worst(dx, want_dx) <= 8 * epsilon<T>());
   REQUIRE(dx.intact());
+  // Places outside the plane, which only a fed index has, are none.
+  guarded<std::int64_t> outside(out);
+  for (int64_t o = 0; o < out; ++o) outside[o] = o % 2 == 0 ? s.in_h * s.in_w + o : -o;
+  outside[1] = -7;
+  kernel.max_gradient(s, dy.data(), outside.data(), dx.data());
+  REQUIRE(dx.intact());
+  REQUIRE(dx[0] == T(0));
 
   x[5] = T(1);
   for (const bool count : {false, true}) {

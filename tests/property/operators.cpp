@@ -27,6 +27,15 @@ bool stands_alone(const operator_schema& schema) {
          std::string_view(schema.name) != "constant";
 }
 
+// Operators that take whatever they are given, or are made by the graph alone: there is nothing to refuse.
+bool takes_anything(const operator_schema& schema) {
+  constexpr std::string_view names[] = {
+      "identity", "stop_gradient",  // any tensor of any type passes through
+      "stream",                     // no operands, and every attribute is a key of its own
+  };
+  return std::find(std::begin(names), std::end(names), schema.name) != std::end(names);
+}
+
 // True for operators of which no gradient is wanted: what they compute is no smooth function of their operands.
 bool has_no_gradient(const operator_definition& d) {
   return d.gradient == nullptr || d.gradient == support::no_gradient;
@@ -166,6 +175,10 @@ TEST_CASE("every operator is defined in full") {
     CHECK(d->reference != nullptr);
     CHECK(d->samples != nullptr);
     if (d->samples != nullptr) CHECK(!d->samples().empty());
+    if (!takes_anything(*d->schema)) {
+      CHECK(d->error_samples != nullptr);
+      if (d->error_samples != nullptr) CHECK(!d->error_samples().empty());
+    }
     // Where floating elements go in and come out, a gradient or the word that there is none.
     if (d->samples == nullptr || d->reference == nullptr) continue;
     bool floating = false, differentiable = false;

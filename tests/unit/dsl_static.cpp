@@ -116,6 +116,13 @@ constexpr auto counted_padding = inference_net<[](auto x) {
       max_pool2d<pool{.window = {3, 3}, .stride = {1, 1}, .padding = same_padding}>(x));
 },
                                                in<float, shape<dyn, 1, 5, 5>>>();
+constexpr auto dilated_pools = inference_net<[](auto x) {
+  return avg_pool2d<pool{
+      .window = {3, 2}, .stride = {1, 2}, .padding = {2, 1, 0, 3}, .dilation = {2, 3}}>(
+      max_pool2d<pool{
+          .window = {2, 3}, .stride = {2, 1}, .padding = same_padding, .dilation = {3, 2}}>(x));
+},
+                                             in<float, shape<dyn, 2, 9, 8>>>();
 constexpr auto axes_moved = inference_net<[](auto x) {
   return transpose<0, 2, 3, 1>(x) * 2.0f + reshape<shape<dyn, 4, 5, 1>>(mean<axes<1>>(x));
 },
@@ -158,6 +165,7 @@ TEST_CASE("static convolutions and pools equal a session's", "[static]") {
   compare<images, 2, 9, 8>();
   compare<windows, 3, 8, 9>();
   compare<counted_padding, 1, 5, 5>();
+  compare<dilated_pools, 2, 9, 8>();
 }
 
 TEST_CASE("static movements of elements equal a session's", "[static]") {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "graft/schema/apply.hpp"
+#include "graft/schema/rules.hpp"
 #include "graft/schema/window.hpp"
 
 namespace graft {
@@ -28,17 +29,14 @@ constexpr value_type image_type(const value_type& like) {
   return value_type::of(like.type, {dyn, dyn, dyn, dyn});
 }
 
-constexpr inferred infer_conv2d(const infer_args& in) {
-  const value_type& x = in.operands[0];
-  const value_type& w = in.operands[1];
-  if (x.type != dtype::any && w.type != dtype::any && x.type != w.type) {
-    return problem{.clause = "images and filters must have one element type",
-                   .needs = x,
-                   .got = w,
-                   .about_type = true};
+// The type of what a convolution computes, or the problem.
+constexpr inferred infer_convolved(const value_type& x, const value_type& w,
+                                   const attribute_list& attributes) {
+  if (!rules::types_agree(x.type, w.type)) {
+    return rules::type_problem("images and filters must have one element type", x, w);
   }
-  const dtype type = x.type != dtype::any ? x.type : w.type;
-  if (type != dtype::any && !is_floating(type)) {
+  const dtype type = rules::join(x.type, w.type);
+  if (!rules::may_be_floating(type)) {
     return problem{.clause = "a convolution needs floating elements",
                    .needs = value_type::unranked(dtype::float32),
                    .got = x,
@@ -55,37 +53,57 @@ constexpr inferred infer_conv2d(const infer_args& in) {
                    .needs = image_type(w),
                    .got = w};
   }
-  if (!x.ranked || !w.ranked) return value_type::of(type, {dyn, dyn, dyn, dyn});
-  const std::int64_t groups = in.attributes.integer("groups", 1);
-  const window2d window = window2d::of(in.attributes, {w.shape[2], w.shape[3]});
+  const dims unknown{dyn, dyn, dyn, dyn};
+  const dims &images = x.ranked ? x.shape : unknown, &filters = w.ranked ? w.shape : unknown;
+  const std::int64_t groups = attributes.integer("groups", 1);
+  const window2d window = window2d::of(attributes, {filters[2], filters[3]});
   if (const char* fault = window.fault()) return problem{.clause = fault, .needs = {}, .got = w};
-  if (groups < 1 || (w.shape[0] >= 0 && w.shape[0] % groups != 0)) {
+  if (const char* fault = window2d::image_fault(images[2], images[3])) {
+    return problem{.clause = fault, .needs = {}, .got = x};
+  }
+  if (groups < 1 || (filters[0] >= 0 && filters[0] % groups != 0)) {
     return problem{.clause = "groups must be at least 1 and divide the number of filters",
-                   .needs = value_type::of(type, {groups, dyn, dyn, dyn}),
+                   .needs = value_type::of(type, {groups < 1 ? dyn : groups, dyn, dyn, dyn}),
                    .got = w};
   }
-  const extent channels = w.shape[1] >= 0 ? w.shape[1] * groups : dyn;
-  if (surely_differ(x.shape[1], channels)) {
+  extent channels = filters[1];
+  if (channels >= 0 && __builtin_mul_overflow(channels, groups, &channels)) {
+    return problem{.clause = "the number of channels must fit in 63 bits", .needs = {}, .got = w};
+  }
+  if (channels < 0) channels = dyn;
+  if (surely_differ(images[1], channels)) {
     return problem{.clause = "the images' channels must be groups times the filters' channels",
                    .needs = value_type::of(type, {dyn, channels, dyn, dyn}),
                    .got = x,
                    .hint = "images are [batch, channels, height, width]"};
   }
-  const extent h = window.out_height(x.shape[2]), wd = window.out_width(x.shape[3]);
-  if ((h == 0 && x.shape[2] > 0) || (wd == 0 && x.shape[3] > 0)) {
+  const extent high = window.out_height(images[2]), wide = window.out_width(images[3]);
+  if ((high == 0 && images[2] > 0) || (wide == 0 && images[3] > 0)) {
     return problem{.clause = "the kernel must fit into the padded image",
-                   .needs = value_type::of(type, {dyn, channels, w.shape[2], w.shape[3]}),
+                   .needs = value_type::of(type, {dyn, channels, window.height(), window.width()}),
                    .got = x,
                    .hint = "pad with same or use a smaller kernel"};
   }
-  return value_type::of(type, {x.shape[0], w.shape[0], h, wd});
+  return value_type::of(type, {images[0], filters[0], high, wide});
 }
 
-// A gradient has the type of the operand it belongs to, which is given by the operand `Like`.
-template <std::size_t Like>
-constexpr inferred infer_like(const infer_args& in) {
-  value_type result = in.operands[Like];
-  if (result.type == dtype::any) result.type = in.operands[2].type;
+constexpr inferred infer_conv2d(const infer_args& in) {
+  return infer_convolved(in.operands[0], in.operands[1], in.attributes);
+}
+
+// (images, filters, gradient of what they make) -> the type of the operand `Of`, whose gradient it is.
+template <std::size_t Of>
+constexpr inferred infer_conv2d_gradient(const infer_args& in) {
+  const inferred convolved = infer_convolved(in.operands[0], in.operands[1], in.attributes);
+  if (convolved.error) return convolved;
+  const value_type &made = convolved.outputs[0], &gradient = in.operands[2];
+  if (!rules::types_agree(made.type, gradient.type)) return rules::types_differ(made, gradient);
+  if (rules::surely_differ(made, gradient)) {
+    return rules::shape_problem("the gradient must have the shape of the convolution's result",
+                                made, gradient);
+  }
+  value_type result = in.operands[Of];
+  result.type = rules::join(made.type, gradient.type);
   return result;
 }
 
@@ -104,10 +122,10 @@ inline constexpr operator_schema conv2d{"conv2d",          2, 2, detail::infer_c
                                         detail::conv_takes};
 /// (images, only their shape; filters; gradient of the result) -> gradient of the images.
 inline constexpr operator_schema conv2d_input_gradient{
-    "conv2d_input_gradient", 3, 3, detail::infer_like<0>, shape_of_first, detail::conv_takes};
+    "conv2d_input_gradient", 3, 3, detail::infer_conv2d_gradient<0>, shape_of_first, detail::conv_takes};
 /// (images; filters, only their shape; gradient of the result) -> gradient of the filters.
 inline constexpr operator_schema conv2d_filter_gradient{
-    "conv2d_filter_gradient", 3, 3, detail::infer_like<1>, shape_of_second, detail::conv_takes};
+    "conv2d_filter_gradient", 3, 3, detail::infer_conv2d_gradient<1>, shape_of_second, detail::conv_takes};
 
 }  // namespace ops
 

@@ -41,6 +41,7 @@ constexpr inferred infer_gather_gradient(const infer_args& in) {
   const value_type &table = in.operands[0], &g = in.operands[2];
   const inferred gathered = gathered_type(table, in.operands[1], in.attributes.integer("axis"));
   if (gathered.error) return gathered.error;
+  if (!rules::types_agree(table.type, g.type)) return rules::types_differ(table, g);
   if (rules::surely_differ(gathered.outputs[0], g)) {
     return problem{.clause = "the gradient must have the shape of what was gathered",
                    .needs = gathered.outputs[0],

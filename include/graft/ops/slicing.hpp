@@ -28,6 +28,7 @@ struct border {
 namespace ops::detail {
 
 inline constexpr const char* axis_clause = "every axis must be one of the tensor's";
+inline constexpr const char* parts_clause = "the sizes of the parts must add up to the axis";
 
 // --- concat and split ------------------------------------------------------------------------
 
@@ -75,6 +76,8 @@ constexpr inferred infer_concat(const infer_args& in) {
   return result;
 }
 
+inline constexpr std::int64_t most_parts = std::int64_t{1} << 20;
+
 // "sizes" gives the parts' extents; without it there are "count" equal ones.
 constexpr inferred infer_split(const infer_args& in) {
   const value_type& x = in.operands[0];
@@ -82,6 +85,9 @@ constexpr inferred infer_split(const infer_args& in) {
   const std::int64_t count = sizes != nullptr ? static_cast<std::int64_t>(sizes->integers.size())
                                               : in.attributes.integer("count");
   if (count < 1) return problem{.clause = "there must be at least one part", .needs = {}, .got = x};
+  if (count > most_parts) {
+    return problem{.clause = "there may be at most 2^20 parts", .needs = {}, .got = x};
+  }
   inferred result;
   if (!x.ranked) {
     for (std::int64_t i = 0; i < count; ++i) {
@@ -109,29 +115,56 @@ constexpr inferred infer_split(const infer_args& in) {
       return problem{.clause = "the size of a part must not be negative", .needs = {}, .got = x};
     }
     if (__builtin_add_overflow(total, size, &total)) {
-      return problem{
-          .clause = "the sizes of the parts must add up to the axis", .needs = {}, .got = x};
+      return problem{.clause = parts_clause, .needs = {}, .got = x};
     }
     part.shape[place] = size;
     result.outputs.push_back(part);
   }
   if (surely_differ(total, whole)) {
     part.shape[place] = total;
-    return problem{
-        .clause = "the sizes of the parts must add up to the axis", .needs = part, .got = x};
+    return problem{.clause = parts_clause, .needs = part, .got = x};
   }
   return result;
 }
 
 constexpr inferred infer_split_like(const infer_args& in) {
   const value_type& x = in.operands[0];
-  if (x.ranked && normalized_axis(in.attributes.integer("axis"), x.shape.size()) < 0) {
-    return problem{.clause = axis_clause, .needs = {}, .got = x};
+  // What is known of the whole: the likes are its parts.
+  value_type whole = x;
+  for (const value_type& like : in.operands.subspan(1)) {
+    if (!whole.ranked && like.ranked) whole = value_type::of(x.type, dims(like.shape.size(), dyn));
   }
   inferred result;
+  if (!whole.ranked) {
+    result.outputs.resize(in.operands.size() - 1, value_type::unranked(x.type));
+    return result;
+  }
+  const std::size_t rank = whole.shape.size();
+  const extent axis = normalized_axis(in.attributes.integer("axis"), rank);
+  if (axis < 0) return problem{.clause = axis_clause, .needs = {}, .got = whole};
+  const auto place = static_cast<std::size_t>(axis);
+  extent total = 0;
   for (const value_type& like : in.operands.subspan(1)) {
-    result.outputs.push_back(like);
-    result.outputs.back().type = x.type;
+    value_type part = whole;
+    part.shape[place] = dyn;
+    if (rules::surely_differ(part, like)) {
+      return problem{.clause = "all extents but that of the cut axis must be the whole's",
+                     .needs = part,
+                     .got = like};
+    }
+    if (like.ranked) part.shape = rules::refine(part, like).shape;
+    const extent own = part.shape[place];
+    if (!is_known(own) || !is_known(total)) {
+      total = dyn;
+    } else if (__builtin_add_overflow(total, own, &total)) {
+      return problem{.clause = parts_clause, .needs = {}, .got = like};
+    }
+    result.outputs.push_back(part);
+  }
+  if (surely_differ(total, whole.shape[place])) {
+    value_type needs = whole;
+    needs.shape[place] = total;
+    return problem{.clause = parts_clause, .needs = needs, .got = whole};
   }
   return result;
 }
@@ -215,8 +248,16 @@ constexpr inferred infer_slice(const infer_args& in) {
 
 // (gradient of the slice, tensor that was sliced: only its shape)
 constexpr inferred infer_slice_gradient(const infer_args& in) {
-  value_type result = in.operands[1];
-  result.type = in.operands[0].type;
+  const value_type &gradient = in.operands[0], &whole = in.operands[1];
+  if (!rules::types_agree(gradient.type, whole.type)) return rules::types_differ(whole, gradient);
+  const inferred slice = infer_slice({{&whole, 1}, in.attributes});
+  if (slice.error) return slice;
+  if (rules::surely_differ(slice.outputs[0], gradient)) {
+    return rules::shape_problem("the gradient must have the shape of the slice", slice.outputs[0],
+                                gradient);
+  }
+  value_type result = whole;
+  result.type = rules::join(gradient.type, whole.type);
   return result;
 }
 

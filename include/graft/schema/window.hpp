@@ -24,19 +24,40 @@ struct extent2d {
 
 /// A window as attributes hold it ("strides", "dilations", "pads", "same").
 struct window2d {
+  /// The largest number of a window, and the largest extent of an image: with both, no size
+  /// computed here overflows.
+  static constexpr std::int64_t largest = (std::int64_t{1} << 31) - 1;
+  static constexpr extent largest_image = extent{1} << 62;
+
   extent2d size, stride{1, 1}, dilation{1, 1};
   padding2d padding;
+  const char* malformed = nullptr;  ///< what is wrong with the lists it was read from
 
   static constexpr window2d of(const attribute_list& a, extent2d size) {
     window2d w;
     w.size = size;
-    const dims stride = a.integers("strides"), dilation = a.integers("dilations"),
-               pads = a.integers("pads");
-    if (stride.size() == 2) w.stride = {stride[0], stride[1]};
-    if (dilation.size() == 2) w.dilation = {dilation[0], dilation[1]};
-    if (pads.size() == 4) w.padding = {pads[0], pads[1], pads[2], pads[3]};
+    if (const attribute* list = a.find("strides"); list != nullptr) {
+      w.stride = w.pair(list->integers, "strides must be one number for each of two axes");
+    }
+    if (const attribute* list = a.find("dilations"); list != nullptr) {
+      w.dilation = w.pair(list->integers, "dilations must be one number for each of two axes");
+    }
+    if (const attribute* list = a.find("pads"); list != nullptr) {
+      const dims& pads = list->integers;
+      if (pads.size() == 4) {
+        w.padding = {pads[0], pads[1], pads[2], pads[3]};
+      } else {
+        w.malformed = "padding must be four numbers: top, left, bottom, right";
+      }
+    }
     w.padding.same = a.integer("same") != 0;
     return w;
+  }
+  /// Two numbers of a list; of one of another length {1, 1}, and the clause goes to `malformed`.
+  constexpr extent2d pair(const dims& list, const char* otherwise) {
+    if (list.size() == 2) return {list[0], list[1]};
+    malformed = otherwise;
+    return {1, 1};
   }
   constexpr void store(attribute_list& a) const {
     a.set("strides", dims{stride.height, stride.width});
@@ -44,44 +65,61 @@ struct window2d {
     a.set("pads", dims{padding.top, padding.left, padding.bottom, padding.right});
     a.set("same", padding.same);
   }
-  /// What is wrong with the numbers themselves, or nullptr.
+  /// What is wrong with the numbers themselves, or nullptr. A size that is not known is none.
   [[nodiscard]] constexpr const char* fault() const {
+    if (malformed != nullptr) return malformed;
     if (size.height == 0 || size.width == 0) return "a window must have at least one element";
     if (stride.height < 1 || stride.width < 1) return "strides must be at least 1";
     if (dilation.height < 1 || dilation.width < 1) return "dilations must be at least 1";
     if (padding.top < 0 || padding.left < 0 || padding.bottom < 0 || padding.right < 0) {
       return "padding must not be negative";
     }
+    for (const std::int64_t number :
+         {size.height, size.width, stride.height, stride.width, dilation.height, dilation.width,
+          padding.top, padding.left, padding.bottom, padding.right}) {
+      if (number > largest) return "the numbers of a window must be below 2^31";
+    }
     return nullptr;
   }
+  /// What is wrong with the extents of an image, or nullptr.
+  [[nodiscard]] static constexpr const char* image_fault(extent in_h, extent in_w) {
+    return in_h > largest_image || in_w > largest_image
+               ? "the height and width of images must be at most 2^62"
+               : nullptr;
+  }
+  /// Elements of the image from the first to the last under the window; dyn where its size is.
+  [[nodiscard]] constexpr extent height() const { return reach(size.height, dilation.height); }
+  [[nodiscard]] constexpr extent width() const { return reach(size.width, dilation.width); }
   /// The padding with `same_padding` worked out for an input of known size.
   [[nodiscard]] constexpr padding2d resolved(std::int64_t in_h, std::int64_t in_w) const {
     if (!padding.same) return padding;
-    const std::int64_t h = total(in_h, size.height, stride.height, dilation.height);
-    const std::int64_t w = total(in_w, size.width, stride.width, dilation.width);
+    const std::int64_t h = total(in_h, height(), stride.height);
+    const std::int64_t w = total(in_w, width(), stride.width);
     return {h / 2, w / 2, h - h / 2, w - w / 2, false};
   }
   [[nodiscard]] constexpr extent out_height(extent in) const {
-    return out(in, size.height, stride.height, dilation.height, padding.top + padding.bottom);
+    return out(in, height(), stride.height, padding.top + padding.bottom);
   }
   [[nodiscard]] constexpr extent out_width(extent in) const {
-    return out(in, size.width, stride.width, dilation.width, padding.left + padding.right);
+    return out(in, width(), stride.width, padding.left + padding.right);
   }
 
  private:
-  static constexpr std::int64_t total(std::int64_t in, std::int64_t size, std::int64_t stride,
-                                      std::int64_t dilation) {
-    const std::int64_t wanted = (in + stride - 1) / stride;
-    const std::int64_t pad = (wanted - 1) * stride + dilation * (size - 1) + 1 - in;
+  static constexpr extent reach(extent elements, std::int64_t dilate) {
+    return elements < 0 ? dyn : dilate * (elements - 1) + 1;
+  }
+  static constexpr std::int64_t total(std::int64_t in, std::int64_t window, std::int64_t step) {
+    const std::int64_t wanted = (in + step - 1) / step;
+    const std::int64_t pad = (wanted - 1) * step + window - in;
     return pad > 0 ? pad : 0;
   }
   // Returns dyn for an unknown size and 0 where the window does not fit.
   [[nodiscard]] constexpr extent out(extent in, extent window, std::int64_t step,
-                                     std::int64_t dilate, std::int64_t pad) const {
+                                     std::int64_t pad) const {
     if (in < 0) return dyn;
     if (padding.same) return (in + step - 1) / step;
     if (window < 0) return dyn;
-    const std::int64_t room = in + pad - (dilate * (window - 1) + 1);
+    const std::int64_t room = in + pad - window;
     return room < 0 ? 0 : room / step + 1;
   }
 };

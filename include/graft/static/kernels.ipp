@@ -287,8 +287,12 @@ void pooling(const float* x, float* y) {
         const extent top = oh * S::stride_h - S::pad_top, left = ow * S::stride_w - S::pad_left;
         float value = Maximum ? -__builtin_inff() : 0.0f;
         extent count = 0;
-        for (extent ih = top < 0 ? 0 : top; ih < top + S::k_h && ih < S::in_h; ++ih) {
-          for (extent iw = left < 0 ? 0 : left; iw < left + S::k_w && iw < S::in_w; ++iw) {
+        for (extent kh = 0; kh < S::k_h; ++kh) {
+          const extent ih = top + kh * S::dilation_h;
+          if (ih < 0 || ih >= S::in_h) continue;
+          for (extent kw = 0; kw < S::k_w; ++kw) {
+            const extent iw = left + kw * S::dilation_w;
+            if (iw < 0 || iw >= S::in_w) continue;
             const float v = from[ih * S::in_w + iw];
             if constexpr (Maximum) {
               value = v > value || v != v ? v : value;

@@ -5,15 +5,33 @@
 namespace graft::kernels::GRAFT_KERNEL_ISA {
 namespace {
 
+// The part of a window that lies in the image along one axis: `count` places from `begin` on.
 struct window {
-  int64_t begin, end;
+  int64_t begin, step, count;
 };
 
-GRAFT_INLINE window clipped(int64_t out, int64_t stride, int64_t pad, int64_t kernel,
-                            int64_t size) {
+GRAFT_INLINE window clipped(int64_t out, int64_t stride, int64_t pad, int64_t dilation,
+                            int64_t kernel, int64_t size) {
   const int64_t start = out * stride - pad;
-  const int64_t begin = larger(start, int64_t{0});
-  return {begin, larger(begin, smaller(start + kernel, size))};
+  const int64_t first = start < 0 ? (-start + dilation - 1) / dilation : 0;
+  const int64_t last =
+      size <= start ? 0 : smaller(kernel, (size - start + dilation - 1) / dilation);
+  return {start + first * dilation, dilation, larger(last - first, int64_t{0})};
+}
+GRAFT_INLINE window rows_of(const pool2d_shape& s, int64_t out) {
+  return clipped(out, s.stride_h, s.pad_top, s.dilation_h, s.kernel_h, s.in_h);
+}
+GRAFT_INLINE window columns_of(const pool2d_shape& s, int64_t out) {
+  return clipped(out, s.stride_w, s.pad_left, s.dilation_w, s.kernel_w, s.in_w);
+}
+
+// Calls visit(place in the plane) for each place of a window.
+template <class Visit>
+GRAFT_INLINE void visit_window(int64_t width_in, window h, window w, Visit visit) {
+  for (int64_t i = 0; i < h.count; ++i) {
+    const int64_t row = (h.begin + i * h.step) * width_in + w.begin;
+    for (int64_t j = 0; j < w.count; ++j) visit(row + j * w.step);
+  }
 }
 
 template <class T>
@@ -25,15 +43,13 @@ template <class T>
 void max_window(const T* x, int64_t width_in, window h, window w, T& best, int64_t& at) {
   best = -traits<T>::infinity;
   at = -1;
-  for (int64_t i = h.begin; i < h.end; ++i) {
-    for (int64_t j = w.begin; j < w.end; ++j) {
-      const T v = x[i * width_in + j];
-      if (at < 0 || beats(v, best)) {
-        best = v;
-        at = i * width_in + j;
-      }
+  visit_window(width_in, h, w, [&](int64_t place) {
+    const T v = x[place];
+    if (at < 0 || beats(v, best)) {
+      best = v;
+      at = place;
     }
-  }
+  });
 }
 
 template <class T>
@@ -44,9 +60,9 @@ void max_pool(const pool2d_shape& s, const void* x, void* y, std::int64_t* index
     T* out = static_cast<T*>(y) + p * out_h * out_w;
     std::int64_t* at = index != nullptr ? index + p * out_h * out_w : nullptr;
     for (int64_t oh = 0; oh < out_h; ++oh) {
-      const window h = clipped(oh, s.stride_h, s.pad_top, s.kernel_h, s.in_h);
+      const window h = rows_of(s, oh);
       for (int64_t ow = 0; ow < out_w; ++ow) {
-        const window w = clipped(ow, s.stride_w, s.pad_left, s.kernel_w, s.in_w);
+        const window w = columns_of(s, ow);
         T best;
         int64_t where;
         max_window(in, s.in_w, h, w, best, where);
@@ -66,19 +82,15 @@ void max_gradient(const pool2d_shape& s, const void* dy, const std::int64_t* ind
     for (int64_t i = 0; i < in_plane; ++i) to[i] = T(0);
     for (int64_t i = 0; i < out_plane; ++i) {
       const int64_t at = index[p * out_plane + i];
-      if (at >= 0) to[at] += g[i];
+      if (at >= 0 && at < in_plane) to[at] += g[i];
     }
   }
 }
 
-// The number an average divides by: elements, or with padding counted the window as far as the
-// padding goes.
-GRAFT_INLINE int64_t divisor(const pool2d_shape& s, int64_t oh, int64_t ow, window h, window w,
-                             bool count_include_pad) {
-  if (!count_include_pad) return (h.end - h.begin) * (w.end - w.begin);
-  const int64_t top = oh * s.stride_h - s.pad_top, left = ow * s.stride_w - s.pad_left;
-  return (smaller(top + s.kernel_h, s.in_h + s.pad_bottom) - top) *
-         (smaller(left + s.kernel_w, s.in_w + s.pad_right) - left);
+// The number an average divides by: elements, or with padding counted the whole window, which the
+// padding always holds.
+GRAFT_INLINE int64_t divisor(const pool2d_shape& s, window h, window w, bool count_include_pad) {
+  return count_include_pad ? s.kernel_h * s.kernel_w : h.count * w.count;
 }
 
 template <class T>
@@ -88,14 +100,12 @@ void average_pool(const pool2d_shape& s, const void* x, void* y, bool count_incl
     const T* in = static_cast<const T*>(x) + p * s.in_h * s.in_w;
     T* out = static_cast<T*>(y) + p * out_h * out_w;
     for (int64_t oh = 0; oh < out_h; ++oh) {
-      const window h = clipped(oh, s.stride_h, s.pad_top, s.kernel_h, s.in_h);
+      const window h = rows_of(s, oh);
       for (int64_t ow = 0; ow < out_w; ++ow) {
-        const window w = clipped(ow, s.stride_w, s.pad_left, s.kernel_w, s.in_w);
+        const window w = columns_of(s, ow);
         T total(0);
-        for (int64_t i = h.begin; i < h.end; ++i) {
-          for (int64_t j = w.begin; j < w.end; ++j) total += in[i * s.in_w + j];
-        }
-        const int64_t n = divisor(s, oh, ow, h, w, count_include_pad);
+        visit_window(s.in_w, h, w, [&](int64_t place) { total += in[place]; });
+        const int64_t n = divisor(s, h, w, count_include_pad);
         out[oh * out_w + ow] = n > 0 ? total / static_cast<T>(n) : T(0);
       }
     }
@@ -110,15 +120,13 @@ void average_gradient(const pool2d_shape& s, const void* dy, void* dx, bool coun
     T* to = static_cast<T*>(dx) + p * s.in_h * s.in_w;
     for (int64_t i = 0; i < s.in_h * s.in_w; ++i) to[i] = T(0);
     for (int64_t oh = 0; oh < out_h; ++oh) {
-      const window h = clipped(oh, s.stride_h, s.pad_top, s.kernel_h, s.in_h);
+      const window h = rows_of(s, oh);
       for (int64_t ow = 0; ow < out_w; ++ow) {
-        const window w = clipped(ow, s.stride_w, s.pad_left, s.kernel_w, s.in_w);
-        const int64_t n = divisor(s, oh, ow, h, w, count_include_pad);
+        const window w = columns_of(s, ow);
+        const int64_t n = divisor(s, h, w, count_include_pad);
         if (n <= 0) continue;
         const T share = g[oh * out_w + ow] / static_cast<T>(n);
-        for (int64_t i = h.begin; i < h.end; ++i) {
-          for (int64_t j = w.begin; j < w.end; ++j) to[i * s.in_w + j] += share;
-        }
+        visit_window(s.in_w, h, w, [&](int64_t place) { to[place] += share; });
       }
     }
   }
