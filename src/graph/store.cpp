@@ -57,22 +57,21 @@ void VariableStore::set(variable_id v, Array value) {
   const slot_type& slot = types_[v.value];
   const value_type wanted =
       value_type::of(slot.type, dims(std::span(extents_).subspan(slot.first, slot.rank)));
-  const std::string asked = "variable " + std::to_string(v.value) + " of " + to_string(wanted) +
-                            " was to be set to " + std::string(name_of(value.type())) + " " +
-                            to_string(value.shape());
-  if (wanted.type != value.type()) {
-    throw dtype_error({.asked = asked,
-                       .found = "the element types differ",
-                       .where = {},
-                       .hint = "convert the value with cast()"});
-  }
-  if (!(wanted.shape == value.shape())) {
-    throw shape_error(
-        {.asked = asked, .found = "the shapes differ", .where = {}, .hint = "reshape the value"});
+  if (!(wanted == value_type::of(value.type(), value.shape()))) {
+    error_parts parts{.asked = "variable " + std::to_string(v.value) + " of " + to_string(wanted) +
+                               " was to be set to " + std::string(name_of(value.type())) + " " +
+                               to_string(value.shape()),
+                      .found = "the shapes differ",
+                      .where = {},
+                      .hint = "reshape the value"};
+    if (wanted.type == value.type()) throw shape_error(std::move(parts));
+    parts.found = "the element types differ";
+    parts.hint = "convert the value with cast()";
+    throw dtype_error(std::move(parts));
   }
   const std::lock_guard updating(update_mutex());
   const std::unique_lock lock(mutex());
-  c.value = std::move(value);
+  c.value.swap(value);  // what was there is freed when the locks are not held
   if (!c.initialized) ++version_;
   c.initialized = true;
 }

@@ -1,7 +1,8 @@
 #include "io/values.hpp"
 
-#include <mutex>
 #include <shared_mutex>
+
+#include "graph/value_change.hpp"
 
 namespace graft::io {
 
@@ -32,16 +33,15 @@ void require_fit(const Graph& graph, variable_id variable, const std::string& na
 
 void set_values(Graph& graph, std::vector<variable_value> values) {
   VariableStore& store = graph.store();
-  const std::lock_guard updating(store.update_mutex());
-  const std::unique_lock lock(store.mutex());
-  std::vector<variable_cell*> cells;
-  for (const auto& [v, value] : values) cells.push_back(store.cell(v).get());
-  for (std::size_t i = 0; i < values.size(); ++i) {  // nothing here can fail
-    std::optional<Array>& value = values[i].second;
-    if (cells[i]->initialized != value.has_value()) store.touch();
-    cells[i]->initialized = value.has_value();
-    cells[i]->value = value ? std::move(*value) : Array();
+  detail::value_change change({&store});
+  for (auto& [v, value] : values) {
+    if (value) {
+      change.set(store, v, std::move(*value));
+    } else {
+      change.reset(store, v);
+    }
   }
+  change.write();
 }
 
 }  // namespace graft::io

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+
+#include "graft/ops/elementwise.hpp"
+#include "graft/ops/reduce.hpp"
 
 #include "kernels/kernels.hpp"
 #include "ops/families.hpp"
@@ -210,6 +214,146 @@ operator_definition step_definition(const operator_schema& schema) {
   return d;
 }
 
+bool is_single_or_double(dtype type) { return type == dtype::float32 || type == dtype::float64; }
+
+bound_kernel bind_checked_fraction(const bind_args& b) {
+  const dtype type = b.inputs[0].type;
+  if (!is_single_or_double(type)) support::refuse_type(b, "a checked fraction", type);
+  bound_kernel result;
+  result.run = [type, where = std::string(b.where)](const kernel_call& call) {
+    const double tau = read_scalar(call.in[0], type);
+    if (!(tau >= 0 && tau <= 1)) {
+      throw numeric_error({"'" + where + "' is how far a soft update goes",
+                           "it is " + std::to_string(tau), where,
+                           "it must be between 0 and 1; no variable was changed"});
+    }
+    std::memcpy(call.out[0], call.in[0], size_of(type));
+  };
+  return result;
+}
+
+bound_kernel bind_soft_update(const bind_args& b) {
+  const dtype type = b.inputs[0].type, tau_type = b.inputs[2].type;
+  if (!is_single_or_double(type)) support::refuse_type(b, "a soft update", type);
+  if (!is_single_or_double(tau_type)) support::refuse_type(b, "a soft update's tau", tau_type);
+  // t + tau (s - t) is a step of gradient descent at the rate tau along t - s, which is weight decay and -s.
+  const auto kernel =
+      kernels::active().optimiser(kernels::optimiser_op::sgd, *support::kernel_element(type));
+  const std::size_t width = size_of(type);
+  const std::int64_t n = b.inputs[0].size;
+  bound_kernel result;
+  result.in_place.push_back({0, 0});
+  result.run = [=](const kernel_call& call) {
+    kernels::optimiser_args step;
+    step.rate = read_scalar(call.in[2], tau_type);
+    if (type == dtype::float32) step.rate = static_cast<float>(step.rate);  // as the kernel takes it
+    step.gradient_scale = -1;
+    step.weight_decay = 1;
+    const bool copies = step.rate == 0 || step.rate == 1;
+    const void* const copied = call.in[step.rate == 0 ? 0 : 1];
+    if (n == 0 || (copies && copied == call.out[0])) return;
+    support::run_chunked(call, n, [&](std::int64_t first, std::int64_t count) {
+      const auto at = [&](const void* p) {
+        return static_cast<const std::byte*>(p) + static_cast<std::size_t>(first) * width;
+      };
+      kernels::optimiser_args mine = step;
+      mine.n = count;
+      mine.parameter = at(call.in[0]);
+      mine.gradient = at(call.in[1]);
+      mine.parameter_out = const_cast<std::byte*>(at(call.out[0]));
+      if (copies) {
+        std::memcpy(mine.parameter_out, at(copied), static_cast<std::size_t>(count) * width);
+      } else {
+        kernel(mine);
+      }
+    });
+  };
+  return result;
+}
+
+operand_gradients soft_update_gradients(const gradient_args& a) {
+  const any_tensor &target = a.operands[0], &source = a.operands[1];
+  const any_tensor& gradient = *a.output_gradients[0];
+  const dtype type = support::type_of(target).type, given = support::type_of(a.operands[2]).type;
+  const any_tensor part =
+      (given == type ? a.operands[2] : any_tensor(cast(a.operands[2], type))) * gradient;
+  operand_gradients result(3);
+  if (a.wanted[0]) result[0] = gradient - part;
+  if (a.wanted[1]) result[1] = part;
+  if (a.wanted[2]) {
+    const any_tensor moved = sum(gradient * (source - target));
+    result[2] = given == type ? moved : any_tensor(cast(moved, given));
+  }
+  return result;
+}
+
+std::vector<Array> reference_soft_update(std::span<const Array> in, const attribute_list&) {
+  const double tau = in[2].item<double>();
+  Array result = in[0];
+  const auto t = result.mutable_span<double>();
+  const auto s = in[1].span<double>();
+  for (std::size_t i = 0; i < t.size(); ++i) t[i] += tau * (s[i] - t[i]);
+  return {result};
+}
+
+std::vector<operator_sample> soft_update_samples() {
+  std::vector<operator_sample> samples;
+  for (const std::int64_t n : {0, 1, 7, 33}) {
+    for (const double tau : {0.0, 0.005, 0.7, 1.0}) {
+      operator_sample s;
+      s.operands = {support::spread({n}, -2, 2), support::spread({n}, -1, 3, 1),
+                    Array::scalar(tau)};
+      samples.push_back(std::move(s));
+    }
+  }
+  return samples;
+}
+
+std::vector<operator_error_sample> soft_update_errors() {
+  const value_type five = value_type::of(dtype::float32, {5});
+  const value_type scalar = value_type::of(dtype::float32, {});
+  return {{{five, value_type::of(dtype::float32, {4}), scalar}, {}, "must have the target's shape"},
+          {{five, value_type::of(dtype::float64, {5}), scalar},
+           {},
+           "must have the target's element type"},
+          {{five, five, five}, {}, "tau must be a scalar"},
+          {{five, five, value_type::of(dtype::int64, {})}, {}, "tau must be floating"}};
+}
+
+operator_definition checked_fraction_definition() {
+  operator_definition d;
+  d.schema = &ops::checked_fraction;
+  d.gradient = [](const gradient_args& a) {
+    return operand_gradients{a.output_gradients[0]};
+  };
+  d.bind = bind_checked_fraction;
+  d.reference = [](std::span<const Array> in, const attribute_list&) {
+    return std::vector<Array>{in[0]};
+  };
+  d.samples = [] {
+    std::vector<operator_sample> samples(1);
+    samples[0].operands = {Array::scalar(0.25)};
+    return samples;
+  };
+  d.error_samples = [] {
+    return std::vector<operator_error_sample>{
+        {{value_type::of(dtype::float32, {1})}, {}, "tau must be a scalar"},
+        {{value_type::of(dtype::int32, {})}, {}, "tau must be floating"}};
+  };
+  return d;
+}
+
+operator_definition soft_update_definition() {
+  operator_definition d;
+  d.schema = &ops::soft_update;
+  d.gradient = soft_update_gradients;
+  d.bind = bind_soft_update;
+  d.reference = reference_soft_update;
+  d.samples = soft_update_samples;
+  d.error_samples = soft_update_errors;
+  return d;
+}
+
 }  // namespace
 
 void add_optimizer_operators(std::vector<operator_definition>& all) {
@@ -218,6 +362,8 @@ void add_optimizer_operators(std::vector<operator_definition>& all) {
   all.push_back(step_definition<optimiser_op::rmsprop, 1, false>(ops::rmsprop_update));
   all.push_back(step_definition<optimiser_op::adagrad, 1, false>(ops::adagrad_update));
   all.push_back(step_definition<optimiser_op::adam, 2, true>(ops::adam_update));
+  all.push_back(checked_fraction_definition());
+  all.push_back(soft_update_definition());
 }
 
 }  // namespace graft

@@ -1,11 +1,11 @@
 // Giving variables their first values: all are computed before the first is set.
 #include <algorithm>
-#include <mutex>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "graft/core/error.hpp"
 
+#include "graph/value_change.hpp"
 #include "runtime/session_state.hpp"
 
 namespace graft::detail {
@@ -151,15 +151,11 @@ void session_state::initialize(Graph& g, const std::vector<variable_id>& variabl
       values[stage[i]] = std::move(found[i]);
     }
   }
-  const std::lock_guard updating(g.store().update_mutex());
-  const std::unique_lock lock(g.store().mutex());
+  value_change change({&g.store()});
   for (std::size_t job = 0; job < all.count(); ++job) {
-    variable_cell& cell = *g.store().cell(all.variable(job));
-    cell.value = std::move(values[job]);
-    if (cell.initialized) continue;
-    cell.initialized = true;
-    g.store().touch();
+    change.set(g.store(), all.variable(job), std::move(values[job]));
   }
+  change.write();
 }
 
 }  // namespace graft::detail

@@ -11,24 +11,27 @@
 
 #include "graph/building.hpp"
 #include "surgery/cloner.hpp"
-#include "surgery/stacked.hpp"
+#include "surgery/ensemble_data.hpp"
 
 namespace graft {
 
-struct ensemble_data {
-  explicit ensemble_data(Region r) : region(std::move(r)) {}
+namespace detail {
 
-  Region region;
-  graph_slot* slot = nullptr;
-  std::uint32_t generation = 0;
-  std::int64_t members = 0;
-  scope_id scope;
-  std::unordered_map<tensor_id, detail::member_tensor> images;
-  std::vector<variable_image> variables;  ///< ascending by source; stacked ones and streams
-  std::vector<variable_id> created;
-  std::vector<variable_id> unset;
-  std::vector<variable_id> stacked;  ///< sources of the stacked ones, ascending
-};
+const variable_image* image_of(const ensemble_data& d, variable_id v) {
+  const auto found = std::lower_bound(
+      d.variables.begin(), d.variables.end(), v,
+      [](const variable_image& i, variable_id wanted) { return i.source < wanted; });
+  return found != d.variables.end() && found->source == v ? &*found : nullptr;
+}
+
+void require_member(const ensemble_data& d, std::size_t i) {
+  if (i < static_cast<std::size_t>(d.members)) return;
+  throw argument_error({"an ensemble was asked for member " + std::to_string(i),
+                        "it has " + std::to_string(d.members) + " members, counted from 0", "",
+                        "ask for one of these"});
+}
+
+}  // namespace detail
 
 namespace {
 
@@ -485,59 +488,6 @@ class builder {
        "ask for an output of the region, or for what lies behind a member's variable"});
 }
 
-Graph& graph_of(const ensemble_data& d) {
-  return detail::graph_behind(d.slot, d.generation, "an ensemble");
-}
-
-const variable_image* image_of(const ensemble_data& d, variable_id v) {
-  const auto found = std::lower_bound(
-      d.variables.begin(), d.variables.end(), v,
-      [](const variable_image& i, variable_id wanted) { return i.source < wanted; });
-  return found != d.variables.end() && found->source == v ? &*found : nullptr;
-}
-
-void require_member(const ensemble_data& d, std::size_t i) {
-  if (i < static_cast<std::size_t>(d.members)) return;
-  throw argument_error({"an ensemble was asked for member " + std::to_string(i),
-                        "it has " + std::to_string(d.members) + " members, counted from 0", "",
-                        "ask for one of these"});
-}
-
-Array require_value(const Graph& g, variable_id v) {
-  if (!g.store().initialized(v)) {
-    throw uninitialized_error({"values of an ensemble's members were to be moved",
-                               "'" + g.path_of(v) + "' has no value yet", g.path_of(v),
-                               "initialise it first"});
-  }
-  return g.store().get(v);
-}
-
-// One member's part of a stacked value.
-Array part_of(const Array& all, std::size_t member) {
-  const auto first = static_cast<std::int64_t>(member);
-  return all.rows(first, first + 1).reshaped(dims(all.shape().begin() + 1, all.shape().end()));
-}
-
-void require_clones(const ensemble_data& d, std::span<const Clone> clones) {
-  const auto refuse = [](const std::string& found) {
-    throw argument_error({"values were to be moved between an ensemble and clones", found, "",
-                          "pass one clone of the ensemble's own region for each member"});
-  };
-  if (clones.size() != static_cast<std::size_t>(d.members)) {
-    refuse("there are " + std::to_string(d.members) + " members and " +
-           std::to_string(clones.size()) + " clones");
-  }
-  for (std::size_t i = 0; i < clones.size(); ++i) {
-    const region_data &ours = *d.region.data(), &theirs = *clones[i].origin().data();
-    if (ours.slot != theirs.slot || ours.nodes != theirs.nodes) {
-      refuse("clone " + std::to_string(i) + " is of another region");
-    }
-    for (const variable_id v : d.stacked) {
-      if (!clones[i].find(v)) refuse("clone " + std::to_string(i) + " has no variable of its own");
-    }
-  }
-}
-
 }  // namespace
 
 Ensemble ensemble_region(const Region& region, std::size_t members,
@@ -546,7 +496,7 @@ Ensemble ensemble_region(const Region& region, std::size_t members,
 }
 
 std::size_t Ensemble::size() const { return static_cast<std::size_t>(data_->members); }
-Graph& Ensemble::graph() const { return graph_of(*data_); }
+Graph& Ensemble::graph() const { return detail::graph_of(*data_); }
 const Region& Ensemble::origin() const { return data_->region; }
 scope_id Ensemble::scope() const { return data_->scope; }
 const std::vector<variable_id>& Ensemble::variables() const { return data_->created; }
@@ -564,7 +514,7 @@ std::vector<variable_id> Ensemble::parameters() const {
 initializer_set Ensemble::initializer() const { return {&graph(), data_->unset}; }
 
 variable_id Ensemble::operator()(variable_id v) const {
-  if (const variable_image* image = image_of(*data_, v)) return image->image;
+  if (const variable_image* image = detail::image_of(*data_, v)) return image->image;
   throw handle_error({"an ensemble was asked for variable " + std::to_string(v.value),
                       "it has no stacked copy of it", "",
                       "shared and frozen variables are the same for all members"});
@@ -586,7 +536,7 @@ graph_reference Ensemble::image(const graph_reference& r) const {
 
 Clone Ensemble::member_clone(std::size_t i, clone_options options) const {
   const ensemble_data& d = *data_;
-  require_member(d, i);
+  detail::require_member(d, i);
   Graph& g = graph();
   detail::steps all(g.data());
   if (!options.where_given) options.set(into("member"));
@@ -604,64 +554,6 @@ Clone Ensemble::member_clone(std::size_t i, clone_options options) const {
   Clone result = clone_region(d.region, options);
   all.commit();
   return result;
-}
-
-Clone Ensemble::detached_clone(std::size_t i, clone_options options) const {
-  const ensemble_data& d = *data_;
-  require_member(d, i);
-  Graph& g = graph();
-  std::vector<Array> values;
-  for (const variable_id v : d.stacked) values.push_back(part_of(require_value(g, (*this)(v)), i));
-  detail::steps all(g.data());
-  if (!options.where_given) options.set(into("member"));
-  options.set(variables::by([&](const variable_info& info) {
-    return image_of(d, info.id) != nullptr ? variable_policy::fresh : variable_policy::shared;
-  }));
-  Clone result = clone_region(d.region, options);
-  for (std::size_t k = 0; k < values.size(); ++k) {
-    g.store().set(result(d.stacked[k]), std::move(values[k]));
-  }
-  for (const variable_id v : result.variables()) {
-    const variable_info& info = g.variable_of(v);
-    if (info.role != variable_role::rng_stream) continue;
-    Array start(dtype::int64, {2});
-    start.mutable_span<std::int64_t>()[0] = std::bit_cast<std::int64_t>(info.stream_key);
-    g.store().set(v, std::move(start));
-  }
-  all.commit();
-  return result;
-}
-
-void Ensemble::scatter_from(std::span<const Clone> clones) const {
-  const ensemble_data& d = *data_;
-  require_clones(d, clones);
-  Graph& g = graph();
-  std::vector<std::pair<variable_id, Array>> all;
-  for (const variable_id v : d.stacked) {
-    const variable_info& info = g.variable_of((*this)(v));
-    Array value(info.type.type, info.type.shape);
-    auto* to = static_cast<std::byte*>(value.mutable_data());
-    for (const Clone& clone : clones) {
-      const Array part = require_value(clone.graph(), clone(v));
-      if (part.bytes() > 0) std::memcpy(to, part.data(), part.bytes());
-      to += part.bytes();
-    }
-    all.emplace_back(info.id, std::move(value));
-  }
-  for (auto& [v, value] : all) g.store().set(v, std::move(value));
-}
-
-void Ensemble::gather_to(std::span<const Clone> clones) const {
-  const ensemble_data& d = *data_;
-  require_clones(d, clones);
-  Graph& g = graph();
-  std::vector<Array> all;
-  for (const variable_id v : d.stacked) all.push_back(require_value(g, (*this)(v)));
-  for (std::size_t k = 0; k < all.size(); ++k) {
-    for (std::size_t i = 0; i < clones.size(); ++i) {
-      clones[i].graph().store().set(clones[i](d.stacked[k]), part_of(all[k], i));
-    }
-  }
 }
 
 }  // namespace graft

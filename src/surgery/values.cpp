@@ -1,8 +1,8 @@
 // Values of variables moved between a clone and its source.
 #include <algorithm>
-#include <mutex>
 #include <shared_mutex>
 
+#include "graph/value_change.hpp"
 #include "surgery/clone_data.hpp"
 
 namespace graft {
@@ -23,25 +23,10 @@ bool owned(const clone_data& d, const variable_image& image) {
   return image.policy == variable_policy::fresh || image.policy == variable_policy::copied;
 }
 
-void require_value(const Graph& g, variable_id v, const char* verb) {
-  if (g.store().initialized(v)) return;
+Array value_of(const Graph& g, variable_id v, const char* verb) {
+  if (g.store().initialized(v)) return g.store().get(v);
   throw uninitialized_error({std::string("the value of '") + g.path_of(v) + "' was to be " + verb,
                              "the variable has no value yet", g.path_of(v), "initialise it first"});
-}
-
-// Writes values that were checked, between two runs that update: a concurrent run sees all of them or none.
-void write(Graph& g, std::vector<std::pair<variable_id, Array>>& values) {
-  VariableStore& store = g.store();
-  const std::lock_guard updating(store.update_mutex());
-  const std::unique_lock lock(store.mutex());
-  bool changed = false;
-  for (auto& [v, value] : values) {
-    variable_cell& cell = *store.cell(v);
-    cell.value = std::move(value);
-    changed = changed || !cell.initialized;
-    cell.initialized = true;
-  }
-  if (changed) store.touch();
 }
 
 }  // namespace
@@ -49,16 +34,15 @@ void write(Graph& g, std::vector<std::pair<variable_id, Array>>& values) {
 void copy_values(const Clone& clone) {
   const clone_data& d = *clone.data();
   const both_graphs g = graphs_of(d);
-  std::vector<std::pair<variable_id, Array>> values;
+  detail::value_change change({&g.source.store(), &g.target.store()});
+  const auto copy = [&](variable_id from, variable_id to) {
+    change.set(g.target.store(), to, value_of(g.source, from, "copied"));
+  };
   for (const variable_image& image : d.images) {
-    if (!owned(d, image)) continue;
-    require_value(g.source, image.source, "copied");
-    values.emplace_back(image.image, g.source.store().get(image.source));
+    if (owned(d, image)) copy(image.source, image.image);
   }
-  for (const auto& [source, further] : d.splits) {
-    values.emplace_back(further, g.source.store().get(source));
-  }
-  write(g.target, values);
+  for (const auto& [source, further] : d.splits) copy(source, further);
+  change.write();
 }
 
 void swap_values(const Clone& clone) {
@@ -70,16 +54,14 @@ void swap_values(const Clone& clone) {
                           "'" + g.source.path_of(v) + "' has several images, its ties were split",
                           g.source.path_of(v), "copy values instead, or pair variables yourself"});
   }
-  std::vector<std::pair<variable_id, Array>> to_source, to_target;
+  detail::value_change change({&g.source.store(), &g.target.store()});
   for (const variable_image& image : d.images) {
     if (!owned(d, image)) continue;
-    require_value(g.source, image.source, "swapped");
-    require_value(g.target, image.image, "swapped");
-    to_source.emplace_back(image.source, g.target.store().get(image.image));
-    to_target.emplace_back(image.image, g.source.store().get(image.source));
+    Array theirs = value_of(g.source, image.source, "swapped");
+    change.set(g.source.store(), image.source, value_of(g.target, image.image, "swapped"));
+    change.set(g.target.store(), image.image, std::move(theirs));
   }
-  write(g.source, to_source);
-  write(g.target, to_target);
+  change.write();
 }
 
 namespace {
@@ -123,16 +105,20 @@ std::int64_t Clone::bytes_shared() const { return bytes_of(*data_).shared; }
 void reinitialize(const Clone& clone) {
   const clone_data& d = *clone.data();
   Graph& g = graphs_of(d).target;
-  for (const variable_id v : d.present(d.created)) g.store().reset(v);
+  detail::value_change change({&g.store()});
+  for (const variable_id v : d.present(d.created)) change.reset(g.store(), v);
+  change.write();
 }
 
 void reset_slots(const Clone& clone) {
   const clone_data& d = *clone.data();
   Graph& g = graphs_of(d).target;
+  detail::value_change change({&g.store()});
   for (const variable_id v : d.present(d.created)) {
     const variable_role role = g.variable_of(v).role;
-    if (role == variable_role::slot || role == variable_role::counter) g.store().reset(v);
+    if (role == variable_role::slot || role == variable_role::counter) change.reset(g.store(), v);
   }
+  change.write();
 }
 
 Clone unfreeze_clone(const Clone& frozen, clone_options options) {
@@ -176,15 +162,17 @@ Clone unfreeze_clone(const Clone& frozen, clone_options options) {
     }
     options.set(kept);
   }
+  Graph::transaction all(into_graph);
   Clone result = clone_region(d.region, options);
   for (auto& [v, value] : values) {
-    if (const auto image = result.find(v)) result.graph().store().set(*image, std::move(value));
+    if (const auto image = result.find(v)) into_graph.store().set(*image, std::move(value));
   }
+  all.commit();
   return result;
 }
 
 void copy_variables(Graph& g, std::span<const std::pair<variable_id, variable_id>> source_target) {
-  std::vector<std::pair<variable_id, Array>> values;
+  detail::value_change change({&g.store()});
   for (const auto& [from, to] : source_target) {
     const value_type &a = g.variable_of(from).type, &b = g.variable_of(to).type;
     if (!(a == b)) {
@@ -195,10 +183,9 @@ void copy_variables(Graph& g, std::span<const std::pair<variable_id, variable_id
       if (a.type != b.type) throw dtype_error(parts);
       throw shape_error(parts);
     }
-    require_value(g, from, "copied");
-    values.emplace_back(to, g.store().get(from));
+    change.set(g.store(), to, value_of(g, from, "copied"));
   }
-  write(g, values);
+  change.write();
 }
 
 }  // namespace graft

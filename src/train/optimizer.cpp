@@ -315,14 +315,15 @@ training_step apply_gradients(Graph& g, std::span<const parameter_gradient> pair
 
 namespace {
 
-any_tensor blend(const any_tensor& ours, const any_tensor& theirs,
-                 const soft_update_options& options) {
-  const any_tensor way = theirs - ours;
-  if (!options.tau_tensor) return ours + way * options.tau;
-  const dtype type = target_traits<Graph>::type_of(ours.ref()).type;
-  const dtype given = target_traits<Graph>::type_of(options.tau_tensor->ref()).type;
-  return ours +
-         way * (given == type ? *options.tau_tensor : any_tensor(cast(*options.tau_tensor, type)));
+// How far to go: checked in each run where it is not a number known now.
+tensor_id fraction_of(Graph& g, const soft_update_options& options) {
+  if (!options.tau_tensor) return g.add_constant(Array::scalar(options.tau), "tau");
+  const tensor_id given = g.id(*options.tau_tensor);
+  const dtype type = g.type_of(given).type;
+  const bool half = type == dtype::float16 || type == dtype::bfloat16;
+  const tensor_id tau = half ? g.id(cast(*options.tau_tensor, dtype::float32)) : given;
+  const tensor_id operands[] = {tau};
+  return {g.add(ops::checked_fraction, operands, {}, g.name_of(given.op)), 0};
 }
 
 }  // namespace
@@ -353,6 +354,9 @@ update_group soft_update(Graph& g,
   std::vector<op_id> assigns;
   {
     const scope_guard scope(g, "soft_update");
+    const bool whole = !options.tau_tensor && options.tau == 1;
+    const bool none = !options.tau_tensor && options.tau == 0;
+    std::optional<tensor_id> tau;
     for (const auto& [from, to] : source_target) {
       if (from == to) {
         throw argument_error(
@@ -384,12 +388,17 @@ update_group soft_update(Graph& g,
       }
       if (!is_floating(source.type.type) || (!parameter && !statistic)) continue;
       if (statistic && options.statistics == sync::skip) continue;
-      const any_tensor theirs = g.handle(source.read);
-      const any_tensor ours = g.handle(target.read);
-      const bool copy = (statistic && options.statistics == sync::copy) ||
-                        (options.tau == 1 && !options.tau_tensor);
-      const any_tensor value = copy ? theirs : blend(ours, theirs, options);
-      assigns.push_back(add_assign(g, to, g.id(value), "assign"));
+      tensor_id value = source.read;
+      if (statistic && options.statistics == sync::copy) {
+        // all of it
+      } else if (none) {
+        value = target.read;
+      } else if (!whole) {
+        if (!tau) tau = fraction_of(g, options);
+        const tensor_id operands[] = {target.read, source.read, *tau};
+        value = {g.add(ops::soft_update, operands), 0};
+      }
+      assigns.push_back(add_assign(g, to, value, "assign"));
     }
   }
   update_group result(g, std::move(assigns));

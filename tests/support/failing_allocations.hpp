@@ -1,50 +1,57 @@
-// Makes the n-th allocation from now on fail, and counts what is asked for. Include in one source file of a program
-// only: it replaces the global operator new and realloc.
+// Makes the n-th allocation from now on fail, those of arrays included, and counts what is asked for. Include
+// in one source file of a program only: it replaces the global operator new and realloc.
 #pragma once
 
 #include <atomic>
 #include <cstdlib>
 #include <new>
 
+#include "graft/core/error.hpp"
+
 namespace failing {
 
 inline std::atomic<long> left{-1};  // -1: none fails
 
-inline std::atomic<std::size_t> asked{0};  // bytes, ever
+/// What was asked for so far.
+inline std::atomic<long> made{0}, bytes{0};
+inline std::atomic<long> array_bytes{0};  ///< of arrays, which are aligned, and so is the memory of plans
 
-/// Counts an allocation. @returns whether it is to fail
 inline bool now(std::size_t size) {
-  asked += size;
+  ++made;
+  bytes += static_cast<long>(size);
   const long before = left.load();
   if (before < 0) return false;
   left = before - 1;
   return before == 0;
 }
 
-/// Runs f with the n-th allocation failing.
-/// @returns true if f got through, so that there is no n-th allocation
+/// Runs f with the n-th allocation failing, which comes as bad_alloc or, from an array, as size_error.
+/// @returns true if there is no n-th allocation; false also where f got through without it
 template <class F>
 bool allocation(long n, F&& f) {
   left = n;
+  const auto came = [] { return left.exchange(-1) < 0; };
   try {
     f();
   } catch (const std::bad_alloc&) {
     left = -1;
     return false;
+  } catch (const graft::size_error&) {
+    if (!came()) throw;
+    return false;
   } catch (...) {
     left = -1;
     throw;
   }
-  left = -1;
-  return true;
+  return !came();
 }
 
 /// The bytes that f asks for.
 template <class F>
 std::size_t bytes_of(F&& f) {
-  const std::size_t before = asked;
+  const long before = bytes;
   f();
-  return asked - before;
+  return static_cast<std::size_t>(bytes - before);
 }
 
 }  // namespace failing
@@ -64,10 +71,24 @@ void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
 void* operator new[](std::size_t size, const std::nothrow_t& tag) noexcept {
   return operator new(size, tag);
 }
+void* operator new(std::size_t size, std::align_val_t align, const std::nothrow_t&) noexcept {
+  const auto to = static_cast<std::size_t>(align);
+  failing::array_bytes += static_cast<long>(size);
+  return failing::now(size) ? nullptr : std::aligned_alloc(to, (size + to - 1) / to * to);
+}
+void* operator new(std::size_t size, std::align_val_t align) {
+  if (void* p = operator new(size, align, std::nothrow)) return p;
+  throw std::bad_alloc();
+}
+void* operator new[](std::size_t size, std::align_val_t align) { return operator new(size, align); }
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete[](void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
 #pragma GCC diagnostic pop
 
 // The pools of a graph grow by realloc. Sanitizers have their own, which is left alone.

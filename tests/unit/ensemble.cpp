@@ -372,3 +372,58 @@ TEST_CASE("members of an ensemble draw different numbers", "[ensemble]") {
                  "would draw the same"));
   CHECK(g.digest() == digest);
 }
+
+TEST_CASE("members take values from clones with split ties where these agree", "[ensemble][edge-43]") {
+  Graph g;
+  const auto x = placeholder<float, shape<dyn, 4>>(g, "x");
+  const auto w = make_variable<float, shape<4, 4>>(g, "w", glorot_uniform());
+  const variable_id v = *g.variable_read_by(g.id(w));
+  const auto y = matmul(tanh(matmul(x, w)), w);
+  const Region region = extract(inputs(x), outputs(y));
+  const Ensemble many = ensemble(region, 2, bind(x, x));
+  const std::vector<Clone> clones{clone(region, bind(x, x), into("tied")),
+                                  clone(region, bind(x, x), into("split"), ties::split)};
+  const std::vector<variable_id> split = clones[1].images(v);
+  REQUIRE(split.size() == 2);
+  set_values(g);  // no two values are alike
+  const auto before = g.digest();
+  const std::string text = message_of<argument_error>([&] { many.scatter_from(clones); });
+  CHECK(mentions(text, "member 1"));
+  CHECK(mentions(text, "ties were split"));
+  CHECK(mentions(text, g.path_of(split[0])));
+  CHECK(mentions(text, g.path_of(split[1])));
+  CHECK(g.digest() == before);
+
+  g.store().set(split[1], g.store().get(split[0]));
+  many.scatter_from(clones);
+  const Array all = g.store().get(many(v));
+  CHECK(all.rows(0, 1).reshaped({4, 4}).same_bits(g.store().get(clones[0](v))));
+  CHECK(all.rows(1, 2).reshaped({4, 4}).same_bits(g.store().get(split[0])));
+  // And they give them to both.
+  g.store().set(many(v), numbers({2, 4, 4}, 0.7f));
+  many.gather_to(clones);
+  for (const variable_id image : split) {
+    CHECK(g.store().get(image).same_bits(
+        g.store().get(many(v)).rows(1, 2).reshaped({4, 4})));
+  }
+}
+
+TEST_CASE("members give values to networks of their own only", "[ensemble]") {
+  Graph g;
+  const auto x = input4(g);
+  const auto y = dense4(x);
+  const Region region = extract(inputs(x), outputs(y));
+  const Ensemble many = ensemble(region, 2, bind(x, x));
+  const Clone own = clone(region, into("own")), shared = clone(region, variables::shared);
+  set_values(g);
+  const auto before = g.digest();
+  CHECK(mentions(message_of<argument_error>([&] { many.gather_to(std::vector{own, own}); }),
+                 "clone 0's too"));
+  CHECK(mentions(message_of<argument_error>([&] { many.gather_to(std::vector{own, shared}); }),
+                 "with its source"));
+  CHECK(g.digest() == before);
+  // Values may come from the same place for several.
+  many.scatter_from(std::vector{shared, shared});
+  const variable_id w = variable_named(g, "dense/w");
+  CHECK(g.store().get(many(w)).rows(1, 2).reshaped({4, 4}).same_bits(g.store().get(w)));
+}

@@ -1,5 +1,7 @@
 // Networks that follow another one.
+#include <bit>
 #include <cmath>
+#include <limits>
 
 #include "graft/graft.hpp"
 
@@ -111,6 +113,105 @@ TEST_CASE("tau may be fed or computed", "[soft_update]") {
   CHECK(f.g.op_count() == ops);
   const auto whole = placeholder<std::int32_t, shape<>>(f.g, "whole");
   CHECK_THROWS_AS(soft_update(*f.target, {.tau_tensor = whole}), dtype_error);
+}
+
+namespace {
+
+// Numbers that arithmetic does not keep, and their positions in the source and in the target.
+Array awkward(bool source) {
+  const float inf = std::numeric_limits<float>::infinity();
+  const float payload = std::bit_cast<float>(0x7fc12345u);
+  return source ? Array::from<float>({6}, {-0.0f, inf, payload, 1.0f, 3e38f, 1e-40f})
+                : Array::from<float>({6}, {1.0f, -0.0f, 2.0f, payload, -3e38f, -inf});
+}
+
+struct awkward_pair {
+  Graph g;
+  tensor<Graph, dtype::float32, shape<6>> source =
+      make_variable<float, shape<6>>(g, "source", zeros());
+  tensor<Graph, dtype::float32, shape<6>> target =
+      make_variable<float, shape<6>>(g, "target", zeros());
+  Session session{g};
+
+  awkward_pair() {
+    session.set_value(source, awkward(true));
+    session.set_value(target, awkward(false));
+  }
+  update_group follow(const soft_update_options& options) {
+    return soft_update(
+        g,
+        std::vector{std::pair{*g.variable_read_by(id_of(source)),
+                              *g.variable_read_by(id_of(target))}},
+        options);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("tau 0 changes no bit and tau 1 copies all of them", "[soft_update][edge-42]") {
+  awkward_pair p;
+  const auto single = placeholder<float, shape<>>(p.g, "single");
+  const auto precise = placeholder<double, shape<>>(p.g, "precise");
+  const auto run = [&](double tau, int how) {
+    if (how == 0) p.session.run(p.follow({.tau = tau}));
+    if (how == 1) {
+      p.session.run(p.follow({.tau_tensor = single}),
+                    feed(single, Array::scalar(static_cast<float>(tau))));
+    }
+    if (how == 2) p.session.run(p.follow({.tau_tensor = precise}), feed(precise, Array::scalar(tau)));
+  };
+  const int how = GENERATE(0, 1, 2);
+  INFO("way of giving tau " << how);
+  run(0, how);
+  CHECK(p.session.value(p.target).same_bits(awkward(false)));
+  run(1, how);
+  CHECK(p.session.value(p.target).same_bits(awkward(true)));
+  CHECK(p.session.value(p.source).same_bits(awkward(true)));
+  // What is nothing in the variable's own precision is nothing.
+  p.session.set_value(p.target, awkward(false));
+  run(how == 1 ? 0 : 1e-60, how);
+  CHECK(p.session.value(p.target).same_bits(awkward(false)));
+}
+
+TEST_CASE("a fed tau outside its range is refused, and no variable changes",
+          "[soft_update][edge-42]") {
+  follower f;
+  const auto tau = placeholder<float, shape<>>(f.g, "share");
+  const training_step step = minimize(mean(square(f.y)), sgd{0.01});
+  const update_group follow = soft_update(*f.target, {.tau_tensor = tau});
+  Session session(f.g);
+  session.initialize();
+  const Array in = Array::full<float>({3, 4}, 0.5f);
+  for (const float wrong : {-0.01f, 1.01f, std::nanf(""), std::numeric_limits<float>::infinity()}) {
+    const auto before = f.g.digest();
+    const std::string text = message_of<numeric_error>([&] {
+      session.run(std::tuple{step, follow}, feed(f.x, in), feed(tau, Array::scalar(wrong)));
+    });
+    CHECK(mentions(text, "between 0 and 1"));
+    CHECK(mentions(text, "soft_update/share"));
+    CHECK(f.g.digest() == before);
+  }
+  const auto before = f.g.digest();
+  session.run(std::tuple{step, follow}, feed(f.x, in), feed(tau, Array::scalar(0.5f)));
+  CHECK(f.g.digest() != before);
+}
+
+TEST_CASE("a soft update is one pass over each variable, in place", "[soft_update]") {
+  follower f;
+  const auto tau = placeholder<double, shape<>>(f.g, "tau");
+  Session session(f.g);
+  const bool fed = GENERATE(false, true);
+  const std::string plan =
+      fed ? session.explain_plan(soft_update(*f.target, {.tau_tensor = tau}),
+                                 feed(tau, Array::scalar(0.5)))
+          : session.explain_plan(soft_update(*f.target, {.tau = 0.5}));
+  INFO(plan);
+  const auto count = [&](const std::string& part) {
+    std::size_t n = 0;
+    for (auto at = plan.find(part); at != std::string::npos; at = plan.find(part, at + 1)) ++n;
+    return n;
+  };
+  CHECK(count("in place") == 4);
 }
 
 TEST_CASE("wrong soft updates are refused and add nothing", "[soft_update][edge-42]") {

@@ -1,4 +1,5 @@
-// Operators that compute one optimiser step: new parameter and new slots from old ones and a gradient.
+// Operators that compute one optimiser step: new parameter and new slots from old ones and a gradient. And those of
+// soft_update().
 //
 // They only compute; `assign` makes the results the variables' values at the end of a run. All are float32 or
 // float64, elementwise, of the parameter's shape; `rate` is a scalar of any floating type.
@@ -65,6 +66,44 @@ constexpr inferred infer_optimizer_step(const infer_args& in) {
   return result;
 }
 
+constexpr problem tau_problem(const value_type& tau) {
+  if (tau.type != dtype::any && !is_floating(tau.type)) {
+    return {.clause = "tau must be floating",
+            .needs = value_type::of(dtype::float32, {}),
+            .got = tau,
+            .hint = "insert cast<float>(x)",
+            .about_type = true};
+  }
+  if (may_be_scalar(tau)) return {};
+  return {.clause = "tau must be a scalar",
+          .needs = value_type::of(dtype::float32, {}),
+          .got = tau,
+          .hint = "make one number of it"};
+}
+
+constexpr inferred infer_checked_fraction(const infer_args& in) {
+  if (const problem p = tau_problem(in.operands[0])) return p;
+  return value_type::of(in.operands[0].type, {});
+}
+
+constexpr inferred infer_soft_update(const infer_args& in) {
+  const value_type &target = in.operands[0], &source = in.operands[1];
+  if (const problem p = tau_problem(in.operands[2])) return p;
+  if (target.type != dtype::any && source.type != dtype::any && target.type != source.type) {
+    return problem{.clause = "the source must have the target's element type",
+                   .needs = target,
+                   .got = source,
+                   .about_type = true};
+  }
+  bool fits = !target.ranked || !source.ranked || target.shape.size() == source.shape.size();
+  for (std::size_t d = 0; fits && target.ranked && source.ranked && d < source.shape.size(); ++d) {
+    fits = !surely_differ(target.shape[d], source.shape[d]);
+  }
+  if (fits) return target;
+  return problem{
+      .clause = "the source must have the target's shape", .needs = target, .got = source};
+}
+
 }  // namespace detail
 
 namespace detail {
@@ -100,5 +139,12 @@ inline constexpr operator_schema adagrad_update{
 /// @see Kingma & Ba, Adam, 2015; Loshchilov & Hutter, Decoupled weight decay regularization, 2019
 inline constexpr operator_schema adam_update{
     "adam_update", 6, 6, detail::infer_optimizer_step<2, true>, 0, detail::adam_takes};
+
+/// (tau) -> tau, a floating scalar. One outside [0, 1], or NaN, is a numeric_error when it is run.
+inline constexpr operator_schema checked_fraction{"checked_fraction", 1, 1,
+                                                  detail::infer_checked_fraction};
+/// (target, source, tau) -> target + tau * (source - target), in one pass. tau = 0 gives the bits of the target and
+/// tau = 1 those of the source, whatever they are. float32 or float64; tau is a scalar of either.
+inline constexpr operator_schema soft_update{"soft_update", 3, 3, detail::infer_soft_update};
 
 }  // namespace graft::ops

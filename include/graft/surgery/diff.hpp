@@ -78,6 +78,13 @@ std::vector<difference> diff(const Subject& a, const Subject& b, const Choices&.
   return correspond(a, b, choices...).differences;
 }
 
+/// Gives the variables of one region the values that those of another have now, where both are the same network: they
+/// are paired as isomorphic() pairs them, so neither needs to be a clone of the other, and their graphs may differ.
+/// Which variables are trainable does not matter. Elements are copied when either is written.
+/// @throws argument_error with the first difference where the regions are not the same network, uninitialized_error
+/// naming a source without a value, handle_error, graph_error as correspond(); nothing has changed then
+void copy_values(const Region& source, const Region& target);
+
 /// One line a difference; "no difference" where there is none. Deterministic: fit for golden files.
 std::string to_string(const std::vector<difference>& differences);
 

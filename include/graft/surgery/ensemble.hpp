@@ -92,10 +92,13 @@ class Ensemble {
   }
 
   /// Gives member i the values of the i-th clone of the same region, for all members at once.
-  /// @throws argument_error unless there are as many clones as members, of this ensemble's region;
-  /// uninitialized_error naming a variable without a value. Nothing has changed then
+  /// @throws argument_error unless there are as many clones as members, of this ensemble's region, and where a clone
+  /// whose ties were split has several values for one variable of a member; uninitialized_error naming a variable
+  /// without a value. Nothing has changed then
   void scatter_from(std::span<const Clone> clones) const;
-  /// Gives the i-th clone the values of member i. @throws as scatter_from
+  /// Gives the i-th clone the values of member i; where its ties were split, all variables of the tie.
+  /// @throws argument_error also for a clone that shares its variables, and for one that is listed twice; else as
+  /// scatter_from. Nothing has changed then
   void gather_to(std::span<const Clone> clones) const;
 
   /// For the functions of this library.

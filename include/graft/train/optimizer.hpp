@@ -145,13 +145,14 @@ inline training_step apply_gradients(Graph& g, std::initializer_list<parameter_g
 /// What happens to variables that are not parameters in soft_update.
 enum class sync : std::uint8_t { copy, blend, skip };
 
-/// tau of the source goes into the target: target + tau * (source - target).
+/// tau of the source goes into the target: target + tau * (source - target). 0 leaves the bits of the target and 1 gives
+/// it those of the source, infinities and NaN included.
 struct soft_update_options {
-  double tau = 0.005;  ///< in [0, 1]; 1 copies
+  double tau = 0.005;  ///< in [0, 1]
   sync statistics = sync::copy;
   sync counters = sync::skip;  ///< whole numbers: copy or skip
-  /// Where given, it stands for tau: a floating scalar of the graph, to be fed or computed by a schedule. Its
-  /// value is not checked.
+  /// Where given, it stands for tau: a floating scalar of the graph, to be fed or computed by a schedule. A run in
+  /// which it is outside [0, 1], or NaN, is a numeric_error and changes no variable.
   std::optional<any_tensor> tau_tensor = {};
 };
 

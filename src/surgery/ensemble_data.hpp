@@ -1,0 +1,42 @@
+// What an Ensemble holds.
+#pragma once
+
+#include <unordered_map>
+#include <vector>
+
+#include "graft/surgery/ensemble.hpp"
+
+#include "surgery/region_data.hpp"
+#include "surgery/stacked.hpp"
+
+namespace graft {
+
+struct ensemble_data {
+  explicit ensemble_data(Region r) : region(std::move(r)) {}
+
+  Region region;
+  graph_slot* slot = nullptr;
+  std::uint32_t generation = 0;
+  std::int64_t members = 0;
+  scope_id scope;
+  std::unordered_map<tensor_id, detail::member_tensor> images;
+  std::vector<variable_image> variables;  ///< ascending by source; stacked ones and streams
+  std::vector<variable_id> created;
+  std::vector<variable_id> unset;
+  std::vector<variable_id> stacked;  ///< sources of the stacked ones, ascending
+};
+
+namespace detail {
+
+inline Graph& graph_of(const ensemble_data& d) {
+  return graph_behind(d.slot, d.generation, "an ensemble");
+}
+
+/// What a variable of the region became; nullptr where it is the same for all members.
+const variable_image* image_of(const ensemble_data& d, variable_id v);
+
+/// @throws argument_error for a member that does not exist
+void require_member(const ensemble_data& d, std::size_t i);
+
+}  // namespace detail
+}  // namespace graft
