@@ -33,7 +33,8 @@ int main() {
 
   //! [train]
   auto target = placeholder<float, shape<dim<"batch">, 3>>(g, "target");
-  training_step step = minimize(8.0f * mse(all, expand_dims<0>(target)), adam{.rate = 1e-3});
+  training_step step =
+      minimize(8.0f * mean(squared_difference(all, expand_dims<0>(target))), adam{.rate = 1e-3});
   //! [train]
   session.initialize();
   session.run(step.updates, feed(x, some), feed(target, Array(dtype::float32, {5, 3})));

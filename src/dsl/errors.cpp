@@ -20,43 +20,66 @@ std::string compared(const problem& why) {
   throw shape_error(std::move(parts));
 }
 
+std::string where(source_line line) {
+  if (line.file == nullptr || *line.file == 0) return {};
+  return std::string(line.file) + ":" + std::to_string(line.line);
+}
+
+std::string was_called(const layer_call& call) {
+  return std::string(call.label) + " was called on " +
+         (call.operand.empty() ? "a tensor" : std::string(call.operand));
+}
+
+problem problem_of(verdict why, const operand_rule& rule, const value_type& got) {
+  switch (why) {
+    case verdict::not_floating:
+      return {.clause = "the operand must have floating elements",
+              .needs = value_type::unranked(dtype::float32),
+              .got = got,
+              .hint = "insert cast<float>(x)",
+              .about_type = true};
+    case verdict::not_indices:
+      return {.clause = "the operand must have int64 or int32 elements",
+              .needs = value_type::unranked(dtype::int64),
+              .got = got,
+              .hint = "insert cast<std::int64_t>(x)",
+              .about_type = true};
+    case verdict::low_rank:
+      return {.clause = "the operand has too few axes",
+              .needs = value_type::of(got.type, dims(rule.min_rank, dyn)),
+              .got = got,
+              .hint = "insert reshape or expand_dims before it"};
+    case verdict::high_rank:
+      return {.clause = "the operand has too many axes",
+              .needs = value_type::of(got.type, dims(rule.max_rank, dyn)),
+              .got = got,
+              .hint = "insert flatten, reshape or squeeze before it"};
+    default:
+      return {.clause =
+                  "element type, rank and the extent that decides the shape of a variable "
+                  "must be known",
+              .needs = {},
+              .got = got,
+              .hint = "view the operand with as<T, shape<...>>(x)"};
+  }
+}
+
 }  // namespace
 
-void layer_refuses(std::string_view label, const problem& why) {
-  throw_problem({std::string(label) + " was called on a tensor",
-                 std::string(why.clause) + ": " + compared(why), "", why.hint},
+void layer_refuses(const layer_call& call, const problem& why) {
+  throw_problem({was_called(call), std::string(why.clause) + ": " + compared(why), where(call.here),
+                 why.hint},
                 why.about_type);
 }
 
-void refuse_element_type(std::string_view label, bool floating, const value_type& got) {
-  layer_refuses(label, {.clause = floating ? "the operand must have floating elements"
-                                           : "the operand must have integer elements",
-                        .needs = value_type::unranked(floating ? dtype::float32 : dtype::int64),
-                        .got = got,
-                        .hint = "insert cast<T>(x)",
-                        .about_type = true});
+void layer_refuses(const layer_call& call, verdict why, const operand_rule& rule,
+                   const value_type& got) {
+  layer_refuses(call, problem_of(why, rule, got));
 }
 
-void refuse_rank(std::string_view label, std::size_t needed, const value_type& got) {
-  layer_refuses(label, {.clause = got.shape.size() < needed ? "the operand has too few axes"
-                                                            : "the operand has too many axes",
-                        .needs = value_type::of(got.type, dims(needed, dyn)),
-                        .got = got,
-                        .hint = "insert flatten, reshape or expand_dims before it"});
-}
-
-void refuse_unknown(std::string_view label, const value_type& got) {
-  layer_refuses(label,
-                {.clause = "element type, rank and the extent that decides the shape of a variable "
-                           "must be known",
-                 .needs = {},
-                 .got = got,
-                 .hint = "view the operand with as<T, shape<...>>(x)"});
-}
-
-void refuse_rate(std::string_view label, double rate) {
-  throw argument_error({std::string(label) + " was made with the rate " + std::to_string(rate),
-                        "a rate must be at least 0 and below 1", "",
+void refuse_rate(const layer_call& call, double rate) {
+  throw argument_error({was_called(call) + " with the rate " + std::to_string(rate),
+                        "a rate must be at least 0 and below 1", where(call.here),
                         "pass the share of elements to drop, such as 0.5"});
 }
 

@@ -100,6 +100,13 @@ value_type traits::type_of(const reference& r) {
   return r.slot->graph.load()->type_of(r.id);
 }
 
+std::string traits::in_words(const reference& r) {
+  const Graph& g = target_of(r);
+  const std::string tensor = "'" + g.path_of(r.id) + "'";
+  const scope_id scope = g.current_scope();
+  return scope == scope_id{} ? tensor : tensor + " in scope '" + g.scope_path(scope) + "'";
+}
+
 traits::references traits::add(Graph& g, const operator_schema& schema,
                                std::span<const reference> operands,
                                const attribute_list& attributes, std::string_view name,

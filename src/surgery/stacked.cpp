@@ -152,7 +152,13 @@ std::optional<stacker::outputs> stacker::elementwise(const call& c) {
     const member_tensor& t = c.operands[k];
     operands.push_back(t.stacked ? widen(t.tensor, rank - c.types[k].shape.size()) : t.tensor);
   }
-  return direct(c, operands, c.attributes);
+  attribute_list attributes = c.attributes;
+  const auto is_stacked = [](const member_tensor& t) { return t.stacked; };
+  if (attributes.integer("equal_shapes") != 0 &&
+      !std::all_of(c.operands.begin(), c.operands.end(), is_stacked)) {
+    attributes.set("equal_shapes", false);  // what all members share broadcasts over them
+  }
+  return direct(c, operands, attributes);
 }
 
 std::optional<stacker::outputs> stacker::product(const call& c) {

@@ -1,4 +1,4 @@
-// expect: dtype_mismatch<.*"activation"}, graft::needs_type<graft::dtype::float32>, graft::got_type<graft::dtype::int32> ?>
+// expect: dtype_mismatch<.*"relu"}, graft::needs_type<graft::dtype::float32>, graft::got_type<graft::dtype::int32> ?>
 // Activations take floating elements.
 #include "graft/graft.hpp"
 

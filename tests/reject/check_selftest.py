@@ -27,6 +27,17 @@ CASES = [
     ("one of two expectations fails",
      "// expect: dense needs\n// expect: conv needs\n"
      "static_assert(sizeof(int) == 1, \"dense needs 784\");\n", False),
+    ("each case is refused with its words",
+     "// expect: no 1\n#define TWO 2\ntemplate <int N> struct no1 { static_assert(N < 0, \"no 1\"); };\n"
+     "no1<1> x;\n// expect: no 2\nstatic_assert(TWO == 1, \"no 2\");\n", True),
+    ("a case has the words of another",
+     "// expect: no 1\nstatic_assert(sizeof(int) == 1, \"no 1\");\n"
+     "// expect: no 1\nstatic_assert(sizeof(int) == 1, \"no 2\");\n", False),
+    ("a case compiles",
+     "// expect: no 1\nstatic_assert(sizeof(int) == 1, \"no 1\");\n// expect: no 1\nint x = 1;\n", False),
+    ("the words come in the second error of a case only",
+     "// expect: no 1\nstatic_assert(sizeof(int) == 1, \"no 1\");\n"
+     "// expect: no 2\nint x = nowhere;\nstatic_assert(sizeof(int) == 1, \"no 2\");\n", False),
     ("says nothing", "int x = nowhere;\n", False),
     ("the rest of the file compiles",
      "// expect: nowhere\n#ifndef GRAFT_ACCEPT\nint x = nowhere;\n#endif\n", True),

@@ -1,4 +1,4 @@
-// expect: shape_mismatch<.*"fill"}, .*graft::got<graft::shape<-1, 3> ?> ?>
+// expect: bad_attribute<.*"fill"}, graft::why<.*"all extents must be known"}>, graft::got<graft::shape<-1, 3> ?> ?>
 // What is filled without a tensor to follow has known extents.
 #include "graft/graft.hpp"
 

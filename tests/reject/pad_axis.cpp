@@ -1,4 +1,4 @@
-// expect: shape_mismatch<.*"pad"}, .*graft::got<graft::shape<-1, 7> ?>
+// expect: bad_attribute<.*"pad"}, graft::why<.*"every axis must be one of the"}, .*got<graft::shape<-1, 7> ?>
 // The axes of pad are those of its operand.
 #include "graft/graft.hpp"
 

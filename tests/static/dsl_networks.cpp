@@ -141,6 +141,12 @@ static_assert(cnn.variable_shape(12) == dims{16, 4, 1, 1});
 constexpr auto pooled =
     net<[](auto x) { return global_avg_pool2d(conv2d<3>(x)); }, in<float, shape<dyn, 1, 12, 12>>>();
 static_assert(pooled.output_shape() == dims{dyn, 3});
+constexpr auto pooled_in_chain = net<[](auto x) {
+  return (conv2d<3> >> global_max_pool2d >> dense<2>)(x) +
+         (global_avg_pool2d >> dense<2>)(x);  // without parentheses, as other layers
+},
+                                     in<float, shape<dyn, 1, 12, 12>>>();
+static_assert(pooled_in_chain.output_shape() == dims{dyn, 2});
 
 template <class Net>
 constexpr std::int64_t training_of_dropout(const Net& n) {

@@ -64,6 +64,49 @@ TEST_CASE("losses and other composites that are refused add nothing") {
   CHECK(clip_by_global_norm({}, 1.0).empty());
 }
 
+TEST_CASE("losses and residual networks broadcast nothing, whenever the shapes become known") {
+  subject s;
+  const any_tensor n = placeholder<float, shape<8>>(s.g, "n");
+  const any_tensor column = placeholder<float, shape<8, 1>>(s.g, "column");
+  const auto refuses = [&](auto&& loss) {
+    CHECK(s.refused<shape_error>([&] { (void)loss(n, column); }));
+    CHECK(s.refused<shape_error>([&] { (void)loss(column, n); }));
+    CHECK(s.refused<shape_error>([&] { (void)loss(column, s.p); }));
+    // Extents that only feeds tell.
+    const any_tensor a = placeholder(s.g, dtype::float32, dims{dyn, dyn});
+    const any_tensor b = placeholder(s.g, dtype::float32, dims{dyn, dyn});
+    const any_tensor c = placeholder(s.g, dtype::float32, dims{dyn, 1});
+    const any_tensor d = placeholder<float, any_shape>(s.g);
+    Session session(s.g);
+    const auto run = [&](const any_tensor& x, const any_tensor& y, dims x_shape, dims y_shape) {
+      const any_tensor z = loss(x, y);
+      return session.run(z, feed(x, Array(dtype::float32, x_shape)),
+                         feed(y, Array(dtype::float32, y_shape)));
+    };
+    CHECK_NOTHROW(run(a, b, {3, 2}, {3, 2}));
+    CHECK_NOTHROW(run(a, c, {3, 1}, {3, 1}));
+    CHECK_NOTHROW(run(d, a, {3, 1}, {3, 1}));
+    CHECK_THROWS_AS(run(a, b, {3, 2}, {3, 1}), shape_error);
+    CHECK_THROWS_AS(run(a, b, {1, 2}, {3, 2}), shape_error);
+    CHECK_THROWS_AS(run(a, c, {3, 2}, {3, 1}), shape_error);
+    CHECK_THROWS_AS(run(d, a, {2}, {3, 2}), shape_error);
+  };
+  refuses([](auto a, auto b) { return mse(a, b); });
+  refuses([](auto a, auto b) { return huber(a, b); });
+  refuses([](auto a, auto b) { return sigmoid_cross_entropy(a, b); });
+  refuses([](auto a, auto b) { return residual([b](auto) { return b; })(a); });
+}
+
+TEST_CASE("functions of several ops add all of them or none") {
+  subject s;
+  CHECK(s.refused<shape_error>([&] { (void)select(s.b, s.five, 0.0f); }));
+  CHECK(s.refused<shape_error>([&] { (void)select(s.b, 0.0f, s.five); }));
+  const auto narrows = [](auto x) { return any_tensor(slice(x, -1, 0, 2)); };
+  CHECK(s.refused<shape_error>([&] {
+    (void)repeat<3>(function_layer([&](auto x, source_line) { return narrows(x); }))(s.p);
+  }));
+}
+
 TEST_CASE("a number beside a tensor is one that the tensor can hold") {
   subject s;
   CHECK(s.refused<dtype_error>([&] { (void)(s.b * 2.0); }));

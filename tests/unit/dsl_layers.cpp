@@ -130,6 +130,116 @@ TEST_CASE("layers refuse at run time in sentences and leave the graph as it was"
   CHECK_NOTHROW(g.validate());
 }
 
+TEST_CASE("a layer that refuses says what it was called on, in which scope and in which line",
+          "[dsl]") {
+  Graph g;
+  any_tensor vector = placeholder<float, shape<784>>(g, "pixels");
+  any_tensor images = placeholder<float, shape<dim<"batch">, 6, 8, 8>>(g, "images");
+  any_tensor integers = placeholder<std::int32_t, shape<dim<"batch">, 4>>(g, "tokens");
+  any_tensor bytes = placeholder<std::uint8_t, shape<dyn, 4>>(g, "bytes");
+  any_tensor row = placeholder<float, shape<dim<"batch">, 4>>(g, "row");
+  const auto inner = scope(g, "encoder");
+  const std::uint64_t before = g.digest();
+  const auto says = [&](auto&& build, std::initializer_list<const char*> words) {
+    const std::string text = refusal<error>(build);
+    INFO(text);
+    for (const char* word : words) CHECK_THAT(text, Catch::Contains(word));
+    CHECK_THAT(text, Catch::Contains("dsl_layers.cpp:"));
+    CHECK_THAT(text, Catch::Contains("encoder"));
+    CHECK(g.digest() == before);
+  };
+  says([&] { dense<10, "logits">(vector); }, {"dense 'logits'", "'pixels'", "[?, ?]", "[784]"});
+  says([&] { dense<10>(integers); }, {"dense", "'tokens'", "float32", "int32"});
+  says([&] { conv2d<8>(row); }, {"conv2d", "'row'", "[?, ?, ?, ?]", "[batch, 4]"});
+  says([&] { conv2d<8, conv{.groups = 4}>(images); }, {"'images'", "[?, 8, ?, ?]", "[batch, 6,"});
+  says([&] { batch_norm(vector); }, {"batch_norm", "'pixels'"});
+  says([&] { layer_norm(integers); }, {"layer_norm", "'tokens'"});
+  says([&] { lstm<3>(row); }, {"lstm", "'row'", "[?, ?, ?]", "[batch, 4]"});
+  says([&] { embedding<5, 2>(row); }, {"embedding", "'row'", "int64", "float32"});
+  says([&] { embedding<5, 2>(bytes); }, {"embedding", "'bytes'", "int64", "uint8"});
+  says([&] { dropout(row, 1.0); }, {"dropout", "'row'", "1.0"});
+  says([&] { residual<"block">(dense<3>)(row); },
+       {"residual 'block'", "'row'", "[batch, 4]", "[batch, 3]"});
+  says([&] { (dense<3> >> relu >> conv2d<2>)(row); }, {"conv2d", "relu'", "[batch, 3]"});
+  says([&] { sequence(relu(), tanh())(integers); }, {"relu", "int32"});
+}
+
+TEST_CASE("every layer and loss that is refused leaves the graph as it was", "[dsl]") {
+  Graph g;
+  any_tensor row = placeholder<float, shape<dyn, 4>>(g, "row");
+  any_tensor wide = placeholder<float, shape<dyn, 5>>(g, "wide");
+  any_tensor vector = placeholder<float, shape<4>>(g, "vector");
+  any_tensor steps = placeholder<float, shape<dyn, 3, 4>>(g, "steps");
+  any_tensor images = placeholder<float, shape<dyn, 4, 8, 8>>(g, "images");
+  any_tensor integers = placeholder<std::int32_t, shape<dyn, 4>>(g, "integers");
+  any_tensor truth = placeholder<bool, shape<dyn, 4>>(g, "truth");
+  const auto unfit = [](const auto& x) { return matmul(relu(x), reshape(x, dims{3, 3, 3})); };
+  const auto late = [&](auto part) { return part >> unfit; };
+  const auto refused = [&](const char* name, auto&& build) {
+    INFO(name);
+    const std::uint64_t before = g.digest();
+    const std::size_t ops = g.op_count();
+    CHECK_THROWS_AS(build(), error);
+    CHECK(g.op_count() == ops);
+    CHECK(g.digest() == before);
+    CHECK(g.current_scope() == scope_id{});
+  };
+  any_tensor open = placeholder<float, any_shape>(g, "open");
+#define GRAFT_REFUSED(...) refused(#__VA_ARGS__, [&] { (void)(__VA_ARGS__); })
+  for (const any_tensor& x : {integers, vector, open, truth}) {
+    GRAFT_REFUSED(dense<3>(x));
+    GRAFT_REFUSED(batch_norm(x));
+    GRAFT_REFUSED(conv2d<3>(x));
+    GRAFT_REFUSED(depthwise_conv2d<3>(x));
+    GRAFT_REFUSED(simple_rnn<3>(x));
+    GRAFT_REFUSED(lstm<3>.sequences()(x));
+    GRAFT_REFUSED(gru<3>(x));
+  }
+  for (const any_tensor& x : {integers, truth}) {
+    GRAFT_REFUSED(layer_norm(x));
+    GRAFT_REFUSED(dropout(x, 0.5));
+    GRAFT_REFUSED((sequence(relu(), tanh())(x)));
+    GRAFT_REFUSED(mse(x, x));
+    GRAFT_REFUSED(huber(x, x));
+    GRAFT_REFUSED(sigmoid_cross_entropy(x, x));
+    GRAFT_REFUSED(softmax_cross_entropy(x, x));
+    GRAFT_REFUSED(l2_regularization(0.5, row, x));
+  }
+  for (const any_tensor& x : {row, truth}) GRAFT_REFUSED(embedding<5, 2>(x));
+  GRAFT_REFUSED(global_avg_pool2d(row));
+  GRAFT_REFUSED(global_max_pool2d(row));
+  GRAFT_REFUSED(max_pool2d<pool{.window = {9, 9}}>(images));
+  GRAFT_REFUSED(avg_pool2d<pool{.window = {9, 9}}>(images));
+  GRAFT_REFUSED(conv2d<3, conv{.kernel = {9, 9}}>(images));
+  GRAFT_REFUSED(depthwise_conv2d<3, conv{.kernel = {9, 9}}>(images));
+  GRAFT_REFUSED(mse(row, wide));
+  GRAFT_REFUSED(huber(row, wide));
+  GRAFT_REFUSED(sigmoid_cross_entropy(row, wide));
+  GRAFT_REFUSED(softmax_cross_entropy(row, wide));
+  GRAFT_REFUSED(select(truth, wide, 0));
+  GRAFT_REFUSED(select(truth, 0.5, wide));
+  GRAFT_REFUSED(select(truth, integers, 0.5));
+  GRAFT_REFUSED(less(0.5, truth));
+  GRAFT_REFUSED(pad(integers, dims{1, 1}, dims{1, 1}, 0.5));
+  GRAFT_REFUSED(fill_like(integers, 0.5));
+  GRAFT_REFUSED(late(dense<4>)(row));
+  GRAFT_REFUSED(late(dense<4> >> layer_norm)(row));
+  GRAFT_REFUSED(late(dense<4> >> batch_norm >> dropout(0.5))(row));
+  GRAFT_REFUSED(late(conv2d<3>)(images));
+  GRAFT_REFUSED(late(lstm<3>)(steps));
+  GRAFT_REFUSED(late(gru<3>.sequences())(steps));
+  GRAFT_REFUSED(late(embedding<5, 2>)(integers));
+  GRAFT_REFUSED(sequence<"inner">(dense<4>, unfit)(row));
+  GRAFT_REFUSED(residual(late(dense<4>))(row));
+  GRAFT_REFUSED(residual(dense<4>, dense<5>)(row));
+  GRAFT_REFUSED(residual(dense<4>, late(dense<4>))(row));
+  GRAFT_REFUSED(parallel(dense<4>, late(dense<4>))(row));
+  GRAFT_REFUSED((parallel(dense<4>, dense<5>) >> concat<0>())(row));
+  GRAFT_REFUSED(repeat<3>(dense<4> >> [](auto x) { return any_tensor(slice(x, -1, 0, 2)); })(row));
+#undef GRAFT_REFUSED
+  CHECK_NOTHROW(g.validate());
+}
+
 TEST_CASE("handles of graphs that are gone are refused by layers", "[dsl]") {
   any_tensor lost;
   CHECK_THROWS_AS(dense<3>(lost), handle_error);
@@ -200,7 +310,7 @@ TEST_CASE("a network written with >> is the network written as calls", "[dsl]") 
     auto x = placeholder<float, shape<dyn, 4>>(b, "x");
     auto y = relu(dense<8>(x));
     std::optional<scope<Graph>> s(std::in_place, b, "residual");
-    auto r = add(tanh(dense<8>(y)), y);
+    auto r = apply<ops::add, detail::equal_shapes>({}, {}, {}, tanh(dense<8>(y)), y);
     s.emplace(b, "parallel");
     auto left = dense<2>(r);
     auto right = softmax(dense<3>(r));

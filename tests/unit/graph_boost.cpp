@@ -1,5 +1,6 @@
 // Boost's algorithms run on a graph as it is.
 #include <functional>
+#include <sstream>
 #include <vector>
 
 #include <boost/concept/assert.hpp>
@@ -8,6 +9,7 @@
 #include <boost/graph/copy.hpp>
 #include <boost/graph/filtered_graph.hpp>
 #include <boost/graph/graph_concepts.hpp>
+#include <boost/graph/graphviz.hpp>
 #include <boost/graph/isomorphism.hpp>
 #include <boost/graph/reverse_graph.hpp>
 #include <boost/graph/strong_components.hpp>
@@ -41,6 +43,23 @@ struct models {
 };
 template struct models<Graph>;
 template struct models<data_graph>;
+
+// So do Boost's own views of it, as far as Boost gives them these functions.
+template <class G>
+struct models_as_view {
+  BOOST_CONCEPT_ASSERT((boost::VertexListGraphConcept<G>));
+  BOOST_CONCEPT_ASSERT((boost::EdgeListGraphConcept<G>));
+  BOOST_CONCEPT_ASSERT((boost::IncidenceGraphConcept<G>));
+  BOOST_CONCEPT_ASSERT((boost::BidirectionalGraphConcept<G>));
+  BOOST_CONCEPT_ASSERT(
+      (boost::ReadablePropertyGraphConcept<G, std::size_t, boost::vertex_index_t>));
+  BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<G, std::size_t, boost::vertex_name_t>));
+};
+using keep_some = std::function<bool(std::size_t)>;
+template struct models_as_view<boost::reverse_graph<Graph>>;
+template struct models_as_view<boost::reverse_graph<data_graph>>;
+template struct models_as_view<boost::filtered_graph<Graph, boost::keep_all, keep_some>>;
+template struct models_as_view<boost::filtered_graph<data_graph, boost::keep_all, keep_some>>;
 
 namespace {
 
@@ -175,6 +194,30 @@ TEST_CASE("filtered_graph hides ops") {
   std::size_t count = 0;
   for (auto [at, last] = edges(filtered); at != last; ++at) ++count;
   CHECK(count == 6);
+}
+
+TEST_CASE("write_graphviz draws a graph and its views") {
+  const diamond d;
+  const auto drawn = [&](const auto& g) {
+    std::ostringstream text;
+    boost::write_graphviz(text, g, boost::make_label_writer(get(boost::vertex_name, g)));
+    return text.str();
+  };
+  const auto arrows = [](const std::string& text) {
+    std::size_t count = 0;
+    for (std::size_t at = text.find("->"); at != text.npos; at = text.find("->", at + 1)) ++count;
+    return count;
+  };
+  const std::string all = drawn(d.g);
+  CHECK_THAT(all, Catch::Contains("2[label=\"b\"]") && Catch::Contains("2->3"));
+  CHECK(arrows(all) == 8);
+  const data_graph data(d.g);
+  CHECK(arrows(drawn(data)) == 6);
+  const std::string reversed = drawn(boost::make_reverse_graph(data));
+  CHECK_THAT(reversed, Catch::Contains("3->2") && Catch::Contains("3[label=\"s\"]"));
+  const boost::filtered_graph<data_graph, boost::keep_all, keep_some> some(
+      data, boost::keep_all(), keep_some([](std::size_t v) { return v != 1; }));
+  CHECK(arrows(drawn(some)) == 4);
 }
 
 TEST_CASE("copy_graph gives an isomorphic adjacency list") {

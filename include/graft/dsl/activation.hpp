@@ -7,84 +7,88 @@
 
 namespace graft {
 
-/// The parameter of the overloads below: `relu` as an operand of `>>` means `relu(layer_tag{})`.
-///
-/// The names have to stay functions, since tanh, exp and others are functions of the C library too.
-struct layer_tag {};
+namespace detail {
+
+// The attribute of an activation, if any.
+struct activation_parameter {
+  const char* key = nullptr;
+  double real = 0;
+  int axis = 0;  // not 0: the attribute is the axis
+};
+
+template <class Target>
+[[gnu::noinline]] constexpr auto add_activation(const operator_schema& schema,
+                                                const typename target_traits<Target>::reference& x,
+                                                const activation_parameter& parameter,
+                                                source_line here) {
+  attribute_list attributes;
+  if (parameter.axis != 0) {
+    attributes.set(parameter.key, parameter.axis);
+  } else if (parameter.key != nullptr) {
+    attributes.set(parameter.key, parameter.real);
+  }
+  return apply_dynamic<Target>(schema, {&x, 1}, attributes, {}, here)[0];
+}
+
+}  // namespace detail
 
 /// An elementwise function, or one along the last axis, as a layer: floating tensors in, the same
 /// type out.
-struct activation : layer_base {
-  const operator_schema* schema = nullptr;
-  const char* parameter = nullptr;  ///< attribute, if any
-  double real = 0;
-  bool is_axis = false;  ///< the parameter is the last axis, not a real number
+template <const operator_schema& Schema>
+struct activation : named_part<activation<Schema>> {
+  detail::activation_parameter parameter;
 
-  constexpr activation(const operator_schema& s) : schema(&s) {}  // NOLINT: an operator is one
-  constexpr activation(const operator_schema& s, const char* key, double value)
-      : schema(&s), parameter(key), real(value) {}
-  static constexpr activation along_last_axis(const operator_schema& s) {
-    activation result(s, "axis", 0);
-    result.is_axis = true;
-    return result;
-  }
+  constexpr activation() = default;
+  constexpr activation(const char* key, double real) : parameter{key, real, 0} {}
+  constexpr activation(const char* key, int axis) : parameter{key, 0, axis} {}
 
   template <tensor_like X>
   constexpr auto operator()(const X& x, source_line here = source_line::now()) const {
-    using result_type = tensor<typename X::target_type, X::type, typename X::shape_type>;
+    using target_type = typename X::target_type;
     if constexpr (!detail::operand_fits<detail::operand_rule{}, X>) {
-      return detail::refuse_operand<text("activation"), detail::operand_rule{}, X>();
+      return detail::refuse_operand<detail::schema_label<Schema>(), detail::operand_rule{}, X>();
     } else {
-      attribute_list attributes;
-      if (is_axis) {
-        attributes.set(parameter, -1);
-      } else if (parameter != nullptr) {
-        attributes.set(parameter, real);
-      }
-      const std::array<typename X::reference, 1> operands{x.ref()};
-      return result_type(
-          apply_dynamic<typename X::target_type>(*schema, operands, attributes, {}, here)[0]);
+      return tensor<target_type, X::type, typename X::shape_type>(
+          detail::add_activation<target_type>(Schema, x.ref(), parameter, here));
     }
   }
 };
 
 /// ops::relu, as a part of a network without points.
-constexpr activation relu(layer_tag = {}) { return ops::relu; }
+constexpr activation<ops::relu> relu(layer_tag = {}) { return {}; }
 /// ops::tanh, as a part of a network without points.
-constexpr activation tanh(layer_tag = {}) { return ops::tanh; }
+constexpr activation<ops::tanh> tanh(layer_tag = {}) { return {}; }
 /// ops::sigmoid, as a part of a network without points.
-constexpr activation sigmoid(layer_tag = {}) { return ops::sigmoid; }
+constexpr activation<ops::sigmoid> sigmoid(layer_tag = {}) { return {}; }
 /// ops::softplus, as a part of a network without points.
-constexpr activation softplus(layer_tag = {}) { return ops::softplus; }
+constexpr activation<ops::softplus> softplus(layer_tag = {}) { return {}; }
 /// ops::silu, as a part of a network without points.
-constexpr activation silu(layer_tag = {}) { return ops::silu; }
+constexpr activation<ops::silu> silu(layer_tag = {}) { return {}; }
 /// ops::gelu, as a part of a network without points.
-constexpr activation gelu(layer_tag = {}) { return ops::gelu; }
+constexpr activation<ops::gelu> gelu(layer_tag = {}) { return {}; }
 /// ops::gelu_tanh, as a part of a network without points.
-constexpr activation gelu_tanh(layer_tag = {}) { return ops::gelu_tanh; }
+constexpr activation<ops::gelu_tanh> gelu_tanh(layer_tag = {}) { return {}; }
 /// ops::leaky_relu with alpha 0.01, as a part of a network without points.
-constexpr activation leaky_relu(layer_tag = {}) { return {ops::leaky_relu, "alpha", 0.01}; }
+constexpr activation<ops::leaky_relu> leaky_relu(layer_tag = {}) { return {"alpha", 0.01}; }
 /// ops::leaky_relu, as a part of a network without points.
-constexpr activation leaky_relu(double alpha) { return {ops::leaky_relu, "alpha", alpha}; }
+constexpr activation<ops::leaky_relu> leaky_relu(double alpha) { return {"alpha", alpha}; }
 /// ops::elu with alpha 1, as a part of a network without points.
-constexpr activation elu(layer_tag = {}) { return {ops::elu, "alpha", 1.0}; }
+constexpr activation<ops::elu> elu(layer_tag = {}) { return {"alpha", 1.0}; }
 /// ops::elu, as a part of a network without points.
-constexpr activation elu(double alpha) { return {ops::elu, "alpha", alpha}; }
+constexpr activation<ops::elu> elu(double alpha) { return {"alpha", alpha}; }
 /// ops::exp, as a part of a network without points.
-constexpr activation exp(layer_tag = {}) { return ops::exp; }
+constexpr activation<ops::exp> exp(layer_tag = {}) { return {}; }
 /// ops::log, as a part of a network without points.
-constexpr activation log(layer_tag = {}) { return ops::log; }
+constexpr activation<ops::log> log(layer_tag = {}) { return {}; }
 /// ops::sqrt, as a part of a network without points.
-constexpr activation sqrt(layer_tag = {}) { return ops::sqrt; }
+constexpr activation<ops::sqrt> sqrt(layer_tag = {}) { return {}; }
 /// ops::square, as a part of a network without points.
-constexpr activation square(layer_tag = {}) { return ops::square; }
+constexpr activation<ops::square> square(layer_tag = {}) { return {}; }
 /// ops::abs, as a part of a network without points.
-constexpr activation abs(layer_tag = {}) { return ops::abs; }
+constexpr activation<ops::abs> abs(layer_tag = {}) { return {}; }
 /// ops::softmax along the last axis, as a part of a network without points.
-constexpr activation softmax(layer_tag = {}) { return activation::along_last_axis(ops::softmax); }
+constexpr activation<ops::softmax> softmax(layer_tag = {}) { return {"axis", -1}; }
 /// ops::log_softmax along the last axis, as a part of a network without points.
-constexpr activation log_softmax(layer_tag = {}) {
-  return activation::along_last_axis(ops::log_softmax);
-}
+constexpr activation<ops::log_softmax> log_softmax(layer_tag = {}) { return {"axis", -1}; }
 
 }  // namespace graft

@@ -31,26 +31,12 @@ constexpr const auto& first_handle(const X& x) {
   }
 }
 
-template <shape_type A, shape_type B>
-constexpr bool shapes_surely_differ() {
-  if constexpr (A::ranked && B::ranked) {
-    const dims a = A::list(), b = B::list();
-    if (a.size() != b.size()) return true;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      if (surely_differ(a[i], b[i])) return true;
-    }
-  }
-  return false;
-}
-
 // What may stand beside a layer in `>>` without being one: a lambda from handles to handles.
 template <class T>
 concept builder_object = std::is_class_v<T> && !tensor_like<T>;
 
 }  // namespace detail
 
-template <class First, class Second>
-struct then;
 template <class T>
 inline constexpr bool is_then = false;
 template <class First, class Second>
@@ -93,23 +79,13 @@ struct then : layer_base {
 
 /// Composes: `constexpr auto net = dense<128> >> relu >> dense<10>;`, to be called as `net(x)`.
 ///
-/// Either side may be a lambda from handles to handles, or the name of an activation.
+/// Either side may be a lambda from handles to handles, or the name of a layer without arguments, such as
+/// relu or flatten.
 template <class A, class B>
   requires((layer<A> || layer<B>) && detail::builder_object<A> && detail::builder_object<B>)
 constexpr then<A, B> operator>>(const A& a, const B& b) {
   return {a, b};
 }
-/// A network, then an activation named without call: `dense<8> >> relu`.
-template <layer A>
-constexpr then<A, activation> operator>>(const A& a, activation (&f)(layer_tag)) {
-  return {a, f({})};
-}
-/// An activation named without call, then a network: `relu >> dense<8>`.
-template <layer B>
-constexpr then<activation, B> operator>>(activation (&f)(layer_tag), const B& b) {
-  return {f({}), b};
-}
-
 /// A network in a scope of its own; made by `sequence<"name">(...)` and `named<"name">(f)`.
 template <text Name, class F>
 struct scoped_layer : layer_base {
@@ -185,32 +161,27 @@ struct residual_layer : layer_base {
  private:
   template <class Y, class S>
   static constexpr auto sum(const Y& y, const S& s, source_line here) {
-    using target_type = typename Y::target_type;
-    if constexpr (Y::type != dtype::any && S::type != dtype::any && Y::type != S::type) {
-      detail::refuse_type<label, S::type, Y::type>();
-      return tensor<target_type, dtype::any, any_shape>{};
-    } else if constexpr (detail::shapes_surely_differ<typename Y::shape_type,
-                                                      typename S::shape_type>()) {
-      detail::refuse_shape<label, typename S::shape_type, typename Y::shape_type>();
-      return tensor<target_type, dtype::any, any_shape>{};
-    } else {
+    if constexpr (!detail::shapes_surely_differ<typename Y::shape_type, typename S::shape_type>()) {
       const value_type have = detail::type_of(y), wanted = detail::type_of(s);
       if (rules::surely_differ(have, wanted)) {
-        detail::layer_refuses(label.view(),
-                              {.clause = "the network must keep the shape of its operand",
-                               .needs = wanted,
-                               .got = have,
-                               .hint = "give residual a shortcut as second argument"});
+        detail::refuse_call<typename S::target_type>(
+            label.view(), here, s.ref(), [&](const detail::layer_call& call) {
+              detail::layer_refuses(call,
+                                    {.clause = "the network must keep the shape of its operand",
+                                     .needs = wanted,
+                                     .got = have,
+                                     .hint = "give residual a shortcut as second argument"});
+            });
       }
-      return add(y, s, {}, here);
     }
+    return apply<ops::add, detail::equal_shapes, label>({}, {}, here, y, s);
   }
 };
 
 /// f(x) + x, or f(x) + shortcut(x): `residual(dense<64> >> relu)`, `residual<"block">(f,
 /// dense<64>)`.
 ///
-/// The two must have one shape: nothing is broadcast.
+/// The two must have one shape: nothing is broadcast, also where only a run knows the shapes.
 template <text Name = "", class F, class Shortcut = no_shortcut>
 constexpr residual_layer<F, Shortcut, Name> residual(const F& network,
                                                      const Shortcut& shortcut = {}) {
@@ -252,8 +223,34 @@ struct repeat_layer : layer_base {
 
   template <class X>
   constexpr X operator()(const X& x, source_line here = source_line::now()) const {
+    using result = decltype(detail::call_part(network, x, here));
+    if constexpr (!std::is_convertible_v<result, X>) {
+      if constexpr (tensor_like<X> && tensor_like<result>) {
+        if constexpr (!rules::types_agree(X::type, result::type)) {
+          detail::refuse_type<text("repeat"), X::type, result::type>();
+        } else {
+          detail::refuse_shape<text("repeat"), typename X::shape_type,
+                               typename result::shape_type>();
+        }
+      } else {
+        static_assert(
+            std::is_convertible_v<result, X>,
+            "graft: the network of repeat must return as many tensors, of the same types, "
+            "as it takes");
+      }
+      return x;
+    } else {
+      return repeated(x, here);
+    }
+  }
+
+ private:
+  template <class X>
+  constexpr X repeated(const X& x, source_line here) const {
+    auto changes = detail::begin_transaction(detail::target_of(detail::first_handle(x)));
     X y = x;
     for (std::size_t i = 0; i < Count; ++i) y = detail::call_part(network, y, here);
+    changes.commit();
     return y;
   }
 };
@@ -261,7 +258,8 @@ struct repeat_layer : layer_base {
 /// A network applied Count times, each time with new variables: `repeat<8>(residual(dense<64> >>
 /// relu))`.
 ///
-/// The network must return what it takes. Compiles in the time of one.
+/// The network must return what it takes. Compiles in the time of one. Where one of the networks cannot
+/// be built, none is.
 template <std::size_t Count, class F>
 constexpr repeat_layer<Count, F> repeat(const F& network) {
   return repeat_layer<Count, F>(network);

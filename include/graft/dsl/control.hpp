@@ -54,11 +54,6 @@ struct common_shape<shape<A...>, shape<B...>> {
   using type = shape<common_extent<A, B>...>;
 };
 
-template <class A, class B>
-constexpr bool shapes_may_agree() {
-  return !rules::surely_differ(value_type_of<dtype::any, A>(), value_type_of<dtype::any, B>());
-}
-
 // What one handle's type and another's, either of which may come, have in common.
 template <auto Label, class In, class Out>
 constexpr auto common_handle() {
@@ -66,7 +61,7 @@ constexpr auto common_handle() {
   using out_shape = typename Out::shape_type;
   if constexpr (!rules::types_agree(In::type, Out::type)) {
     refuse_type<Label, In::type, Out::type>();
-  } else if constexpr (!shapes_may_agree<in_shape, out_shape>()) {
+  } else if constexpr (shapes_surely_differ<in_shape, out_shape>()) {
     refuse_shape<Label, in_shape, out_shape>();
   }
   return tensor<typename In::target_type, rules::join(In::type, Out::type),
@@ -159,6 +154,9 @@ struct all_added<Length, std::tuple<H...>> {
   using type = std::tuple<typename first_axis_added<Length, H>::type...>;
 };
 
+template <class Target>
+inline constexpr bool builds_bodies = requires { &target_traits<Target>::open_body; };
+
 // What the functions below share: references, a transaction that gives a body up when it fails.
 template <class Target>
 class control_builder {
@@ -167,11 +165,7 @@ class control_builder {
   using reference = typename traits::reference;
 
   control_builder(Target& target, std::string_view name, source_line here)
-      : target_(target), undo_(begin_transaction(target)), name_(name), here_(here) {
-    static_assert(
-        requires { &traits::open_body; },
-        "graft: control flow is built in a Graph; a network recorded while compiling has none");
-  }
+      : target_(target), undo_(begin_transaction(target)), name_(name), here_(here) {}
 
   template <class Flat>
   void operands(const Flat& handles) {
@@ -257,6 +251,10 @@ template <tensor_like Pred, class Then, class Else>
 auto cond(const Pred& pred, Then&& then, Else&& otherwise, std::string_view name = {},
           source_line here = source_line::now()) {
   using target_type = typename Pred::target_type;
+  static_assert(
+      detail::builds_bodies<target_type>,
+      "graft: control flow is built in a Graph; a network recorded while compiling has no "
+      "bodies");
   static_assert(rules::types_agree(Pred::type, dtype::boolean),
                 "graft: the condition of cond is a boolean; compare with <");
   using result = std::decay_t<decltype(then())>;
@@ -295,6 +293,10 @@ auto while_loop(const S& init, Condition&& condition, Body&& body, std::int64_t 
   const auto handles = detail::tensors_in(init);
   using in = std::remove_const_t<decltype(handles)>;
   using target_type = typename detail::flat_target<in>::type;
+  static_assert(
+      detail::builds_bodies<target_type>,
+      "graft: control flow is built in a Graph; a network recorded while compiling has no "
+      "bodies");
   detail::control_builder<target_type> builder(detail::target_of(std::get<0>(handles)), name, here);
   builder.operands(handles);
   const std::vector<value_type> types = detail::types_of_handles(handles);
@@ -343,6 +345,10 @@ auto scan(const S& init, const Xs& xs, Step&& step, std::string_view name = {},
   using all = detail::all_dropped<std::remove_const_t<decltype(sequences)>>;
   using element = typename all::type;
   using target_type = typename detail::flat_target<in>::type;
+  static_assert(
+      detail::builds_bodies<target_type>,
+      "graft: control flow is built in a Graph; a network recorded while compiling has no "
+      "bodies");
   using references = std::vector<typename target_traits<target_type>::reference>;
   const auto one_step = [&](const references& refs) {
     const references later(refs.begin() + std::tuple_size_v<in>, refs.end());

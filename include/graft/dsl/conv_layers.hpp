@@ -139,17 +139,19 @@ struct conv_layer : layer_base {
       using bias_shape = decltype(shapes::bias_shape());
       target_type& target = detail::target_of(x);
       const value_type type =
-          detail::checked_type<target_type>(x.ref(), label.view(), detail::image_rule);
+          detail::checked_type<target_type>(x.ref(), label.view(), here, detail::image_rule);
       const extent channels = type.shape[1];
       const extent groups = Groups == 0 ? channels : Groups;
       const extent filters = Groups == 0 ? channels * Filters : Filters;
       if (channels % groups != 0) {
-        detail::layer_refuses(
-            label.view(),
-            {.clause = "the groups must divide the channels",
-             .needs = value_type::of(type.type,
-                                     {dyn, (channels + groups - 1) / groups * groups, dyn, dyn}),
-             .got = type});
+        const extent fitting = (channels + groups - 1) / groups * groups;
+        detail::refuse_call<target_type>(
+            label.view(), here, x.ref(), [&](const detail::layer_call& call) {
+              detail::layer_refuses(call,
+                                    {.clause = "the groups must divide the channels",
+                                     .needs = value_type::of(type.type, {dyn, fitting, dyn, dyn}),
+                                     .got = type});
+            });
       }
       detail::layer_frame frame(target, detail::layer_scope_name<Kind, Name>());
       const dims kernel_dims{filters, channels / groups, Options.kernel.height,
@@ -232,13 +234,22 @@ constexpr auto global_max_pool2d(const X& x, source_line here = source_line::now
     return max<axes<2, 3>>(x, {}, here);
   }
 }
+/// A global pool as a layer: `conv2d<8> >> global_avg_pool2d >> dense<10>`.
+template <bool Largest>
+struct global_pool_layer : named_part<global_pool_layer<Largest>> {
+  template <tensor_like X>
+  constexpr auto operator()(const X& x, source_line here = source_line::now()) const {
+    if constexpr (Largest) {
+      return global_max_pool2d(x, here);
+    } else {
+      return global_avg_pool2d(x, here);
+    }
+  }
+};
+
 /// The layer, for networks without points.
-constexpr auto global_avg_pool2d() {
-  return function_layer([](const auto& x, source_line here) { return global_avg_pool2d(x, here); });
-}
+constexpr global_pool_layer<false> global_avg_pool2d(layer_tag = {}) { return {}; }
 /// The layer, for networks without points.
-constexpr auto global_max_pool2d() {
-  return function_layer([](const auto& x, source_line here) { return global_max_pool2d(x, here); });
-}
+constexpr global_pool_layer<true> global_max_pool2d(layer_tag = {}) { return {}; }
 
 }  // namespace graft

@@ -26,7 +26,7 @@ inline constexpr operand_rule dense_rule{.min_rank = 2, .known_axis = -1};
 template <class Target>
 [[gnu::noinline]] constexpr auto build_dense(const typename target_traits<Target>::reference& x,
                                              const dense_parts& parts, const static_type& result) {
-  const value_type type = checked_type<Target>(x, parts.label, dense_rule);
+  const value_type type = checked_type<Target>(x, parts.label, parts.here, dense_rule);
   Target& target = target_traits<Target>::target_of(x);
   layer_frame frame(target, parts.scope);
   const layer_context<Target> layer{&target, parts.key, parts.here};
@@ -142,6 +142,13 @@ struct embedding_layer : layer_base {
       return detail::refuse_operand<label, rule, X>();
     } else {
       target_type& target = detail::target_of(indices);
+      const value_type type = detail::type_of(indices);
+      if (detail::judge_operand(rule, type) != detail::verdict::fits) {
+        detail::refuse_call<target_type>(
+            label.view(), here, indices.ref(), [&](const detail::layer_call& call) {
+              detail::layer_refuses(call, detail::verdict::not_indices, rule, type);
+            });
+      }
       detail::layer_frame frame(target, detail::layer_scope_name<"embedding", Name>());
       const detail::layer_context<target_type> layer{&target, key, here};
       const tensor<target_type, dtype_of<T>, shape<Count, Width>> table(
@@ -153,7 +160,7 @@ struct embedding_layer : layer_base {
   }
 
  private:
-  static constexpr detail::operand_rule rule{.floating = false};
+  static constexpr detail::operand_rule rule{.indices = true};
 };
 
 /// Vectors looked up by index: `embedding<10000, 64>(tokens)`. Variable: `table` [Count, Width].

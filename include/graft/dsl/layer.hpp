@@ -25,13 +25,38 @@ struct layer_base {};
 template <class T>
 concept layer = std::is_base_of_v<layer_base, std::remove_cvref_t<T>>;
 
+template <class First, class Second>
+struct then;
+
+/// The parameter by which a function is told to return a layer: `relu` as an operand of `>>` means
+/// `relu(layer_tag{})`.
+///
+/// The names have to stay functions, since tanh, exp and others are functions of the C library too.
+struct layer_tag {};
+
+/// Base of the layers that are named without a call: `dense<8> >> relu`, `flatten >> dense<8>`.
+template <class Part>
+struct named_part : layer_base {
+  template <layer A>
+  friend constexpr then<A, Part> operator>>(const A& a, Part (&f)(layer_tag)) {
+    return {a, f({})};
+  }
+  template <layer B>
+  friend constexpr then<Part, B> operator>>(Part (&f)(layer_tag), const B& b) {
+    return {f({}), b};
+  }
+};
+
 namespace detail {
 
-// "dense", or "dense 'logits'" for a named layer: how diagnostics call it.
+// "dense", or "dense 'logits'" for a named layer: how diagnostics call it. Where compilers would cut
+// that, the name comes first.
 template <text Kind, text Name>
 constexpr auto layer_label() {
   if constexpr (Name.empty()) {
     return Kind;
+  } else if constexpr (Kind.view().size() + Name.view().size() + 3 > shown_characters) {
+    return text("'") + Name + text("' ") + Kind;
   } else {
     return Kind + text(" '") + Name + text("'");
   }
@@ -43,14 +68,69 @@ constexpr std::string_view layer_scope_name() {
   return Name.empty() ? Kind.view() : Name.view();
 }
 
+inline constexpr int no_axis = -100;
+
+/// Which operands a layer takes.
+struct operand_rule {
+  std::size_t min_rank = 0;
+  std::size_t max_rank = 64;
+  bool indices = false;      ///< int64 or int32 elements rather than floating ones
+  int known_axis = no_axis;  ///< this axis (negative: from the end) must be known
+};
+
+enum class verdict : std::uint8_t {
+  fits,
+  not_floating,
+  not_indices,
+  low_rank,
+  high_rank,
+  unknown_extent
+};
+
+// Judges an operand, as far as its type is known.
+constexpr verdict judge_operand(const operand_rule& rule, const value_type& t) {
+  if (t.type != dtype::any) {
+    if (!rule.indices && !is_floating(t.type)) return verdict::not_floating;
+    if (rule.indices && t.type != dtype::int64 && t.type != dtype::int32) {
+      return verdict::not_indices;
+    }
+  }
+  if (!t.ranked) return verdict::fits;
+  const std::size_t rank = t.shape.size();
+  if (rank < rule.min_rank) return verdict::low_rank;
+  if (rank > rule.max_rank) return verdict::high_rank;
+  if (rule.known_axis == no_axis) return verdict::fits;
+  const auto axis = static_cast<std::size_t>(
+      rule.known_axis >= 0 ? rule.known_axis : static_cast<int>(rank) + rule.known_axis);
+  return is_known(t.shape[axis]) ? verdict::fits : verdict::unknown_extent;
+}
+// What was called: a layer's label, its operand as the target calls it (empty: unknown), the line.
+struct layer_call {
+  std::string_view label;
+  std::string_view operand;
+  source_line here;
+};
+
 // Throws shape_error, or dtype_error where `why` is about types. Not constexpr: in constant
 // evaluation the compiler names this function and prints its arguments.
-[[noreturn]] void layer_refuses(std::string_view label, const problem& why);
-[[noreturn]] void refuse_element_type(std::string_view label, bool floating, const value_type& got);
-[[noreturn]] void refuse_rank(std::string_view label, std::size_t needed, const value_type& got);
-[[noreturn]] void refuse_unknown(std::string_view label, const value_type& got);
+[[noreturn]] void layer_refuses(const layer_call& call, const problem& why);
+[[noreturn]] void layer_refuses(const layer_call& call, verdict why, const operand_rule& rule,
+                                const value_type& got);
 // Throws argument_error: dropout takes rates from 0 up to but not including 1.
-[[noreturn]] void refuse_rate(std::string_view label, double rate);
+[[noreturn]] void refuse_rate(const layer_call& call, double rate);
+
+// Calls refuse(layer_call) of a layer that was called on x.
+template <class Target, class F>
+[[gnu::noinline]] constexpr void refuse_call(std::string_view label, source_line here,
+                                             const typename target_traits<Target>::reference& x,
+                                             F&& refuse) {
+  if constexpr (requires { target_traits<Target>::in_words(x); }) {
+    const auto operand = target_traits<Target>::in_words(x);
+    refuse(layer_call{label, operand, here});
+  } else {
+    refuse(layer_call{label, {}, here});
+  }
+}
 
 // A layer's place in its target: opens its scope, closes it, and takes back what was added unless
 // kept.
@@ -92,71 +172,28 @@ constexpr auto unknown_shape(std::index_sequence<I...>) {
 template <std::size_t Rank>
 using rank_shape = decltype(unknown_shape(std::make_index_sequence<Rank>{}));
 
-template <auto Label, class Needs, class Got>
-constexpr void refuse_shape() {
-  shape_mismatch<Label, needs<Needs>, got<Got>> error{};
-  (void)error;
-}
-template <auto Label, dtype Needs, dtype Got>
-constexpr void refuse_type() {
-  dtype_mismatch<Label, needs_type<Needs>, got_type<Got>> error{};
-  (void)error;
-}
-
-inline constexpr int no_axis = -100;
-
-/// Which operands a layer takes.
-struct operand_rule {
-  std::size_t min_rank = 0;
-  std::size_t max_rank = 64;
-  bool floating = true;      ///< false: integers
-  int known_axis = no_axis;  ///< this axis (negative: from the end) must be known
-};
-
-enum class verdict : std::uint8_t {
-  fits,
-  not_floating,
-  not_integer,
-  low_rank,
-  high_rank,
-  unknown_extent
-};
-
-// Judges an operand by its type, as far as that knows.
 template <operand_rule Rule, tensor_like X>
-constexpr verdict judge_operand() {
-  if (X::type != dtype::any && Rule.floating && !is_floating(X::type)) return verdict::not_floating;
-  if (X::type != dtype::any && !Rule.floating && !is_integer(X::type)) return verdict::not_integer;
-  if constexpr (X::shape_type::ranked) {
-    constexpr std::size_t rank = X::shape_type::rank;
-    if (rank < Rule.min_rank) return verdict::low_rank;
-    if (rank > Rule.max_rank) return verdict::high_rank;
-    if (Rule.known_axis != no_axis &&
-        !is_known(extent_at<typename X::shape_type>(Rule.known_axis))) {
-      return verdict::unknown_extent;
-    }
-  }
-  return verdict::fits;
-}
+inline constexpr verdict operand_verdict =
+    judge_operand(Rule, value_type_of<X::type, typename X::shape_type>());
 template <operand_rule Rule, tensor_like X>
-inline constexpr bool operand_fits = judge_operand<Rule, X>() == verdict::fits;
+inline constexpr bool operand_fits = operand_verdict<Rule, X> == verdict::fits;
 
 // The compile-time error for an operand that does not fit.
 // @return a handle that later layers accept silently, so that there is one error
 template <auto Label, operand_rule Rule, tensor_like X>
 constexpr auto refuse_operand() {
   using shape_type = typename X::shape_type;
-  constexpr verdict why = judge_operand<Rule, X>();
+  constexpr verdict why = operand_verdict<Rule, X>;
   if constexpr (why == verdict::not_floating) {
     refuse_type<Label, dtype::float32, X::type>();
-  } else if constexpr (why == verdict::not_integer) {
+  } else if constexpr (why == verdict::not_indices) {
     refuse_type<Label, dtype::int64, X::type>();
   } else if constexpr (why == verdict::low_rank) {
     refuse_shape<Label, rank_shape<Rule.min_rank>, shape_type>();
   } else if constexpr (why == verdict::high_rank) {
     refuse_shape<Label, rank_shape<Rule.max_rank>, shape_type>();
   } else {
-    extent_not_known<Label, got<shape_type>, at_axis<Rule.known_axis>> error{};
+    extent_not_known<Label, got<shown<shape_type>>, at_axis<Rule.known_axis>> error{};
     (void)error;
   }
   return tensor<typename X::target_type, dtype::any, any_shape>{};
@@ -167,20 +204,16 @@ constexpr auto refuse_operand() {
 // checks.
 template <class Target>
 [[gnu::noinline]] constexpr value_type checked_type(
-    const typename target_traits<Target>::reference& x, std::string_view label,
+    const typename target_traits<Target>::reference& x, std::string_view label, source_line here,
     const operand_rule& rule) {
   value_type t = target_traits<Target>::type_of(x);
-  if (t.type != dtype::any && (rule.floating ? !is_floating(t.type) : !is_integer(t.type))) {
-    refuse_element_type(label, rule.floating, t);
+  verdict answer = judge_operand(rule, t);
+  if (answer == verdict::fits && (t.type == dtype::any || !t.ranked)) {
+    answer = verdict::unknown_extent;
   }
-  if (t.type == dtype::any || !t.ranked) refuse_unknown(label, t);
-  if (t.shape.size() < rule.min_rank) refuse_rank(label, rule.min_rank, t);
-  if (t.shape.size() > rule.max_rank) refuse_rank(label, rule.max_rank, t);
-  if (rule.known_axis != no_axis) {
-    const auto axis = static_cast<std::size_t>(
-        rule.known_axis >= 0 ? rule.known_axis
-                             : static_cast<int>(t.shape.size()) + rule.known_axis);
-    if (!is_known(t.shape[axis])) refuse_unknown(label, t);
+  if (answer != verdict::fits) {
+    refuse_call<Target>(label, here, x,
+                        [&](const layer_call& call) { layer_refuses(call, answer, rule, t); });
   }
   return t;
 }

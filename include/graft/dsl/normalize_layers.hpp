@@ -27,7 +27,7 @@ using axis_shape = decltype(axis_shape_of<X, Axis>());
 
 /// Batch normalisation; use it through batch_norm().
 template <text Name = "">
-struct batch_norm_layer : layer_base {
+struct batch_norm_layer : named_part<batch_norm_layer<Name>> {
   static constexpr auto label = detail::layer_label<"batch_norm", Name>();
 
   double momentum_value = 0.99;
@@ -65,7 +65,7 @@ struct batch_norm_layer : layer_base {
       using traits = target_traits<target_type>;
       using parameter_shape = detail::axis_shape<X, 1>;
       target_type& target = detail::target_of(x);
-      const value_type type = detail::checked_type<target_type>(x.ref(), label.view(), rule);
+      const value_type type = detail::checked_type<target_type>(x.ref(), label.view(), here, rule);
       const dims channels{type.shape[1]};
       detail::layer_frame frame(target, detail::layer_scope_name<"batch_norm", Name>());
       const detail::layer_context<target_type> layer{&target, key, here};
@@ -125,18 +125,10 @@ constexpr batch_norm_layer<Name> batch_norm() {
   return {};
 }
 constexpr batch_norm_layer<> batch_norm(layer_tag = {}) { return {}; }
-template <layer A>
-constexpr then<A, batch_norm_layer<>> operator>>(const A& a, batch_norm_layer<> (&)(layer_tag)) {
-  return {a, {}};
-}
-template <layer B>
-constexpr then<batch_norm_layer<>, B> operator>>(batch_norm_layer<> (&)(layer_tag), const B& b) {
-  return {{}, b};
-}
 
 /// Layer normalisation; use it through layer_norm().
 template <text Name = "">
-struct layer_norm_layer : layer_base {
+struct layer_norm_layer : named_part<layer_norm_layer<Name>> {
   static constexpr auto label = detail::layer_label<"layer_norm", Name>();
 
   double epsilon_value = 1e-5;
@@ -165,7 +157,7 @@ struct layer_norm_layer : layer_base {
     } else {
       using parameter_shape = detail::axis_shape<X, -1>;
       target_type& target = detail::target_of(x);
-      const value_type type = detail::checked_type<target_type>(x.ref(), label.view(), rule);
+      const value_type type = detail::checked_type<target_type>(x.ref(), label.view(), here, rule);
       const dims width{type.shape.back()};
       detail::layer_frame frame(target, detail::layer_scope_name<"layer_norm", Name>());
       const detail::layer_context<target_type> layer{&target, key, here};
@@ -197,14 +189,6 @@ constexpr layer_norm_layer<Name> layer_norm() {
   return {};
 }
 constexpr layer_norm_layer<> layer_norm(layer_tag = {}) { return {}; }
-template <layer A>
-constexpr then<A, layer_norm_layer<>> operator>>(const A& a, layer_norm_layer<> (&)(layer_tag)) {
-  return {a, {}};
-}
-template <layer B>
-constexpr then<layer_norm_layer<>, B> operator>>(layer_norm_layer<> (&)(layer_tag), const B& b) {
-  return {{}, b};
-}
 
 /// Dropout; use it through dropout().
 template <text Name = "">
@@ -226,7 +210,11 @@ struct dropout_layer : layer_base {
     } else {
       using traits = target_traits<target_type>;
       target_type& target = detail::target_of(x);
-      if (!(rate >= 0 && rate < 1)) detail::refuse_rate(label.view(), rate);
+      if (!(rate >= 0 && rate < 1)) {
+        detail::refuse_call<target_type>(
+            label.view(), here, x.ref(),
+            [&](const detail::layer_call& call) { detail::refuse_rate(call, rate); });
+      }
       detail::layer_frame frame(target, detail::layer_scope_name<"dropout", Name>());
       initial_value start;
       start.schema = &ops::stream;

@@ -67,7 +67,7 @@ template <class Target>
 [[gnu::noinline]] auto build_rnn(const typename target_traits<Target>::reference& x,
                                  const rnn_parts& parts) {
   using handle = tensor<Target, dtype::any, any_shape>;
-  const value_type type = checked_type<Target>(x, parts.label, rnn_rule);
+  const value_type type = checked_type<Target>(x, parts.label, parts.here, rnn_rule);
   Target& target = target_traits<Target>::target_of(x);
   layer_frame frame(target, parts.scope);
   const layer_context<Target> layer{&target, parts.key, parts.here};
@@ -199,7 +199,7 @@ struct rnn_layer : layer_base {
   auto operator()(const X& x, source_line here = source_line::now()) const {
     using target_type = typename X::target_type;
     static_assert(
-        requires { &target_traits<target_type>::open_body; },
+        detail::builds_bodies<target_type>,
         "graft: recurrent layers are built in a Graph; a network recorded while compiling "
         "has no bodies");
     if constexpr (!detail::operand_fits<detail::rnn_rule, X>) {

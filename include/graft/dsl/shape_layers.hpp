@@ -23,7 +23,7 @@ struct function_layer : layer_base {
 };
 
 /// Makes one axis of all but the first, as a layer: `conv >> flatten >> dense<10>`.
-struct flatten_layer : layer_base {
+struct flatten_layer : named_part<flatten_layer> {
   template <tensor_like X>
   constexpr auto operator()(const X& x, source_line here = source_line::now()) const {
     return graft::flatten(x, {}, here);
@@ -32,17 +32,6 @@ struct flatten_layer : layer_base {
 
 /// The layer, for networks without points.
 constexpr flatten_layer flatten(layer_tag = {}) { return {}; }
-/// A network, then `flatten` without call.
-template <layer A>
-constexpr then<A, flatten_layer> operator>>(const A& a, flatten_layer (&)(layer_tag)) {
-  return {a, {}};
-}
-/// `flatten` without call, then a network.
-template <layer B>
-constexpr then<flatten_layer, B> operator>>(flatten_layer (&)(layer_tag), const B& b) {
-  return {{}, b};
-}
-
 /// reshape as a layer: `dense<64> >> reshape<shape<dyn, 1, 8, 8>>() >> ...`.
 template <shape_type Shape>
 constexpr auto reshape() {

@@ -35,6 +35,9 @@ struct target_traits<Graph> {
   /// @throws handle_error if the handle is empty, or its graph or op is gone
   static Graph& target_of(const reference& r);
   static value_type type_of(const reference& r);
+  /// Returns how errors call a tensor, and the scope that is being built in: "'relu_1' in scope
+  /// 'encoder'".
+  static std::string in_words(const reference& r);
   static references add(Graph& g, const operator_schema& schema,
                         std::span<const reference> operands, const attribute_list& attributes,
                         std::string_view name, source_line line);

@@ -15,54 +15,22 @@ constexpr inferred infer_arithmetic(const infer_args& in) {
                                  v);
     }
   }
-  return rules::broadcast(in.operands[0], in.operands[1]);
-}
-
-// True for the whole numbers that an integer type, or the truth values, can hold.
-constexpr bool fits(std::int64_t number, dtype type) {
-  switch (type) {
-    case dtype::boolean:
-      return number == 0 || number == 1;
-    case dtype::int8:
-      return number >= -128 && number <= 127;
-    case dtype::int16:
-      return number >= -32768 && number <= 32767;
-    case dtype::int32:
-      return number >= -2147483648ll && number <= 2147483647ll;
-    case dtype::uint8:
-      return number >= 0 && number <= 255;
-    case dtype::uint16:
-      return number >= 0 && number <= 65535;
-    case dtype::uint32:
-      return number >= 0 && number <= 4294967295ll;
-    case dtype::uint64:
-      return number >= 0;
-    default:
-      return true;
+  const value_type &a = in.operands[0], &b = in.operands[1];
+  if (in.attributes.integer("equal_shapes") == 0) return rules::broadcast(a, b);
+  if (!rules::types_agree(a.type, b.type)) return rules::types_differ(b, a);
+  if (rules::surely_differ(a, b)) {
+    return rules::shape_problem("the shapes must be equal", b, a,
+                                "nothing is broadcast here: reshape one of them");
   }
+  return rules::refine(a, b);
 }
 
 // A number without operands: "type", and "value" as a real or an integer.
 constexpr inferred infer_scalar(const infer_args& in) {
   const value_type result = value_type::of(in.attributes.type("type"), {});
   const attribute* value = in.attributes.find("value");
-  if ((is_integer(result.type) || result.type == dtype::boolean) && value != nullptr) {
-    std::int64_t whole = value->integer;
-    if (value->kind == attribute_kind::real) {
-      const double v = value->real;
-      if (!(v >= -9007199254740992.0 && v <= 9007199254740992.0) ||
-          static_cast<double>(static_cast<std::int64_t>(v)) != v) {
-        return rules::type_problem("a number among integers must be a whole number",
-                                   value_type::unranked(dtype::float64), result,
-                                   "insert cast<float>(x)");
-      }
-      whole = static_cast<std::int64_t>(v);
-    }
-    if (!fits(whole, result.type)) {
-      return rules::type_problem("a number must be one that its element type holds",
-                                 value_type::unranked(dtype::int64), result,
-                                 "use a number in its range, or insert cast<std::int64_t>(x)");
-    }
+  if (value != nullptr) {
+    if (const problem why = rules::number_problem(*value, result)) return why;
   }
   if (result.type == dtype::string) {
     return rules::type_problem("a scalar must be a number or a truth value",
@@ -81,8 +49,9 @@ inline constexpr attribute_rule scalar_takes[] = {declare::type("type"), declare
 inline constexpr operator_schema scalar{
     "scalar", 0, 0, detail::infer_scalar, 0, detail::scalar_takes};
 
-/// (a, b) -> a + b, and so on, element by element after broadcasting. Integers wrap. ONNX Add, Sub,
-/// Mul, Div, Pow.
+/// (a, b) -> a + b, and so on, element by element after broadcasting. Integers wrap. Attribute of all:
+/// equal_shapes; where it is 1 nothing is broadcast, and a run whose shapes differ is refused. ONNX Add,
+/// Sub, Mul, Div, Pow.
 inline constexpr operator_schema add{"add", 2, 2, detail::infer_arithmetic,
                                      elementwise | commutative};
 inline constexpr operator_schema sub{"sub", 2, 2, detail::infer_arithmetic, elementwise};
@@ -115,6 +84,15 @@ struct type_attribute {
   static constexpr attribute_list list() {
     attribute_list a;
     if (Type != dtype::any) a.set("type", Type);
+    return a;
+  }
+};
+
+// Of arithmetic that must not broadcast.
+struct equal_shapes {
+  static constexpr attribute_list list() {
+    attribute_list a;
+    a.set("equal_shapes", true);
     return a;
   }
 };

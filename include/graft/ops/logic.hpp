@@ -208,9 +208,13 @@ template <tensor_like C, class A, class B>
 constexpr auto select(const C& condition, const A& a, const B& b, std::string_view name = {},
                       source_line here = source_line::now()) {
   if constexpr (number_like<A>) {
-    return apply<ops::select>({}, name, here, condition, detail::number_beside(b, a, here), b);
+    return detail::all_or_nothing(b, [&] {
+      return apply<ops::select>({}, name, here, condition, detail::number_beside(b, a, here), b);
+    });
   } else if constexpr (number_like<B>) {
-    return apply<ops::select>({}, name, here, condition, a, detail::number_beside(a, b, here));
+    return detail::all_or_nothing(a, [&] {
+      return apply<ops::select>({}, name, here, condition, a, detail::number_beside(a, b, here));
+    });
   } else {
     return apply<ops::select>({}, name, here, condition, a, b);
   }

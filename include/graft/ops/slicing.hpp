@@ -291,6 +291,9 @@ struct border_lists {
 template <bool Crop>
 constexpr inferred infer_border(const infer_args& in) {
   const value_type& x = in.operands[0];
+  if (const attribute* value = in.attributes.find("value"); !Crop && value != nullptr) {
+    if (const problem why = rules::number_problem(*value, x)) return why;
+  }
   if (!x.ranked) return value_type::unranked(x.type);
   const border_lists lists(in.attributes, x.shape.size());
   if (lists.fault != nullptr) return problem{.clause = lists.fault, .needs = {}, .got = x};
@@ -526,6 +529,7 @@ constexpr auto slice(const X& x, std::int64_t axis, std::int64_t begin, extent s
 }
 
 /// Surrounds a tensor by a constant: `pad<border<0, 1>, border<1, 0, 2>>(x)`.
+/// @param value one that x's elements can hold; else dtype_error
 template <class... Border, tensor_like X>
   requires(sizeof...(Border) > 0 && (detail::is_border<Border> && ...))
 constexpr auto pad(const X& x, double value = 0, std::string_view name = {},

@@ -167,10 +167,19 @@ constexpr auto softmax_cross_entropy(const Logits& logits, const Labels& labels,
 
 /// Cross entropy of sigmoid(logits) and labels in [0, 1], one loss an element, finite for any
 /// finite logits: softplus(logits) - logits * labels.
+/// @param logits floating
+/// @param labels of the logits' type and shape: nothing is broadcast
 /// @return of the logits' shape
 template <tensor_like Logits, tensor_like Labels>
-constexpr auto sigmoid_cross_entropy(const Logits& logits, const Labels& labels) {
-  return graft::detail::all_or_nothing(logits, [&] { return softplus(logits) - logits * labels; });
+constexpr auto sigmoid_cross_entropy(const Logits& logits, const Labels& labels,
+                                     source_line here = source_line::now()) {
+  constexpr text label("sigmoid_cross_entropy");
+  return detail::all_or_nothing(logits, [&] {
+    const auto log_of_both = apply<ops::softplus, no_attributes, label>({}, {}, here, logits);
+    return sub(log_of_both,
+               apply<ops::mul, detail::equal_shapes, label>({}, {}, here, logits, labels), {},
+               here);
+  });
 }
 
 }  // namespace graft

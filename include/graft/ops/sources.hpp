@@ -36,6 +36,9 @@ constexpr inferred infer_fill_like(const infer_args& in) {
     return rules::type_problem("a fill must be of numbers or truth values",
                                value_type::unranked(dtype::float32), result, "");
   }
+  if (const attribute* value = in.attributes.find("value")) {
+    if (const problem why = rules::number_problem(*value, result)) return why;
+  }
   return result;
 }
 
@@ -279,11 +282,18 @@ constexpr auto make_variable(Target& target, std::string_view name, const Initia
 /// @param value of the variable's type and shape
 /// @return the value after the update
 /// @throws graph_error if `read` reads no variable; shape_error, dtype_error if the value does not
-/// fit
+/// fit and the types do not tell
 template <tensor_like V, tensor_like X>
 constexpr auto assign(const V& read, const X& value, std::string_view name = {},
                       source_line here = source_line::now()) {
   using traits = target_traits<typename V::target_type>;
+  constexpr text label("assign");
+  if constexpr (!rules::types_agree(V::type, X::type)) {
+    detail::refuse_type<label, V::type, X::type>();
+  } else if constexpr (detail::shapes_surely_differ<typename V::shape_type,
+                                                    typename X::shape_type>()) {
+    detail::refuse_shape<label, typename V::shape_type, typename X::shape_type>();
+  }
   const value_type wanted = traits::type_of(read.ref()), got = traits::type_of(value.ref());
   if (!rules::types_agree(wanted.type, got.type)) {
     detail::refuse_assign("the element types differ", wanted, got);

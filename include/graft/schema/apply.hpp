@@ -36,6 +36,7 @@ struct static_result {
   bool failed = false;
   bool about_type = false;
   static_value needs, got;
+  const char* clause = nullptr;
   std::size_t count = 0;
   static_value outputs[MaxOutputs]{};
 };
@@ -52,6 +53,7 @@ constexpr auto infer_static() {
     result.about_type = answer.error.about_type;
     result.needs = static_value(answer.error.needs);
     result.got = static_value(answer.error.got);
+    result.clause = answer.error.clause;
     return result;
   }
   result.count = answer.outputs.size();
@@ -95,18 +97,22 @@ template <const operator_schema& Schema>
 constexpr auto schema_label() {
   constexpr std::size_t n = std::string_view(Schema.name).size();
   text<n + 1> label;
-  for (std::size_t i = 0; i < n; ++i) label.data[i] = Schema.name[i];
+  for (std::size_t i = 0; i <= n; ++i) label.data[i] = Schema.name[i];
   return label;
 }
 
 template <auto Label, const auto& Result>
 constexpr void check_static() {
   if constexpr (Result.failed && Result.about_type) {
-    dtype_mismatch<Label, needs_type<Result.needs.type>, got_type<Result.got.type>> error{};
-    (void)error;
+    refuse_type<Label, Result.needs.type, Result.got.type>();
+  } else if constexpr (Result.failed && Result.needs.ranked) {
+    refuse_shape<Label, decltype(shape_type_of<needs_value<Result>>()),
+                 decltype(shape_type_of<got_value<Result>>())>();
   } else if constexpr (Result.failed) {
-    shape_mismatch<Label, needs<decltype(shape_type_of<needs_value<Result>>())>,
-                   got<decltype(shape_type_of<got_value<Result>>())>>
+    struct clause {
+      static constexpr std::string_view value() { return Result.clause; }
+    };
+    bad_attribute<Label, why_of<clause>, got<shown<decltype(shape_type_of<got_value<Result>>())>>>
         error{};
     (void)error;
   }

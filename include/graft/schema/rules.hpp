@@ -81,6 +81,49 @@ constexpr problem types_differ(const value_type& first, const value_type& second
   return type_problem("the operands must have one element type", first, second);
 }
 
+// True for the whole numbers that an integer type, or the truth values, can hold.
+constexpr bool holds(dtype type, std::int64_t number) {
+  switch (type) {
+    case dtype::boolean:
+      return number == 0 || number == 1;
+    case dtype::int8:
+      return number >= -128 && number <= 127;
+    case dtype::int16:
+      return number >= -32768 && number <= 32767;
+    case dtype::int32:
+      return number >= -2147483648ll && number <= 2147483647ll;
+    case dtype::uint8:
+      return number >= 0 && number <= 255;
+    case dtype::uint16:
+      return number >= 0 && number <= 65535;
+    case dtype::uint32:
+      return number >= 0 && number <= 4294967295ll;
+    case dtype::uint64:
+      return number >= 0;
+    default:
+      return true;
+  }
+}
+
+/// The problem of a number, real or integer, that a tensor's elements cannot hold; else none.
+constexpr problem number_problem(const attribute& number, const value_type& tensor) {
+  if (!is_integer(tensor.type) && tensor.type != dtype::boolean) return {};
+  std::int64_t whole = number.integer;
+  if (number.kind == attribute_kind::real) {
+    const double v = number.real;
+    if (!(v >= -9007199254740992.0 && v <= 9007199254740992.0) ||
+        static_cast<double>(static_cast<std::int64_t>(v)) != v) {
+      return type_problem("a number among integers must be a whole number",
+                          value_type::unranked(dtype::float64), tensor, "insert cast<float>(x)");
+    }
+    whole = static_cast<std::int64_t>(v);
+  }
+  if (holds(tensor.type, whole)) return {};
+  return type_problem("a number must be one that its element type holds",
+                      value_type::unranked(dtype::int64), tensor,
+                      "use a number in its range, or insert cast<std::int64_t>(x)");
+}
+
 // --- Shapes
 // ------------------------------------------------------------------------------------------
 

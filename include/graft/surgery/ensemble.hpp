@@ -123,10 +123,8 @@ template <graph_handle From, graph_handle To>
 member_bindings bind_each(const From& from, const To& to) {
   if constexpr (From::shape_type::ranked && To::shape_type::ranked) {
     if constexpr (To::shape_type::rank != From::shape_type::rank + 1) {
-      shape_mismatch<text("bind_each"), needs<typename stacked_t<From>::shape_type>,
-                     got<typename To::shape_type>>
-          error{};
-      (void)error;
+      detail::refuse_shape<text("bind_each"), typename stacked_t<From>::shape_type,
+                           typename To::shape_type>();
     }
   }
   return {{{{from.ref(), to.ref()}}}};

@@ -187,22 +187,10 @@ namespace detail {
 template <class From, class To, bool AnyShape>
 constexpr void check_binding() {
   if constexpr (From::type != dtype::any && To::type != dtype::any && From::type != To::type) {
-    dtype_mismatch<text("bind"), needs_type<From::type>, got_type<To::type>> error{};
-    (void)error;
-  } else if constexpr (!AnyShape && From::shape_type::ranked && To::shape_type::ranked) {
-    constexpr bool fits = [] {
-      const dims a = From::shape_type::list(), b = To::shape_type::list();
-      if (a.size() != b.size()) return false;
-      for (std::size_t i = 0; i < a.size(); ++i) {
-        if (surely_differ(a[i], b[i])) return false;
-      }
-      return true;
-    }();
-    if constexpr (!fits) {
-      shape_mismatch<text("bind"), needs<typename From::shape_type>, got<typename To::shape_type>>
-          error{};
-      (void)error;
-    }
+    refuse_type<text("bind"), From::type, To::type>();
+  } else if constexpr (!AnyShape &&
+                       shapes_surely_differ<typename From::shape_type, typename To::shape_type>()) {
+    refuse_shape<text("bind"), typename From::shape_type, typename To::shape_type>();
   }
 }
 
