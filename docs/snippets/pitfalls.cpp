@@ -201,6 +201,23 @@ void shared_in_clones() {
   check(step.parameters.size() == 2, "a shared variable counts once");
 }
 
+void spans() {
+  Graph g;
+  auto x = placeholder<float, shape<3>>(g, "x");
+  auto y = x * 2.0f, z = x + 1.0f;
+  Session session(g);
+  const Array ones = Array::full<float>({3}, 1.0f);
+  const auto fed = feed(x, ones);
+  //! [spans]
+  float total = 0;
+  for (float v : session.run(y, fed).span<float>()) total += v;
+  auto kept = session.run(y, fed).span<float>();  // keeps the elements
+  std::vector<Array> both = session.run(std::vector{y, z}, fed);
+  for (float v : both[1].span<float>()) total += v;  // as long as both is there
+  //! [spans]
+  check(total == 12 && kept[2] == 2, "elements are there while they are looked at");
+}
+
 void modes() {
   Graph g;
   auto x = placeholder<float, shape<dyn, 4>>(g, "x");
@@ -222,6 +239,7 @@ int main() {
   expressions();
   closure();
   shared_in_clones();
+  spans();
   modes();
   formatted();
   activations_alone();

@@ -1,7 +1,11 @@
 // Names and scopes of clones.
 #include <set>
 
+#include "graft/io/region_file.hpp"
+#include "graft/surgery/select.hpp"
+
 #include "clone_fixture.hpp"
+#include "temporary_file.hpp"
 
 using namespace graft;
 using namespace graft_test;
@@ -303,4 +307,60 @@ TEST_CASE("a clone that was erased leaves no name behind", "[edge-41][edge-68]")
   CHECK(clone_and_erase(into("copy"))[0] == "net/copy_1");
   CHECK(clone_and_erase(into("deep/copy"))[0] == "net/deep/copy");
   CHECK_FALSE(g.find_scope("net/deep"));
+}
+
+TEST_CASE("every choice of a scope compares whole components, literally [edge-67]") {
+  Graph g;
+  const std::string longest(5000, 'n');
+  // Of each pair the second has the first as a prefix, or as a regular expression.
+  const std::vector<std::pair<std::string, std::string>> pairs{
+      {"a", "ab"}, {"a", "ab/a"},     {"a/b", "a/bc"},     {"a.c", "abc"},
+      {"a+", "aa"}, {"[xy]", "x"},    {"gr", "größe"},     {"größe", "größer"},
+      {"(a|b)", "b"}, {"^a$", "a"},   {longest, longest + "n"}};
+  for (const auto& [first, second] : pairs) {
+    INFO(first.substr(0, 20) << " and " << second.substr(0, 20));
+    Graph h;
+    const auto x = input4(h, "x");
+    const auto within = [&](const std::string& path, const row4& in) {
+      std::size_t depth = 0;
+      for (std::size_t at = 0; at != std::string::npos; ++depth) {
+        const auto end = path.find('/', at);
+        h.enter_scope(path.substr(at, end - at));
+        at = end == std::string::npos ? end : end + 1;
+      }
+      const row4 y = dense4(in);
+      while (depth-- > 0) h.leave_scope();
+      return y;
+    };
+    const row4 y = within(first, x), z = within(second, y);
+    set_values(h);
+    REQUIRE(h.find_scope(first).has_value());
+    REQUIRE(h.find_scope(second).has_value());
+    CHECK(*h.find_scope(first) != *h.find_scope(second));
+
+    CHECK(find_ops(h, within_scope(first)).size() == closure(inputs(x), outputs(y)).size());
+    const Region region = extract(inputs(x), outputs(z));
+    const Clone by = clone(region, variables::by_scope({{first, variables::shared}},
+                                                       variables::fresh));
+    CHECK(paths(h, by.origin().variables()).size() == 4);
+    for (const variable_image& image : by.variable_images()) {
+      const std::string path = h.path_of(image.source);
+      CHECK((image.policy == variable_policy::shared) == (path.rfind(first + "/dense/", 0) == 0));
+    }
+    CHECK_THROWS_AS(clone(region, from(first)), name_error);
+    const Region inner = extract(inputs(x), outputs(y));
+    const Clone stripped = clone(inner, from(first), into(second));
+    CHECK(stripped.scope_path() == second + "_1");
+    CHECK(h.path_of(stripped(variable_named(h, first + "/dense/w"))) == second + "_1/dense/w");
+    h.validate();
+
+    const temporary_file file;
+    save_region(file.path, inner);
+    Graph other;
+    (void)dense4(input4(other, "x"), "dense");
+    const loaded_region loaded = load_region(other, file.path, from(first), into(first));
+    CHECK(other.path_of(loaded.variables[0]) == first + "/dense/w");
+    CHECK_THROWS_AS(load_region(other, file.path, from(second)), name_error);
+    other.validate();
+  }
 }

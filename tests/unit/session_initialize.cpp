@@ -69,6 +69,57 @@ TEST_CASE("a clone without values says whose copy it is and what to run") {
   CHECK(session.run(copy(y), feed(x, {2.0f, 3.0f})).same_bits(vector_of({2, 3})));
 }
 
+TEST_CASE("whatever reads a clone's variable without a value names it and what to run", "[edge-81]") {
+  Graph g, other;
+  auto x = placeholder<float, shape<2>>(g, "x");
+  auto w = make_variable<float, shape<2>>(g, "w", ones());
+  auto y = x * w;
+  Session session(g), far(other);
+  session.initialize();
+  const Region region = extract(inputs(x), outputs(y));
+  const Clone first = clone(region, bind(x, x), into("first"));
+  const Clone second =
+      clone(extract(inputs(x), outputs(first(y))), bind(x, x), into("second"));
+  const auto replicas = replicate(region, 2, bind(x, x), into("member"));
+  const Clone there = clone(region, into(other, "there"));
+  const auto fed = feed(x, {2.0f, 3.0f});
+
+  // Of a clone of a clone: its own name, and whose copy it is.
+  std::string text = sentence<uninitialized_error>([&] { session.run(second(first(y)), fed); });
+  CHECK(has(text, "'second/w'"));
+  CHECK(has(text, "a copy of 'first/w'"));
+  CHECK(has(text, "copy.initializer()"));
+  text = sentence<uninitialized_error>([&] { session.run(replicas[1](y), fed); });
+  CHECK(has(text, "'member_1/w'"));
+  CHECK(has(text, "a copy of 'w'"));
+  // The source is in another graph, which may be gone: what is to be run is said all the same.
+  text = sentence<uninitialized_error>(
+      [&] { far.run(there(y), feed(there(x), {2.0f, 3.0f})); });
+  CHECK(has(text, "'there/w'"));
+  CHECK(has(text, "initialize()"));
+  // Updates, values and clones that need one say so too, and nothing is written.
+  const auto copied_w = as<float, shape<2>>(first(w));
+  const auto step = updates(g, assign(w, w * 2.0f), assign(copied_w, copied_w + 1.0f));
+  text = sentence<uninitialized_error>([&] { session.run(step); });
+  CHECK(has(text, "'first/w'"));
+  CHECK(session.value(w).same_bits(vector_of({1, 1})));
+  text = sentence<uninitialized_error>([&] { (void)session.value(copied_w); });
+  CHECK(has(text, "'first/w'"));
+  text = sentence<uninitialized_error>(
+      [&] { (void)clone(extract(inputs(x), outputs(first(y))), variables::copied); });
+  CHECK(has(text, "'first/w'"));
+
+  // What was said helps, each for its own variables.
+  session.run(second.initializer());
+  CHECK(session.run(second(first(y)), fed).same_bits(vector_of({2, 3})));
+  CHECK_THROWS_AS(session.run(first(y), fed), uninitialized_error);
+  session.initialize();
+  CHECK(session.run(first(y), fed).same_bits(vector_of({2, 3})));
+  CHECK(session.run(replicas[1](y), fed).same_bits(vector_of({2, 3})));
+  far.run(there.initializer());
+  CHECK(far.run(there(y), feed(there(x), {2.0f, 3.0f})).same_bits(vector_of({2, 3})));
+}
+
 TEST_CASE("initial values that read each other are refused with the path") {
   Graph g;
   auto a = make_variable<float, shape<2>>(g, "a", ones());
