@@ -4,12 +4,14 @@
 
 #include "graph/body_view.hpp"
 #include "runtime/arena.hpp"
+#include "runtime/call_graph.hpp"
 #include "runtime/run.hpp"
 
 namespace graft::detail {
 namespace {
 
-Plan plan_of(const Graph& body, std::span<const tensor_info> inputs, bool check_numerics) {
+plan_request request_of(const Graph& body, std::span<const tensor_info> inputs,
+                        bool check_numerics) {
   const body_view view(body);
   plan_request request;
   request.fetches = view.results;
@@ -18,14 +20,18 @@ Plan plan_of(const Graph& body, std::span<const tensor_info> inputs, bool check_
   }
   request.check_numerics = check_numerics;
   request.unused_feeds = true;
-  return make_plan(body, request);
+  return request;
 }
 
 }  // namespace
 
 body_runner::body_runner(const Graph& body, std::span<const tensor_info> inputs,
                          bool check_numerics)
-    : body_(&body), plan_(plan_of(body, inputs, check_numerics)) {
+    : body_(&body) {
+  const plan_request request = request_of(body, inputs, check_numerics);
+  call_graph call = make_call_graph(body, request);
+  plan_ = make_plan(body, request, call);
+  own_ = make_instance(body, plan_, std::move(call));
   std::vector<std::uint32_t> writer(plan_.fetch_memory.size(), no_id);
   for (std::uint32_t i = 0; i < plan_.fetches.size(); ++i) {
     const plan_fetch& f = plan_.fetches[i];
@@ -55,6 +61,7 @@ void body_runner::begin(std::byte* memory) const {
     const location& at = plan_.pointers[i];
     pointers[i] = at.where == home::arena      ? memory + at.index
                   : at.where == home::constant ? const_cast<void*>(plan_.constants[at.index].data())
+                  : at.where == home::stored   ? const_cast<void*>(own_.stored[at.index].data())
                                                : nullptr;
   }
 }
@@ -63,7 +70,7 @@ void body_runner::run(std::byte* memory, const void* const* in, void* const* out
                       const kernel_call& call) const {
   void** pointers = reinterpret_cast<void**>(memory + arena_layout::rounded(plan_.arena_bytes));
   for (const plan_patch& patch : plan_.feed_pointers) {
-    pointers[patch.pointer] = const_cast<void*>(in[patch.index]);
+    pointers[patch.pointer] = const_cast<void*>(in[own_.feeds[patch.index]]);
   }
   small_vector<void*, 32> fetch_memory;
   fetch_memory.resize(plan_.fetch_memory.size());
@@ -73,13 +80,14 @@ void body_runner::run(std::byte* memory, const void* const* in, void* const* out
   for (const plan_patch& patch : plan_.fetch_pointers) {
     pointers[patch.pointer] = fetch_memory[patch.index];
   }
-  run_steps(plan_, *body_, pointers, memory, call);
+  run_steps(plan_, own_, *body_, pointers, memory, call);
   for (std::size_t i = 0; i < results_.size(); ++i) {
     const result& r = results_[i];
     if (r.fetch_memory != no_id || r.bytes == 0) continue;
     const void* from = r.same_as != no_id             ? out[r.same_as]
-                       : r.at.where == home::feed     ? in[r.at.index]
+                       : r.at.where == home::feed     ? in[own_.feeds[r.at.index]]
                        : r.at.where == home::constant ? plan_.constants[r.at.index].data()
+                       : r.at.where == home::stored   ? own_.stored[r.at.index].data()
                                                       : memory + r.at.index;
     std::memcpy(out[i], from, r.bytes);
   }

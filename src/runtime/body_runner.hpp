@@ -26,6 +26,7 @@ class body_runner {
  private:
   const Graph* body_;
   Plan plan_;
+  plan_instance own_;
   struct result {
     std::uint32_t fetch_memory = no_id;  // steps write it there
     std::uint32_t same_as = no_id;       // an earlier result

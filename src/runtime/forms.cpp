@@ -1,6 +1,7 @@
 #include "runtime/forms.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <shared_mutex>
 #include <unordered_map>
@@ -66,6 +67,8 @@ class form_table {
   std::size_t longest_ = 0;
 };
 
+std::atomic<std::uint64_t> registered{0};
+
 form_table* table_of(dtype type) {
   static form_table singles(kernels::element::f32), doubles(kernels::element::f64);
   return type == dtype::float32 ? &singles : type == dtype::float64 ? &doubles : nullptr;
@@ -73,6 +76,7 @@ form_table* table_of(dtype type) {
 
 }  // namespace
 
+std::uint64_t forms_registered() { return registered; }
 std::size_t longest_form(dtype type) {
   const form_table* const table = table_of(type);
   return table == nullptr ? 0 : table->longest();
@@ -117,6 +121,7 @@ void register_fused_kernel(const elementwise_form& form, dtype type, fused_kerne
          "compile the kernel for what form_for(form, type) returns"});
   }
   table->add(form, kernel, false);
+  ++detail::registered;
 }
 
 bool runs_wide_chains() { return kernels::active().which != kernels::isa::sse2; }

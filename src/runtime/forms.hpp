@@ -5,6 +5,8 @@
 
 namespace graft::detail {
 
+/// Counts the chains that programs have registered: what a plan is made of may change with it.
+std::uint64_t forms_registered();
 /// The operators of the longest form that has a kernel.
 std::size_t longest_form(dtype type);
 /// Whether some form has these operators: a quick no.

@@ -144,7 +144,7 @@ void session_state::initialize(Graph& g, const std::vector<variable_id>& variabl
       }
     }
     const session_call call = resolve(g, list, feeds);
-    const std::shared_ptr<cached_plan> plan = new_plan(g, call, feeds);
+    const std::shared_ptr<planned_call> plan = plan_once(g, call, feeds);
     std::vector<Array> found = run(g, *plan, call, feeds);
     for (std::size_t i = 0; i < stage.size(); ++i) {
       require_fit(g, all.variable(stage[i]), found[i]);

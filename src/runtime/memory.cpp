@@ -204,6 +204,7 @@ class memory_layout {
                            static_cast<std::uint32_t>(at.index)};
     p_.pointers.push_back(at);
     if (at.where == home::feed) p_.feed_pointers.push_back(patch);
+    if (at.where == home::stored) p_.stored_pointers.push_back(patch);
     if (at.where == home::variable) p_.variable_pointers.push_back(patch);
     if (at.where == home::fetch) p_.fetch_pointers.push_back(patch);
   }

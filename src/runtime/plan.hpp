@@ -1,7 +1,9 @@
-// A plan: everything about a call that does not change from run to run.
+// A plan: everything about a call that does not change from run to run. What it has of one call alone, ids and
+// names and addresses, is in an instance of it, so that calls of equal structure share the plan.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -33,12 +35,13 @@ enum class home : std::uint8_t {
   none,      ///< nowhere: only its shape is read
   arena,     ///< the context's memory
   constant,  ///< an array of the plan's
+  stored,    ///< an array of the graph's, which the plan computes nothing with
   feed,      ///< what the caller gave
   variable,  ///< a variable's cell
   fetch,     ///< memory that the caller gave for a result
 };
 
-/// A home and the number of the constant, feed, variable or fetch; for the arena the offset in
+/// A home and the number of the constant, stored array, feed, variable or fetch; for the arena the offset in
 /// bytes.
 struct location {
   home where = home::none;
@@ -47,10 +50,11 @@ struct location {
 
 /// One kernel call, or a group of elementwise ones that runs tile by tile.
 struct plan_step {
-  op_id op;  ///< for messages: the last of a group
+  std::uint32_t op = no_id;  ///< number of the op, the last of a group; no_id: a copy
   std::uint32_t ops = 1;
   std::uint32_t compiled = 0;  ///< how many of these ops are in compiled chains
   bound_kernel kernel;
+  bool own = false;                    ///< each instance has a kernel of its own
   std::optional<form_node> code;       ///< what an elementwise op is in forms
   std::vector<std::uint32_t> in, out;  ///< values; no_id: only its shape is read
   location scratch;
@@ -77,9 +81,8 @@ struct plan_fetch {
 };
 
 struct plan_variable {
-  small_vector<variable_id, 1> ids;  ///< all that hold one cell
-  bool read = false;                 ///< must have a value
-  bool written = false;              ///< takes one
+  bool read = false;     ///< must have a value
+  bool written = false;  ///< takes one
 };
 
 struct plan_patch {
@@ -87,6 +90,7 @@ struct plan_patch {
   std::uint32_t index = 0;
 };
 
+/// What calls of one structure have in common.
 struct Plan {
   std::vector<plan_value> values;
   std::vector<plan_step> steps;
@@ -96,15 +100,16 @@ struct Plan {
   std::vector<plan_variable> variables;
   std::vector<plan_commit> commits;
   std::vector<Array> constants;
-  std::size_t feed_count = 0;
 
   std::size_t arena_bytes = 0;
   std::vector<location> pointers;  ///< operands and outputs of all steps
-  std::vector<plan_patch> feed_pointers, variable_pointers,
+  std::vector<plan_patch> feed_pointers, stored_pointers, variable_pointers,
       fetch_pointers;  ///< those that change from run to run
 
-  /// The ops it rests on and their edit stamps: the plan is good as long as these are.
-  std::vector<std::pair<op_id, std::uint64_t>> ops;
+  /// Steps whose kernels are made for each instance: what they draw or what they say where they fail
+  /// is theirs alone.
+  std::vector<std::uint32_t> own_steps;
+  std::vector<std::shared_ptr<const Graph>> bodies;  ///< that kernels run
   bool check_numerics = false;
 
   [[nodiscard]] const location& at(std::uint32_t value) const {
@@ -112,11 +117,44 @@ struct Plan {
   }
 };
 
-/// Makes a plan. @throws what Session::run documents
-Plan make_plan(const Graph& g, const plan_request& request);
+/// All variables that hold one cell.
+using variable_ids = small_vector<variable_id, 1>;
+
+/// An op that is computed as another.
+struct merged_op {
+  std::uint32_t as = 0;  ///< number of the other
+  op_id op;
+};
+/// An op and its edit stamp: what was made of it is good as long as that is the stamp.
+struct op_stamp {
+  op_id op;
+  std::uint64_t stamp = 0;
+};
+struct own_kernel {
+  std::uint32_t step = 0;
+  bound_kernel kernel;
+};
+
+/// What one call has of its own.
+struct plan_instance {
+  std::vector<op_id> ops;  ///< by number
+  std::vector<merged_op> merged;
+  std::vector<std::uint32_t> feeds;  ///< the plan's, as places in the request
+  std::vector<variable_ids> variables;
+  std::vector<Array> stored;
+  std::vector<own_kernel> kernels;  ///< of Plan::own_steps
+  std::vector<op_stamp> stamps;     ///< of all ops it rests on
+};
+
+struct call_graph;
+
+/// Makes the plan of a call. @throws what Session::run documents
+Plan make_plan(const Graph& g, const plan_request& request, const call_graph& call);
+/// Makes the instance of a call of a plan that was made for one of the same key.
+plan_instance make_instance(const Graph& g, const Plan& p, call_graph call);
 
 /// Describes steps and memory in words.
-std::string describe(const Graph& g, const Plan& p);
+std::string describe(const Graph& g, const Plan& p, const plan_instance& own);
 
 inline std::size_t bytes_of(const tensor_info& info) {
   return static_cast<std::size_t>(info.size) * size_of(info.type);

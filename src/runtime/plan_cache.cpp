@@ -2,15 +2,20 @@
 
 #include <algorithm>
 
+#include "runtime/call_graph.hpp"
+
 namespace graft::detail {
 
-cached_plan::cached_plan(Plan p, const Graph& g)
-    : plan_(std::move(p)), graph_version_(g.version()), store_version_(g.store().version()) {}
+planned_call::planned_call(std::shared_ptr<shared_plan> shared, plan_instance own, const Graph& g)
+    : shared_(std::move(shared)),
+      own_(std::move(own)),
+      graph_version_(g.version()),
+      store_version_(g.store().version()) {}
 
-bool cached_plan::holds(const Graph& g) {
+bool planned_call::holds(const Graph& g) {
   const std::uint64_t graph_now = g.version(), store_now = g.store().version();
   if (graph_now != graph_version_) {
-    for (const auto& [op, stamp] : plan_.ops) {
+    for (const auto& [op, stamp] : own_.stamps) {
       if (!g.contains(op) || g.edit_stamp(op) != stamp) return false;
     }
   }
@@ -21,13 +26,13 @@ bool cached_plan::holds(const Graph& g) {
   return true;
 }
 
-bool cached_plan::variables_hold(const Graph& g) const {
+bool planned_call::variables_hold(const Graph& g) const {
   std::vector<const variable_cell*> cells;
-  for (const plan_variable& v : plan_.variables) {
-    for (const variable_id id : v.ids) {
+  for (const variable_ids& ids : own_.variables) {
+    for (const variable_id id : ids) {
       if (!g.contains(id)) return false;
       const variable_cell* cell = g.store().cell(id).get();
-      if (id == v.ids.front()) {
+      if (id == ids.front()) {
         cells.push_back(cell);
       } else if (cell != cells.back()) {
         return false;
@@ -38,7 +43,7 @@ bool cached_plan::variables_hold(const Graph& g) const {
   return std::adjacent_find(cells.begin(), cells.end()) == cells.end();
 }
 
-std::unique_ptr<run_context> cached_plan::take() {
+std::unique_ptr<run_context> shared_plan::take() {
   {
     const std::lock_guard lock(mutex_);
     if (!idle_.empty()) {
@@ -51,55 +56,19 @@ std::unique_ptr<run_context> cached_plan::take() {
   return std::make_unique<run_context>(plan_);
 }
 
-void cached_plan::give(std::unique_ptr<run_context> c) {
+void shared_plan::give(std::unique_ptr<run_context> c) {
   const std::lock_guard lock(mutex_);
   idle_.push_back(std::move(c));
 }
 
-namespace {
-
-std::uint64_t hash_of(const plan_key& key) {
-  std::uint64_t h = 0x9e3779b97f4a7c15ull ^ key.size();
-  for (const std::uint64_t word : key) {
-    h = (h ^ word) * 0xff51afd7ed558ccdull;
-    h ^= h >> 32;
+std::shared_ptr<planned_call> plan_cache::plan(const Graph& g, const plan_request& request) {
+  call_graph call = make_call_graph(g, request);
+  std::shared_ptr<shared_plan> shared = plans_.find(call.key, [](shared_plan&) { return true; });
+  if (shared == nullptr) {
+    shared = plans_.add(call.key, std::make_shared<shared_plan>(make_plan(g, request, call)));
   }
-  return h;
-}
-
-}  // namespace
-
-std::shared_ptr<cached_plan> plan_cache::find(const plan_key& key, const Graph& g) {
-  const std::uint64_t hash = hash_of(key);
-  const std::lock_guard lock(mutex_);
-  for (entry& e : entries_) {
-    if (e.hash != hash || e.key != key) continue;
-    if (e.plan->holds(g)) {
-      e.used = ++clock_;
-      return e.plan;
-    }
-    std::swap(e, entries_.back());
-    entries_.pop_back();
-    return nullptr;
-  }
-  return nullptr;
-}
-
-void plan_cache::add(const plan_key& key, std::shared_ptr<cached_plan> made) {
-  ++made_;
-  const std::uint64_t hash = hash_of(key);
-  const std::lock_guard lock(mutex_);
-  for (const entry& e : entries_) {
-    if (e.hash == hash && e.key == key) return;  // another thread was first
-  }
-  if (entries_.size() == capacity) {
-    const auto oldest =
-        std::min_element(entries_.begin(), entries_.end(),
-                         [](const entry& a, const entry& b) { return a.used < b.used; });
-    std::swap(*oldest, entries_.back());
-    entries_.pop_back();
-  }
-  entries_.push_back({hash, ++clock_, key, std::move(made)});
+  plan_instance own = make_instance(g, shared->plan(), std::move(call));
+  return std::make_shared<planned_call>(std::move(shared), std::move(own), g);
 }
 
 }  // namespace graft::detail

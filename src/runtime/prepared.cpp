@@ -14,9 +14,9 @@ struct prepared_call::state {
   std::vector<feed_item> inputs;
 
   // What follows from the plan, made again where the graph was edited.
-  std::shared_ptr<detail::cached_plan> plan;
+  std::shared_ptr<detail::planned_call> plan;
   std::unique_ptr<detail::run_context> context;
-  std::vector<const void*> feeds;  // addresses in the plan's order
+  std::vector<const void*> feeds;  // addresses in the order of the request
   std::vector<Array> made;         // memory that steps write results to
   std::vector<void*> addresses;    // of `made`
   struct result {
@@ -33,7 +33,7 @@ struct prepared_call::state {
 
 void prepared_call::state::bind(Graph& g) {
   const detail::session_call call = session->resolve(g, fetches, inputs);
-  const std::shared_ptr<detail::cached_plan> found = session->plan_for(g, call, inputs);
+  const std::shared_ptr<detail::planned_call> found = session->plan_for(g, call, inputs);
   const detail::Plan& p = found->plan();
   context = std::make_unique<detail::run_context>(p);
   feeds.clear();
@@ -54,10 +54,13 @@ void prepared_call::state::bind(Graph& g) {
         r.data = addresses[at.index];
         break;
       case detail::home::feed:
-        r.data = feeds[at.index];
+        r.data = feeds[found->own().feeds[at.index]];
         break;
       case detail::home::constant:
         r.data = p.constants[at.index].data();
+        break;
+      case detail::home::stored:
+        r.data = found->own().stored[at.index].data();
         break;
       default:
         r.kept = Array(r.info->type, r.info->shape);
@@ -79,8 +82,8 @@ void prepared_call::state::run() {
       std::memcpy(r.kept.mutable_data(), value.data(), r.kept.bytes());
     }
   };
-  detail::run_plan(plan->plan(), *context, g, session->arguments(feeds.data(), addresses.data()),
-                   keep_variables);
+  detail::run_plan(plan->plan(), plan->own(), *context, g,
+                   session->arguments(feeds.data(), addresses.data()), keep_variables);
 }
 
 prepared_call::prepared_call(std::unique_ptr<state> s) : state_(std::move(s)) {}

@@ -17,12 +17,11 @@ namespace {
 constexpr std::align_val_t alignment{64};
 
 // Looks the variables up and puts their addresses into the pointers of the steps.
-void find_variables(const Plan& p, run_context& c, const Graph& g) {
+void find_variables(const Plan& p, const plan_instance& own, run_context& c, const Graph& g) {
   for (std::size_t i = 0; i < p.variables.size(); ++i) {
-    variable_cell* cell = g.store().cell(p.variables[i].ids.front()).get();
-    if (p.variables[i].read && !cell->initialized) {
-      refuse_uninitialized(g, p.variables[i].ids.front());
-    }
+    const variable_id v = own.variables[i].front();
+    variable_cell* cell = g.store().cell(v).get();
+    if (p.variables[i].read && !cell->initialized) refuse_uninitialized(g, v);
     c.cells[i] = cell;
   }
   for (const plan_patch& patch : p.variable_pointers) {
@@ -51,7 +50,8 @@ double element(const tensor_info& info, const void* data, std::ptrdiff_t i) {
                                      : static_cast<const double*>(data)[i];
 }
 
-void check_finite(const Plan& p, const Graph& g, const plan_step& s, void* const* pointers) {
+void check_finite(const Plan& p, const Graph& g, const plan_step& s, op_id op,
+                  void* const* pointers) {
   void* const* out = pointers + s.in.size();
   for (std::size_t o = 0; o < s.out.size(); ++o) {
     if (out[o] == nullptr) continue;
@@ -65,39 +65,45 @@ void check_finite(const Plan& p, const Graph& g, const plan_step& s, void* const
       // An operand that a result was written over came from a step that was tested.
       if (std::find(out, out + s.out.size(), pointers[k]) != out + s.out.size()) continue;
       if (s.in[k] == no_id || first_bad(p.values[s.in[k]].info, pointers[k]) < 0) continue;
-      found += "; its operand '" + g.path_of(g.operand(s.op, static_cast<std::uint32_t>(k))) +
+      found += "; its operand '" + g.path_of(g.operand(op, static_cast<std::uint32_t>(k))) +
                "' was not finite already";
       break;
     }
-    throw numeric_error({"'" + g.path_of(s.op) + "' was computed", found, declared(g, s.op),
+    throw numeric_error({"'" + g.path_of(op) + "' was computed", found, declared(g, op),
                          "look at its operands; no variable was changed"});
   }
 }
 
-void run_steps(const Plan& p, const Graph& g, void** all, std::byte* arena,
-               parallel_runner& parallel, std::uint64_t seed, std::size_t first, std::size_t last) {
+void run_steps(const Plan& p, const plan_instance& own, const Graph& g, void** all,
+               std::byte* arena, parallel_runner& parallel, std::uint64_t seed, std::size_t first,
+               std::size_t last) {
+  auto kernel = std::lower_bound(own.kernels.begin(), own.kernels.end(), first,
+                                 [](const own_kernel& k, std::size_t i) { return k.step < i; });
   for (std::size_t i = first; i < last; ++i) {
     const plan_step& s = p.steps[i];
+    const bound_kernel& run = s.own ? (kernel++)->kernel : s.kernel;
     void** pointers = all + s.first_pointer;
-    s.kernel.run({pointers, pointers + s.in.size(), arena + s.scratch.index, parallel, seed});
-    if (p.check_numerics && s.op.valid()) check_finite(p, g, s, pointers);
+    run.run({pointers, pointers + s.in.size(), arena + s.scratch.index, parallel, seed});
+    if (p.check_numerics && s.op != no_id) check_finite(p, g, s, own.ops[s.op], pointers);
   }
 }
-void run_steps(const Plan& p, run_context& c, const Graph& g, const run_arguments& a,
-               std::size_t first, std::size_t last) {
-  run_steps(p, g, c.pointers.data(), c.arena, a.parallel, a.seed, first, last);
+void run_steps(const Plan& p, const plan_instance& own, run_context& c, const Graph& g,
+               const run_arguments& a, std::size_t first, std::size_t last) {
+  run_steps(p, own, g, c.pointers.data(), c.arena, a.parallel, a.seed, first, last);
 }
 
-const void* address_of(const Plan& p, const run_context& c, const run_arguments& a,
-                       std::uint32_t value) {
+const void* address_of(const Plan& p, const plan_instance& own, const run_context& c,
+                       const run_arguments& a, std::uint32_t value) {
   const location& at = p.at(value);
   switch (at.where) {
     case home::arena:
       return c.arena + at.index;
     case home::constant:
       return p.constants[at.index].data();
+    case home::stored:
+      return own.stored[at.index].data();
     case home::feed:
-      return a.feeds[at.index];
+      return a.feeds[own.feeds[at.index]];
     case home::fetch:
       return a.fetches[at.index];
     case home::variable:
@@ -110,28 +116,30 @@ const void* address_of(const Plan& p, const run_context& c, const run_arguments&
 
 // Gives the variables that are to be written storage of their own: all that may fail comes before
 // the first write.
-void own_storage(const Plan& p, run_context& c, const Graph& g) {
+void own_storage(const Plan& p, const plan_instance& own, run_context& c, const Graph& g) {
   for (const plan_commit& commit : p.commits) {
     variable_cell& cell = *c.cells[commit.variable];
     if (cell.initialized) {
       (void)cell.value.mutable_data();
     } else {
-      const value_type& type = g.variable_of(p.variables[commit.variable].ids.front()).type;
+      const value_type& type = g.variable_of(own.variables[commit.variable].front()).type;
       cell.value = Array::uninitialized(type.type, type.shape);
     }
   }
 }
 
-void commit(const Plan& p, run_context& c, Graph& g, const run_arguments& a) {
+void commit(const Plan& p, const plan_instance& own, run_context& c, Graph& g,
+            const run_arguments& a) {
   const std::unique_lock lock(g.store().mutex());
-  find_variables(p, c, g);
-  own_storage(p, c, g);
-  find_variables(p, c, g);  // those that shared their storage have moved
-  run_steps(p, c, g, a, p.first_update, p.steps.size());
+  find_variables(p, own, c, g);
+  own_storage(p, own, c, g);
+  find_variables(p, own, c, g);  // those that shared their storage have moved
+  run_steps(p, own, c, g, a, p.first_update, p.steps.size());
   for (const plan_commit& commit : p.commits) {
     variable_cell& cell = *c.cells[commit.variable];
     if (commit.from != no_id && cell.value.bytes() > 0) {
-      std::memcpy(cell.value.mutable_data(), address_of(p, c, a, commit.from), cell.value.bytes());
+      std::memcpy(cell.value.mutable_data(), address_of(p, own, c, a, commit.from),
+                  cell.value.bytes());
     }
     if (cell.initialized) continue;
     cell.initialized = true;
@@ -160,10 +168,13 @@ run_context::run_context(const Plan& p) : cells(p.variables.size()) {
 
 run_context::~run_context() { ::operator delete(arena, alignment); }
 
-void run_plan(const Plan& p, run_context& c, Graph& g, const run_arguments& a,
-              function_ref<void()> at_start) {
+void run_plan(const Plan& p, const plan_instance& own, run_context& c, Graph& g,
+              const run_arguments& a, function_ref<void()> at_start) {
   for (const plan_patch& patch : p.feed_pointers) {
-    c.pointers[patch.pointer] = const_cast<void*>(a.feeds[patch.index]);
+    c.pointers[patch.pointer] = const_cast<void*>(a.feeds[own.feeds[patch.index]]);
+  }
+  for (const plan_patch& patch : p.stored_pointers) {
+    c.pointers[patch.pointer] = const_cast<void*>(own.stored[patch.index].data());
   }
   for (const plan_patch& patch : p.fetch_pointers) {
     c.pointers[patch.pointer] = a.fetches[patch.index];
@@ -173,16 +184,16 @@ void run_plan(const Plan& p, run_context& c, Graph& g, const run_arguments& a,
   if (!p.commits.empty()) updating = std::unique_lock(g.store().update_mutex());
   {
     const std::shared_lock lock(g.store().mutex());
-    find_variables(p, c, g);
+    find_variables(p, own, c, g);
     at_start();
-    run_steps(p, c, g, a, 0, p.first_update);
+    run_steps(p, own, c, g, a, 0, p.first_update);
   }
-  if (!p.commits.empty()) commit(p, c, g, a);
+  if (!p.commits.empty()) commit(p, own, c, g, a);
 }
 
-void run_steps(const Plan& p, const Graph& g, void** pointers, std::byte* arena,
-               const kernel_call& call) {
-  run_steps(p, g, pointers, arena, call.parallel, call.seed, 0, p.steps.size());
+void run_steps(const Plan& p, const plan_instance& own, const Graph& g, void** pointers,
+               std::byte* arena, const kernel_call& call) {
+  run_steps(p, own, g, pointers, arena, call.parallel, call.seed, 0, p.steps.size());
 }
 
 std::string declared(const Graph& g, op_id op) {

@@ -7,7 +7,7 @@
 
 namespace graft::detail {
 
-/// The memory that one run of a plan needs; used again by later runs, by one at a time.
+/// The memory that one run of a plan needs; used again by later runs of any instance, by one at a time.
 class run_context {
  public:
   /// @throws size_error if there is no memory
@@ -23,7 +23,7 @@ class run_context {
 
 /// What changes from run to run.
 struct run_arguments {
-  const void* const* feeds = nullptr;  ///< addresses, in the plan's order
+  const void* const* feeds = nullptr;  ///< addresses, in the order of the request
   void* const* fetches = nullptr;      ///< addresses for Plan::fetch_memory
   parallel_runner& parallel;
   std::uint64_t seed = 0;
@@ -33,13 +33,13 @@ struct run_arguments {
 /// exclusive one.
 /// @param at_start called when variables are readable and before any step
 /// @throws uninitialized_error, numeric_error and what kernels throw; no variable has changed then
-void run_plan(const Plan& p, run_context& c, Graph& g, const run_arguments& arguments,
-              function_ref<void()> at_start);
+void run_plan(const Plan& p, const plan_instance& own, run_context& c, Graph& g,
+              const run_arguments& arguments, function_ref<void()> at_start);
 
 /// Runs all steps of a plan of a body.
 /// @param pointers of the steps' operands and outputs
-void run_steps(const Plan& p, const Graph& g, void** pointers, std::byte* arena,
-               const kernel_call& call);
+void run_steps(const Plan& p, const plan_instance& own, const Graph& g, void** pointers,
+               std::byte* arena, const kernel_call& call);
 
 /// An op's path and the line of the user's program it was declared at, for messages.
 std::string declared(const Graph& g, op_id op);

@@ -73,30 +73,31 @@ void make_key(plan_key& key, const session_call& call, std::span<const feed_item
 
 }  // namespace
 
-std::shared_ptr<cached_plan> session_state::plan_for(const Graph& g, const session_call& call,
-                                                     std::span<const feed_item> feeds) {
+std::shared_ptr<planned_call> session_state::plan_for(const Graph& g, const session_call& call,
+                                                      std::span<const feed_item> feeds) {
   thread_local plan_key key;
   make_key(key, call, feeds);
-  if (std::shared_ptr<cached_plan> known = cache_.find(key, g)) return known;
-  std::shared_ptr<cached_plan> made = new_plan(g, call, feeds);
+  if (std::shared_ptr<planned_call> known = cache_.find(key, g)) return known;
+  std::shared_ptr<planned_call> made = plan_once(g, call, feeds);
   cache_.add(key, made);
   return made;
 }
 
-std::shared_ptr<cached_plan> session_state::new_plan(const Graph& g, const session_call& call,
-                                                     std::span<const feed_item> feeds) const {
+std::shared_ptr<planned_call> session_state::plan_once(const Graph& g, const session_call& call,
+                                                       std::span<const feed_item> feeds) {
   check_feeds(g, call, feeds);
   plan_request request{call.fetches, call.updates, {}, options_.check_numerics};
   for (const session_call::fed& f : call.feeds) {
     const Array& value = feeds[f.place].value;
     request.feeds.push_back({f.tensor, value.type(), value.shape()});
   }
-  return std::make_shared<cached_plan>(make_plan(g, request), g);
+  return cache_.plan(g, request);
 }
 
-std::vector<Array> session_state::run(Graph& g, cached_plan& cached, const session_call& call,
+std::vector<Array> session_state::run(Graph& g, planned_call& planned, const session_call& call,
                                       std::span<const feed_item> feeds) {
-  const Plan& p = cached.plan();
+  const Plan& p = planned.plan();
+  const plan_instance& own = planned.own();
   small_vector<const void*, 8> fed;
   for (const session_call::fed& f : call.feeds) fed.push_back(feeds[f.place].value.data());
   std::vector<Array> made;
@@ -108,8 +109,8 @@ std::vector<Array> session_state::run(Graph& g, cached_plan& cached, const sessi
   }
   std::vector<Array> results(p.fetches.size());
   {
-    leased_context context(cached);
-    run_plan(p, *context, g, arguments(fed.data(), addresses.data()), [&] {
+    leased_context context(planned.shared());
+    run_plan(p, own, *context, g, arguments(fed.data(), addresses.data()), [&] {
       // Values of variables are those at the start: a copy keeps them when the run writes the
       // variable.
       for (std::size_t i = 0; i < results.size(); ++i) {
@@ -126,8 +127,9 @@ std::vector<Array> session_state::run(Graph& g, cached_plan& cached, const sessi
       continue;
     }
     if (at.where == home::fetch) results[i] = made[at.index];
-    if (at.where == home::feed) results[i] = feeds[call.feeds[at.index].place].value;
+    if (at.where == home::feed) results[i] = feeds[call.feeds[own.feeds[at.index]].place].value;
     if (at.where == home::constant) results[i] = p.constants[at.index];
+    if (at.where == home::stored) results[i] = own.stored[at.index];
     const dims& shape = p.values[f.value].info.shape;
     if (!(results[i].shape() == shape)) results[i] = results[i].reshaped(shape);
   }
@@ -168,7 +170,7 @@ std::vector<Array> Session::run_list(const detail::fetch_list& list,
                                      const std::vector<feed_item>& feeds) {
   Graph& g = state().graph();
   const detail::session_call call = state().resolve(g, list, feeds);
-  const std::shared_ptr<detail::cached_plan> plan = state().plan_for(g, call, feeds);
+  const std::shared_ptr<detail::planned_call> plan = state().plan_for(g, call, feeds);
   return state().run(g, *plan, call, feeds);
 }
 
@@ -176,7 +178,8 @@ std::string Session::explain_list(const detail::fetch_list& list,
                                   const std::vector<feed_item>& feeds) {
   const Graph& g = state().graph();
   const detail::session_call call = state().resolve(g, list, feeds);
-  return detail::describe(g, state().plan_for(g, call, feeds)->plan());
+  const std::shared_ptr<detail::planned_call> planned = state().plan_for(g, call, feeds);
+  return detail::describe(g, planned->plan(), planned->own());
 }
 
 void Session::initialize() {

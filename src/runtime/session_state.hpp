@@ -34,12 +34,12 @@ class session_state {
   session_call resolve(const Graph& g, const fetch_list& list,
                        std::span<const feed_item> feeds) const;
   /// The plan of a call, from the cache if there is one.
-  std::shared_ptr<cached_plan> plan_for(const Graph& g, const session_call& call,
-                                        std::span<const feed_item> feeds);
-  /// A plan that is not kept.
-  std::shared_ptr<cached_plan> new_plan(const Graph& g, const session_call& call,
-                                        std::span<const feed_item> feeds) const;
-  std::vector<Array> run(Graph& g, cached_plan& plan, const session_call& call,
+  std::shared_ptr<planned_call> plan_for(const Graph& g, const session_call& call,
+                                         std::span<const feed_item> feeds);
+  /// The same for a call that will hardly come again.
+  std::shared_ptr<planned_call> plan_once(const Graph& g, const session_call& call,
+                                          std::span<const feed_item> feeds);
+  std::vector<Array> run(Graph& g, planned_call& plan, const session_call& call,
                          std::span<const feed_item> feeds);
 
   void initialize(Graph& g, const std::vector<variable_id>& variables);

@@ -1,6 +1,7 @@
 // What a call costs beyond its arithmetic: a small multilayer perceptron, 4-64-64-2, at batch 1
-// and 64.
+// and 64; and the first run of a clone, which is planned already.
 #include <memory>
+#include <vector>
 
 #include "graft/ops/elementwise.hpp"
 #include "graft/ops/initializers.hpp"
@@ -8,6 +9,7 @@
 #include "graft/ops/reduce.hpp"
 #include "graft/ops/sources.hpp"
 #include "graft/runtime/session.hpp"
+#include "graft/surgery/clone.hpp"
 #include "graft/train/optimizer.hpp"
 
 #include "harness.hpp"
@@ -42,6 +44,32 @@ struct perceptron {
   }
 };
 
+// Clones of a deep network, more than a session keeps calls of: each run is the first of its call.
+struct clones_in_turn {
+  static constexpr int count = 200;
+  Graph g;
+  any_tensor x = placeholder<float, shape<dyn, 8>>(g, "x");
+  std::vector<any_tensor> in, out;
+  std::unique_ptr<Session> session;
+  std::size_t next = 0;
+
+  clones_in_turn(int threads, int layers) {
+    any_tensor y = x;
+    for (int i = 0; i < layers; ++i) {
+      auto w = make_variable<float, shape<8, 8>>(g, "w", glorot_uniform());
+      auto b = make_variable<float, shape<8>>(g, "b", zeros());
+      y = relu(matmul(y, any_tensor(w)) + any_tensor(b));
+    }
+    const Region region = extract(inputs(x), outputs(y));
+    for (int i = 0; i < count; ++i) {
+      in.push_back(placeholder<float, shape<dyn, 8>>(g, "x"));
+      out.push_back(clone(region, bind(x, in.back()))(y));
+    }
+    session = std::make_unique<Session>(g, session_options{.threads = threads});
+    session->initialize();
+  }
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -66,6 +94,20 @@ int main(int argc, char** argv) {
           net->step, shaped(net->x, {batch, 4}), shaped(net->target, {batch, 2})));
       bench.add({"session_overhead", "prepared", "training step " + size, threads},
                 [=] { (void)net, train->run(); });
+    }
+    const Array row(dtype::float32, {1, 8});
+    for (const int layers : {1, 64}) {
+      const bench::case_id id{"session_overhead", "first run",
+                              "clone of " + std::to_string(layers) + " layers", threads};
+      if (!bench.wants(id)) continue;
+      const auto clones = std::make_shared<clones_in_turn>(threads, layers);
+      bench.add(id, [=] {
+        const std::size_t i = clones->next++ % clones->out.size();
+        bench::keep(clones->session->run(clones->out[i], feed(clones->in[i], row)));
+      });
+      bench.add({"session_overhead", "later run", id.name, threads}, [=] {
+        bench::keep(clones->session->run(clones->out[0], feed(clones->in[0], row)));
+      });
     }
   }
   return bench.run();

@@ -218,3 +218,37 @@ TEST_CASE("prepared calls of one session run beside one another") {
   CHECK(wrong == 0);
   CHECK(session.value(counter).item<std::int64_t>() == 400);
 }
+
+TEST_CASE("first runs of clones beside one another", "[edge-82]") {
+  Graph g;
+  auto x = placeholder<float, shape<dyn, 4>>(g, "x");
+  auto w = make_variable<float, shape<4, 4>>(g, "w", uniform(-1, 1));
+  auto y = tanh(matmul(x, w)) + 1.0f;
+  const Region region = extract(inputs(x), outputs(y));
+  const auto clones = replicate(region, 24, variables::fresh);
+  Session session(g, {.threads = 1});
+  session.initialize();
+  std::vector<Array> expected;
+  for (const Clone& c : clones) {
+    const Array fed = Array::full<float>({3, 4}, 0.5f);
+    expected.push_back(Session(g, {.threads = 1}).run(c(y), feed(c(x), fed)));
+  }
+  const std::uint64_t before = session.plans_made();
+  std::atomic<int> wrong{0}, ready{0};
+  std::vector<std::thread> all;
+  for (std::size_t t = 0; t < 4; ++t) {
+    all.emplace_back([&, t] {
+      ++ready;
+      while (ready < 4) std::this_thread::yield();
+      for (std::size_t i = 0; i < clones.size(); ++i) {
+        const std::size_t at = (i + t * 6) % clones.size();
+        const Array fed = Array::full<float>({3, 4}, 0.5f);
+        const Array found = session.run(clones[at](y), feed(clones[at](x), fed));
+        if (!found.same_bits(expected[at])) ++wrong;
+      }
+    });
+  }
+  for (std::thread& t : all) t.join();
+  CHECK(wrong == 0);
+  CHECK(session.plans_made() == before + 1);
+}

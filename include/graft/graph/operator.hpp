@@ -49,13 +49,41 @@ class parallel_runner {
   [[nodiscard]] virtual int threads() const = 0;
 };
 
+/// The path of an op, for messages: put together when somebody asks for it.
+///
+/// Ops that compute the same at the same shapes share kernels. A kernel whose binding has asked for the path
+/// is bound for each of them, so that it may keep what it was told.
+class op_place {
+ public:
+  /// Answers once it is asked.
+  struct question {
+    const Graph& graph;
+    op_id op;
+    std::string path;
+    bool asked = false;
+  };
+  op_place(std::string_view path) : path_(path) {}  // NOLINT: a path is where the op is
+  explicit op_place(question& q) : question_(&q) {}
+
+  operator std::string_view() const {  // NOLINT: it stands for the path
+    if (question_ == nullptr) return path_;
+    if (!question_->asked) question_->path = question_->graph.path_of(question_->op);
+    question_->asked = true;
+    return question_->path;
+  }
+
+ private:
+  question* question_ = nullptr;
+  std::string_view path_;
+};
+
 /// What a kernel binding sees: everything but addresses.
 struct bind_args {
   std::span<const tensor_info> inputs;
   std::span<const tensor_info> outputs;
   const attribute_list& attributes;
   const Graph& graph;
-  std::string_view where;  ///< path of the op, for messages
+  op_place where;  ///< for messages
 };
 
 /// One call of a bound kernel.

@@ -65,7 +65,8 @@ fetch_list list_of(const Fetch& fetch) {
 }  // namespace detail
 
 /// Runs pieces of one graph. A plan is made once for each set of fetches, feeds and feed shapes,
-/// and kept.
+/// and kept; calls of equal structure, such as a network and its clones, share one. Equal ops of a
+/// call run once.
 ///
 /// In a run every variable is read as it was at the start; updates are committed together at the
 /// end; a run that throws has changed nothing. Several threads may run one session, or sessions of
@@ -145,7 +146,8 @@ class Session {
   [[nodiscard]] std::uint64_t seed() const;
   /// Number of threads that kernels run on.
   [[nodiscard]] int threads() const;
-  /// Number of plans made so far, those that were dropped since included.
+  /// Number of plans made so far, those that were dropped since included. Calls that share a plan
+  /// count once.
   [[nodiscard]] std::uint64_t plans_made() const;
 
  private:
