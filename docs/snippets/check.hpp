@@ -40,8 +40,8 @@ inline std::string words_of(const std::string& text) {
     std::istringstream words(line);
     while (words >> word) result += (result.empty() ? "" : " ") + word;
   }
-  return std::regex_replace(result, std::regex("declared at [^)]*:[0-9]+"),
-                            "declared at FILE:LINE");
+  return std::regex_replace(result, std::regex("\\((.*declared at )?[^() ]+:[0-9]+\\)"),
+                            "($1FILE:LINE)");
 }
 
 /// Calls a function that must throw an Error that says just this, however the lines are broken.

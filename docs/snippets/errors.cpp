@@ -44,6 +44,20 @@ int main() {
         //! [boundary_says]
       )");
 
+  const any_tensor pixels = placeholder<float, shape<784>>(g, "pixels");
+  check_says<shape_error>(
+      [&] {
+        //! [layer]
+        dense<10, "digits">(pixels);  // an any_tensor: only the graph knows its shape
+        //! [layer]
+      },
+      R"(
+        //! [layer_says]
+        dense 'digits' was called on 'pixels'; the operand has too few axes: needs float32 [?, ?], got float32 [784]
+        (FILE:LINE). Insert reshape or expand_dims before it.
+        //! [layer_says]
+      )");
+
   check_says<shape_error>(
       [&] {
         //! [feed]

@@ -40,6 +40,13 @@ TEST_CASE("an ensemble equals its members", "[ensemble][edge-84]") {
     const auto y = log_softmax(h) + sum<axes<1>, true>(h) * softmax(h);
     compare_with_clones(g, x, y, 3, numbers({5, 4}, 0.8f));
   }
+  SECTION("losses that members compute against what they share, and residual networks") {
+    const auto x = placeholder<float, shape<dim<"batch">, 4>>(g, "x");
+    const auto near = huber(residual(dense<4> >> tanh)(x), x, 0.5);
+    const auto y = mse(dense<4>(x), x) + mse(dense<4>(x), dense<4>(x)) + near +
+                   mean(sigmoid_cross_entropy(dense<4>(x), sigmoid(x)));
+    compare_with_clones(g, x, y, 3, numbers({5, 4}, 0.8f));
+  }
   SECTION("images") {
     const auto x = placeholder<float, shape<dyn, 2, 8, 8>>(g, "x");
     auto h = relu(batch_norm(conv2d<4, conv{.kernel = {3, 3}, .padding = same_padding}>(x)));
