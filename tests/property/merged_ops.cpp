@@ -19,7 +19,9 @@ class doubled {
 
   // Adds a second op beside most pure ones, on operands that are equal to the first one's.
   void plant() {
-    for (const op_id op : g_.ops()) {
+    const std::size_t count = g_.op_count();
+    for (std::size_t i = 0; i < count; ++i) {
+      const op_id op = g_.op_at(i);
       const operator_schema& schema = g_.schema_of(op);
       if ((schema.traits & (ops::source | ops::update | ops::effect | ops::random)) != 0 ||
           d_.one_in(4)) {

@@ -91,10 +91,11 @@ TEST_CASE("clones whose variables are shared, copied or constants share plans") 
     Session session(g, {.threads = 1});
     session.initialize();
     const Region region = extract(inputs(x), outputs(y));
+    const std::vector<variable_id> originals = g.variables();
     std::vector<any_tensor> out;
     for (int i = 0; i < 3; ++i) {
       // Between the clones the weights move, so that frozen ones hold other numbers.
-      for (const variable_id v : g.variables()) {
+      for (const variable_id v : originals) {
         Array value = session.value(v);
         for (float& e : value.mutable_span<float>()) e += 0.125f;
         session.set_value(v, value);
@@ -251,9 +252,9 @@ TEST_CASE("errors name the op of the clone that ran") {
     Session session(g, {.threads = 1, .check_numerics = checked});
     // A variable without a value.
     CHECK(has(sentence<uninitialized_error>([&] { session.run(y, feed(words, good)); }),
-              "'embedding/"));
+              "'embedding"));
     CHECK(has(sentence<uninitialized_error>([&] { session.run(copy(y), feed(words2, good)); }),
-              "'copy/embedding/"));
+              "'copy/embedding"));
     session.initialize();
     const std::uint64_t before = session.plans_made();
     // What a kernel finds.
@@ -262,7 +263,7 @@ TEST_CASE("errors name the op of the clone that ran") {
       CHECK_FALSE(has(own, "copy/"));
       const std::string theirs =
           sentence<numeric_error>([&] { session.run(copy(y), feed(words2, bad)); });
-      CHECK(has(theirs, "'copy/embedding/"));
+      CHECK(has(theirs, "'copy/embedding"));
     }
     // What a careful session finds: logarithms of negative numbers.
     if (checked) {
@@ -271,7 +272,7 @@ TEST_CASE("errors name the op of the clone that ran") {
     }
     CHECK(session.plans_made() == before);
     const std::string text = session.explain_plan(copy(y), feed(words2, good));
-    CHECK(has(text, "'copy/embedding/"));
+    CHECK(has(text, "'copy/embedding"));
     CHECK(has(text, "variable 'copy/") == has(text, "variable '"));
     for (const variable_id v : g.variables()) g.store().reset(v);
   }
@@ -297,19 +298,19 @@ TEST_CASE("kernels of the user's that keep the path of their op keep the right o
 
 TEST_CASE("constants that results are computed from while planning tell plans apart") {
   Graph g;
-  const auto x = placeholder<float, shape<3>>(g, "x");
+  const any_tensor x = placeholder<float, shape<3>>(g, "x");
   std::vector<any_tensor> all;
   for (const float v : {1.0f, 2.0f}) {
-    const auto small = constant(g, vector_of({v, v, v}));
-    const auto large = constant(g, Array::full<float>({1000}, v));
-    all.push_back(x + small);                          // by its place alone
-    all.push_back(x + exp(small));                     // computed while planning
-    all.push_back(x + sum(large));                     // the same of a large one
-    all.push_back(x * constant(g, Array::scalar(v)));  // may choose a kernel
+    const any_tensor small = constant(g, vector_of({v, v, v}));
+    const any_tensor large = constant(g, Array::full<float>({1000}, v));
+    all.push_back(x + small);                                      // by its place alone
+    all.push_back(x + exp(small));                                 // computed while planning
+    all.push_back(x + sum(large));                                 // the same of a large one
+    all.push_back(x * any_tensor(constant(g, Array::scalar(v))));  // may choose a kernel
   }
   Session session(g);
   for (const any_tensor& t : all) {
-    const auto fed = feed(x, {1.0f, 2.0f, 3.0f});
+    const auto fed = feed(x, vector_of({1, 2, 3}));
     CHECK(session.run(t, fed).same_bits(alone(g, t, fed)));
   }
   CHECK(session.plans_made() == 7);
