@@ -209,12 +209,12 @@ TEST_CASE("write_graphviz draws a graph and its views") {
     return count;
   };
   const std::string all = drawn(d.g);
-  CHECK_THAT(all, Catch::Contains("2[label=\"b\"]") && Catch::Contains("2->3"));
+  CHECK_THAT(all, Catch::Contains("2[label=b]") && Catch::Contains("2->3"));
   CHECK(arrows(all) == 8);
   const data_graph data(d.g);
   CHECK(arrows(drawn(data)) == 6);
   const std::string reversed = drawn(boost::make_reverse_graph(data));
-  CHECK_THAT(reversed, Catch::Contains("3->2") && Catch::Contains("3[label=\"s\"]"));
+  CHECK_THAT(reversed, Catch::Contains("3->2") && Catch::Contains("3[label=s]"));
   const boost::filtered_graph<data_graph, boost::keep_all, keep_some> some(
       data, boost::keep_all(), keep_some([](std::size_t v) { return v != 1; }));
   CHECK(arrows(drawn(some)) == 4);
