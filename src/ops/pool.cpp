@@ -280,8 +280,8 @@ std::vector<pool_case> cases() {
           {{1, 1, 3, 4},
            {.window = {2, 2},
             .stride = {1, 1},
-            .padding = {3, 1, 2, 2},
-            .dilation = {4, 2},
+            .padding = {2, 2, 1, 1},
+            .dilation = {2, 3},
             .count_padding = true}},
           {{1, 1, 1, 1}, {.window = {1, 1}}},
           {{0, 3, 4, 4}, {}}};
@@ -336,15 +336,17 @@ std::vector<operator_error_sample> pool_errors(const std::vector<value_type>& be
       {{value_type::of(dtype::int32, {2, 3, 4, 4})}, two, "floating elements"},
       {{f32({2, 3, 4, 4})}, with("kernel", {0, 2}), "at least one element"},
       {{f32({2, 3, 4, 4})}, with("kernel", {2, -1}), "at least one element"},
-      {{f32({2, 3, 4, 4})}, with("kernel", {2}), "a kernel must be one number for each of two"},
+      {{f32({2, 3, 4, 4})}, with("kernel", {2}), "'kernel' is integers [2]"},
       {{f32({2, 3, 4, 4})}, with("strides", {0, 1}), "strides must be at least 1"},
-      {{f32({2, 3, 4, 4})}, with("strides", {1}), "strides must be one number for each of two"},
+      {{f32({2, 3, 4, 4})}, with("strides", {1}), "'strides' is integers [1]"},
       {{f32({2, 3, 4, 4})}, with("dilations", {1, -1}), "dilations must be at least 1"},
-      {{f32({2, 3, 4, 4})}, with("dilations", {}), "dilations must be one number for each of two"},
+      {{f32({2, 3, 4, 4})}, with("dilations", {}), "'dilations' is integers []"},
       {{f32({2, 3, 4, 4})}, with("pads", {0, 0, -1, 0}), "padding must not be negative"},
-      {{f32({2, 3, 4, 4})}, with("pads", {1, 1}), "padding must be four numbers"},
-      {{f32({2, 3, 4, 4})}, with("pads", {0, huge, 0, 0}), "must be below 2^31"},
-      {{f32({2, 3, 4, huge << 31 | 1})}, two, "must be at most 2^62"}};
+      {{f32({2, 3, 4, 4})}, with("pads", {1, 1}), "it must be 4 integers"},
+      {{f32({2, 3, 4, 4})},
+       with("pads", {0, huge, 0, 0}),
+       "it must be 4 integers from -2147483647 to 2147483647"},
+      {{f32({1, 1, 1, huge << 31 | 1})}, two, "must be at most 2^62"}};
   for (operator_error_sample& e : errors) {
     e.operands.insert(e.operands.end(), beside.begin(), beside.end());
   }

@@ -204,7 +204,8 @@ std::vector<operator_sample> fill_range_samples() {
 std::vector<operator_error_sample> fill_range_errors() {
   return {{{}, range_of({3}, 2, 4), "within the elements"},
           {{}, range_of({3}, -1, 2), "within the elements"},
-          {{}, range_of({dyn}, 0, 0), "extents must be known"}};
+          {{}, range_of({dyn}, 0, 0), "extents must be known"},
+          {{}, range_of({INT64_MAX, 15}, 0, 9), "does not fit in 63 bits"}};
 }
 std::vector<operator_sample> same_samples() { return support::unary_samples(-2, 2); }
 // The gradient stops, so that it differs from the one that differences measure.

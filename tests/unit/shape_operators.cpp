@@ -1,11 +1,14 @@
 // What the samples of products, reductions, shape operators, lookups and softmax do not reach:
 // extents known only at run time, special values, ties, errors while running, and work that threads
 // share.
+#include <array>
 #include <cmath>
 #include <limits>
 
+#include "graft/ops/conv.hpp"
 #include "graft/ops/gather.hpp"
 #include "graft/ops/matmul.hpp"
+#include "graft/ops/pool.hpp"
 #include "graft/ops/reduce.hpp"
 #include "graft/ops/shape_ops.hpp"
 #include "graft/ops/slicing.hpp"
@@ -271,5 +274,63 @@ TEST_CASE("attributes at run time give what static ones give") {
     INFO("pair " << i);
     CHECK(session.run(pairs[i].first, feed(x, input))
               .same_bits(session.run(pairs[i].second, feed(x, input))));
+  }
+}
+
+TEST_CASE("gradients refuse attributes under which their operands do not fit") {
+  struct operation {
+    const char* gradient;
+    any_tensor (*make)(const any_tensor& x);
+    const char* key;
+    dims changed;
+  };
+  const operation all[] = {
+      {"max_pool2d_gradient",
+       [](const any_tensor& x) { return any_tensor(max_pool2d(x)); },
+       "strides",
+       {1, 1}},
+      {"avg_pool2d_gradient",
+       [](const any_tensor& x) { return any_tensor(avg_pool2d(x)); },
+       "dilations",
+       {2, 1}},
+      {"conv2d_input_gradient",
+       [](const any_tensor& x) { return any_tensor(convolve2d(x, x)); },
+       "pads",
+       {1, 0, 0, 0}},
+      {"conv2d_filter_gradient",
+       [](const any_tensor& x) { return any_tensor(convolve2d(x, x)); },
+       "dilations",
+       {1, 2}},
+      {"slice_gradient",
+       [](const any_tensor& x) { return any_tensor(slice(x, 2, 1, 3)); },
+       "size",
+       {2}},
+  };
+  for (const operation& o : all) {
+    for (const bool known : {true, false}) {
+      INFO(o.gradient << (known ? " of a known shape" : " of an unknown shape"));
+      Graph g;
+      attribute_list declared;
+      declared.set("type", dtype::float32);
+      if (known) declared.set("shape", dims{3, 3, 6, 6});
+      const any_tensor x = g.handle({g.add(ops::placeholder, {}, declared, "x"), 0});
+      const any_tensor y = o.make(x);
+      const any_tensor dx = *try_gradients(any_tensor(sum(y * y)), std::array{x})[0];
+      op_id gradient;
+      for (std::size_t i = 0; i < g.op_count(); ++i) {
+        if (std::string_view(g.schema_of(g.op_at(i)).name) == o.gradient) gradient = g.op_at(i);
+      }
+      attribute_list changed = g.attributes_of(gradient);
+      changed.set(o.key, o.changed);
+      const auto before = g.digest();
+      const std::string refused = sentence_of([&] {
+        g.set_attributes(gradient, changed);
+        Session(g).run(dx, feed(x, rough({3, 3, 6, 6})));
+      });
+      INFO(refused);
+      CHECK((contains(refused, "must have the shape of") ||
+             contains(refused, "must fit into the padded image")));
+      CHECK((g.digest() == before) == known);
+    }
   }
 }

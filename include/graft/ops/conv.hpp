@@ -122,10 +122,12 @@ inline constexpr operator_schema conv2d{"conv2d",          2, 2, detail::infer_c
                                         detail::conv_takes};
 /// (images, only their shape; filters; gradient of the result) -> gradient of the images.
 inline constexpr operator_schema conv2d_input_gradient{
-    "conv2d_input_gradient", 3, 3, detail::infer_conv2d_gradient<0>, shape_of_first, detail::conv_takes};
+    "conv2d_input_gradient", 3, 3, detail::infer_conv2d_gradient<0>, shape_of_first,
+    detail::conv_takes};
 /// (images; filters, only their shape; gradient of the result) -> gradient of the filters.
 inline constexpr operator_schema conv2d_filter_gradient{
-    "conv2d_filter_gradient", 3, 3, detail::infer_conv2d_gradient<1>, shape_of_second, detail::conv_takes};
+    "conv2d_filter_gradient", 3, 3, detail::infer_conv2d_gradient<1>, shape_of_second,
+    detail::conv_takes};
 
 }  // namespace ops
 

@@ -29,10 +29,8 @@ struct pool {
 namespace ops::detail {
 
 constexpr window2d pool_window(const attribute_list& a) {
-  window2d window = window2d::of(a, {});
-  window.size =
-      window.pair(a.integers("kernel", {1, 1}), "a kernel must be one number for each of two axes");
-  return window;
+  const dims kernel = a.integers("kernel", {1, 1});
+  return window2d::of(a, {kernel[0], kernel[1]});
 }
 
 // The type of what a pool computes, or the problem.
@@ -132,7 +130,8 @@ inline constexpr operator_schema max_pool2d{"max_pool2d",      1, 1, detail::inf
 /// (images, only their shape; index; gradient) -> gradient of the images. An index outside its plane
 /// stands for no element.
 inline constexpr operator_schema max_pool2d_gradient{
-    "max_pool2d_gradient", 3, 3, detail::infer_beside_pool<true, true>, shape_of_first, detail::pool_takes};
+    "max_pool2d_gradient", 3, 3, detail::infer_beside_pool<true, true>, shape_of_first,
+    detail::pool_takes};
 /// (images, index) -> images at index, plane by plane, 0 where the index is outside the plane. Its attributes are those
 /// of the pool that made the index.
 inline constexpr operator_schema plane_gather{
@@ -142,7 +141,8 @@ inline constexpr operator_schema avg_pool2d{"avg_pool2d",      1, 1, detail::inf
                                             detail::pool_takes};
 /// (images, only their shape; gradient) -> gradient of the images.
 inline constexpr operator_schema avg_pool2d_gradient{
-    "avg_pool2d_gradient", 2, 2, detail::infer_beside_pool<false, true>, shape_of_first, detail::pool_takes};
+    "avg_pool2d_gradient", 2, 2, detail::infer_beside_pool<false, true>, shape_of_first,
+    detail::pool_takes};
 
 }  // namespace ops
 

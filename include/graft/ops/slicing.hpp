@@ -76,8 +76,6 @@ constexpr inferred infer_concat(const infer_args& in) {
   return result;
 }
 
-inline constexpr std::int64_t most_parts = std::int64_t{1} << 20;
-
 // "sizes" gives the parts' extents; without it there are "count" equal ones.
 constexpr inferred infer_split(const infer_args& in) {
   const value_type& x = in.operands[0];
@@ -85,9 +83,6 @@ constexpr inferred infer_split(const infer_args& in) {
   const std::int64_t count = sizes != nullptr ? static_cast<std::int64_t>(sizes->integers.size())
                                               : in.attributes.integer("count");
   if (count < 1) return problem{.clause = "there must be at least one part", .needs = {}, .got = x};
-  if (count > most_parts) {
-    return problem{.clause = "there may be at most 2^20 parts", .needs = {}, .got = x};
-  }
   inferred result;
   if (!x.ranked) {
     for (std::int64_t i = 0; i < count; ++i) {
@@ -471,8 +466,7 @@ constexpr auto split(const X& x, std::string_view name = {},
                                   attributes::list(), name, here);
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
       return std::tuple{(static_cast<void>(I), part(refs[I]))...};
-    }
-    (std::make_index_sequence<static_cast<std::size_t>(Count)>{});
+    }(std::make_index_sequence<static_cast<std::size_t>(Count)>{});
   }
 }
 /// The same for a count and an axis known at run time.

@@ -45,8 +45,7 @@ constexpr inferred infer_fill_like(const infer_args& in) {
 constexpr inferred infer_fill_range(const infer_args& in) {
   const inferred filled = infer_fill(in);
   if (filled.error) return filled;
-  std::int64_t count = 1;
-  for (const extent e : filled.outputs[0].shape) count *= e;
+  const extent count = element_count(filled.outputs[0].shape);
   const std::int64_t begin = in.attributes.integer("begin"), end = in.attributes.integer("end");
   if (begin < 0 || end < begin || end > count) {
     return problem{.clause = "the range must lie within the elements",

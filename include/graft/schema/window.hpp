@@ -24,40 +24,24 @@ struct extent2d {
 
 /// A window as attributes hold it ("strides", "dilations", "pads", "same").
 struct window2d {
-  /// The largest number of a window, and the largest extent of an image: with both, no size
-  /// computed here overflows.
-  static constexpr std::int64_t largest = (std::int64_t{1} << 31) - 1;
+  /// The largest extents of windows and images. The other numbers are attributes, below 2^31 as well,
+  /// so that no size computed here overflows.
+  static constexpr extent largest = (extent{1} << 31) - 1;
   static constexpr extent largest_image = extent{1} << 62;
 
   extent2d size, stride{1, 1}, dilation{1, 1};
   padding2d padding;
-  const char* malformed = nullptr;  ///< what is wrong with the lists it was read from
 
   static constexpr window2d of(const attribute_list& a, extent2d size) {
     window2d w;
     w.size = size;
-    if (const attribute* list = a.find("strides"); list != nullptr) {
-      w.stride = w.pair(list->integers, "strides must be one number for each of two axes");
-    }
-    if (const attribute* list = a.find("dilations"); list != nullptr) {
-      w.dilation = w.pair(list->integers, "dilations must be one number for each of two axes");
-    }
-    if (const attribute* list = a.find("pads"); list != nullptr) {
-      const dims& pads = list->integers;
-      if (pads.size() == 4) {
-        w.padding = {pads[0], pads[1], pads[2], pads[3]};
-      } else {
-        w.malformed = "padding must be four numbers: top, left, bottom, right";
-      }
-    }
+    const dims stride = a.integers("strides"), dilation = a.integers("dilations"),
+               pads = a.integers("pads");
+    if (stride.size() == 2) w.stride = {stride[0], stride[1]};
+    if (dilation.size() == 2) w.dilation = {dilation[0], dilation[1]};
+    if (pads.size() == 4) w.padding = {pads[0], pads[1], pads[2], pads[3]};
     w.padding.same = a.integer("same") != 0;
     return w;
-  }
-  /// Two numbers of a list; of one of another length {1, 1}, and the clause goes to `malformed`.
-  constexpr extent2d pair(const dims& list, const char* otherwise) {
-    if (list.size() == 2) return {list[0], list[1]};
-    malformed = otherwise;
-    return {1, 1};
   }
   constexpr void store(attribute_list& a) const {
     a.set("strides", dims{stride.height, stride.width});
@@ -67,17 +51,14 @@ struct window2d {
   }
   /// What is wrong with the numbers themselves, or nullptr. A size that is not known is none.
   [[nodiscard]] constexpr const char* fault() const {
-    if (malformed != nullptr) return malformed;
     if (size.height == 0 || size.width == 0) return "a window must have at least one element";
+    if (size.height > largest || size.width > largest) {
+      return "a window must be less than 2^31 elements high and wide";
+    }
     if (stride.height < 1 || stride.width < 1) return "strides must be at least 1";
     if (dilation.height < 1 || dilation.width < 1) return "dilations must be at least 1";
     if (padding.top < 0 || padding.left < 0 || padding.bottom < 0 || padding.right < 0) {
       return "padding must not be negative";
-    }
-    for (const std::int64_t number :
-         {size.height, size.width, stride.height, stride.width, dilation.height, dilation.width,
-          padding.top, padding.left, padding.bottom, padding.right}) {
-      if (number > largest) return "the numbers of a window must be below 2^31";
     }
     return nullptr;
   }
