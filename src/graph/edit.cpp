@@ -251,10 +251,10 @@ void ordered_edit::visit(op_id op, std::span<const operand_change> changes) {
   made_.insert(made_.end(), changes.begin(), changes.end());
   const std::uint32_t at = t.index(op);
   const auto operands = t.operands_of(at);
-  const bool again = !placed.empty() ||
-                     std::any_of(operands.begin(), operands.end(), [&](const tables::edge& e) {
-                       return changed_.contains(t.id(e.producer));
-                     });
+  const bool again =
+      !placed.empty() || std::any_of(operands.begin(), operands.end(), [&](const tables::edge& e) {
+        return changed_.contains(t.id(e.producer));
+      });
   if (again && infer_in_place(t, at)) changed_.insert(op);
 }
 
@@ -267,7 +267,8 @@ void ordered_edit::finish() {
   for (const op_id op : changed_) {
     if (!graph_.contains(op)) continue;
     changed.insert(t.index(op));
-    graph_.for_each_use(op, [&](const Graph::use& u, std::uint32_t) { after.push_back(t.index(u.user)); });
+    graph_.for_each_use(
+        op, [&](const Graph::use& u, std::uint32_t) { after.push_back(t.index(u.user)); });
   }
   check_initial_values(t, changed);
   // What was added meanwhile may have taken an op before its turn.

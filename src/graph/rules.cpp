@@ -282,10 +282,11 @@ void infer_downstream(tables& t, std::vector<std::uint32_t> ops) {
     changed.insert(op);
     for (std::uint32_t e = t.ops[op].first_use; e != none; e = t.edges[e].next_use) {
       if (waiting.add(t.edges[e].user)) continue;
-      throw graph_error({.asked = "the types behind '" + path_of_op(t, op) + "' were worked out anew",
-                         .found = "'" + path_of_op(t, t.edges[e].user) + "' depends on itself",
-                         .where = {},
-                         .hint = "a graph has no cycles"});
+      throw graph_error(
+          {.asked = "the types behind '" + path_of_op(t, op) + "' were worked out anew",
+           .found = "'" + path_of_op(t, t.edges[e].user) + "' depends on itself",
+           .where = {},
+           .hint = "a graph has no cycles"});
     }
   }
   if (!changed.empty()) check_initial_values(t, changed);

@@ -157,17 +157,20 @@ initializer_set Clone::initializer_of(variable_id v) const {
     return !std::binary_search(data_->created.begin(), data_->created.end(), image);
   });
   if (own.empty()) {
-    refuse("the initializer of variable " + std::to_string(v.value),
-           "the clone has no variable of its own for it: it is shared, linked, frozen or replaced, or its image was "
-           "removed");
+    const Graph* source = data_->source().slot->graph;
+    const bool known = source != nullptr && source->contains(v);
+    refuse("the initializer of " +
+               (known ? "'" + source->path_of(v) + "'" : "variable " + std::to_string(v.value)),
+           "the clone has no variable of its own for it: it is shared, linked, frozen or replaced, "
+           "or its image was removed");
   }
   return {&g, std::move(own)};
 }
 
 variable_id Clone::variable_behind(const graph_reference& read) const {
   (void)must(read, direction::forward);
-  const Graph& source =
-      detail::graph_behind(data_->source().slot, data_->source().generation, "the source of a clone");
+  const Graph& source = detail::graph_behind(data_->source().slot, data_->source().generation,
+                                             "the source of a clone");
   const auto v = source.variable_read_by(read.id);
   if (!v) refuse("the initializer of '" + source.path_of(read.id) + "'", "it reads no variable");
   return *v;

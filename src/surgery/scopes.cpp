@@ -129,7 +129,8 @@ scope_id cloner::image_of_scope(scope_id s) {
   const std::uint32_t* image = scope_images_.find(s.value);
   for (; image == nullptr; image = scope_images_.find(s.value)) {
     missing.push_back(s);
-    if (s == scope_id{}) {  // outside the base: what stands for a variable there has the clone's own scope
+    if (s ==
+        scope_id{}) {  // outside the base: what stands for a variable there has the clone's own scope
       for (const scope_id other : missing) scope_images_.set(other.value, data_->scope.value);
       return data_->scope;
     }
