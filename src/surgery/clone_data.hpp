@@ -66,8 +66,10 @@ struct clone_data {
   [[nodiscard]] std::uint32_t place_number(std::uint32_t copy) const {
     return place_of_copy.empty() ? copy : place_of_copy[copy];
   }
-  /// The variables among some that were not removed since. @throws handle_error if the graph is gone
-  [[nodiscard]] std::vector<variable_id> present(const std::vector<variable_id>& some) const;
+  /// The graph the clone is in, or nullptr if it is gone.
+  [[nodiscard]] const Graph* graph() const;
+  /// The variables among some that were not removed since; all of them where the graph is gone.
+  [[nodiscard]] std::vector<variable_id> present(std::vector<variable_id> some) const;
   [[nodiscard]] bool is_copy(op_id op) const { return op.value - first_id < count; }
 
   [[nodiscard]] std::optional<op_id> forward(op_id op) const;

@@ -84,12 +84,15 @@ std::optional<variable_id> clone_data::backward(variable_id v) const {
   return found->second;
 }
 
-std::vector<variable_id> clone_data::present(const std::vector<variable_id>& some) const {
-  const Graph& g = detail::graph_behind(slot, generation, "a clone");
-  std::vector<variable_id> result;
-  std::copy_if(some.begin(), some.end(), std::back_inserter(result),
-               [&g](variable_id v) { return g.contains(v); });
-  return result;
+const Graph* clone_data::graph() const {
+  const Graph* g = slot->graph;
+  return g != nullptr && slot->generation == generation ? g : nullptr;
+}
+
+std::vector<variable_id> clone_data::present(std::vector<variable_id> some) const {
+  const Graph* g = graph();
+  if (g != nullptr) std::erase_if(some, [g](variable_id v) { return !g->contains(v); });
+  return some;
 }
 
 void Clone::check_type(const graph_reference& image, const value_type& wanted) const {
@@ -189,11 +192,11 @@ std::vector<tensor_id> Clone::outputs() const {
 }
 
 std::vector<op_id> Clone::nodes() const {
-  const Graph& g = graph();
   std::vector<op_id> result = data_->extra;
   result.reserve(result.size() + data_->count);
   for (std::uint32_t i = 0; i < data_->count; ++i) result.push_back(op_id{data_->first_id + i});
-  std::erase_if(result, [&g](op_id op) { return !g.contains(op); });
+  const Graph* g = data_->graph();
+  if (g != nullptr) std::erase_if(result, [g](op_id op) { return !g->contains(op); });
   std::sort(result.begin(), result.end());
   return result;
 }

@@ -239,5 +239,5 @@ void trial(std::uint64_t seed) {
 }  // namespace
 
 TEST_CASE("random graphs under random rules [edge-90]") {
-  for_seeds(300, [](std::uint64_t seed) { trial(seed); });
+  for_seeds(2000, [](std::uint64_t seed) { trial(seed); });
 }
