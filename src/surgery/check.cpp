@@ -101,8 +101,11 @@ class checker {
     check_attributes(old_op, copy);
   }
 
-  [[nodiscard]] bool is_split(tensor_id read, tensor_id image) const {
-    return !d_.splits.empty() && d_.backward(image) == read;
+  // True for a further image of the tensor that an operand became.
+  [[nodiscard]] bool is_split(tensor_id operand, tensor_id further) const {
+    if (d_.splits.empty()) return false;
+    const auto of = d_.backward(further);
+    return of && d_.forward(*of) == d_.forward(operand);
   }
 
   void check_attributes(op_id old_op, op_id copy) {

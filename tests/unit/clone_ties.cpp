@@ -265,6 +265,24 @@ TEST_CASE("what a rule puts behind a tied parameter is split with it", "[clone][
   CHECK(copy.original(second) == id_of(t.w));
 }
 
+TEST_CASE("a parameter that comes through a dropped op is split as well", "[clone][ties][rule]") {
+  Graph g;
+  const auto x = input4(g);
+  const auto w = make_variable<float, shape<4>>(g, "w", uniform());
+  const auto bent = relu(w);
+  const auto y = (x * w) * bent;
+  const Clone copy =
+      clone(extract(inputs(x), outputs(y)), bind(x, x), ties::split,
+            each_op([](const copied_op& op) -> std::optional<std::vector<any_tensor>> {
+              if (std::string_view(op.schema->name) != "relu") return std::nullopt;
+              return std::vector<any_tensor>{op.operands[0]};
+            }));
+  copy.check();
+  const auto images = copy.images(*g.variable_read_by(id_of(w)));
+  REQUIRE(images.size() == 2);
+  CHECK(g.operand(op_of(copy(y)), 1) == g.variable_of(images[1]).read);
+}
+
 TEST_CASE("split parameters start from one other variable", "[clone][ties][edge-30]") {
   Graph g;
   const auto x = input4(g);
