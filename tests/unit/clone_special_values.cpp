@@ -26,8 +26,13 @@ Array odd_rows(std::int64_t n, bool special) {
   auto e = a.mutable_span<T>();
   T next = T(0.7);
   for (T& v : e) v = next, next = next * T(-0.93) + T(0.11);
-  const T odd[] = {quiet_nan<T>, infinity<T>, -infinity<T>, denormal<T>,
-                   -denormal<T>, T(-0.0),     std::numeric_limits<T>::max()};
+  const T odd[] = {quiet_nan<T>,
+                   infinity<T>,
+                   -infinity<T>,
+                   denormal<T>,
+                   -denormal<T>,
+                   T(-0.0),
+                   std::numeric_limits<T>::max()};
   // One for each row from the second on, so that there are rows without.
   for (std::size_t i = 1; special && i < static_cast<std::size_t>(n); i += 2)
     e[7 * i + (i * 3) % 7] = odd[(i / 2) % 7];
@@ -42,8 +47,9 @@ struct through_everything {
   std::vector<any_tensor> y;
 
   through_everything() {
-    const auto inner = slice<along<1, 1, 5>>(x);                 // off any alignment, with a stride
-    const auto below = slice<along<0, 1>>(pad<border<0, 1, 0>>(x));  // a view that begins at a second row
+    const auto inner = slice<along<1, 1, 5>>(x);  // off any alignment, with a stride
+    const auto below =
+        slice<along<0, 1>>(pad<border<0, 1, 0>>(x));  // a view that begins at a second row
     const auto h = dense<5>(x);
     y = {h,
          tanh(inner) + inner,
@@ -154,8 +160,7 @@ TEST_CASE("gradients of empty and single batches are equal in clones", "[edge-83
   }
   const auto a = gradients(loss, mine), b = gradients(copy(loss), theirs);
   for (const std::int64_t n : {0, 1, 5}) {
-    const auto [left, right] =
-        session.run(std::tuple{a, b}, feed(x, odd_rows<float>(n, false)));
+    const auto [left, right] = session.run(std::tuple{a, b}, feed(x, odd_rows<float>(n, false)));
     for (std::size_t i = 0; i < left.size(); ++i) {
       CHECK(left[i].same_bits(right[i]));
       if (n == 0) CHECK(left[i].same_bits(Array(dtype::float32, left[i].shape())));

@@ -1,7 +1,8 @@
 // What a copy keeps however it is made: the order of operands, the structure of what is asked for, and the
 // graph that it was made from.
-#include <boost/hana/adapt_struct.hpp>
 #include <map>
+
+#include <boost/hana/adapt_struct.hpp>
 
 #include "graft/graft.hpp"
 #include "graft/runtime/struct_mirror.hpp"
@@ -121,8 +122,7 @@ TEST_CASE("the order of operands is kept by every way of copying", "[edge-57]") 
     save_region(file.path, region);
     Graph other;
     const loaded_region loaded = load_region(other, file.path);
-    CHECK(value_of(other, loaded.outputs[0], loaded.inputs[0], loaded.inputs[1])
-              .same_bits(wanted));
+    CHECK(value_of(other, loaded.outputs[0], loaded.inputs[0], loaded.inputs[1]).same_bits(wanted));
   }
   SECTION("by a rule that leaves ops as they are") {
     const Clone copy = clone(

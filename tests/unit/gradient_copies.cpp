@@ -15,7 +15,8 @@ using rows2 = tensor<Graph, dtype::float64, shape<3, 2>>;
 // tanh(x w1) w2 and its squared error, in float64 and smooth, so that differences can be taken.
 struct learner {
   Graph g;
-  rows2 x = placeholder<double, shape<3, 2>>(g, "x"), x2 = placeholder<double, shape<3, 2>>(g, "x2");
+  rows2 x = placeholder<double, shape<3, 2>>(g, "x"),
+        x2 = placeholder<double, shape<3, 2>>(g, "x2");
   column target = placeholder<double, shape<3, 1>>(g, "target"),
          target2 = placeholder<double, shape<3, 1>>(g, "target2");
   tensor<Graph, dtype::float64, shape<2, 4>> w1 =
@@ -164,8 +165,8 @@ TEST_CASE("a gradient step on linked clones is differentiated as finite differen
   const auto slopes = gradients(support(l.loss), readings);
   std::vector<any_tensor> stepped;
   for (std::size_t i = 0; i < 2; ++i) stepped.push_back(readings[i] - slopes[i] * rate);
-  const Clone query = clone(region, bind(l.x, l.x2, l.target, l.target2),
-                            variables::expr(parameters, stepped));
+  const Clone query =
+      clone(region, bind(l.x, l.x2, l.target, l.target2), variables::expr(parameters, stepped));
   support.check();
   query.check();
   CHECK(support.variables().empty());
@@ -175,10 +176,9 @@ TEST_CASE("a gradient step on linked clones is differentiated as finite differen
 
   Session session(l.g, {.threads = 1});
   session.initialize();
-  const std::vector<feed_item> feeds{feed(l.x, values({3, 2}, 0.3, 0.2)),
-                                     feed(l.target, values({3, 1}, 0.5, 0.4)),
-                                     feed(l.x2, values({3, 2}, -0.4, 0.3)),
-                                     feed(l.target2, values({3, 1}, -0.2, 0.6))};
+  const std::vector<feed_item> feeds{
+      feed(l.x, values({3, 2}, 0.3, 0.2)), feed(l.target, values({3, 1}, 0.5, 0.4)),
+      feed(l.x2, values({3, 2}, -0.4, 0.3)), feed(l.target2, values({3, 1}, -0.2, 0.6))};
   const auto run = [&](const any_tensor& t) { return session.run(t, feeds); };
   for (std::size_t i = 0; i < 2; ++i) {
     check_differences(session, l.variable(parameters[i]), run(meta[i]),
@@ -188,8 +188,8 @@ TEST_CASE("a gradient step on linked clones is differentiated as finite differen
     std::vector<any_tensor> still;
     for (std::size_t i = 0; i < 2; ++i)
       still.push_back(readings[i] - stop_gradient(slopes[i]) * rate);
-    const Clone first_order = clone(region, bind(l.x, l.x2, l.target, l.target2),
-                                    variables::expr(parameters, still));
+    const Clone first_order =
+        clone(region, bind(l.x, l.x2, l.target, l.target2), variables::expr(parameters, still));
     const Array naive = run(gradients(first_order(l.loss), parameters)[0]);
     const Array exact = run(meta[0]);
     double apart = 0;
@@ -200,6 +200,7 @@ TEST_CASE("a gradient step on linked clones is differentiated as finite differen
   SECTION("an optimiser of the outer loss trains the source") {
     const training_step step = minimize(outer, sgd{.rate = 0.05});
     CHECK(step.parameters == trainable_variables(l.loss));
+    session.initialize();
     const double before = number(run(outer));
     for (int i = 0; i < 20; ++i) session.run(step, feeds);
     CHECK(number(run(outer)) < before);
@@ -246,7 +247,8 @@ TEST_CASE("two steps through linked clones, and a clone of such a network", "[ed
   check_closed(copy, {});
   CHECK(copy.variables().size() == 2);
   CHECK(session.run(copy(meta), fed(copy(at))).same_bits(exact));
-  const any_tensor again = gradients(copy(outer), {l.g.handle(l.g.variable_of(copy(l.variable(l.w1))).read)})[0];
+  const any_tensor again =
+      gradients(copy(outer), {l.g.handle(l.g.variable_of(copy(l.variable(l.w1))).read)})[0];
   const Array found = session.run(again, fed(copy(at)));
   for (std::size_t i = 0; i < 8; ++i)
     CHECK(found.span<double>()[i] == Approx(exact.span<double>()[i]).epsilon(1e-12));

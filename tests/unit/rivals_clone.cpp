@@ -59,6 +59,7 @@ TEST_CASE("networks declared in every way give equal outputs once values are cop
   CHECK(theirs().same_bits(before));
   // Independent from then on.
   const training_step step = minimize(mean(square(copy(y))), sgd{.rate = 0.1});
+  session.initialize();
   session.run(step, feed(x2, a), feed(z2, b));
   CHECK_FALSE(theirs().same_bits(before));
   CHECK(mine().same_bits(before));
@@ -213,13 +214,14 @@ TEST_CASE("one parameter is given one expression, however often it is read", "[r
   const any_tensor half = w * 0.5, twice = w * 2.0;
   const auto digest = g.digest();
   // In one list, over several, and as an input besides.
-  CHECK(mentions(message_of<boundary_error>(
-                     [&] { (void)clone(region, variables::expr(w, half, w, twice)); }),
-                 "twice"));
+  CHECK(mentions(
+      message_of<boundary_error>([&] { (void)clone(region, variables::expr(w, half, w, twice)); }),
+      "twice"));
   CHECK_THROWS_AS(clone(region, variables::expr(w, half), variables::expr(w, twice)),
                   boundary_error);
-  CHECK_THROWS_AS(clone(extract(inputs(x, w), outputs(y)), bind(w, half), variables::expr(w, twice)),
-                  boundary_error);
+  CHECK_THROWS_AS(
+      clone(extract(inputs(x, w), outputs(y)), bind(w, half), variables::expr(w, twice)),
+      boundary_error);
   CHECK(g.digest() == digest);
   // One is enough for both places.
   const Clone copy = clone(region, bind(x, x), variables::shared, variables::expr(w, half));
@@ -227,7 +229,8 @@ TEST_CASE("one parameter is given one expression, however often it is read", "[r
   copy.check();
 }
 
-TEST_CASE("a training step is copied with what its optimiser has learnt and its settings", "[rival]") {
+TEST_CASE("a training step is copied with what its optimiser has learnt and its settings",
+          "[rival]") {
   Graph g;
   const row4 x = input4(g, "x");
   const auto y = dense<2>(tanh(dense<5>(x)));

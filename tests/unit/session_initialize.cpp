@@ -69,7 +69,8 @@ TEST_CASE("a clone without values says whose copy it is and what to run") {
   CHECK(session.run(copy(y), feed(x, {2.0f, 3.0f})).same_bits(vector_of({2, 3})));
 }
 
-TEST_CASE("whatever reads a clone's variable without a value names it and what to run", "[edge-81]") {
+TEST_CASE("whatever reads a clone's variable without a value names it and what to run",
+          "[edge-81]") {
   Graph g, other;
   auto x = placeholder<float, shape<2>>(g, "x");
   auto w = make_variable<float, shape<2>>(g, "w", ones());
@@ -78,8 +79,7 @@ TEST_CASE("whatever reads a clone's variable without a value names it and what t
   session.initialize();
   const Region region = extract(inputs(x), outputs(y));
   const Clone first = clone(region, bind(x, x), into("first"));
-  const Clone second =
-      clone(extract(inputs(x), outputs(first(y))), bind(x, x), into("second"));
+  const Clone second = clone(extract(inputs(x), outputs(first(y))), bind(x, x), into("second"));
   const auto replicas = replicate(region, 2, bind(x, x), into("member"));
   const Clone there = clone(region, into(other, "there"));
   const auto fed = feed(x, {2.0f, 3.0f});
@@ -93,8 +93,7 @@ TEST_CASE("whatever reads a clone's variable without a value names it and what t
   CHECK(has(text, "'member_1/w'"));
   CHECK(has(text, "a copy of 'w'"));
   // The source is in another graph, which may be gone: what is to be run is said all the same.
-  text = sentence<uninitialized_error>(
-      [&] { far.run(there(y), feed(there(x), {2.0f, 3.0f})); });
+  text = sentence<uninitialized_error>([&] { far.run(there(y), feed(there(x), {2.0f, 3.0f})); });
   CHECK(has(text, "'there/w'"));
   CHECK(has(text, "initialize()"));
   // Updates, values and clones that need one say so too, and nothing is written.
