@@ -133,7 +133,6 @@ TEST_CASE("one tensor in the place of several, and several that would be one") {
 TEST_CASE("only users that may be changed are") {
   constant_letters s;
   Graph& g = s.graph;
-  const auto before = g.digest();
   SECTION("can_modify") {
     const op_filter two = among({op_of(s.g), op_of(s.e)});
     CHECK(swap_uses(s.a, s.d, two) == 2);
@@ -142,14 +141,15 @@ TEST_CASE("only users that may be changed are") {
     CHECK(operand(g, s.c, 0) == id_of(s.a));
     CHECK(operand(g, s.f, 1) == id_of(s.d));
     CHECK(swap_uses(s.a, s.d, two) == 2);
-    CHECK(g.digest() == before);
+    CHECK(operand(g, s.g, 1) == id_of(s.a));
+    CHECK(operand(g, s.e, 1) == id_of(s.d));
   }
   SECTION("cannot_modify") {
     CHECK(reroute(s.d, s.b, !among({op_of(s.f)})) == 1);
     CHECK(operand(g, s.e, 1) == id_of(s.b));
     CHECK(operand(g, s.f, 1) == id_of(s.d));
     CHECK(reroute(s.b, s.d, among({op_of(s.e)})) == 1);
-    CHECK(g.digest() == before);
+    CHECK(operand(g, s.e, 1) == id_of(s.d));
   }
   SECTION("of outputs that are taken inside as well, those outside") {
     const auto other = input4(g, "other");
