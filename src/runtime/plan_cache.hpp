@@ -5,6 +5,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "runtime/plan_key.hpp"
@@ -64,12 +65,11 @@ class leased_context {
   std::unique_ptr<run_context> context_;
 };
 
-/// Keeps what was used last, up to a number of things.
-template <class Kept>
+/// Keeps what was used last, up to a number of things. What others hold goes last: dropping it would
+/// free nothing.
+template <class Kept, std::size_t Capacity>
 class recent_plans {
  public:
-  static constexpr std::size_t capacity = 128;
-
   /// What is kept under a key if `holds(kept)`, else nullptr; what does not hold is dropped.
   template <class Holds>
   std::shared_ptr<Kept> find(const plan_key& key, Holds&& holds) {
@@ -94,10 +94,11 @@ class recent_plans {
     for (entry& e : entries_) {
       if (e.hash == hash && e.key == key) return e.kept;
     }
-    if (entries_.size() == capacity) {
+    if (entries_.size() == Capacity) {
+      const auto rank = [](const entry& e) { return std::pair(e.kept.use_count() > 1, e.used); };
       const auto oldest =
           std::min_element(entries_.begin(), entries_.end(),
-                           [](const entry& a, const entry& b) { return a.used < b.used; });
+                           [&](const entry& a, const entry& b) { return rank(a) < rank(b); });
       std::swap(*oldest, entries_.back());
       entries_.pop_back();
     }
@@ -135,8 +136,9 @@ class plan_cache {
   [[nodiscard]] std::uint64_t made() const { return plans_.added(); }
 
  private:
-  recent_plans<planned_call> calls_;
-  recent_plans<shared_plan> plans_;
+  static constexpr std::size_t capacity = 128;
+  recent_plans<planned_call, capacity - 1> calls_;  // one plan less is in use, and can go
+  recent_plans<shared_plan, capacity> plans_;
 };
 
 }  // namespace graft::detail

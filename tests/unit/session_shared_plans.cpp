@@ -352,6 +352,23 @@ TEST_CASE("plans outlive the clone they were made for") {
   CHECK(session.plans_made() == 1);
 }
 
+TEST_CASE("a plan that is in use is kept for clones to come") {
+  Graph g;
+  const auto x = placeholder<float, shape<dyn>>(g, "x");
+  const auto y = x * 2.0f;
+  Session session(g, {.threads = 1});
+  const auto one = feed(x, vector_of({1}));
+  session.run(y, one);
+  for (std::int64_t n = 2; n < 300; ++n) {
+    session.run(y, feed(x, Array(dtype::float32, {n})));
+    session.run(y, one);
+  }
+  const std::uint64_t before = session.plans_made();
+  const Clone copy = clone(extract(inputs(x), outputs(y)), bind(x, x));
+  CHECK(session.run(copy(y), one).same_bits(vector_of({2})));
+  CHECK(session.plans_made() == before);
+}
+
 TEST_CASE("clones that come after a chain was registered are planned with it") {
   Graph g;
   const auto x = placeholder<float, shape<64>>(g, "x");
