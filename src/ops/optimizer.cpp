@@ -246,7 +246,8 @@ bound_kernel bind_soft_update(const bind_args& b) {
   result.run = [=](const kernel_call& call) {
     kernels::optimiser_args step;
     step.rate = read_scalar(call.in[2], tau_type);
-    if (type == dtype::float32) step.rate = static_cast<float>(step.rate);  // as the kernel takes it
+    if (type == dtype::float32)
+      step.rate = static_cast<float>(step.rate);  // as the kernel takes it
     step.gradient_scale = -1;
     step.weight_decay = 1;
     const bool copies = step.rate == 0 || step.rate == 1;
@@ -323,9 +324,7 @@ std::vector<operator_error_sample> soft_update_errors() {
 operator_definition checked_fraction_definition() {
   operator_definition d;
   d.schema = &ops::checked_fraction;
-  d.gradient = [](const gradient_args& a) {
-    return operand_gradients{a.output_gradients[0]};
-  };
+  d.gradient = [](const gradient_args& a) { return operand_gradients{a.output_gradients[0]}; };
   d.bind = bind_checked_fraction;
   d.reference = [](std::span<const Array> in, const attribute_list&) {
     return std::vector<Array>{in[0]};

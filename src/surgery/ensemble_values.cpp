@@ -76,10 +76,10 @@ void require_own(const ensemble_data& d, std::span<const Clone> clones) {
     for (const variable_id v : d.stacked) {
       for (const variable_id image : clones[i].images(v)) {
         const auto refuse = [&](const std::string& found) {
-          throw argument_error({"clone " + std::to_string(i) + " was to take the values of member " +
-                                    std::to_string(i) + " of an ensemble",
-                                found, g.path_of(image),
-                                "pass clones with variables of their own, each once"});
+          throw argument_error(
+              {"clone " + std::to_string(i) + " was to take the values of member " +
+                   std::to_string(i) + " of an ensemble",
+               found, g.path_of(image), "pass clones with variables of their own, each once"});
         };
         if (&g == &clones[i].origin().graph() && image == v) {
           refuse("it shares '" + g.path_of(v) + "' with its source");
@@ -104,7 +104,8 @@ Clone Ensemble::detached_clone(std::size_t i, clone_options options) const {
   Graph::transaction all(g);
   if (!options.where_given) options.set(into("member"));
   options.set(variables::by([&](const variable_info& info) {
-    return detail::image_of(d, info.id) != nullptr ? variable_policy::fresh : variable_policy::shared;
+    return detail::image_of(d, info.id) != nullptr ? variable_policy::fresh
+                                                   : variable_policy::shared;
   }));
   Clone result = clone_region(d.region, options);
   for (std::size_t k = 0; k < values.size(); ++k) {

@@ -14,7 +14,8 @@ inline std::atomic<long> left{-1};  // -1: none fails
 
 /// What was asked for so far.
 inline std::atomic<long> made{0}, bytes{0};
-inline std::atomic<long> array_bytes{0};  ///< of arrays, which are aligned, and so is the memory of plans
+inline std::atomic<long> array_bytes{
+    0};  ///< of arrays, which are aligned, and so is the memory of plans
 
 inline bool now(std::size_t size) {
   ++made;

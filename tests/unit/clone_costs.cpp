@@ -95,11 +95,11 @@ TEST_CASE("copied variables take no memory until the first is written", "[edge-8
 }
 
 TEST_CASE("the graph around a region costs a clone nothing", "[edge-89][demo-13]") {
-  amid small(1000), large(100000);
+  // Halves of whole blocks of ids, so that the region lies in its blocks alike.
+  amid small(1024), large(102400);
   const auto whole = [](amid& a) {
-    return [&a] {
-      (void)clone(extract(inputs(*a.x), outputs(*a.y)), bind(*a.x, a.x2), into("copy"));
-    };
+    return
+        [&a] { (void)clone(extract(inputs(*a.x), outputs(*a.y)), bind(*a.x, a.x2), into("copy")); };
   };
   const cost few = least_cost(whole(small)), many = least_cost(whole(large));
   CHECK(few.allocations > 10);

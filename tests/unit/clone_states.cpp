@@ -31,8 +31,8 @@ TEST_CASE("variables of whole numbers, of truth values and of more than 2 GB are
   const Region region = extract(inputs(x), outputs(relu(x), flags, bytes, words, large));
   const Clone copied = clone(region, variables::copied), fresh = clone(region);
   const Clone shared = clone(region, variables::shared), frozen = clone(region, variables::frozen);
-  for (const any_tensor t : {any_tensor(flags), any_tensor(bytes), any_tensor(words),
-                             any_tensor(large)}) {
+  for (const any_tensor t :
+       {any_tensor(flags), any_tensor(bytes), any_tensor(words), any_tensor(large)}) {
     const variable_id v = read_by(g, t);
     INFO(g.path_of(v));
     CHECK(g.store().get(copied(v)).shares_storage_with(g.store().get(v)));
@@ -81,10 +81,12 @@ TEST_CASE("moving statistics keep their mode and their updates in every kind of 
   Session session(g);
   session.initialize();
   Array rows(dtype::float32, {2, 4});
-  for (float& e : rows.mutable_span<float>()) e = static_cast<float>(&e - rows.span<float>().data());
+  for (float& e : rows.mutable_span<float>())
+    e = static_cast<float>(&e - rows.span<float>().data());
   for (const variable_policy policy : own_policies) {
     for (const bool trains : {true, false}) {
-      const Clone copy = clone(region, bind(x, x2), policy, trains ? mode::training : mode::inference);
+      const Clone copy =
+          clone(region, bind(x, x2), policy, trains ? mode::training : mode::inference);
       session.initialize();
       const auto updates = updates_of(copy(y));
       CHECK(updates.assigns().size() == 2);
@@ -177,7 +179,7 @@ TEST_CASE("clones in other graphs outlive their source, and leave nothing behind
     auto source = std::make_unique<Graph>();
     Graph other;
     const auto x = input4(*source, "x");
-    const auto y = network(x);
+    const auto y = graft_test::network(x);
     set_values(*source);
     const Array expected = Session(*source).run(y, feed(x, batch));
     {
@@ -196,7 +198,7 @@ TEST_CASE("clones in other graphs outlive their source, and leave nothing behind
   // The other way about: the clone's graph goes first.
   Graph g;
   const auto x = input4(g, "x");
-  const auto y = network(x);
+  const auto y = graft_test::network(x);
   set_values(g);
   const Region region = extract(inputs(x), outputs(y));
   const auto before = g.digest();

@@ -380,7 +380,8 @@ TEST_CASE("members of an ensemble draw different numbers", "[ensemble]") {
   CHECK(g.digest() == digest);
 }
 
-TEST_CASE("members take values from clones with split ties where these agree", "[ensemble][edge-43]") {
+TEST_CASE("members take values from clones with split ties where these agree",
+          "[ensemble][edge-43]") {
   Graph g;
   const auto x = placeholder<float, shape<dyn, 4>>(g, "x");
   const auto w = make_variable<float, shape<4, 4>>(g, "w", glorot_uniform());
@@ -410,8 +411,7 @@ TEST_CASE("members take values from clones with split ties where these agree", "
   g.store().set(many(v), numbers({2, 4, 4}, 0.7f));
   many.gather_to(clones);
   for (const variable_id image : split) {
-    CHECK(g.store().get(image).same_bits(
-        g.store().get(many(v)).rows(1, 2).reshaped({4, 4})));
+    CHECK(g.store().get(image).same_bits(g.store().get(many(v)).rows(1, 2).reshaped({4, 4})));
   }
 }
 
@@ -424,10 +424,9 @@ TEST_CASE("members give values to networks of their own only", "[ensemble]") {
   const Clone own = clone(region, into("own")), shared = clone(region, variables::shared);
   set_values(g);
   const auto before = g.digest();
-  CHECK(mentions(message_of<argument_error>([&] { many.gather_to(std::vector{own, own}); }),
-                 "clone 0's too"));
-  CHECK(mentions(message_of<argument_error>([&] { many.gather_to(std::vector{own, shared}); }),
-                 "with its source"));
+  const std::vector<Clone> twice{own, own}, lent{own, shared};
+  CHECK(mentions(message_of<argument_error>([&] { many.gather_to(twice); }), "clone 0's too"));
+  CHECK(mentions(message_of<argument_error>([&] { many.gather_to(lent); }), "with its source"));
   CHECK(g.digest() == before);
   // Values may come from the same place for several.
   many.scatter_from(std::vector{shared, shared});

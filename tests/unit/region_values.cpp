@@ -58,8 +58,7 @@ TEST_CASE("values are not copied between networks that differ", "[edge-44]") {
   network_pair n;
   const auto refused = [&](const Region& source, const Region& target) {
     const auto g = n.g.digest(), h = n.h.digest();
-    const std::string text =
-        message_of<argument_error>([&] { copy_values(source, target); });
+    const std::string text = message_of<argument_error>([&] { copy_values(source, target); });
     CHECK(n.g.digest() == g);
     CHECK(n.h.digest() == h);
     CHECK(mentions(text, "not the same network"));
@@ -88,9 +87,9 @@ TEST_CASE("values are not copied between networks that differ", "[edge-44]") {
     const auto b =
         make_variable<float, shape<4>>(n.h, "b", zeros(), false, variable_role::statistic);
     set_values(n.g), set_values(n.h);
-    CHECK(mentions(refused(extract(inputs(n.x), outputs(n.x + a)),
-                           extract(inputs(n.x2), outputs(n.x2 + b))),
-                   "statistic"));
+    CHECK(mentions(
+        refused(extract(inputs(n.x), outputs(n.x + a)), extract(inputs(n.x2), outputs(n.x2 + b))),
+        "statistic"));
   }
 }
 

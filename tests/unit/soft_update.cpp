@@ -138,11 +138,10 @@ struct awkward_pair {
     session.set_value(target, awkward(false));
   }
   update_group follow(const soft_update_options& options) {
-    return soft_update(
-        g,
-        std::vector{std::pair{*g.variable_read_by(id_of(source)),
-                              *g.variable_read_by(id_of(target))}},
-        options);
+    return soft_update(g,
+                       std::vector{std::pair{*g.variable_read_by(id_of(source)),
+                                             *g.variable_read_by(id_of(target))}},
+                       options);
   }
 };
 
@@ -158,7 +157,8 @@ TEST_CASE("tau 0 changes no bit and tau 1 copies all of them", "[soft_update][ed
       p.session.run(p.follow({.tau_tensor = single}),
                     feed(single, Array::scalar(static_cast<float>(tau))));
     }
-    if (how == 2) p.session.run(p.follow({.tau_tensor = precise}), feed(precise, Array::scalar(tau)));
+    if (how == 2)
+      p.session.run(p.follow({.tau_tensor = precise}), feed(precise, Array::scalar(tau)));
   };
   const int how = GENERATE(0, 1, 2);
   INFO("way of giving tau " << how);
@@ -201,10 +201,9 @@ TEST_CASE("a soft update is one pass over each variable, in place", "[soft_updat
   const auto tau = placeholder<double, shape<>>(f.g, "tau");
   Session session(f.g);
   const bool fed = GENERATE(false, true);
-  const std::string plan =
-      fed ? session.explain_plan(soft_update(*f.target, {.tau_tensor = tau}),
-                                 feed(tau, Array::scalar(0.5)))
-          : session.explain_plan(soft_update(*f.target, {.tau = 0.5}));
+  const std::string plan = fed ? session.explain_plan(soft_update(*f.target, {.tau_tensor = tau}),
+                                                      feed(tau, Array::scalar(0.5)))
+                               : session.explain_plan(soft_update(*f.target, {.tau = 0.5}));
   INFO(plan);
   const auto count = [&](const std::string& part) {
     std::size_t n = 0;

@@ -1,15 +1,10 @@
 // Every operation that changes values of variables, at every one of its allocations: one that fails leaves all
 // values bit for bit as they were.
-#include <cstdio>
-#include <filesystem>
-#include <string>
-
-#include <unistd.h>
-
 #include "graft/io/checkpoint.hpp"
 #include "graft/io/safetensors.hpp"
 
 #include "failure_fixture.hpp"
+#include "temporary_file.hpp"
 
 using namespace graft_test;
 
@@ -53,12 +48,6 @@ struct trained : plain_network {
 template <class Network>
 auto made() {
   return [] { return std::make_unique<Network>(); };
-}
-
-std::string file_of(const char* what) {
-  return (std::filesystem::temp_directory_path() /
-          ("graft_values_" + std::string(what) + std::to_string(getpid())))
-      .string();
 }
 
 }  // namespace
@@ -121,17 +110,16 @@ TEST_CASE("values of ensembles move without a trace at any allocation", "[edge-8
 }
 
 TEST_CASE("a session changes values without a trace at any allocation", "[edge-85]") {
-  CHECK(fail_everywhere("initialize", 20, made<trained>(),
-                        [](auto& n) { n.session.initialize(); }));
+  CHECK(
+      fail_everywhere("initialize", 20, made<trained>(), [](auto& n) { n.session.initialize(); }));
   struct unset : trained {
     Clone copy = clone(*region);
     unset() { set_distinct_values(g, 1000); }
   };
   CHECK(fail_everywhere("an initializer", 20, made<unset>(),
                         [](auto& n) { n.session.run(n.copy.initializer()); }));
-  CHECK(fail_everywhere("set_value", 1, made<trained>(), [](auto& n) {
-    n.session.set_value(n.w, Array::full<float>({2, 4}, 7));
-  }));
+  const auto set = [](auto& n) { n.session.set_value(n.w, Array::full<float>({2, 4}, 7)); };
+  CHECK(fail_everywhere("set_value", 1, made<trained>(), set));
   struct initialized : trained {
     initialized() { session.initialize(); }
   };
@@ -151,18 +139,17 @@ TEST_CASE("a session changes values without a trace at any allocation", "[edge-8
 }
 
 TEST_CASE("values are loaded without a trace at any allocation", "[edge-85]") {
-  const std::string variables = file_of("variables"), checkpoint = file_of("checkpoint");
+  const temporary_file variables, checkpoint;
   {
     trained n;
     n.session.initialize();
     set_distinct_values(n.g, 5000);
-    save_variables(n.g, variables);
-    save_checkpoint(n.session, checkpoint, {{"epoch", "a note that is longer than a short one"}});
+    save_variables(n.g, variables.path);
+    save_checkpoint(n.session, checkpoint.path,
+                    {{"epoch", "a note that is longer than a short one"}});
   }
-  CHECK(fail_everywhere("load_variables", 20, made<trained>(),
-                        [&](auto& n) { (void)load_variables(n.g, variables); }));
-  CHECK(fail_everywhere("load_checkpoint", 20, made<trained>(),
-                        [&](auto& n) { (void)load_checkpoint(n.session, checkpoint); }));
-  std::remove(variables.c_str());
-  std::remove(checkpoint.c_str());
+  CHECK(fail_everywhere("load_variables", 100, made<trained>(),
+                        [&](auto& n) { (void)load_variables(n.g, variables.path); }));
+  CHECK(fail_everywhere("load_checkpoint", 100, made<trained>(),
+                        [&](auto& n) { (void)load_checkpoint(n.session, checkpoint.path); }));
 }
