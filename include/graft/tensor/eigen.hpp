@@ -44,7 +44,7 @@ template <element T>
 }
 /// A map of a temporary would dangle.
 template <element T>
-void as_matrix(Array&&) = delete;
+void as_matrix(const Array&&) = delete;
 
 /// An array of rank 1 as a vector, without copying; valid as long as the array is and is not written.
 /// @throws shape_error for another rank, dtype_error if T is not the element type
@@ -61,7 +61,7 @@ template <element T>
 }
 /// A map of a temporary would dangle.
 template <element T>
-void as_vector(Array&&) = delete;
+void as_vector(const Array&&) = delete;
 
 /// The value of any matrix expression: rank 1 for what is a vector by its type, else rank 2. Copies.
 template <class Derived>

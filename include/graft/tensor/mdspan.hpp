@@ -59,6 +59,6 @@ template <multidimensional_span M>
 }
 /// A view of a temporary would dangle.
 template <multidimensional_span M>
-M as_mdspan(Array&&) = delete;
+M as_mdspan(const Array&&) = delete;
 
 }  // namespace graft

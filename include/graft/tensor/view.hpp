@@ -91,11 +91,13 @@ class array_view {
     }
     return true;
   }
-  /// The elements as a span. @throws argument_error unless contiguous()
-  [[nodiscard]] std::span<const T> span() const {
+  /// The elements as a span, valid as long as the view is. @throws argument_error unless contiguous()
+  [[nodiscard]] std::span<const T> span() const& {
     if (!contiguous()) detail::refuse_view("a span", to_string(shape_) + " with gaps");
     return {first_, static_cast<std::size_t>(size())};
   }
+  /// A span of a temporary would dangle: give the view a name.
+  std::span<const T> span() const&& = delete;
   /// Copies the elements to an array of their own.
   [[nodiscard]] Array copy() const {
     Array result = Array::uninitialized(dtype_of<T>, shape_);
