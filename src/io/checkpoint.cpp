@@ -88,10 +88,10 @@ contents read_contents(const std::string& path) {
 void save(const Graph& graph, std::optional<std::uint64_t> seed, const std::string& path,
           const checkpoint_notes& notes) {
   io::tensor_file file;
-  json::object roles;
+  json roles = json::object();
   for (auto& [v, value] : io::values_of(graph, graph.variables())) {
     const std::string name = graph.path_of(v);
-    roles.push_back({name, io::name_of_role(graph.variable_of(v).role)});
+    roles.add(name, io::name_of_role(graph.variable_of(v).role));
     if (value) file.arrays.emplace_back(name, std::move(*value));
   }
   json all = json::object();

@@ -13,6 +13,7 @@
 #include "graft/surgery/rewrite.hpp"
 
 #include "graph/body_view.hpp"
+#include "graph/building.hpp"
 #include "io/json.hpp"
 #include "io/region_format.hpp"
 #include "io/tensor_file.hpp"
@@ -89,6 +90,18 @@ class piece {
     return text;
   }
 
+  /// A tensor that an op needs. It comes before the op, unless initial values need one another.
+  [[nodiscard]] std::string needed(tensor_id t, op_id by) const {
+    if (a_.cut(t) < 0 && number(t.op) >= number(by)) {
+      const op_id read = detail::is_operator(g_.schema_of(t.op), ops::variable) ? t.op : by;
+      throw graph_error({"'" + file_.path + "' was to be written",
+                         "the initial value of variable '" + g_.path_of(read) +
+                             "' depends on the variable itself",
+                         g_.path_of(read), "let it start from something else"});
+    }
+    return tensor(t);
+  }
+
   [[nodiscard]] json inputs() const {
     std::vector<tensor_id> ordered(a_.cuts().size());
     for (std::size_t i = 0; i < ordered.size(); ++i) ordered[order_.cut_number[i]] = a_.cuts()[i];
@@ -128,10 +141,10 @@ class piece {
     if (g_.operand_count(op) != 0) {
       json::list list;
       for (std::uint32_t i = 0; i < g_.operand_count(op); ++i)
-        list.push_back(tensor(g_.operand(op, i)));
+        list.push_back(needed(g_.operand(op, i), op));
       entry.add("in", std::move(list));
     }
-    if (json::object all = attributes(op); !all.empty()) entry.add("attributes", std::move(all));
+    if (!g_.attributes_of(op).empty()) entry.add("attributes", attributes(op));
     std::vector<std::uint32_t> after;
     for (const op_id before : a_.waits_for(op)) after.push_back(number(before));
     std::sort(after.begin(), after.end());
@@ -139,12 +152,12 @@ class piece {
     return entry;
   }
 
-  json::object attributes(op_id op) {
+  json attributes(op_id op) {
     attribute_list sorted = g_.attributes_of(op);
     std::sort(sorted.begin(), sorted.end(),
               [](const attribute& x, const attribute& y) { return x.key < y.key; });
-    json::object all;
-    for (const attribute& a : sorted) all.push_back({std::string(a.key), value_of(op, a)});
+    json all = json::object();
+    for (const attribute& a : sorted) all.add(std::string(a.key), value_of(op, a));
     return all;
   }
 
@@ -244,23 +257,13 @@ class writer {
   }
 
  private:
-  // What a variable starts with comes before it, unless it needs the variable itself.
-  void refuse_circle(const variable_info& v) const {
-    if (a_.cut(v.initial) >= 0 || region_.number(v.initial.op) < region_.number(v.read.op)) return;
-    throw graph_error({"'" + file_.path + "' was to be written",
-                       "the initial value of variable '" + g_.path_of(v.read) +
-                           "' depends on the variable itself",
-                       g_.path_of(v.read), "let it start from something else"});
-  }
-
   json variables() {
     json::list list;
     for (const variable_id id : region_.variables()) {
       const variable_info& v = g_.variable_of(id);
-      refuse_circle(v);
       json entry = json::object();
       entry.add("read", region_.number(v.read.op));
-      entry.add("initial", region_.tensor(v.initial));
+      entry.add("initial", region_.needed(v.initial, v.read.op));
       entry.add("role", io::name_of_role(v.role));
       entry.add("trainable", v.trainable);
       if (!v.own_updates.empty()) {
@@ -280,7 +283,7 @@ class writer {
   json collections() const {
     std::vector<std::string> known = g_.collections();
     std::sort(known.begin(), known.end());
-    json::object all;
+    json all = json::object();
     for (const std::string& name : known) {
       if (name == "variables" || name == "trainable_variables") continue;
       json::list members;
@@ -295,7 +298,7 @@ class writer {
           }
         }
       }
-      if (!members.empty()) all.push_back({name, std::move(members)});
+      if (!members.empty()) all.add(name, std::move(members));
     }
     return all;
   }

@@ -203,10 +203,11 @@ void write_safetensors(const std::string& path, const named_arrays& arrays) {
 
 void io::write_tensor_file(const std::string& path, const tensor_file& file) {
   const named_arrays& arrays = file.arrays;
-  json::object metadata{{"format", "graft"}, {checksum_key, no_checksum}};
-  for (const auto& [key, value] : file.metadata) metadata.push_back({key, value});
-  json::object header;
-  header.push_back({"__metadata__", std::move(metadata)});
+  json header = json::object();
+  json& metadata = header.add("__metadata__", json::object());
+  metadata.add("format", "graft");
+  metadata.add(checksum_key, no_checksum);
+  for (const auto& [key, value] : file.metadata) metadata.add(key, value);
   std::size_t at = 0;
   std::vector<std::span<const std::byte>> data;
   std::unordered_set<std::string_view> names{"__metadata__"};
@@ -226,17 +227,16 @@ void io::write_tensor_file(const std::string& path, const tensor_file& file) {
                          "only numbers and booleans can be stored"});
     }
     const dims shape = array.shape();
-    json::object about;
-    about.push_back({"dtype", type});
-    about.push_back({"shape", json::list(shape.begin(), shape.end())});
-    about.push_back({"data_offsets", json::list{at, at + array.bytes()}});
-    header.push_back({name, std::move(about)});
+    json& about = header.add(name, json::object());
+    about.add("dtype", type);
+    about.add("shape", json::list(shape.begin(), shape.end()));
+    about.add("data_offsets", json::list{at, at + array.bytes()});
     at += array.bytes();
     if (array.bytes() > 0) {
       data.emplace_back(static_cast<const std::byte*>(array.data()), array.bytes());
     }
   }
-  const std::optional<std::string> dumped = json(std::move(header)).dump();
+  const std::optional<std::string> dumped = header.dump();
   if (!dumped) {
     throw name_error({"'" + path + "' was to be written", "a name or a note is not valid UTF-8",
                       path, "rename the variable, or write the note as text"});

@@ -191,7 +191,7 @@ json changed(const json& value, const json& whole, dice& d) {
   }
   if (const auto number = value.integer()) {
     const std::int64_t by = static_cast<std::int64_t>(d.below(5)) - 2;
-    return std::abs(*number) < 1000 ? json(*number + by) : extreme(d);
+    return -1000 < *number && *number < 1000 ? json(*number + by) : extreme(d);
   }
   if (const auto* text = value.as<std::string>()) {
     std::string made = *text;

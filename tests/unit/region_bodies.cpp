@@ -196,7 +196,8 @@ TEST_CASE("equal graphs with bodies give equal bytes, however they were built") 
     if (clutter) {
       const auto x = placeholder<float, shape<3>>(g, "clutter");
       const auto p = placeholder<bool, shape<>>(g, "chance");
-      (void)cond(p, [&] { return x; }, [&] { return x * 3.0f; });
+      (void)cond(
+          p, [&] { return x; }, [&] { return x * 3.0f; });
     }
     const deep_network n = deep(g);
     if (clutter) (void)tanh(n.loss);
@@ -253,6 +254,10 @@ TEST_CASE("bodies that cannot be are refused with their place, and the graph sta
   check("\"op\":\"less\"", "\"op\":\"results\"", "the last op of a body");
   check("\"op\":\"less\"", "\"op\":\"variable\"", "a body has no variable");
   check("\"op\":\"less\"", "\"op\":\"add\"", "boolean");  // what the loop goes on by
+  // An error within a body names all that the body is in.
+  check("\"op\":\"less\"", "\"op\":\"matmul\"",
+        "body 'condition' of 'while_loop', body 'then' of 'cond'");
+  check("{\"constant\":\"/0\"}", "{\"constant\":\"/99\"}", "body '");
   check("\"op\":\"cond\"", "\"op\":\"while_loop\"", "");
   check("\"in0\"", "\"in9\"", "no tensor 'in9'");
   check("\"noise/inner/draw\"", "\"noise/shift\"", "two ops have that name");
@@ -261,7 +266,11 @@ TEST_CASE("bodies that cannot be are refused with their place, and the graph sta
   check("\"states\":{\"integer\":2}", "\"states\":{\"integer\":1}", "");
   check("\"states\":{\"integer\":2}", "\"states\":{\"integer\":-2}", "");
   check("\"then_captures\":{\"integer\":", "\"then_captures\":{\"integer\":9", "");
-  check("\"outputs\":{\"integer\":1}", "\"outputs\":{\"integer\":2}", "");
+  check("\"outputs\":{\"integer\":1}", "\"outputs\":{\"integer\":2}", "outputs do not fit");
+  check("\"outputs\":{\"integer\":1}", "\"outputs\":{\"integer\":2147483647}",
+        "outputs do not fit");
+  check("\"outputs\":{\"integer\":1}", "\"outputs\":{\"integer\":2147483648}",
+        "it must be an integer from 0");
   io::write_tensor_file(
       file.path,
       {good.arrays, {{io::region_key, replaced(text, "\"op\":\"less\"", "\"op\":\"captured\"")}}});
@@ -328,7 +337,8 @@ TEST_CASE("bodies nested deeper than files hold are refused, and the file that w
   const auto nested = [&](std::size_t depth) {
     const auto within = [&](const auto& self, std::size_t left) -> scalar {
       if (left == 0) return x;
-      return cond(p, [&] { return self(self, left - 1); }, [&] { return x; });
+      return cond(
+          p, [&] { return self(self, left - 1); }, [&] { return x; });
     };
     return within(within, depth);
   };

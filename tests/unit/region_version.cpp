@@ -1,13 +1,21 @@
-// What tests/unit/region_version_1.hpp holds a file of: all that version 1 of the format can say, in small.
-#pragma once
+// Files of the versions of the region format that there were go on being loaded.
+#include <limits>
 
 #include "graft/graft.hpp"
+#include "graft/io/region_file.hpp"
+#include "graft/surgery/diff.hpp"
 
-namespace graft_test {
+#include "catch.hpp"
+#include "region_version_1.hpp"
+#include "temporary_file.hpp"
 
 using namespace graft;
+using namespace graft_test;
 
-inline Region version_1(Graph& g) {
+namespace {
+
+// What the file of version 1 holds: all that the format can say, in small.
+Region version_1(Graph& g) {
   const auto x = placeholder<float, shape<dim<"batch">, 3>>(g, "x");
   g.enter_scope("net");
   const auto w = make_variable<float, shape<3>>(g, "w", uniform(0.1, 0.9));
@@ -39,4 +47,25 @@ inline Region version_1(Graph& g) {
   return extract(inputs(x), outputs(y, sums));
 }
 
-}  // namespace graft_test
+}  // namespace
+
+TEST_CASE("a file of version 1 goes on being loaded", "[edge-86]") {
+  Graph g, to;
+  const Region region = version_1(g);
+  const temporary_file file;
+  file.write(std::string(region_version_1));
+  const loaded_region loaded = load_region(to, file.path);
+  to.validate();
+  const auto found = diff(region, loaded.region, including::values, including::streams,
+                          including::collections, including::names);
+  INFO(to_string(found));
+  CHECK(found.empty());
+  const Array x = Array::from<float>({2, 3}, {1, -2, 3, -4, 5, -6});
+  Session here(g), there(to);
+  std::vector<any_tensor> fetched;
+  for (const tensor_id t : region.outputs()) fetched.push_back(g.handle(t));
+  const auto wanted = here.run(fetched, feed(g.handle(region.inputs()[0]), x));
+  const auto got = there.run(loaded.outputs, feed(loaded.inputs[0], x));
+  REQUIRE(got.size() == 2);
+  for (std::size_t i = 0; i < got.size(); ++i) CHECK(got[i].same_bits(wanted[i]));
+}

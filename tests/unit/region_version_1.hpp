@@ -1,0 +1,80 @@
+// A region file of version 1 of the format, as save_region() wrote it for version_1() of
+// region_version.cpp. It stays as it is.
+#pragma once
+
+#include <string_view>
+
+namespace graft_test {
+
+// clang-format off
+inline constexpr std::string_view region_version_1{
+    "\010\021\000\000\000\000\000\000{\"__metadata__\":{\"format\":\"graft\",\"graft.checksum\":"
+    "\"b5f089ea758af267\",\"graft.region\":\"{\\\"version\\\":1,\\\"bodies\\\":[{\\\"inputs\\\":["
+    "{\\\"name\\\":\\\"captured\\\",\\\"type\\\":\\\"float32\\\",\\\"shape\\\":[3]},{\\\"name\\\""
+    ":\\\"captured_1\\\",\\\"type\\\":\\\"float32\\\",\\\"shape\\\":[3]}],\\\"ops\\\":[{\\\"op\\"
+    "\":\\\"sub\\\",\\\"name\\\":\\\"sub\\\",\\\"in\\\":[\\\"in0\\\",\\\"in1\\\"]},{\\\"op\\\":\\"
+    "\"results\\\",\\\"name\\\":\\\"results\\\",\\\"in\\\":[\\\"0\\\"]}]},{\\\"inputs\\\":[{\\\"n"
+    "ame\\\":\\\"captured\\\",\\\"type\\\":\\\"float32\\\",\\\"shape\\\":[3]},{\\\"name\\\":\\\"c"
+    "aptured_1\\\",\\\"type\\\":\\\"float32\\\",\\\"shape\\\":[3]},{\\\"name\\\":\\\"captured_2\\"
+    "\",\\\"type\\\":\\\"float32\\\",\\\"shape\\\":[3]}],\\\"ops\\\":[{\\\"op\\\":\\\"mul\\\",\\"
+    "\"name\\\":\\\"mul\\\",\\\"in\\\":[\\\"in0\\\",\\\"in1\\\"]},{\\\"op\\\":\\\"tanh\\\",\\\"na"
+    "me\\\":\\\"tanh\\\",\\\"in\\\":[\\\"0\\\"]},{\\\"op\\\":\\\"add\\\",\\\"name\\\":\\\"add\\\""
+    ",\\\"in\\\":[\\\"1\\\",\\\"in2\\\"]},{\\\"op\\\":\\\"results\\\",\\\"name\\\":\\\"results\\"
+    "\",\\\"in\\\":[\\\"2\\\"]}]},{\\\"inputs\\\":[{\\\"name\\\":\\\"captured\\\",\\\"type\\\":\\"
+    "\"float32\\\",\\\"shape\\\":[3]},{\\\"name\\\":\\\"captured_1\\\",\\\"type\\\":\\\"float32\\"
+    "\",\\\"shape\\\":[3]},{\\\"name\\\":\\\"captured_2\\\",\\\"type\\\":\\\"float32\\\",\\\"shap"
+    "e\\\":[3]}],\\\"ops\\\":[{\\\"op\\\":\\\"sum\\\",\\\"name\\\":\\\"sum\\\",\\\"in\\\":[\\\"in"
+    "0\\\"]},{\\\"op\\\":\\\"scalar\\\",\\\"name\\\":\\\"scalar\\\",\\\"attributes\\\":{\\\"type"
+    "\\\":{\\\"type\\\":\\\"float32\\\"},\\\"value\\\":{\\\"real\\\":1.0}}},{\\\"op\\\":\\\"less"
+    "\\\",\\\"name\\\":\\\"less\\\",\\\"in\\\":[\\\"0\\\",\\\"1\\\"]},{\\\"op\\\":\\\"cond\\\",\\"
+    "\"name\\\":\\\"cond\\\",\\\"in\\\":[\\\"2\\\",\\\"in0\\\",\\\"in2\\\",\\\"in1\\\",\\\"in0\\"
+    "\",\\\"in1\\\"],\\\"attributes\\\":{\\\"else\\\":{\\\"body\\\":0},\\\"outputs\\\":{\\\"integ"
+    "er\\\":1},\\\"then\\\":{\\\"body\\\":1},\\\"then_captures\\\":{\\\"integer\\\":3}}},{\\\"op"
+    "\\\":\\\"sum\\\",\\\"name\\\":\\\"sum_1\\\",\\\"in\\\":[\\\"3\\\"]},{\\\"op\\\":\\\"results"
+    "\\\",\\\"name\\\":\\\"results\\\",\\\"in\\\":[\\\"3\\\",\\\"4\\\"]}]}],\\\"inputs\\\":[{\\\""
+    "name\\\":\\\"x\\\",\\\"type\\\":\\\"float32\\\",\\\"shape\\\":[\\\"batch\\\",3]}],\\\"kept\\"
+    "\":0,\\\"ops\\\":[{\\\"op\\\":\\\"random_uniform\\\",\\\"name\\\":\\\"net/w_initial\\\",\\\""
+    "attributes\\\":{\\\"high\\\":{\\\"real\\\":0.9},\\\"key\\\":{\\\"integer\\\":-85252728979896"
+    "01761},\\\"low\\\":{\\\"real\\\":0.1},\\\"shape\\\":{\\\"integers\\\":[3]},\\\"type\\\":{\\"
+    "\"type\\\":\\\"float32\\\"}}},{\\\"op\\\":\\\"variable\\\",\\\"name\\\":\\\"net/w\\\",\\\"at"
+    "tributes\\\":{\\\"shape\\\":{\\\"integers\\\":[3]},\\\"type\\\":{\\\"type\\\":\\\"float32\\"
+    "\"},\\\"variable\\\":{\\\"variable\\\":0}}},{\\\"op\\\":\\\"mul\\\",\\\"name\\\":\\\"net/mul"
+    "\\\",\\\"in\\\":[\\\"in0\\\",\\\"1\\\"]},{\\\"op\\\":\\\"constant\\\",\\\"name\\\":\\\"net/s"
+    "hift\\\",\\\"attributes\\\":{\\\"shape\\\":{\\\"integers\\\":[3]},\\\"type\\\":{\\\"type\\\""
+    ":\\\"float32\\\"},\\\"value\\\":{\\\"constant\\\":\\\"/0\\\"}}},{\\\"op\\\":\\\"add\\\",\\\""
+    "name\\\":\\\"net/add_1\\\",\\\"in\\\":[\\\"2\\\",\\\"3\\\"]},{\\\"op\\\":\\\"clip\\\",\\\"na"
+    "me\\\":\\\"net/clip\\\",\\\"in\\\":[\\\"4\\\"],\\\"attributes\\\":{\\\"high\\\":{\\\"real\\"
+    "\":4.0},\\\"low\\\":{\\\"real\\\":\\\"-inf\\\"}}},{\\\"op\\\":\\\"stream\\\",\\\"name\\\":\\"
+    "\"net/dropout/stream_initial\\\",\\\"attributes\\\":{\\\"key\\\":{\\\"integer\\\":-309361194"
+    "3755250138},\\\"shape\\\":{\\\"integers\\\":[2]},\\\"type\\\":{\\\"type\\\":\\\"int64\\\"}}}"
+    ",{\\\"op\\\":\\\"variable\\\",\\\"name\\\":\\\"net/dropout/stream\\\",\\\"attributes\\\":{\\"
+    "\"shape\\\":{\\\"integers\\\":[2]},\\\"type\\\":{\\\"type\\\":\\\"int64\\\"},\\\"variable\\"
+    "\":{\\\"variable\\\":1}}},{\\\"op\\\":\\\"dropout\\\",\\\"name\\\":\\\"net/dropout/dropout\\"
+    "\",\\\"in\\\":[\\\"5\\\",\\\"7\\\"],\\\"attributes\\\":{\\\"rate\\\":{\\\"real\\\":0.25},\\"
+    "\"training\\\":{\\\"integer\\\":1}}},{\\\"op\\\":\\\"stop_gradient\\\",\\\"name\\\":\\\"net/"
+    "kept\\\",\\\"in\\\":[\\\"8\\\"],\\\"after\\\":[3]},{\\\"op\\\":\\\"broadcast_to\\\",\\\"name"
+    "\\\":\\\"net/broadcast_to\\\",\\\"in\\\":[\\\"3\\\"],\\\"attributes\\\":{\\\"shape\\\":{\\\""
+    "integers\\\":[4,3]}}},{\\\"op\\\":\\\"scan\\\",\\\"name\\\":\\\"net/scan\\\",\\\"in\\\":[\\"
+    "\"1\\\",\\\"10\\\",\\\"1\\\"],\\\"attributes\\\":{\\\"body\\\":{\\\"body\\\":2},\\\"outputs"
+    "\\\":{\\\"integer\\\":3},\\\"sequences\\\":{\\\"integer\\\":1},\\\"states\\\":{\\\"integer\\"
+    "\":1}}},{\\\"op\\\":\\\"mean\\\",\\\"name\\\":\\\"net/mean\\\",\\\"in\\\":[\\\"11:1\\\"]},{"
+    "\\\"op\\\":\\\"add\\\",\\\"name\\\":\\\"net/add_2\\\",\\\"in\\\":[\\\"9\\\",\\\"12\\\"]},{\\"
+    "\"op\\\":\\\"cast\\\",\\\"name\\\":\\\"net/y\\\",\\\"in\\\":[\\\"13\\\"],\\\"attributes\\\":"
+    "{\\\"device\\\":{\\\"string\\\":\\\"gpu:0\\\"},\\\"type\\\":{\\\"type\\\":\\\"float64\\\"}}}"
+    ",{\\\"op\\\":\\\"advance_stream\\\",\\\"name\\\":\\\"net/dropout/advance_stream\\\",\\\"in\\"
+    "\":[\\\"7\\\"]},{\\\"op\\\":\\\"assign\\\",\\\"name\\\":\\\"net/dropout/update_stream\\\",\\"
+    "\"in\\\":[\\\"15\\\"],\\\"attributes\\\":{\\\"variable\\\":{\\\"variable\\\":1}}}],\\\"outpu"
+    "ts\\\":[\\\"14\\\",\\\"11:1\\\"],\\\"variables\\\":[{\\\"read\\\":1,\\\"initial\\\":\\\"0\\"
+    "\",\\\"role\\\":\\\"parameter\\\",\\\"trainable\\\":true,\\\"stream\\\":9921471175719949855,"
+    "\\\"value\\\":true},{\\\"read\\\":7,\\\"initial\\\":\\\"6\\\",\\\"role\\\":\\\"stream\\\",\\"
+    "\"trainable\\\":false,\\\"updates\\\":[16],\\\"stream\\\":15353132129954301478,\\\"value\\\""
+    ":true}],\\\"collections\\\":{\\\"frozen\\\":[{\\\"variable\\\":0}],\\\"losses\\\":[{\\\"tens"
+    "or\\\":\\\"14\\\"}],\\\"marked\\\":[{\\\"op\\\":9}]}}\"},\"net/w\":{\"dtype\":\"F32\",\"shap"
+    "e\":[3],\"data_offsets\":[0,12]},\"net/dropout/stream\":{\"dtype\":\"I64\",\"shape\":[2],\"d"
+    "ata_offsets\":[12,28]},\"/0\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[28,40]}} "
+    "\000\000\200>\000\000\000\077\000\000@\077&\006\220\353SH\021\325\000\000\000\000\000\000"
+    "\000\000\000\000\000\077\000\000\200\277\000\000\000@",
+    4408};
+// clang-format on
+
+}  // namespace graft_test
