@@ -70,6 +70,26 @@ TEST_CASE("a failed allocation leaves a graph that is cloned within as it was [e
   }
 }
 
+TEST_CASE("a failed allocation leaves a graph as it was whose clone rules change and ties are split [edge-85]") {
+  source_network n;
+  const auto w = make_variable<float, shape<4>>(n.g, "tied", uniform());
+  n.g.own_update(*n.g.variable_read_by(id_of(w)), op_of(assign(w, w * 0.5f)));
+  const auto y = (n.y * w) * w;
+  set_values(n.g);
+  n.region = extract(inputs(n.x), outputs(y));
+  const auto rule = each_op([](const copied_op& op) -> std::optional<std::vector<any_tensor>> {
+    const std::string_view name = op.schema->name;
+    if (name == "sub") return std::vector<any_tensor>{op.operands[0]};
+    if (name != "relu") return std::nullopt;
+    const auto gain = make_variable<float, shape<4>>(*op.graph, "gain", ones());
+    return std::vector<any_tensor>{op.outputs[0] * any_tensor(gain)};
+  });
+  CHECK(fail_at_each_allocation(n, n.g, [&] {
+          (void)clone(*n.region, bind(n.x, n.x), variables::copied, ties::split, rule);
+        }) > 100);
+  n.g.validate();
+}
+
 TEST_CASE("a failed allocation leaves another graph as it was [edge-85]") {
   for (const variable_policy policy :
        {variables::fresh, variables::copied, variables::shared, variables::frozen}) {
