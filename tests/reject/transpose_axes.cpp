@@ -1,4 +1,4 @@
-// expect: shape_mismatch<.*"transpose"}, .*graft::got<graft::shape<3, 4> ?>
+// expect: bad_attribute<.*"transpose"}, graft::why<.*"every axis must be one of the"}, .*got<graft::shape<3, 4> ?>
 // The axes of transpose are those of its operand.
 #include "graft/graft.hpp"
 
