@@ -68,9 +68,8 @@ std::vector<placed_change> place(const Graph& g, std::span<const operand_change>
     return detail::is_operator(*t.ops[op].schema, ops::variable);
   });
   const char* const hint =
-      by_variable
-          ? "a variable needs its initial value first, which may read other variables only"
-          : "a graph has no cycles";
+      by_variable ? "a variable needs its initial value first, which may read other variables only"
+                  : "a graph has no cycles";
   if (guilty == nullptr) {
     throw graph_error({.asked = "ops were to be changed",
                        .found = "they depend on one another: " + describe_cycle(t, cycle),

@@ -92,8 +92,8 @@ class result {
   /// The reason. @throws argument_error if there is a value
   [[nodiscard]] const Problem& error() const {
     if (has_value()) {
-      throw argument_error({"the reason for a failure was asked for", "nothing failed: there is a value",
-                            "", "ask has_value() first"});
+      throw argument_error({"the reason for a failure was asked for",
+                            "nothing failed: there is a value", "", "ask has_value() first"});
     }
     return std::get<1>(content_);
   }

@@ -98,10 +98,9 @@ class Clone {
   [[nodiscard]] std::vector<tensor_id> inputs() const;
   [[nodiscard]] std::vector<tensor_id> outputs() const;
   /// The ops that were added and are still there: copies, placeholders of unbound inputs, constants of frozen
-  /// variables, what rules added; in the order of ids. @throws handle_error if the graph is gone
+  /// variables, what rules added; in the order of ids
   [[nodiscard]] std::vector<op_id> nodes() const;
   /// The new variables that are still there (fresh, copied, made by rules), in order of creation.
-  /// @throws handle_error if the graph is gone
   [[nodiscard]] std::vector<variable_id> variables() const;
   /// The new variables that an optimiser may train: trainable, of role parameter.
   [[nodiscard]] std::vector<variable_id> parameters() const;
@@ -264,7 +263,8 @@ std::array<Clone, Count> replicate(const Region& region, const Choices&... choic
   const std::vector<Clone> all = replicate(region, Count, choices...);
   return [&]<std::size_t... I>(std::index_sequence<I...>) {
     return std::array<Clone, Count>{all[I]...};
-  }(std::make_index_sequence<Count>());
+  }
+  (std::make_index_sequence<Count>());
 }
 
 /// Gives the clone's fresh and copied variables the values that their sources have now; elements
