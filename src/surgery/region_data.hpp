@@ -1,6 +1,7 @@
 // What a Region holds.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "graft/surgery/region.hpp"
@@ -54,20 +55,20 @@ Region cut_again(const Graph& g, const region_data& r, const std::vector<tensor_
 /// @param attributes as a list, as a view, or as they are stored
 template <class Attributes, class F>
 void for_each_variable(const Graph& g, const Attributes& attributes, F&& f) {
-  std::vector<const Graph*> bodies;
+  std::vector<const Graph*> bodies;  // each once, however many ops own it
   const auto look = [&](const Graph& owner, const auto& list) {
     for (const auto& a : list) {
       if (a.kind == attribute_kind::variable) {
         f(variable_id{static_cast<std::uint32_t>(a.integer)});
       } else if (a.kind == attribute_kind::body) {
-        bodies.push_back(&owner.body(a.integer));
+        const Graph* body = &owner.body(a.integer);
+        if (std::find(bodies.begin(), bodies.end(), body) == bodies.end()) bodies.push_back(body);
       }
     }
   };
   look(g, attributes);
-  while (!bodies.empty()) {
-    const Graph& body = *bodies.back();
-    bodies.pop_back();
+  for (std::size_t next = 0; next < bodies.size(); ++next) {
+    const Graph& body = *bodies[next];
     const Graph::tables& t = body.data();
     for (const Graph::tables::op_record& r : t.ops) {
       if (t.marked(r)) look(body, t.stored(r));

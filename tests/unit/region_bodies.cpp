@@ -6,6 +6,7 @@
 #include "deep_network.hpp"
 #include "io/region_format.hpp"
 #include "io/tensor_file.hpp"
+#include "nested_bodies.hpp"
 #include "temporary_file.hpp"
 
 using namespace graft_test;
@@ -353,4 +354,18 @@ TEST_CASE("bodies nested deeper than files hold are refused, and the file that w
   Graph to;
   load_region(to, file.path);
   to.validate();
+}
+
+TEST_CASE("bodies that own one another many times over are saved and loaded once each") {
+  Graph g, to;
+  const auto x = placeholder<float, shape<2>>(g, "x");
+  const auto p = placeholder<bool, shape<>>(g, "p");
+  const op_id op = nested_choices(g, id_of(p), id_of(x), 40);
+  const temporary_file file;
+  save_region(file.path, extract(inputs(p, x), outputs(g.handle({op, 0}))));
+  CHECK(count_of(structure_of(file.path), "\"results\"") == 2 * 40);
+  const loaded_region loaded = load_region(to, file.path);
+  to.validate();
+  CHECK(to.type_of(id_of(loaded.outputs[0])) == value_type::of(dtype::float32, {2}));
+  CHECK(to.digest() != 0);
 }
