@@ -137,7 +137,7 @@ TEST_CASE("odd sizes and special values pass through original and clone alike",
 }
 
 TEST_CASE("a copied variable has the source's elements until one of the two is written",
-          "[clone][edge-87]") {
+          "[clone][edge-87][rival]") {
   Graph g;
   const auto x = input4(g);
   const auto y = dense4(x);

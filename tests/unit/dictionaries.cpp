@@ -20,7 +20,7 @@ struct subject {
 
 }  // namespace
 
-TEST_CASE("dictionaries of handles are boundaries and are mirrored by clones", "[edge-56]") {
+TEST_CASE("dictionaries of handles are boundaries and are mirrored by clones", "[edge-56][rival]") {
   subject s;
   const std::unordered_map<std::string, any_tensor> given{{"b", s.x}};
   const Region region = extract(inputs(given), outputs(s.heads));
@@ -44,7 +44,7 @@ TEST_CASE("dictionaries of handles are boundaries and are mirrored by clones", "
   CHECK(copy(std::map<std::string, row4>{}).empty());
 }
 
-TEST_CASE("substitutions mirror dictionaries", "[edge-56]") {
+TEST_CASE("substitutions mirror dictionaries", "[edge-56][rival]") {
   subject s;
   const auto replaced = substitute(s.heads, bind(s.x, s.z));
   static_assert(std::is_same_v<decltype(replaced), const std::map<std::string, row4>>);

@@ -200,7 +200,7 @@ TEST_CASE("policies of an ensemble", "[ensemble]") {
   }
 }
 
-TEST_CASE("wrong ensembles are refused and change nothing", "[ensemble][edge-84]") {
+TEST_CASE("wrong ensembles are refused and change nothing", "[ensemble][edge-84][rival]") {
   Graph g;
   const auto x = input4(g);
   const auto y = dense4(x);

@@ -83,7 +83,7 @@ odd_network odd(Graph& g) {
 
 }  // namespace
 
-TEST_CASE("a region with bodies three deep comes back as it was", "[edge-60][edge-86]") {
+TEST_CASE("a region with bodies three deep comes back as it was", "[edge-60][edge-86][rival]") {
   Graph g;
   const deep_network n = deep(g);
   const any_tensor dw = gradients(n.loss, {n.w})[0];  // a scan back, a while_loop_gradient, a cond
@@ -197,8 +197,7 @@ TEST_CASE("equal graphs with bodies give equal bytes, however they were built") 
     if (clutter) {
       const auto x = placeholder<float, shape<3>>(g, "clutter");
       const auto p = placeholder<bool, shape<>>(g, "chance");
-      (void)cond(
-          p, [&] { return x; }, [&] { return x * 3.0f; });
+      (void)cond(p, [&] { return x; }, [&] { return x * 3.0f; });
     }
     const deep_network n = deep(g);
     if (clutter) (void)tanh(n.loss);
@@ -338,8 +337,7 @@ TEST_CASE("bodies nested deeper than files hold are refused, and the file that w
   const auto nested = [&](std::size_t depth) {
     const auto within = [&](const auto& self, std::size_t left) -> scalar {
       if (left == 0) return x;
-      return cond(
-          p, [&] { return self(self, left - 1); }, [&] { return x; });
+      return cond(p, [&] { return self(self, left - 1); }, [&] { return x; });
     };
     return within(within, depth);
   };

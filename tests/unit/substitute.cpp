@@ -101,7 +101,7 @@ TEST_CASE("a replacement may depend on the original's interior, on its own key t
   g.validate();
 }
 
-TEST_CASE("keys may be targets, variables, and a tensor with its ancestor", "[edge-52]") {
+TEST_CASE("keys may be targets, variables, and a tensor with its ancestor", "[edge-52][rival]") {
   Graph g;
   const auto x = input4(g, "x"), x2 = input4(g, "x2"), h2 = input4(g, "h2");
   const auto h = relu(x, "h");
@@ -136,7 +136,7 @@ TEST_CASE("keys may be targets, variables, and a tensor with its ancestor", "[ed
   }
 }
 
-TEST_CASE("a key that no target depends on is an error, or listed", "[edge-53]") {
+TEST_CASE("a key that no target depends on is an error, or listed", "[edge-53][rival]") {
   Graph g;
   const auto x = input4(g, "x"), x2 = input4(g, "x2"), other = input4(g, "other");
   const auto y = relu(x, "y");
@@ -153,7 +153,7 @@ TEST_CASE("a key that no target depends on is an error, or listed", "[edge-53]")
   CHECK_THROWS_AS(substitute(y, bind(x, x2, x, other)), boundary_error);
 }
 
-TEST_CASE("chains of replacements are followed through all levels", "[edge-54]") {
+TEST_CASE("chains of replacements are followed through all levels", "[edge-54][rival]") {
   Graph g;
   constexpr int levels = 5;
   std::vector<row4> z, q;
@@ -237,7 +237,7 @@ TEST_CASE("another element type is refused where it meets an op that minds", "[e
 }
 
 TEST_CASE("targets that nothing changes are returned as they are, structures are kept",
-          "[edge-56]") {
+          "[edge-56][rival]") {
   Graph g;
   const auto x = input4(g, "x"), x2 = input4(g, "x2"), other = input4(g, "other");
   const auto y = relu(x, "y"), away = tanh(other, "away");
