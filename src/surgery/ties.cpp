@@ -48,12 +48,10 @@ class tie_splitter {
     const auto cut = [&](tensor_id t) {
       if (t != info.read && t != read) options.hidden.push_back(reference(t));
     };
-    cut_behind(
-        {read.op}, [&](op_id op) { return op != info.read.op && is_rules(op); }, cut);
+    cut_behind({read.op}, [&](op_id op) { return op != info.read.op && is_rules(op); }, cut);
     index_set own = dependent_on(info.read);
     for (const op_id update : info.own_updates) own.insert(update.value);
-    cut_behind(
-        info.own_updates, [&](op_id op) { return own.contains(op.value); }, cut);
+    cut_behind(info.own_updates, [&](op_id op) { return own.contains(op.value); }, cut);
     return try_extract_region({}, output_list{{reference(read)}}, options).value();
   }
 

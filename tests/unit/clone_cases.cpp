@@ -114,7 +114,9 @@ TEST_CASE("the map refuses handles of elsewhere, of graphs that moved or are gon
 
   // A graph that ends takes its handles with it.
   g.reset();
-  { const Graph last = std::move(moved); }
+  {
+    const Graph last = std::move(moved);
+  }
   CHECK_THROWS_AS(copy.graph(), handle_error);
   CHECK(copy.nodes().size() == 2);  // ids need no graph
   CHECK_THROWS_AS(copy.check(), handle_error);

@@ -70,7 +70,9 @@ TEST_CASE("a failed allocation leaves a graph that is cloned within as it was [e
   }
 }
 
-TEST_CASE("a failed allocation leaves a graph as it was whose clone rules change and ties are split [edge-85]") {
+TEST_CASE(
+    "a failed allocation leaves a graph as it was whose clone rules change and ties are split "
+    "[edge-85]") {
   source_network n;
   const auto w = make_variable<float, shape<4>>(n.g, "tied", uniform());
   n.g.own_update(*n.g.variable_read_by(id_of(w)), op_of(assign(w, w * 0.5f)));

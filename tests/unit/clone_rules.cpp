@@ -112,9 +112,7 @@ TEST_CASE("a rule that fails leaves the graph as it was", "[clone][rule][edge-85
       return std::nullopt;
     });
   };
-  CHECK(mentions(message_of<argument_error>([&] {
-                   (void)clone(region, with({x, x}));
-                 }),
+  CHECK(mentions(message_of<argument_error>([&] { (void)clone(region, with({x, x})); }),
                  "2 tensors"));
   const auto narrow = placeholder<float, shape<3>>(g, "narrow");
   CHECK_THROWS_AS(clone(region, with({narrow})), shape_error);

@@ -263,8 +263,7 @@ std::array<Clone, Count> replicate(const Region& region, const Choices&... choic
   const std::vector<Clone> all = replicate(region, Count, choices...);
   return [&]<std::size_t... I>(std::index_sequence<I...>) {
     return std::array<Clone, Count>{all[I]...};
-  }
-  (std::make_index_sequence<Count>());
+  }(std::make_index_sequence<Count>());
 }
 
 /// Gives the clone's fresh and copied variables the values that their sources have now; elements

@@ -229,12 +229,10 @@ constexpr void bind_all(bindings& all, const From& from, const To& to, const Res
 // Forwarding references make this a better match than std::bind, which argument-dependent lookup
 // finds for containers.
 template <class From, class To, class... Rest>
-  requires(
-      (graph_handle<std::remove_cvref_t<From>> || detail::mirrored<std::remove_cvref_t<From>>)&&(
-          graph_handle<std::remove_cvref_t<To>> ||
-          detail::mirrored<std::remove_cvref_t<To>>)&&sizeof...(Rest) %
-          2 ==
-      0)
+  requires((graph_handle<std::remove_cvref_t<From>> ||
+            detail::mirrored<std::remove_cvref_t<From>>) &&
+           (graph_handle<std::remove_cvref_t<To>> || detail::mirrored<std::remove_cvref_t<To>>) &&
+           sizeof...(Rest) % 2 == 0)
 constexpr bindings bind(From&& from, To&& to, Rest&&... rest) {
   bindings all;
   detail::bind_all(all, from, to, rest...);
