@@ -137,8 +137,8 @@ class validator {
   void control_lists() const {
     std::vector<char> seen(t_.controls.size());
     const auto walk = [&](std::uint32_t i, std::uint32_t c,
-                          std::uint32_t tables::control_edge::*next,
-                          std::uint32_t tables::control_edge::*end, char bit) {
+                          std::uint32_t tables::control_edge::* next,
+                          std::uint32_t tables::control_edge::* end, char bit) {
       for (; c != none; c = t_.controls[c].*next) {
         if (c >= t_.controls.size() || (seen[c] & bit) != 0 || t_.controls[c].*end != i) {
           broken("the control edges of " + name(i) + " do not match");

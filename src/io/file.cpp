@@ -94,7 +94,7 @@ std::vector<std::byte> read_file(const std::string& path) {
   // A pipe without a writer would keep open() waiting. Regular files are read the same either way.
   const descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0) fail("read", path, errno);
-  struct stat info {};
+  struct stat info{};
   if (::fstat(file.get(), &info) != 0) fail("read", path, errno);
   if (!S_ISREG(info.st_mode)) {
     throw io_error({"'" + path + "' was to be read",

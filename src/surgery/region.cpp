@@ -173,7 +173,8 @@ std::string to_string(const Region& region) {
   for (const variable_id v : region.variables()) {
     const variable_info& info = g.variable_of(v);
     variables.push_back("'" + g.path_of(v) + "' " + to_string(info.type) + " (" +
-                        detail::name_of(info.role) + (info.trainable ? "" : ", not trainable") + ")");
+                        detail::name_of(info.role) + (info.trainable ? "" : ", not trainable") +
+                        ")");
   }
   add_line(text, "variables", variables);
   add_line(text, "unused inputs", tensors(report.unused_inputs));

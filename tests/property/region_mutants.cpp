@@ -381,8 +381,8 @@ TEST_CASE("mutants of a region with bodies are refused or run", "[edge-86]") {
     const auto k = placeholder<float, shape<2>>(g, "k");
     const auto w = make_variable<float, shape<2>>(g, "w", uniform());
     const auto [last, all] = scan(k, xs, [&](auto s, auto e) {
-      const auto next = cond(
-          sum(s) < 1.0f, [&] { return tanh(s * w) + e; }, [&] { return s - k * e; });
+      const auto next =
+          cond(sum(s) < 1.0f, [&] { return tanh(s * w) + e; }, [&] { return s - k * e; });
       return std::tuple{next, sum(next)};
     });
     const auto y = sum(last) + sum(all);
@@ -397,9 +397,7 @@ TEST_CASE("mutants of a region with loops are refused or make a graph", "[edge-8
     const auto out = while_loop(
         std::tuple{constant(g, std::int32_t{0}), x},
         [&](auto i, auto) { return i < std::int32_t{3}; },
-        [&](auto i, auto v) {
-          return std::tuple{i + std::int32_t{1}, v * x};
-        });
+        [&](auto i, auto v) { return std::tuple{i + std::int32_t{1}, v * x}; });
     const auto y = sum(std::get<1>(out));
     return extract(inputs(x), outputs(y, gradients(y, {any_tensor(x)})[0]));
   });

@@ -108,13 +108,11 @@ TEST_CASE("an op with bodies has the counts that its bodies allow") {
   const auto x = placeholder<float, shape<2>>(g, "x");
   const auto p = placeholder<bool, shape<>>(g, "p");
   const auto xs = placeholder<float, shape<3, 2>>(g, "xs");
-  const op_id chosen = op_of(cond(
-      p, [&] { return x; }, [&] { return x * 2.0f; }));
-  const op_id looped = op_of(while_loop(
-      x, [&](auto v) { return sum(v) < 3.0f; }, [&](auto v) { return v * 2.0f; }));
-  const op_id scanned = op_of(std::get<0>(scan(x, xs, [&](auto s, auto e) {
-    return std::tuple{s + e, sum(s)};
-  })));
+  const op_id chosen = op_of(cond(p, [&] { return x; }, [&] { return x * 2.0f; }));
+  const op_id looped =
+      op_of(while_loop(x, [&](auto v) { return sum(v) < 3.0f; }, [&](auto v) { return v * 2.0f; }));
+  const op_id scanned =
+      op_of(std::get<0>(scan(x, xs, [&](auto s, auto e) { return std::tuple{s + e, sum(s)}; })));
   const auto digest = g.digest();
   const auto refused = [&](op_id op, const char* key, std::int64_t value) {
     attribute_list a = g.attributes_of(op);
@@ -158,10 +156,7 @@ TEST_CASE("an error within a body names what the body is in") {
   const auto p = placeholder<bool, shape<>>(g, "p");
   const auto y = cond(
       p, [&] { return x; },
-      [&] {
-        return cond(
-            p, [&] { return add(x, x * 2.0f, "inner"); }, [&] { return x; }, "low");
-      },
+      [&] { return cond(p, [&] { return add(x, x * 2.0f, "inner"); }, [&] { return x; }, "low"); },
       "top");
   const auto wrong = placeholder<double, shape<2>>(g, "wrong");
   std::string found;

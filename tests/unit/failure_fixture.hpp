@@ -63,8 +63,7 @@ struct recurrent_network {
   explicit recurrent_network(bool gated = false) {
     const auto w = make_variable<float, shape<1, 2>>(g, "w", uniform());
     const auto [last, all] = scan(x, x, [&](auto s, auto e) { return std::tuple{s * w + e, s}; });
-    y = cond(
-        p, [&] { return last * w; }, [&] { return tanh(last); });
+    y = cond(p, [&] { return last * w; }, [&] { return tanh(last); });
     if (gated) y = y + gru<2>(xs);
     loss = mean(square(y));
     set_values(g);
@@ -114,13 +113,11 @@ bool fail_everywhere(const std::string& what, long least, Make&& make, F&& f) {
 
 template <class F>
 bool fail_plain(const std::string& what, long least, F&& f) {
-  return fail_everywhere(
-      what, least, [] { return std::make_unique<plain_network>(); }, f);
+  return fail_everywhere(what, least, [] { return std::make_unique<plain_network>(); }, f);
 }
 template <class F>
 bool fail_recurrent(const std::string& what, long least, F&& f) {
-  return fail_everywhere(
-      what, least, [] { return std::make_unique<recurrent_network>(); }, f);
+  return fail_everywhere(what, least, [] { return std::make_unique<recurrent_network>(); }, f);
 }
 
 }  // namespace graft_test

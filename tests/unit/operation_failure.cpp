@@ -39,12 +39,10 @@ constexpr variable_choice policies[] = {{"fresh", variables::fresh},
 
 TEST_CASE("control flow fails without a trace at any allocation", "[edge-85]") {
   fail_recurrent("cond", 30, [](auto& n) {
-    (void)cond(
-        n.p, [&] { return dense<2>(n.x); }, [&] { return n.x + 1.0f; });
+    (void)cond(n.p, [&] { return dense<2>(n.x); }, [&] { return n.x + 1.0f; });
   });
   fail_recurrent("while_loop", 30, [](auto& n) {
-    (void)while_loop(
-        n.x, [](auto s) { return sum(s) < 3.0f; }, [](auto s) { return s + 1.0f; });
+    (void)while_loop(n.x, [](auto s) { return sum(s) < 3.0f; }, [](auto s) { return s + 1.0f; });
   });
   fail_recurrent("scan", 30, [](auto& n) {
     (void)scan(n.x, n.x, [&](auto s, auto e) { return std::tuple{s + e, e}; });
@@ -56,9 +54,7 @@ TEST_CASE("differentiating and training fail without a trace at any allocation",
   fail_recurrent("gradients through bodies", 100, [](auto& n) { (void)gradients(n.loss, {n.x}); });
   fail_everywhere(
       "gradients through gru", 500, [] { return std::make_unique<recurrent_network>(true); },
-      [](auto& n) {
-        (void)gradients(n.loss, {n.x, n.xs});
-      });
+      [](auto& n) { (void)gradients(n.loss, {n.x, n.xs}); });
   fail_recurrent("minimize through bodies", 100,
                  [](auto& n) { (void)minimize(n.loss, adam{.rate = 0.1}); });
   fail_plain("minimize", 100,

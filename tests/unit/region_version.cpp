@@ -30,8 +30,8 @@ Region version_1(Graph& g) {
   g.add_control_edge(id(shift).op, id(kept).op);
   const auto sums = std::get<1>(
       scan(w, as<float, shape<4, 3>>(broadcast_to(shift, dims{4, 3})), [&](auto s, auto e) {
-        const auto next = cond(
-            sum(s) < 1.0f, [&] { return tanh(s * w) + e; }, [&] { return s - e; });
+        const auto next =
+            cond(sum(s) < 1.0f, [&] { return tanh(s * w) + e; }, [&] { return s - e; });
         return std::tuple{next, sum(next)};
       }));
   const auto y = cast(kept + mean(sums), dtype::float64, "y");

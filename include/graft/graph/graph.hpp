@@ -96,7 +96,7 @@ class Graph {
   void leave_scope();
   [[nodiscard]] std::string scope_path(scope_id scope) const;  ///< "encoder/dense_1"; root: ""
   [[nodiscard]] scope_id parent_scope(scope_id scope) const;
-  [[nodiscard]] std::size_t scope_count() const;  ///< number of ids ever given, the root's and removed ones' too
+  [[nodiscard]] std::size_t scope_count() const;  ///< ids ever given, of removed ones too
   /// Finds a scope by path, by components.
   [[nodiscard]] std::optional<scope_id> find_scope(std::string_view path) const;
   [[nodiscard]] bool scope_within(scope_id inner, scope_id outer) const;

@@ -142,7 +142,7 @@ constexpr auto apply_binary(const A& a, const B& b, std::string_view name, sourc
 
 /// Operands of binary operators: two tensors, or one and a number.
 template <class A, class B>
-concept binary_operands = (tensor_like<A> && (tensor_like<B> || number_like<B>)) ||
+concept binary_operands = (tensor_like<A> && (tensor_like<B> || number_like<B>)) ||  //
                           (number_like<A> && tensor_like<B>);
 
 /// a + b, element by element.

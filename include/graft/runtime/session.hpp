@@ -133,8 +133,8 @@ class Session {
   void set_value(const any_tensor& variable, Array value);
   void set_value(variable_id variable, Array value);
 
-  /// Describes the plan of a call: its steps in order with shapes and where results go, and the
-  /// memory.
+  /// Describes the plan of a call: its steps in order with shapes and where results go, the ops
+  /// that were merged because they compute the same, and the memory.
   template <class Fetch, class... Feeds>
   [[nodiscard]] std::string explain_plan(const Fetch& fetch, Feeds&&... feeds) {
     return explain_list(detail::list_of(fetch), detail::feed_list(std::forward<Feeds>(feeds)...));
