@@ -206,7 +206,11 @@ void refuse_uninitialized(const Graph& g, variable_id v) {
   std::string found = "it has no value yet";
   std::string hint = "run session.initialize() once after the last variable was made";
   if (info.origin.valid()) {
-    if (g.contains(info.origin)) found += "; it is a copy of '" + g.path_of(info.origin) + "'";
+    const char* link = "; it is a copy of '";
+    for (variable_id of = info.origin; g.contains(of); of = g.variable_of(of).origin) {
+      found += link + g.path_of(of) + "'";
+      link = ", which is a copy of '";
+    }
     hint = "run the clone's initializer: session.run(copy.initializer()), or session.initialize()";
   }
   throw uninitialized_error(

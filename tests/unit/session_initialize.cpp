@@ -87,7 +87,7 @@ TEST_CASE("whatever reads a clone's variable without a value names it and what t
   // Of a clone of a clone: its own name, and whose copy it is.
   std::string text = sentence<uninitialized_error>([&] { session.run(second(first(y)), fed); });
   CHECK(has(text, "'second/w'"));
-  CHECK(has(text, "a copy of 'first/w'"));
+  CHECK(has(text, "it is a copy of 'first/w', which is a copy of 'w'"));
   CHECK(has(text, "copy.initializer()"));
   text = sentence<uninitialized_error>([&] { session.run(replicas[1](y), fed); });
   CHECK(has(text, "'member_1/w'"));
