@@ -310,7 +310,7 @@ TEST_CASE("files that cannot be read", "[safetensors]") {
   std::filesystem::remove(s.file.path);
   CHECK(mentions(refusal(s), "No such file"));
   std::filesystem::create_directory(s.file.path);
-  CHECK(mentions(refusal(s), "directory"));
+  CHECK(mentions(refusal(s), "it is a folder, not a regular file"));
 }
 
 TEST_CASE("a file that cannot be written whole leaves the one before", "[safetensors]") {
