@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 #include "graft/core/error.hpp"
 
@@ -47,12 +48,20 @@ bool allocation(long n, F&& f) {
   return !came();
 }
 
-/// The bytes that f asks for.
+struct cost {
+  long allocations = 0, bytes = 0;
+};
+/// What f asks for.
+template <class F>
+cost cost_of(F&& f) {
+  const long made_before = made, bytes_before = bytes;
+  f();
+  return {made - made_before, bytes - bytes_before};
+}
+/// The bytes of that.
 template <class F>
 std::size_t bytes_of(F&& f) {
-  const long before = bytes;
-  f();
-  return static_cast<std::size_t>(bytes - before);
+  return static_cast<std::size_t>(cost_of(std::forward<F>(f)).bytes);
 }
 
 }  // namespace failing
