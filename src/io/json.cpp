@@ -117,6 +117,17 @@ void write(std::string& to, const json& value) {
 
 }  // namespace
 
+json::json() = default;
+json::json(const json& other) = default;
+json::json(json&& other) noexcept = default;
+json& json::operator=(const json& other) = default;
+json& json::operator=(json&& other) noexcept = default;
+json::~json() = default;
+json::json(bool value) : value_(value) {}
+json::json(double value) : value_(value) {}
+json::json(std::string value) : value_(std::move(value)) {}
+json::json(std::string_view value) : json(std::string(value)) {}
+json::json(const char* value) : json(std::string(value)) {}
 json::json(list items) : value_(std::move(items)) {}
 json::json(object members) : value_(std::move(members)) {}
 json::json(std::string key, json value) : value_(object()) {

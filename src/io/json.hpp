@@ -20,22 +20,21 @@ class json {
   using list = std::vector<json>;
   using object = std::vector<member>;
 
-  json() = default;
-  json(bool value) : value_(value) {}  // NOLINT: a value is one
+  json();
+  json(const json& other);
+  json(json&& other) noexcept;
+  json& operator=(const json& other);
+  json& operator=(json&& other) noexcept;
+  ~json();
+  json(bool value);  // NOLINT: a value is one
   template <std::integral T>
-  json(T value) {  // NOLINT
-    if (std::cmp_less(value, 0)) {
-      value_ = static_cast<std::int64_t>(value);
-    } else {
-      value_ = static_cast<std::uint64_t>(value);
-    }
-  }
-  json(double value) : value_(value) {}                       // NOLINT
-  json(std::string value) : value_(std::move(value)) {}       // NOLINT
-  json(std::string_view value) : json(std::string(value)) {}  // NOLINT
-  json(const char* value) : json(std::string(value)) {}       // NOLINT
-  json(list items);                                           // NOLINT
-  json(object members);                                       // NOLINT
+  json(T value);                 // NOLINT
+  json(double value);            // NOLINT
+  json(std::string value);       // NOLINT
+  json(std::string_view value);  // NOLINT
+  json(const char* value);       // NOLINT
+  json(list items);              // NOLINT
+  json(object members);          // NOLINT
   /// An object of one member.
   json(std::string key, json value);
 
@@ -67,6 +66,15 @@ struct json::member {
   std::string key;
   json value;
 };
+
+template <std::integral T>
+json::json(T value) {
+  if (std::cmp_less(value, 0)) {
+    value_ = static_cast<std::int64_t>(value);
+  } else {
+    value_ = static_cast<std::uint64_t>(value);
+  }
+}
 
 /// How deep lists and objects of a text may nest.
 inline constexpr std::size_t max_json_depth = 100;
