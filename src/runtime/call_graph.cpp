@@ -20,6 +20,12 @@ constexpr std::size_t content_bytes = 256;
 
 constexpr unsigned impure = ops::random | ops::update | ops::effect;
 
+// A source of a program's own may give something else each time.
+bool is_unknown_source(const operator_schema& schema) {
+  return schema.has(ops::source) && !is_operator(schema, ops::constant) &&
+         !is_operator(schema, ops::variable) && !is_operator(schema, ops::captured);
+}
+
 // Whether running a body twice may be something else than running it once.
 class body_purity {
  public:
@@ -30,7 +36,7 @@ class body_purity {
     bool pure = true;
     for (std::uint32_t i = 0; pure && i < t.ops.size(); ++i) {
       const Graph::tables::op_record& op = t.ops[i];
-      pure = (op.schema->traits & impure) == 0;
+      pure = (op.schema->traits & impure) == 0 && !is_unknown_source(*op.schema);
       if (!op.schema->has(ops::bodies)) continue;
       for (const stored_attribute& a : t.stored(op)) {
         if (pure && a.kind == attribute_kind::body) pure = (*this)(body.body(a.integer));
@@ -248,12 +254,18 @@ class numbering {
       }
       case attribute_kind::variable:
         if (!op.value) return;
-        if (!is_operator(schema, ops::variable) && !schema.has(ops::update)) break;
+        if (!is_operator(schema, ops::variable) && !schema.has(ops::update)) {
+          word(t_.id(op.index).value);  // numbers of what was undone are given again, ids are not
+          break;
+        }
         describe_variable({static_cast<std::uint32_t>(a.integer)}, op);
         return;
       case attribute_kind::constant:
         if (!op.value) return;
-        if (!is_operator(schema, ops::constant)) break;
+        if (!is_operator(schema, ops::constant)) {
+          word(t_.id(op.index).value);
+          break;
+        }
         describe_constant(g_.constant(a.integer), told_[at], op);
         return;
       case attribute_kind::body: {

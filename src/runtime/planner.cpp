@@ -435,7 +435,17 @@ plan_instance make_instance(const Graph& g, const Plan& p, call_graph call) {
     const call_op& op = call.ops[p.steps[s].op];
     op_binding binding(g, call, op, p.values);
     const operator_definition* definition = find_operator(g.data().ops[op.index].schema->name);
-    own.kernels.push_back({s, definition->bind(binding.arguments())});
+    bound_kernel kernel = definition->bind(binding.arguments());
+    const bound_kernel& laid_out = p.steps[s].kernel;
+    if (kernel.scratch_bytes > laid_out.scratch_bytes || !(kernel.in_place == laid_out.in_place)) {
+      throw unsupported_error(
+          {"'" + g.path_of(op_id{own.ops[p.steps[s].op]}) + "' was to be run",
+           "its binding asks for other scratch memory or overwrites another operand than for an op "
+           "alike",
+           g.path_of(op_id{own.ops[p.steps[s].op]}),
+           "let both follow from the types of the operands and the attributes alone"});
+    }
+    own.kernels.push_back({s, std::move(kernel)});
   }
   own.merged = std::move(call.merged);
   own.feeds = std::move(call.feeds);

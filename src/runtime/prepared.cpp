@@ -22,8 +22,8 @@ struct prepared_call::state {
   struct result {
     const tensor_info* info = nullptr;
     const void* data = nullptr;
-    Array kept;  // of a variable's value at the start of the run
-    std::uint32_t variable = no_id;
+    Array kept;  // of a variable's or an input's value at the start of the run
+    std::uint32_t variable = no_id, feed = no_id;
   };
   std::vector<result> results;
 
@@ -35,26 +35,29 @@ void prepared_call::state::bind(Graph& g) {
   const detail::session_call call = session->resolve(g, fetches, inputs);
   const std::shared_ptr<detail::planned_call> found = session->plan_for(g, call, inputs);
   const detail::Plan& p = found->plan();
-  context = std::make_unique<detail::run_context>(p);
-  feeds.clear();
-  for (const auto& f : call.feeds) feeds.push_back(inputs[f.place].value.mutable_data());
-  made.clear();
-  addresses.clear();
+  // All of it is made before any of it is changed: what the last run left stays where this fails.
+  auto new_context = std::make_unique<detail::run_context>(p);
+  std::vector<const void*> new_feeds;
+  std::vector<Array> new_made;
+  std::vector<void*> new_addresses;
+  std::vector<result> new_results;
+  for (const auto& f : call.feeds) new_feeds.push_back(inputs[f.place].value.mutable_data());
   for (const tensor_info& info : p.fetch_memory) {
-    made.push_back(Array(info.type, info.shape));
-    addresses.push_back(made.back().mutable_data());
+    new_made.push_back(Array(info.type, info.shape));
+    new_addresses.push_back(new_made.back().mutable_data());
   }
-  results.clear();
   for (const detail::plan_fetch& f : p.fetches) {
     result r;
     r.info = &p.values[f.value].info;
     const detail::location& at = p.at(f.value);
     switch (at.where) {
       case detail::home::fetch:
-        r.data = addresses[at.index];
+        r.data = new_addresses[at.index];
         break;
       case detail::home::feed:
-        r.data = feeds[found->own().feeds[at.index]];
+        r.kept = Array(r.info->type, r.info->shape);
+        r.data = r.kept.mutable_data();
+        r.feed = found->own().feeds[at.index];
         break;
       case detail::home::constant:
         r.data = p.constants[at.index].data();
@@ -67,23 +70,29 @@ void prepared_call::state::bind(Graph& g) {
         r.data = r.kept.mutable_data();
         r.variable = static_cast<std::uint32_t>(at.index);
     }
-    results.push_back(std::move(r));
+    new_results.push_back(std::move(r));
   }
   plan = found;
+  context = std::move(new_context);
+  feeds.swap(new_feeds);
+  made.swap(new_made);
+  addresses.swap(new_addresses);
+  results.swap(new_results);
 }
 
 void prepared_call::state::run() {
   Graph& g = session->graph();
   if (!plan->holds(g)) bind(g);
-  const auto keep_variables = [&] {
+  const auto keep_values = [&] {
     for (result& r : results) {
-      if (r.variable == no_id || r.kept.bytes() == 0) continue;
-      const Array& value = context->cells[r.variable]->value;
-      std::memcpy(r.kept.mutable_data(), value.data(), r.kept.bytes());
+      if (r.kept.bytes() == 0) continue;
+      const void* const value =
+          r.feed != no_id ? feeds[r.feed] : context->cells[r.variable]->value.data();
+      std::memcpy(r.kept.mutable_data(), value, r.kept.bytes());
     }
   };
   detail::run_plan(plan->plan(), plan->own(), *context, g,
-                   session->arguments(feeds.data(), addresses.data()), keep_variables);
+                   session->arguments(feeds.data(), addresses.data()), keep_values);
 }
 
 prepared_call::prepared_call(std::unique_ptr<state> s) : state_(std::move(s)) {}

@@ -75,9 +75,10 @@ void make_key(plan_key& key, const session_call& call, std::span<const feed_item
 
 std::shared_ptr<planned_call> session_state::plan_for(const Graph& g, const session_call& call,
                                                       std::span<const feed_item> feeds) {
-  thread_local plan_key key;
-  make_key(key, call, feeds);
-  if (std::shared_ptr<planned_call> known = cache_.find(key, g)) return known;
+  thread_local plan_key wanted;
+  make_key(wanted, call, feeds);
+  if (std::shared_ptr<planned_call> known = cache_.find(wanted, g)) return known;
+  const plan_key key = wanted;  // a binding may run calls of its own
   std::shared_ptr<planned_call> made = plan_once(g, call, feeds);
   cache_.add(key, made);
   return made;
