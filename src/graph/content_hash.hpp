@@ -38,7 +38,7 @@ class content_hash {
   void shape(std::span<const extent> extents) {
     word(extents.size());
     for (const extent e : extents) {
-      if (-(e + 2) >= interned_names) {
+      if (e < dyn && -(e + 2) >= interned_names) {
         text(dim_name(e));
       } else {
         word(static_cast<std::uint64_t>(e));

@@ -135,7 +135,7 @@ class decoder {
     }
     const std::int64_t e = integer(value);
     if (as_shape && e < 0) fail("an extent is negative");
-    if (-(e + 2) >= detail::interned_names) fail("a number is out of range");
+    if (e < dyn && -(e + 2) >= detail::interned_names) fail("a number is out of range");
     return e;
   }
   dims extents(const json& value, bool as_shape) const {

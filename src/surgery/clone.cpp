@@ -41,8 +41,14 @@ Clone cloner::run() {
   select_ops();
   check_scopes();
 
-  // Ids may be given again after a failure: nobody has seen them.
-  steps all(target_.data());
+  // Ids may be given again after a failure where nobody has seen them; rules see them.
+  std::optional<steps> unseen;
+  std::optional<Graph::transaction> seen;
+  if (options_.rules.empty()) {
+    unseen.emplace(target_.data());
+  } else {
+    seen.emplace(target_);
+  }
   first_op_ = op_id{target_.op_id_bound()};
   make_scopes();
   add_placeholders();
@@ -69,7 +75,8 @@ Clone cloner::run() {
   }
   std::sort(data_->extra.begin(), data_->extra.end());
   Clone result(std::move(data_));
-  all.commit();
+  if (unseen) unseen->commit();
+  if (seen) seen->commit();
   if (inputs) inputs->commit();
   return result;
 }

@@ -452,3 +452,22 @@ TEST_CASE("the work of rules is linear in the region, whatever is around it",
   CHECK(bytes(4000, 0) < 3 * bytes(2000, 0));
   CHECK(bytes(100, 50000) < bytes(100, 0) + 1000000);
 }
+
+TEST_CASE("what a rule that failed has seen names nothing later", "[clone][rule][edge-85]") {
+  Graph g;
+  const auto x = input4(g);
+  const auto y = relu(x);
+  any_tensor seen;
+  CHECK_THROWS_AS(
+      clone(extract(inputs(x), outputs(y)), each("relu",
+                                                 [&](const copied_op& op) -> any_tensor {
+                                                   seen = op.outputs[0] * 3.0f;
+                                                   throw std::runtime_error("no");
+                                                 })),
+      std::runtime_error);
+  any_tensor z = y;
+  for (int i = 0; i < 8; ++i) z = exp(z);
+  CHECK_THROWS_AS(g.path_of(id_of(seen)), handle_error);
+  Session session(g);
+  CHECK_THROWS_AS(session.run(seen, feed(x, ones_of({1, 4}))), handle_error);
+}

@@ -487,3 +487,17 @@ TEST_CASE("a header that has a name twice is refused") {
   file.write(bytes("{" + entry + "," + entry + "}"));
   CHECK(mentions(message_of<io_error>([&] { read_safetensors(file.path); }), "'a' twice"));
 }
+
+TEST_CASE("the largest numbers of lists come back") {
+  Graph g;
+  const auto x = placeholder<float, shape<dyn, 4>>(g, "x");
+  const auto y = relu(x);
+  const dims most{std::numeric_limits<std::int64_t>::max(),
+                  std::numeric_limits<std::int64_t>::max() - 1, 1};
+  g.set_attributes(op_of(y), attribute_list().set("tag", most));
+  const temporary_file file;
+  save_region(file.path, extract(inputs(x), outputs(y)));
+  Graph other;
+  const loaded_region loaded = load_region(other, file.path);
+  CHECK(other.attributes_of(other.op_at(other.op_count() - 1)).integers("tag") == most);
+}
