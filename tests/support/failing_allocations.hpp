@@ -49,14 +49,14 @@ bool allocation(long n, F&& f) {
 }
 
 struct cost {
-  long allocations = 0, bytes = 0;
+  long allocations = 0, bytes = 0, array_bytes = 0;
 };
 /// What f asks for.
 template <class F>
 cost cost_of(F&& f) {
-  const long made_before = made, bytes_before = bytes;
+  const cost before{made, bytes, array_bytes};
   f();
-  return {made - made_before, bytes - bytes_before};
+  return {made - before.allocations, bytes - before.bytes, array_bytes - before.array_bytes};
 }
 /// The bytes of that.
 template <class F>

@@ -14,19 +14,9 @@ namespace {
 constexpr extent side = 256;
 constexpr long weight = side * side * sizeof(float);
 
+using failing::cost;
+using failing::cost_of;
 using wide = tensor<Graph, dtype::float32, shape<dyn, side>>;
-
-// What f asks for.
-struct cost {
-  long allocations, bytes, array_bytes;
-};
-template <class F>
-cost cost_of(F&& f) {
-  const cost before{failing::made, failing::bytes, failing::array_bytes};
-  f();
-  return {failing::made - before.allocations, failing::bytes - before.bytes,
-          failing::array_bytes - before.array_bytes};
-}
 
 // The least of several runs: pools and tables that happen to be full grow in one of them only.
 template <class F>
