@@ -125,8 +125,7 @@ void handlers() {
   // Transformer, transform_op_handler, copy_op_handler(nodedef_fn), transform_op_if_inside_handler
   Clone softer = clone(extract(inputs(x), outputs(y)), bind(x, x),
                        each_op([](const copied_op& op) -> std::optional<std::vector<any_tensor>> {
-                         if (std::string_view(op.schema->name) != "relu")
-                           return std::nullopt;  // copied as it is
+                         if (op.schema->name != "relu") return std::nullopt;  // copied as it is
                          return std::vector<any_tensor>{softplus(op.operands[0])};
                        }));
   //! [handler]

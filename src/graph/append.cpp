@@ -47,7 +47,7 @@ variable_id append_variable(Graph& g, variable_info info, std::shared_ptr<variab
 
 scope_id append_scope(Graph& g, scope_id parent, std::string_view name) {
   tables& t = g.data();
-  if (parent.value >= t.scopes.size()) {
+  if (parent.value >= t.scopes.size() || is_removed(t.scopes[parent.value])) {
     throw graph_error({.asked = "scope '" + std::string(name) + "' was to be made",
                        .found = "the scope it was to be in does not exist",
                        .where = {},

@@ -412,7 +412,8 @@ class copier {
     if (scopes_.contains(scope)) return;
     scope_target target;
     target.scope = request_.scope ? request_.scope(scope_id{scope}).value : to_.scope_stack.back();
-    if (target.scope >= to_.scopes.size()) refuse("they were to go to a scope that does not exist");
+    if (target.scope >= to_.scopes.size() || is_removed(to_.scopes[target.scope]))
+      refuse("they were to go to a scope that does not exist");
     // Names of one scope cannot meet in a scope that nobody else names ops in.
     const std::uint32_t at = target.scope, batch = to_.scopes[at].batch;
     const bool used = to_.scopes[at].used;

@@ -76,7 +76,7 @@ namespace detail {
 // The path that an op would get, for messages.
 std::string future_path(Graph::tables& t, const operator_schema& schema, std::string_view name) {
   const std::uint32_t scope = t.scope_stack.back();
-  const std::string_view wanted = name.empty() ? std::string_view(schema.name) : name;
+  const std::string_view wanted = name.empty() ? schema.name : name;
   const parsed_name parts = parse_name(wanted);
   const std::uint32_t base = t.strings.intern(parts.base);
   const std::uint32_t ordinal = next_ordinal(t, scope, base, parts.ordinal, name_kind::op);
@@ -122,7 +122,7 @@ std::uint32_t append_op(Graph::tables& t, const operator_schema& schema,
   reserve_ops(t, 1);
   t.edges.reserve(operands.size());
   t.outputs.reserve(answer.outputs.size());
-  const parsed_name parts = parse_name(name.empty() ? std::string_view(schema.name) : name);
+  const parsed_name parts = parse_name(name.empty() ? schema.name : name);
   const std::uint32_t base = t.strings.intern(parts.base);
   const std::uint32_t file = file_number(t, line.file);
   const std::uint32_t scope = t.scope_stack.back();

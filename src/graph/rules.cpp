@@ -18,8 +18,8 @@ namespace graft::detail {
 std::string describe_op(const op_in_words& op) {
   std::string text = std::string(op.schema.name) + " '" + op.path + "'";
   for (const op_in_words* at = &op; at->owner != nullptr; at = at->owner) {
-    text += " in body '" + std::string(at->body) + "' of " + at->owner->schema.name + " '" +
-            at->owner->path + "'";
+    text += " in body '" + std::string(at->body) + "' of " + std::string(at->owner->schema.name) +
+            " '" + at->owner->path + "'";
   }
   return text;
 }
@@ -50,7 +50,7 @@ std::string where(source_line line) {
 }
 
 bool is_operator(const operator_schema& schema, const operator_schema& known) {
-  return &schema == &known || std::strcmp(schema.name, known.name) == 0;
+  return &schema == &known || schema.name == known.name;
 }
 
 bool may_be(const value_type& wanted, const value_type& got) {

@@ -13,13 +13,13 @@ namespace {
 std::uint32_t checked(const Graph::tables& t, scope_id scope) {
   const bool given = scope.value < t.scopes.size();
   if (given && !detail::is_removed(t.scopes[scope.value])) return scope.value;
-  throw handle_error({.asked = "scope " + std::to_string(scope.value) + " was asked for",
-                      .found = given
-                                   ? "'" + detail::path_of_scope(t, scope.value) +
-                                         "' went when the last of its ops was removed"
-                                   : "the graph has " + std::to_string(t.scopes.size()) + " scopes",
-                      .where = {},
-                      .hint = "use ids that this graph gave"});
+  throw handle_error(
+      {.asked = "scope " + std::to_string(scope.value) + " was asked for",
+       .found = given ? "'" + detail::path_of_scope(t, scope.value) +
+                            "' is gone: the last of its ops was removed, or what made it was undone"
+                      : "the graph has " + std::to_string(t.scopes.size()) + " scopes",
+       .where = {},
+       .hint = "use ids that this graph gave"});
 }
 
 }  // namespace

@@ -51,6 +51,25 @@ bool retire_ids(tables& t, const tables::mark& m) noexcept {
   }
 }
 
+// The same of variables and scopes: what was made since the mark stays as removed.
+void retire_variables(tables& t, std::size_t first) noexcept {
+  while (t.variables.size() > t.store->size()) t.variables.pop_back();
+  for (std::size_t i = first; i < t.variables.size(); ++i) {
+    variable_info removed;
+    removed.type = std::move(t.variables[i].type);
+    t.variables[i] = std::move(removed);
+    t.store->exchange({static_cast<std::uint32_t>(i)}, nullptr);
+  }
+}
+
+void retire_scopes(tables& t, std::uint32_t first) noexcept {
+  for (std::uint32_t s = first; s < t.scopes.size(); ++s) {
+    tables::scope_record& r = t.scopes[s];
+    r.serial = r.batch = none;
+    r.used = r.uncounted = false;
+  }
+}
+
 }  // namespace
 
 std::size_t begin(tables& t) {
@@ -120,7 +139,11 @@ void roll_back(tables& t, std::size_t mark, bool reuse_ids) noexcept {
   t.ops.truncate(m.ops);
   t.outputs.truncate(m.outputs);
   t.extents.truncate(m.extents);
-  t.scopes.truncate(m.scopes);
+  if (reuse_ids) {
+    t.scopes.truncate(m.scopes);
+  } else {
+    retire_scopes(t, m.scopes);
+  }
   if (t.owner_scopes.size() > m.scopes) t.owner_scopes.resize(m.scopes);
   t.batches.truncate(m.batches);
   t.files.truncate(m.files);
@@ -130,8 +153,12 @@ void roll_back(tables& t, std::size_t mark, bool reuse_ids) noexcept {
     for (auto at = t.shared_keys.begin(); at != t.shared_keys.end();) {
       at = at->second.value >= m.variables ? t.shared_keys.erase(at) : std::next(at);
     }
-    while (t.variables.size() > m.variables) t.variables.pop_back();
-    t.store->truncate(m.variables);
+    if (reuse_ids) {
+      while (t.variables.size() > m.variables) t.variables.pop_back();
+      t.store->truncate(m.variables);
+    } else {
+      retire_variables(t, m.variables);
+    }
   }
   while (t.collections.size() > m.collections) t.collections.pop_back();
   while (t.constants.size() > m.constants) t.constants.pop_back();

@@ -122,7 +122,7 @@ variable_id Graph::add_variable(const variable_spec& spec, source_line line) {
   if (output_count(initial) == 0 || !(type_of({initial, 0}) == spec.type)) {
     throw shape_error(
         {.asked = detail::describe(path) + " of " + to_string(spec.type) + " was to be made",
-         .found = std::string("its initializer ") + spec.initial.schema->name + " gives " +
+         .found = "its initializer " + std::string(spec.initial.schema->name) + " gives " +
                   (output_count(initial) == 0 ? std::string("nothing")
                                               : to_string(type_of({initial, 0}))),
          .where = detail::where(line),

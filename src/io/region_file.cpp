@@ -132,7 +132,7 @@ class piece {
   json op_entry(op_id op) {
     const operator_schema& schema = g_.schema_of(op);
     if (!io::find_schema(schema.name)) {
-      refuse(std::string("the operator '") + schema.name + "' is not registered", op,
+      refuse(std::string("the operator '") + std::string(schema.name) + "' is not registered", op,
              "register_operator it, or the file could not be loaded");
     }
     json entry = json::object();

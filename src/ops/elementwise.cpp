@@ -156,7 +156,7 @@ operand_gradients div_gradient(const gradient_args& a) {
 // The value of a `scalar` op, if the tensor is one.
 std::optional<double> known_number(const Graph& g, const any_tensor& t) {
   const tensor_id id = g.id(t);
-  if (g.schema_of(id.op).name != std::string_view(ops::scalar.name)) return std::nullopt;
+  if (g.schema_of(id.op).name != ops::scalar.name) return std::nullopt;
   const auto value = g.attributes_of(id.op).find("value");
   if (!value) return std::nullopt;
   return value->kind == attribute_kind::real ? value->real : static_cast<double>(value->integer);

@@ -36,12 +36,12 @@ class operator_registry {
   }
 
   void add(const operator_definition& definition) {
-    if (definition.schema == nullptr || definition.schema->name == nullptr ||
+    if (definition.schema == nullptr || definition.schema->name.empty() ||
         definition.schema->infer == nullptr) {
       throw argument_error({"an operator was registered", "its schema has no name or no shape rule",
                             "", "set schema to an operator_schema with both"});
     }
-    const std::string name = definition.schema->name;
+    const std::string name(definition.schema->name);
     const std::unique_lock lock(mutex_);
     if (by_name_.contains(name)) {
       throw name_error({"an operator '" + name + "' was registered",

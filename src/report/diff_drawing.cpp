@@ -55,7 +55,7 @@ struct side {
 };
 
 std::string describe(const Graph& g, op_id op) {
-  std::string text = g.path_of(op) + ": " + g.schema_of(op).name;
+  std::string text = g.path_of(op) + ": " + std::string(g.schema_of(op).name);
   for (std::uint32_t i = 0; i < g.output_count(op); ++i)
     text += " " + to_string(g.type_of({op, i}));
   return text;

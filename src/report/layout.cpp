@@ -40,7 +40,7 @@ void collect(const Graph& g, const drawing& what, layout& l) {
       p.op = op;
       p.group = group;
       p.variable = g.variable_read_by({op, 0}).has_value();
-      p.tooltip = g.path_of(op) + "\n" + g.schema_of(op).name;
+      p.tooltip = g.path_of(op) + "\n" + std::string(g.schema_of(op).name);
       for (std::uint32_t o = 0; o < g.output_count(op); ++o) {
         p.tooltip += "\n" + to_string(g.type_of({op, o}));
       }

@@ -76,7 +76,7 @@ std::string summary(const any_tensor& y, const summary_options& options) {
       bytes += count * static_cast<std::int64_t>(size_of(info.type.type));
       continue;
     }
-    const std::string name = g.schema_of(op).name;
+    const std::string name(g.schema_of(op).name);
     r.operators += (r.operators.empty() ? "" : ", ") + name;
     r.output = to_string(g.type_of({op, 0}));
   }

@@ -387,7 +387,7 @@ bound_kernel bind_bodies(const operator_schema& schema, const bind_args& b,
     return bind_while_gradient(b, read, check_numerics);
   }
   throw unsupported_error({"'" + std::string(b.where) + "' was to be run",
-                           std::string("nothing knows how ") + schema.name + " runs its bodies",
+                           "nothing knows how " + std::string(schema.name) + " runs its bodies",
                            std::string(b.where), "use cond, while_loop or scan"});
 }
 

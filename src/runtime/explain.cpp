@@ -64,7 +64,7 @@ class describer {
       text += "copy";
     } else {
       const op_id op = own_.ops[step.op];
-      text += "'" + g_.path_of(op) + "' (" + g_.schema_of(op).name + ")";
+      text += "'" + g_.path_of(op) + "' (" + std::string(g_.schema_of(op).name) + ")";
     }
     if (step.ops > 1) text += ", fused from " + std::to_string(step.ops) + " ops";
     if (step.compiled > 0) text += ", " + std::to_string(step.compiled) + " of them compiled";

@@ -229,7 +229,7 @@ class planner {
     const operator_definition* definition = definition_of(schema);
     if (!schema.has(ops::bodies) && (definition == nullptr || definition->bind == nullptr)) {
       throw unsupported_error({"'" + path_of(op) + "' was to be run",
-                               std::string("the operator ") + schema.name + " has no kernel",
+                               "the operator " + std::string(schema.name) + " has no kernel",
                                path_of(op), "register the operator with a kernel binding"});
     }
     bind(op, definition);

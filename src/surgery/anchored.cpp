@@ -52,7 +52,7 @@ std::vector<op_id> anchored::effects_before(op_id op) const {
 
 bool is_stream_key(const operator_schema& schema, const attribute& a) {
   return a.key == "key" && a.kind == attribute_kind::integer &&
-         (schema.has(ops::random) || std::string_view(schema.name) == "stream");
+         (schema.has(ops::random) || schema.name == "stream");
 }
 
 namespace {

@@ -94,7 +94,8 @@ void describe_variable(std::string& text, const Graph& g, variable_id v) {
            {std::string(detail::name_of(info.role)) + (info.trainable ? "" : ", not trainable")});
   add_line(text, "value", {g.store().initialized(v) ? "set" : "none yet"});
   add_line(text, "starts as",
-           {quoted(g.path_of(info.initial)) + " (" + g.schema_of(info.initial.op).name + ")"});
+           {quoted(g.path_of(info.initial)) + " (" +
+            std::string(g.schema_of(info.initial.op).name) + ")"});
   std::vector<std::string> items;
   for (const variable_id source : lineage(g, v)) items.push_back(quoted(g.path_of(source)));
   add_line(text, "cloned from", items);
@@ -105,7 +106,7 @@ void describe_variable(std::string& text, const Graph& g, variable_id v) {
 }
 
 void describe_op(std::string& text, const Graph& g, op_id op) {
-  text += quoted(g.path_of(op)) + " is " + g.schema_of(op).name + "\n";
+  text += quoted(g.path_of(op)) + " is " + std::string(g.schema_of(op).name) + "\n";
   std::vector<std::string> items;
   for (const tensor_id operand : g.operands(op)) items.push_back(typed(g, operand));
   add_line(text, "takes", items);
@@ -141,8 +142,8 @@ void describe(std::string& text, const Graph& g, const place& at) {
       return;
     case place::kind::tensor:
       text += quoted(g.path_of(at.tensor)) + " is output " + std::to_string(at.tensor.output) +
-              " of " + quoted(g.path_of(at.tensor.op)) + " (" + g.schema_of(at.tensor.op).name +
-              ")\n";
+              " of " + quoted(g.path_of(at.tensor.op)) + " (" +
+              std::string(g.schema_of(at.tensor.op).name) + ")\n";
       add_line(text, "type", {to_string(g.type_of(at.tensor))});
       add_line(text, "used by", users_of(g, at.tensor.op, at.tensor.output));
       return;

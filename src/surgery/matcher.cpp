@@ -176,8 +176,7 @@ void matcher::match_tensor(const pending& p) {
     return;
   }
   const Graph &g = l_.a.graph(), &h = r_.a.graph();
-  if (std::string_view(g.schema_of(p.left.op).name) != h.schema_of(p.right.op).name &&
-      skip_extra(p)) {
+  if (g.schema_of(p.left.op).name != h.schema_of(p.right.op).name && skip_extra(p)) {
     return;
   }
   l_.partner[i] = j;
@@ -217,7 +216,7 @@ bool matcher::looks_like(const side& s, tensor_id t, const side& other, tensor_i
   const std::uint32_t i = s.a.place(t.op), j = other.a.place(u.op);
   if (i == none || j == none || t.output != u.output) return false;
   if (s.partner[i] != none || other.partner[j] != none) return s.partner[i] == j;
-  return std::string_view(s.a.graph().schema_of(t.op).name) == other.a.graph().schema_of(u.op).name;
+  return s.a.graph().schema_of(t.op).name == other.a.graph().schema_of(u.op).name;
 }
 
 // Where one side has an op more than the other, goes on behind it.
@@ -238,11 +237,13 @@ bool matcher::skip_extra(const pending& p) {
   if (behind(r_, p.right, l_, p.left, next.right)) {
     add(difference_kind::added, {}, p.right.op,
         place_of(p) + ": the right has " + right(p.right.op) + " (" +
-            r_.a.graph().schema_of(p.right.op).name + ") between them, the left has not");
+            std::string(r_.a.graph().schema_of(p.right.op).name) +
+            ") between them, the left has not");
   } else if (behind(l_, p.left, r_, p.right, next.left)) {
     add(difference_kind::removed, p.left.op, {},
         place_of(p) + ": the left has " + left(p.left.op) + " (" +
-            l_.a.graph().schema_of(p.left.op).name + ") between them, the right has not");
+            std::string(l_.a.graph().schema_of(p.left.op).name) +
+            ") between them, the right has not");
   } else {
     return false;
   }

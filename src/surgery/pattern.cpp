@@ -179,7 +179,7 @@ pattern op_of(const operator_schema& schema, std::vector<pattern> operands) {
   if (n != 0 &&
       (n < schema.min_operands || (schema.max_operands >= 0 && n > schema.max_operands))) {
     throw argument_error(
-        {std::string("a pattern of the operator ") + schema.name + " was made",
+        {"a pattern of the operator " + std::string(schema.name) + " was made",
          "it has " + std::to_string(n) + " operands, which that operator never has", "",
          "give as many patterns as the op has operands, or none"});
   }

@@ -27,7 +27,7 @@ namespace {
 
 bool is_one_of(const operator_schema& schema, std::initializer_list<const operator_schema*> list) {
   return std::any_of(list.begin(), list.end(), [&](const operator_schema* s) {
-    return s == &schema || std::string_view(s->name) == schema.name;
+    return s == &schema || s->name == schema.name;
   });
 }
 

@@ -343,7 +343,7 @@ operand_gradients gradient_of_bodies(const gradient_args& a) {
       {"a gradient was asked for through '" + a.graph.path_of(a.op) + "'",
        is_operator(schema, ops::while_loop_gradient)
            ? std::string("it is the gradient of a while_loop, which is differentiated once only")
-           : std::string("the operator ") + schema.name + " has no gradient",
+           : "the operator " + std::string(schema.name) + " has no gradient",
        a.graph.path_of(a.op),
        "use scan, which is differentiated as often as its steps, where the number of steps is "
        "known"});

@@ -247,7 +247,7 @@ class evaluator {
 
   const value& operator()(tensor_id t) {
     if (const auto found = known_.find(t); found != known_.end()) return found->second;
-    const std::string name = g_.schema_of(t.op).name;
+    const std::string name(g_.schema_of(t.op).name);
     std::vector<value> in;
     for (const tensor_id operand : g_.operands(t.op)) in.push_back((*this)(operand));
     value out;
@@ -312,7 +312,7 @@ std::string account_of(const Graph& g, std::uint32_t below, std::size_t variable
   for (std::uint32_t i = 0; i < below; ++i) {
     const op_id op{i};
     if (!g.contains(op)) continue;
-    text += g.path_of(op) + " " + g.schema_of(op).name;
+    text += g.path_of(op) + " " + std::string(g.schema_of(op).name);
     for (const tensor_id t : g.operands(op)) {
       text += " " + std::to_string(t.op.value) + ":" + std::to_string(t.output);
     }

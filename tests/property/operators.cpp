@@ -24,7 +24,7 @@ namespace {
 // with bodies have tests of their own (tests/unit/control_*.cpp).
 bool stands_alone(const operator_schema& schema) {
   return !schema.has(ops::source) && !schema.has(ops::bodies) && !schema.has(ops::update) &&
-         std::string_view(schema.name) != "constant";
+         schema.name != "constant";
 }
 
 // The operators of which no wrong operands can be listed.
@@ -197,7 +197,7 @@ TEST_CASE("every operator is defined in full") {
     }
     if (floating) CHECK(d->gradient != nullptr);
     // The gradient of with_gradient_of is another function's, by what it is for.
-    const bool own = std::string_view(d->schema->name) != "with_gradient_of";
+    const bool own = d->schema->name != "with_gradient_of";
     if (floating && own && !has_no_gradient(*d)) CHECK(differentiable);
   }
 }

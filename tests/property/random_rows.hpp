@@ -94,7 +94,7 @@ inline std::vector<tensor_id> fill(Graph& g, dice& d, const shape_of_graph& s) {
   for (int i = 0; i < 8; ++i) {
     try {
       const op_id op = d.of(rows).op;
-      const std::string name = g.schema_of(op).name;
+      const std::string name(g.schema_of(op).name);
       if (g.operand_count(op) > 0 && name != "concat" && name != "split")
         g.set_operand(op, 0, d.of(rows));
     } catch (const graph_error&) {  // a cycle
@@ -115,7 +115,8 @@ inline std::string account_of(const Graph& g, std::uint32_t bound) {
   for (std::size_t i = 0; i < g.op_count(); ++i) {
     const op_id op = g.op_at(i);
     if (op.value >= bound) continue;
-    text += std::to_string(op.value) + " " + g.path_of(op) + " " + g.schema_of(op).name + " (";
+    text += std::to_string(op.value) + " " + g.path_of(op) + " " +
+            std::string(g.schema_of(op).name) + " (";
     for (const tensor_id t : g.operands(op)) {
       text += std::to_string(t.op.value) + ":" + std::to_string(t.output) + " ";
     }

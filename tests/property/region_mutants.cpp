@@ -253,7 +253,7 @@ std::optional<Array> some(value_type type) {
 bool is_small(const Graph& g) {
   for (std::size_t i = 0; i < g.op_count(); ++i) {
     const op_id op = g.op_at(i);
-    if (std::string_view(g.schema_of(op).name) == "while_loop") return false;  // may not end
+    if (g.schema_of(op).name == "while_loop") return false;  // may not end
     for (std::uint32_t k = 0; k < g.output_count(op); ++k) {
       const value_type type = g.type_of({op, k});
       std::int64_t count = 1;

@@ -31,8 +31,7 @@ static_assert(trunk.variable_name(2) == "encoder/batch_norm/scale");
 // The statistics' updates belong to them.
 static_assert([] {
   std::size_t assigns = 0;
-  for (const table_op& op : trunk.table().ops)
-    assigns += std::string_view(op.schema->name) == "assign";
+  for (const table_op& op : trunk.table().ops) assigns += op.schema->name == "assign";
   return assigns;
 }() == 2);
 static_assert(trunk.parameter_count() + head.parameter_count() == whole.parameter_count());

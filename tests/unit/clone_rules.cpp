@@ -8,11 +8,11 @@ using namespace graft_test;
 
 namespace {
 
-bool is(const copied_op& op, const char* name) { return std::string_view(op.schema->name) == name; }
+bool is(const copied_op& op, const char* name) { return op.schema->name == name; }
 
 std::size_t count_of(const Graph& g, const Clone& c, const char* name) {
   std::size_t n = 0;
-  for (const op_id op : c.nodes()) n += std::string_view(g.schema_of(op).name) == name;
+  for (const op_id op : c.nodes()) n += g.schema_of(op).name == name;
   return n;
 }
 

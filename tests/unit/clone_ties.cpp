@@ -274,7 +274,7 @@ TEST_CASE("a parameter that comes through a dropped op is split as well", "[clon
   const Clone copy =
       clone(extract(inputs(x), outputs(y)), bind(x, x), ties::split,
             each_op([](const copied_op& op) -> std::optional<std::vector<any_tensor>> {
-              if (std::string_view(op.schema->name) != "relu") return std::nullopt;
+              if (op.schema->name != "relu") return std::nullopt;
               return std::vector<any_tensor>{op.operands[0]};
             }));
   copy.check();

@@ -21,7 +21,7 @@ op_id op_named(const Graph& g, std::string_view name) {
 
 const op_transform after_tanh = each_op([](const copied_op& op) {
   std::optional<std::vector<any_tensor>> instead;
-  if (std::string_view(op.schema->name) == "tanh") instead = {op.outputs[0] + 1.0f};
+  if (op.schema->name == "tanh") instead = {op.outputs[0] + 1.0f};
   return instead;
 });
 

@@ -25,7 +25,7 @@ struct two_branches {
 constexpr auto compiled =
     net<[](auto x) { return dense<3>(tanh(dense<8>(x))); }, in<float, shape<dyn, 4>>>();
 
-bool is(const copied_op& op, const char* name) { return std::string_view(op.schema->name) == name; }
+bool is(const copied_op& op, const char* name) { return op.schema->name == name; }
 
 }  // namespace
 

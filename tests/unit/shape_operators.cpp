@@ -318,7 +318,7 @@ TEST_CASE("gradients refuse attributes under which their operands do not fit") {
       const any_tensor dx = *try_gradients(any_tensor(sum(y * y)), std::array{x})[0];
       op_id gradient;
       for (std::size_t i = 0; i < g.op_count(); ++i) {
-        if (std::string_view(g.schema_of(g.op_at(i)).name) == o.gradient) gradient = g.op_at(i);
+        if (g.schema_of(g.op_at(i)).name == o.gradient) gradient = g.op_at(i);
       }
       attribute_list changed = g.attributes_of(gradient);
       changed.set(o.key, o.changed);

@@ -98,7 +98,7 @@ class table_matcher {
     left_[i] = j;
     right_[j] = i;
     const table_op &p = a_.ops[i], &q = b_.ops[j];
-    if (std::string_view(p.schema->name) != q.schema->name) {
+    if (p.schema->name != q.schema->name) {
       return fail(network_difference::operators, i, j);
     }
     if (p.operands.count != q.operands.count || p.outputs.count != q.outputs.count) {
@@ -175,8 +175,7 @@ class table_matcher {
   }
   constexpr void match_variable(const table_variable& v, const table_variable& w, std::uint32_t i,
                                 std::uint32_t j) {
-    if (v.role != w.role || v.trainable != w.trainable ||
-        std::string_view(v.initial->name) != w.initial->name ||
+    if (v.role != w.role || v.trainable != w.trainable || v.initial->name != w.initial->name ||
         !same_attributes(v.initial_attributes, w.initial_attributes)) {
       return fail(network_difference::variables, i, j);
     }

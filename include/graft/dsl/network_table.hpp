@@ -265,8 +265,7 @@ struct basic_table : Lists {
   [[nodiscard]] constexpr small_vector<char, 64> unique_name(const table_op& op) const {
     small_vector<char, 64> name;
     append_name(name,
-                op.name.count == 0 ? std::string_view(op.schema->name)
-                                   : characters_of({op.name.first, op.base}),
+                op.name.count == 0 ? op.schema->name : characters_of({op.name.first, op.base}),
                 op.suffix);
     return name;
   }

@@ -20,7 +20,7 @@ namespace detail {
 
 // Called where a builder does something wrong on a recorder. They are not constexpr, so that in
 // constant evaluation the first error names them; outside of it they throw.
-[[noreturn]] void recorder_refuses(const char* schema, const problem& why);
+[[noreturn]] void recorder_refuses(std::string_view schema, const problem& why);
 [[noreturn]] void recorder_refuses_handle(const char* why);
 [[noreturn]] void recorder_refuses_name(const char* why);
 
@@ -277,7 +277,7 @@ class Recorder {
   /// The number of the variable that a value reads.
   [[nodiscard]] constexpr std::int64_t variable_number(const reference& read) const {
     const table_op& op = table_.ops[table_.values[value_of(read)].op];
-    if (std::string_view(op.schema->name) != ops::variable.name) {
+    if (op.schema->name != ops::variable.name) {
       detail::recorder_refuses_handle("the tensor on the left reads no variable");
     }
     return table_.integer_of(op, "variable");
@@ -362,7 +362,7 @@ class Recorder {
     op.outputs.first = static_cast<std::uint32_t>(table_.values.size());
     op.scope = scope_;
     if (name.empty()) {
-      op.suffix = names_.take(scope_, false, schema.name, __builtin_strlen(schema.name)).suffix;
+      op.suffix = names_.take(scope_, false, schema.name.data(), schema.name.size()).suffix;
     } else {
       const auto chosen = names_.take(scope_, false, name.data(), name.size());
       op.name = keep(name);

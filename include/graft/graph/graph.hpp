@@ -240,7 +240,7 @@ class Graph {
   // --- Transactions, checks ------------------------------------------------------------------------
 
   /// Undoes all changes of the graph since its construction unless commit() was called. Values of variables
-  /// that were there before are not part of it.
+  /// that were there before are not part of it. Ids of what was undone are not given again.
   ///
   /// Transactions nest like the blocks they live in: what an inner one committed is undone with the outer.
   /// A graph and its open bodies are one: what a body took from the graphs around it, and variables that were

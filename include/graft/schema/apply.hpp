@@ -95,9 +95,9 @@ using output_tensor = tensor<Target, Result.outputs[Output].type,
 
 template <const operator_schema& Schema>
 constexpr auto schema_label() {
-  constexpr std::size_t n = std::string_view(Schema.name).size();
-  text<n + 1> label;
-  for (std::size_t i = 0; i <= n; ++i) label.data[i] = Schema.name[i];
+  constexpr std::size_t n = Schema.name.size();
+  text<n + 1> label{};
+  for (std::size_t i = 0; i < n; ++i) label.data[i] = Schema.name[i];
   return label;
 }
 

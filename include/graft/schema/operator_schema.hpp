@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string_view>
 
 #include "graft/schema/attribute_rule.hpp"
 #include "graft/schema/value_type.hpp"
@@ -63,7 +64,7 @@ using ops::operator_trait;
 /// An operator as the DSL, the recorder and the graph know it. One constant per operator, compared by address
 /// or, across libraries, by name.
 struct operator_schema {
-  const char* name;  ///< "matmul"
+  std::string_view name;  ///< "matmul", a literal
   int min_operands;
   int max_operands;  ///< -1: any number
   inferred (*infer)(const infer_args&);

@@ -88,7 +88,7 @@ enum class kind : std::uint8_t {
 
 /// Compares names, since addresses cannot always be compared in constant evaluation.
 constexpr kind kind_of(const operator_schema& schema) {
-  constexpr const char* names[] = {
+  constexpr std::string_view names[] = {
       ops::placeholder.name, ops::variable.name,    ops::scalar.name,
       ops::reshape.name,     ops::flatten.name,     ops::expand_dims.name,
       ops::squeeze.name,     ops::identity.name,    ops::stop_gradient.name,

@@ -120,7 +120,7 @@ class Array {
   [[nodiscard]] held_span<T> span() &&;
   /// The elements, writable; makes the storage this array's own first.
   template <element T>
-  [[nodiscard]] std::span<T> mutable_span() {
+  [[nodiscard]] std::span<T> mutable_span() & {
     check_type(dtype_of<T>);
     return {static_cast<T*>(mutable_data()), static_cast<std::size_t>(size_)};
   }
