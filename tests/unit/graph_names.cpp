@@ -174,7 +174,7 @@ TEST_CASE("scopes go with the last of their ops, and their names are free again"
     g.erase_ops(b);
     CHECK_FALSE(g.find_scope("s_1"));
     CHECK_FALSE(g.find_scope("s_1/inner/empty"));
-    CHECK_THROWS_WITH(g.scope_path(of_b), Catch::Contains("'s_1' went when"));
+    CHECK_THROWS_WITH(g.scope_path(of_b), Catch::Contains("'s_1' is gone"));
     CHECK_THROWS_AS(g.reenter_scope(of_b), handle_error);
     g.validate();
     std::vector<op_id> again, next, after;
