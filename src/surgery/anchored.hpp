@@ -21,6 +21,10 @@ class anchored {
   /// Inputs in order, then the sources kept.
   [[nodiscard]] const std::vector<tensor_id>& cuts() const { return cuts_; }
   [[nodiscard]] std::size_t given() const { return given_; }  ///< inputs without those kept
+  /// The value that a tensor of cuts() was given, or nullptr.
+  [[nodiscard]] const Array* value(std::size_t cut) const {
+    return region_ != nullptr ? value_of(*region_, cuts_[cut]) : nullptr;
+  }
   [[nodiscard]] const std::vector<tensor_id>& outputs() const { return outputs_; }
   [[nodiscard]] std::size_t count() const { return region_ ? region_->nodes.size() : graph_ops_; }
 

@@ -36,6 +36,7 @@ class content_hasher {
         if (options_.names) out_.text(g_.path_of(t));
       }
     }
+    given_values();
     out_.word(order_.ops.size());
     for (const op_id op : order_.ops) hash_op(op);
     out_.word(a_.outputs().size());
@@ -46,6 +47,19 @@ class content_hasher {
   }
 
  private:
+  // A sum: the cuts are in the order of ids.
+  void given_values() {
+    std::uint64_t all = 0;
+    for (std::size_t i = a_.given(); i < a_.cuts().size(); ++i) {
+      const Array* value = a_.value(i);
+      if (value == nullptr) continue;
+      content_hash h;
+      h.word(order_.cut_number[i]);
+      h.array(*value);
+      all += h.value();
+    }
+    if (all != 0) out_.word(all);
+  }
   void tensor(tensor_id t) {
     if (const int cut = a_.cut(t); cut >= 0) {
       out_.word(std::uint64_t{1} << 63 | order_.cut_number[static_cast<std::size_t>(cut)]);

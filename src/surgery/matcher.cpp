@@ -197,6 +197,7 @@ void matcher::match_cut(const pending& p, int left_cut, int right_cut) {
       add(difference_kind::type, p.left.op, p.right.op,
           left(p.left) + " is " + to_string(t) + ", " + right(p.right) + " is " + to_string(u));
     }
+    match_given(p, l_.a.value(i), r_.a.value(j));
     return;
   }
   const auto what = [](const side& s, std::uint32_t cut) {
@@ -205,6 +206,19 @@ void matcher::match_cut(const pending& p, int left_cut, int right_cut) {
   add(difference_kind::inputs, p.left.op, p.right.op,
       place_of(p) + ": " + left(p.left) + " is " + what(l_, i) + ", " + right(p.right) + " is " +
           what(r_, j));
+}
+
+void matcher::match_given(const pending& p, const Array* left_value, const Array* right_value) {
+  const bool both = left_value != nullptr && right_value != nullptr;
+  if (both ? left_value->same_bits(*right_value) : left_value == right_value) return;
+  const auto what = [](const Array* value) {
+    if (value == nullptr) return std::string("a source without a value");
+    return "given a value of " + to_string(value_type::of(value->type(), value->shape()));
+  };
+  const std::string a = what(left_value), b = what(right_value);
+  add(difference_kind::inputs, p.left.op, p.right.op,
+      place_of(p) + ": " + left(p.left) + " is " + a + ", " + right(p.right) + " is " + b +
+          (a == b ? " of other elements" : ""));
 }
 
 bool matcher::looks_like(const side& s, tensor_id t, const side& other, tensor_id u) const {

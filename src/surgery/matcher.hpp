@@ -50,6 +50,7 @@ class matcher {
   void match_boundary();
   void match_tensor(const pending& p);
   void match_cut(const pending& p, int left_cut, int right_cut);
+  void match_given(const pending& p, const Array* left_value, const Array* right_value);
   bool skip_extra(const pending& p);
   [[nodiscard]] bool looks_like(const side& s, tensor_id t, const side& other, tensor_id u) const;
   void match_op(op_id left_op, op_id right_op, const pending& p);

@@ -38,6 +38,31 @@ TEST_CASE("equal regions have no differences") {
   for (const auto& [a, b] : c.ops) CHECK(a == b);
 }
 
+TEST_CASE("another given value is a difference") {
+  Graph g;
+  const row4 x = input4(g), mask = input4(g, "mask"), other = input4(g, "other");
+  const row4 y = mul(x, mask), z = mul(x, other);
+  const Array ones = Array::full<float>({1, 4}, 1), twos = Array::full<float>({1, 4}, 2);
+  const auto text = [&](const Region& a, const Region& b) {
+    const auto found = diff(a, b);
+    REQUIRE(found.size() == 1);
+    CHECK(found[0].what == difference_kind::inputs);
+    CHECK(g.path_of(found[0].left) == "mask");
+    CHECK(g.path_of(found[0].right) == "other");
+    return found[0].text;
+  };
+  const Region left = extract(inputs(x), outputs(y), given(mask, ones));
+  const std::string where =
+      "operand 1 of 'mul' and 'mul_1': 'mask' is given a value of float32 [1, 4], ";
+  CHECK(text(left, extract(inputs(x), outputs(z), given(other, twos))) ==
+        where + "'other' is given a value of float32 [1, 4] of other elements");
+  CHECK(text(left, extract(inputs(x), outputs(z), given(other, Array::full<float>({4, 4}, 1)))) ==
+        where + "'other' is given a value of float32 [4, 4]");
+  CHECK(text(left, extract(inputs(x), outputs(z), leaks::keep)) ==
+        where + "'other' is a source without a value");
+  CHECK(to_string(diff(left, left)) == "no difference\n");
+}
+
 TEST_CASE("an attribute, a constant and an extent are named with both values") {
   Graph g;
   const auto x = placeholder<float, shape<4, 4>>(g, "x");

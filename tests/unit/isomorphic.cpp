@@ -109,6 +109,38 @@ TEST_CASE("the boundary counts in order") {
                extract(inputs(a, b), outputs(b), unused::allow));
 }
 
+TEST_CASE("given values count") {
+  Graph g;
+  const row4 x = input4(g), mask = input4(g, "mask"), other = input4(g, "other");
+  const row4 y = mul(x, mask), z = sub(mul(x, mask), other);
+  const Array ones = Array::full<float>({1, 4}, 1), twos = Array::full<float>({1, 4}, 2);
+  const auto with = [&](const Array& value) {
+    return extract(inputs(x), outputs(y), given(mask, value));
+  };
+  check_same(with(ones), with(Array::full<float>({1, 4}, 1)));
+  check_differ(with(ones), with(twos));
+  check_differ(with(ones), with(Array::full<float>({2, 4}, 1)));
+  check_differ(with(ones), extract(inputs(x), outputs(y), leaks::keep));
+  check_differ(with(ones), extract(inputs(x, mask), outputs(y)));
+
+  // They go with the places where they are used, whatever tensors stand there.
+  check_same(with(ones), extract(inputs(x), outputs(mul(x, other)), given(other, ones)));
+  const auto both = [&](const Array& a, const Array& b) {
+    return extract(inputs(x), outputs(z), given(mask, a, other, b));
+  };
+  check_differ(both(ones, twos), both(twos, ones));
+  const row4 turned = sub(mul(x, other), mask);
+  check_same(both(ones, twos), extract(inputs(x), outputs(turned), given(mask, twos, other, ones)));
+  check_differ(both(ones, twos),
+               extract(inputs(x), outputs(turned), given(mask, ones, other, twos)));
+  // An output may be such a tensor.
+  const auto passed = [&](const Array& value) {
+    return extract(inputs(), outputs(mask), given(mask, value));
+  };
+  check_same(passed(ones), passed(ones));
+  check_differ(passed(ones), passed(twos));
+}
+
 TEST_CASE("constants, types and outputs of ops count") {
   Graph g;
   const auto x = placeholder<float, shape<4>>(g, "x");

@@ -11,7 +11,7 @@ namespace graft {
 
 /// What two regions or graphs differ in.
 enum class difference_kind : std::uint8_t {
-  inputs,      ///< their number, or one is used as an input on one side only
+  inputs,      ///< their number, one is an input on one side only, another given value
   outputs,     ///< their number
   op,          ///< another operator
   operands,    ///< another number of operands, or another output of the producer

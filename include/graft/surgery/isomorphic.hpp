@@ -49,7 +49,7 @@ struct compare_options {
 /// that leads from the outputs, in order, to the inputs, in order, through equal ops.
 ///
 /// Names, ids, addresses, source lines, scopes and the places in storage say nothing; the order of
-/// operands does. Because inputs and outputs have an order there is at most one pairing, and no
+/// operands does, and values that tensors were given(). Inputs and outputs have an order: at most one pairing, no
 /// search. Ops that only control edges hold in a region are paired in their storage order.
 /// Complexity: O(region), without recursion.
 /// @throws handle_error if a graph is gone, graph_error if a region is stale
