@@ -2,7 +2,9 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -75,6 +77,22 @@ const char* kind_of(mode_t mode) {
   return "a device";
 }
 
+// Where a file is to be put: at the end of symbolic links, which stay. What is there and is no regular file would be
+// replaced by one, so it is refused.
+std::string target_of(const std::string& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0) return path;
+  if (!S_ISREG(info.st_mode)) {
+    throw io_error({"'" + path + "' was to be written",
+                    std::string("it is ") + kind_of(info.st_mode) + ", not a regular file", path,
+                    "give the path of a file"});
+  }
+  const std::unique_ptr<char, decltype(&std::free)> end(::realpath(path.c_str(), nullptr),
+                                                        &std::free);
+  if (end == nullptr) fail("written", path, errno);
+  return end.get();
+}
+
 // Makes a new file in the folder of `path` and gives its name. (mkstemp would make it private to
 // its owner, and the mask that other files are made with cannot be asked for without changing it
 // for all threads.)
@@ -114,7 +132,8 @@ std::vector<std::byte> read_file(const std::string& path) {
   return bytes;
 }
 
-void replace_file(const std::string& path, std::span<const std::span<const std::byte>> parts) {
+void replace_file(const std::string& asked, std::span<const std::span<const std::byte>> parts) {
+  const std::string path = target_of(asked);
   std::string name;
   descriptor file(create_beside(path, name));
   if (file.get() < 0) fail("written", path, errno);

@@ -243,12 +243,25 @@ any_tensor global_norm(std::span<const any_tensor> tensors) {
                           "pass at least one tensor"});
   }
   Graph::transaction undo(target_traits<Graph>::target_of(tensors.front().ref()));
+  const auto type_of = [](const any_tensor& t) {
+    return target_traits<Graph>::type_of(t.ref()).type;
+  };
+  const dtype first = type_of(tensors.front());
   std::optional<any_tensor> total;
   for (const any_tensor& t : tensors) {
-    const any_tensor squares = sum(square(t));
+    const dtype type = type_of(t);
+    if (!is_floating(type) || type != first) {
+      throw dtype_error({"the global norm of several tensors was asked for",
+                         "one is of " + std::string(name_of(type)) + ", the first of " +
+                             std::string(name_of(first)),
+                         target_traits<Graph>::in_words(t.ref()),
+                         "pass tensors of one floating-point type"});
+    }
+    // In float64, where no square of a smaller type overflows: exploding gradients are what clipping is for.
+    const any_tensor squares = sum(square(cast(t, dtype::float64)));
     total = total ? any_tensor(*total + squares) : squares;
   }
-  const any_tensor norm = sqrt(*total);
+  const any_tensor norm = cast(sqrt(*total), first);
   undo.commit();
   return norm;
 }

@@ -206,6 +206,39 @@ TEST_CASE("special numbers pass through static networks", "[static]") {
   CHECK((y[15] == inf && y[16] == 0.0f && std::isnan(y[17]) && y[18] == 1.0f && y[19] == inf));
 }
 
+// 17 at a time: whole vectors and a rest.
+TEST_CASE("special numbers come out of a static network as of a session", "[static]") {
+  constexpr auto n = net<[](auto x) {
+    return concat<1>(silu(x), gelu(x), softplus(x), elu(x), leaky_relu(x), neg(x), abs(x),
+                     square(x), reciprocal(x), log(x), sqrt(x), clip(x, -2.0, 3.0), softmax(x));
+  },
+                         in<float, shape<dyn, 17>>>();
+  const float inf = std::numeric_limits<float>::infinity(),
+              nan = std::numeric_limits<float>::quiet_NaN(),
+              most = std::numeric_limits<float>::max(), least = std::numeric_limits<float>::min();
+  const std::vector<float> values{inf,    -inf,   nan,     0.0f,  -0.0f,  1.0f,
+                                  -1.0f,  most,   -most,   least, -least, 89.0f,
+                                  -89.0f, 105.0f, -105.0f, 17.0f, -17.0f};
+  Graph g;
+  auto x = placeholder<float, shape<dyn, 17>>(g, "x");
+  auto y = lower(n, g, x);
+  const Array expected = Session(g).run(y, feed(x, Array::from<float>({1, 17}, values)));
+  static_network<n> f;
+  std::vector<float> found(expected.span<float>().size());
+  f(values, found, 1);
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const float wanted = expected.span<float>()[i];
+    INFO("function " << i / 17 << " of " << values[i % 17]);
+    if (std::isnan(wanted)) {
+      CHECK(std::isnan(found[i]));
+    } else if (std::isinf(wanted) || wanted == 0) {
+      CHECK((found[i] == wanted && std::signbit(found[i]) == std::signbit(wanted)));
+    } else {
+      CHECK(std::fabs(found[i] - wanted) <= 1e-5f * std::fmax(1.0f, std::fabs(wanted)));
+    }
+  }
+}
+
 TEST_CASE("static networks load clones by scope and refuse what does not fit", "[static]") {
   Graph g;
   auto x = placeholder<float, shape<dyn, 4>>(g, "x");

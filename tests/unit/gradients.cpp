@@ -181,6 +181,19 @@ TEST_CASE("the norm of many gradients is clipped together", "[gradients]") {
     CHECK_THROWS_AS(clip_by_global_norm(both, wrong), argument_error);
   }
   CHECK_THROWS_AS(global_norm(std::vector<any_tensor>{}), argument_error);
+
+  // Gradients whose squares overflow are clipped like others.
+  const auto c = placeholder<float, shape<2>>(g, "c");
+  const auto e = clip_by_global_norm(std::vector<any_tensor>{c}, 10);
+  const Array large = session.run(e, feed(c, Array::from<float>({2}, {3e37f, -4e37f})))[0];
+  CHECK(large.span<float>()[0] == Approx(6));
+  CHECK(large.span<float>()[1] == Approx(-8));
+  const float inf = std::numeric_limits<float>::infinity();
+  const Array lost = session.run(e, feed(c, Array::from<float>({2}, {1, inf})))[0];
+  CHECK((std::isnan(lost.span<float>()[0]) && std::isnan(lost.span<float>()[1])));
+  CHECK_THROWS_AS(global_norm(std::vector<any_tensor>{a, c}), dtype_error);
+  CHECK_THROWS_AS(global_norm(std::vector<any_tensor>{placeholder<std::int32_t, shape<2>>(g, "i")}),
+                  dtype_error);
 }
 
 TEST_CASE("an expression may have a gradient of one's own", "[gradients][custom]") {

@@ -313,6 +313,29 @@ TEST_CASE("files that cannot be read", "[safetensors]") {
   CHECK(mentions(refusal(s), "it is a folder, not a regular file"));
 }
 
+TEST_CASE("only regular files are replaced, at the end of links", "[safetensors]") {
+  const named_arrays arrays{{"a", Array::full<float>({2}, 3)}};
+  const auto refusal_of = [&](const std::string& path) {
+    return message_of<io_error>([&] { write_safetensors(path, arrays); });
+  };
+  const temporary_file pipe;
+  REQUIRE(::mkfifo(pipe.path.c_str(), 0600) == 0);
+  CHECK(mentions(refusal_of(pipe.path), "it is a pipe, not a regular file"));
+  CHECK(std::filesystem::is_fifo(pipe.path));
+  CHECK(mentions(refusal_of("/dev/null"), "it is a device, not a regular file"));
+  CHECK(std::filesystem::is_character_file("/dev/null"));
+
+  const temporary_file target, link, dangling;
+  target.write("what was there");
+  std::filesystem::create_symlink(target.path, link.path);
+  write_safetensors(link.path, arrays);
+  CHECK(std::filesystem::is_symlink(link.path));
+  CHECK(read_safetensors(target.path).size() == 1);
+  std::filesystem::create_symlink(dangling.path + ".nothing", dangling.path);
+  write_safetensors(dangling.path, arrays);  // there is nothing at its end: it is what is replaced
+  CHECK(read_safetensors(dangling.path).size() == 1);
+}
+
 TEST_CASE("a file that cannot be written whole leaves the one before", "[safetensors]") {
   const named_arrays arrays{{"a", Array(dtype::float64, {100000})}};
   const temporary_file folder;

@@ -14,6 +14,7 @@ typedef float loose __attribute__((vector_size(GRAFT_FIXED_BYTES), aligned(4), m
 GRAFT_FIXED_INLINE vec load(const float* p) { return *reinterpret_cast<const loose*>(p); }
 GRAFT_FIXED_INLINE void store(float* p, vec v) { *reinterpret_cast<loose*>(p) = v; }
 GRAFT_FIXED_INLINE vec all(float x) { return x - vec{}; }
+inline constexpr float infinity = __builtin_inff();
 
 // --- Functions -----------------------------------------------------------------------------------
 
@@ -42,11 +43,17 @@ GRAFT_FIXED_INLINE vec exponential(vec x) {
   vec scale;
   __builtin_memcpy(&scale, &power, sizeof scale);
   p = p * scale;
-  p = x > all(88.72283905206835f) ? all(__builtin_inff()) : p;
+  p = x > all(88.72283905206835f) ? all(infinity) : p;
   p = x < bottom ? all(0.0f) : p;
   return x == x ? p : x;
 }
-GRAFT_FIXED_INLINE vec magnitude(vec x) { return x < 0.0f ? -x : x; }
+GRAFT_FIXED_INLINE vec magnitude(vec x) {  // of -0 it is 0
+  ints bits;
+  __builtin_memcpy(&bits, &x, sizeof bits);
+  bits &= 0x7fffffff;
+  __builtin_memcpy(&x, &bits, sizeof bits);
+  return x;
+}
 GRAFT_FIXED_INLINE vec hyperbolic_tangent(vec x) {
   // Near 0 the difference below loses digits; an odd polynomial does not.
   const vec small = x * x;
@@ -78,7 +85,8 @@ struct unary_function {
     if constexpr (what == kind::relu) return x < 0.0f ? vec{} : x;
     if constexpr (what == kind::tanh) return hyperbolic_tangent(x);
     if constexpr (what == kind::sigmoid) return logistic(x);
-    if constexpr (what == kind::silu) return x * logistic(x);
+    // The product of infinity and 0 would be NaN.
+    if constexpr (what == kind::silu) return x == -infinity ? all(-0.0f) : x * logistic(x);
     if constexpr (what == kind::exp) return exponential(x);
     if constexpr (what == kind::neg) return -x;
     if constexpr (what == kind::abs) return magnitude(x);
@@ -103,7 +111,10 @@ struct unary_function {
     }
     if constexpr (what == kind::gelu) {
       return lane_by_lane(
-          x, [](float v) { return 0.5f * v * (1.0f + std::erf(v * 0.707106781186547524f)); });
+          x, [](float v) {
+            if (v == -infinity) return -0.0f;
+            return 0.5f * v * (1.0f + std::erf(v * 0.707106781186547524f));
+          });
     }
     if constexpr (what == kind::log) return lane_by_lane(x, [](float v) { return std::log(v); });
     if constexpr (what == kind::sqrt) return lane_by_lane(x, [](float v) { return std::sqrt(v); });

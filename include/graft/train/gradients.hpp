@@ -47,13 +47,14 @@ tensor<Graph, Type, Shape> gradient(const any_tensor& y, const tensor<Graph, Typ
 std::vector<variable_id> trainable_variables(const any_tensor& y);
 
 /// Scales all gradients by the same factor so that their joint Euclidean norm is at most `norm`.
-/// Where the norm is not finite the gradients become NaN rather than silently small.
+/// Where the norm is not finite in their type the gradients become NaN rather than silently small.
 /// Of no gradients there are none.
 /// @param norm > 0, finite; else argument_error
 /// @see Pascanu, Mikolov, Bengio, On the difficulty of training recurrent neural networks, 2013
 std::vector<any_tensor> clip_by_global_norm(std::span<const any_tensor> gradients, double norm);
 
-/// The joint Euclidean norm of several tensors, a scalar.
+/// The joint Euclidean norm of several tensors, a scalar of the first one's type, worked out in float64: of smaller
+/// types it is infinite only where it is too large for the type itself.
 any_tensor global_norm(std::span<const any_tensor> tensors);
 
 }  // namespace graft

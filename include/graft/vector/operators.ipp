@@ -5,7 +5,7 @@ template <class T, form_op Op>
 GRAFT_INLINE vec<T> apply_unary(vec<T> x, vec<T> p, vec<T> q) {
   const vec<T> zero(T(0)), one(T(1));
   if constexpr (Op == form_op::neg)
-    return -x;
+    return vec<T>(T(-0.0)) - x;  // of 0 it is -0, which 0 - x is not
   else if constexpr (Op == form_op::abs)
     return absolute(x);
   else if constexpr (Op == form_op::sign) {
