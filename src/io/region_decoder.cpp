@@ -42,6 +42,7 @@ class decoder {
            "; this version of Graft reads " + std::to_string(region_version));
     }
     if (version < 1) fail("its version is " + std::to_string(version));
+    version_ = static_cast<int>(version);
     only(all,
          {"version", "bodies", "inputs", "kept", "ops", "outputs", "variables", "collections"});
     file_region r;
@@ -52,6 +53,10 @@ class decoder {
     for (const json& entry : list(all, "inputs")) r.inputs.push_back(input(entry, r.inputs.size()));
     where_ = "kept";
     r.kept = number(field(all, "kept"), r.inputs.size() + 1);
+    for (std::size_t i = 0; i + r.kept < r.inputs.size(); ++i) {
+      where_ = "input " + std::to_string(i);
+      if (!r.inputs[i].value.empty()) fail("it has a value and is not among those kept");
+    }
     const json::list& ops = list(all, "ops");
     variable_count_ = list(all, "variables").size();
     inputs_ = r.inputs.size();
@@ -188,7 +193,16 @@ class decoder {
       result.type.ranked = true;
       result.type.shape = extents(*shape, true);
     }
-    only(entry, {"name", "type", "shape"});
+    if (version_ < given_values_version || !within_.empty()) {
+      only(entry, {"name", "type", "shape"});
+      return result;
+    }
+    only(entry, {"name", "type", "shape", "value"});
+    if (const json* value = entry.find("value")) {
+      result.value = text(*value);
+      if (!result.value.starts_with('/'))
+        fail("its value " + shown(result.value) + " is not a constant of the file");
+    }
     return result;
   }
 
@@ -387,6 +401,7 @@ class decoder {
   }
 
   const std::string& path_;
+  int version_ = region_version;
   std::string where_;
   std::string within_;  // "body 3, " while a body is decoded
   std::set<std::string> names_;

@@ -17,6 +17,7 @@ struct file_tensor {
 struct file_input {
   std::string name;
   value_type type;
+  std::string value;  // the name of an array, or empty
 };
 struct file_attribute {
   std::string key, text;  // text: a string, the name of a constant

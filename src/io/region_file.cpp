@@ -54,6 +54,14 @@ class file_writer {
   /// The number of a body; writes it down where it was not yet.
   std::size_t body(const Graph& owner, op_id op, const attribute& a);
 
+  /// The name of an array of the file.
+  std::string constant(const Array& value) {
+    std::string name(1, '/');
+    name += std::to_string(constants.size());
+    constants.emplace_back(name, value);
+    return name;
+  }
+
   const std::string& path;
   json::list bodies;
   named_arrays constants;
@@ -102,16 +110,19 @@ class piece {
     return tensor(t);
   }
 
+  /// Writes given values down after the constants that the file has so far.
   [[nodiscard]] json inputs() const {
-    std::vector<tensor_id> ordered(a_.cuts().size());
-    for (std::size_t i = 0; i < ordered.size(); ++i) ordered[order_.cut_number[i]] = a_.cuts()[i];
+    std::vector<std::size_t> ordered(a_.cuts().size());
+    for (std::size_t i = 0; i < ordered.size(); ++i) ordered[order_.cut_number[i]] = i;
     json::list list;
-    for (const tensor_id t : ordered) {
+    for (const std::size_t cut : ordered) {
+      const tensor_id t = a_.cuts()[cut];
       const value_type type = g_.type_of(t);
       json entry = json::object();
       entry.add("name", g_.path_of(t.op));
       entry.add("type", name_of(type.type));
       if (type.ranked) entry.add("shape", extents_of(type.shape, true));
+      if (const Array* value = a_.value(cut)) entry.add("value", file_.constant(*value));
       list.push_back(std::move(entry));
     }
     return list;
@@ -179,12 +190,8 @@ class piece {
         }
         refuse("a body refers to a variable other than through an input", op,
                "update variables outside of bodies");
-      case attribute_kind::constant: {
-        std::string name(1, '/');
-        name += std::to_string(file_.constants.size());
-        file_.constants.emplace_back(name, g_.constant(a.integer));
-        return {"constant", name};
-      }
+      case attribute_kind::constant:
+        return {"constant", file_.constant(g_.constant(a.integer))};
       case attribute_kind::body:
         return {"body", file_.body(g_, op, a)};
     }
@@ -234,7 +241,7 @@ class writer {
   void write() {
     json ops = region_.ops();  // and the bodies
     json all = json::object();
-    all.add("version", io::region_version);
+    all.add("version", has_given_values() ? io::given_values_version : 1);
     if (!file_.bodies.empty()) all.add("bodies", std::move(file_.bodies));
     all.add("inputs", region_.inputs());
     all.add("kept", a_.cuts().size() - a_.given());
@@ -257,6 +264,13 @@ class writer {
   }
 
  private:
+  [[nodiscard]] bool has_given_values() const {
+    for (std::size_t i = a_.given(); i < a_.cuts().size(); ++i) {
+      if (a_.value(i) != nullptr) return true;
+    }
+    return false;
+  }
+
   json variables() {
     json::list list;
     for (const variable_id id : region_.variables()) {
@@ -343,7 +357,9 @@ void save_simplified(const std::string& path, const Region& region) {
     for (const tensor_id t : tensors) handles.push_back(scratch.handle(done(t)));
     return handles;
   };
-  writer(extract(inputs(now(copy.inputs())), outputs(now(copy.outputs())), leaks::keep), path)
+  writer(
+      extract(inputs(now(copy.inputs())), outputs(now(copy.outputs())), leaks::keep, unused::allow),
+      path)
       .write();
 }
 

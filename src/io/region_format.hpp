@@ -9,7 +9,9 @@
 
 namespace graft::io {
 
-inline constexpr int region_version = 1;
+// Files say the lowest version that can tell what they hold.
+inline constexpr int region_version = 2;
+inline constexpr int given_values_version = 2;     // inputs with values
 inline constexpr std::size_t max_body_depth = 64;  // of bodies in bodies, as in comparing graphs
 inline constexpr const char* region_key = "graft.region";
 

@@ -7,6 +7,7 @@
 #include "graft/ops/sources.hpp"
 #include "graft/schema/core_operators.hpp"
 
+#include "graph/building.hpp"
 #include "graph/copy.hpp"
 #include "io/region_bodies.hpp"
 #include "io/region_decoder.hpp"
@@ -73,6 +74,7 @@ class builder {
     };
     count(r_.ops);
     for (const file_body& body : r_.bodies) count(body.ops);
+    for (const file_input& input : r_.inputs) constants += !input.value.empty();
     for (auto& [name, array] : file.arrays) refers_.arrays.emplace(name, std::move(array));
     std::size_t values = 0;
     for (const file_variable& v : r_.variables) {
@@ -230,6 +232,10 @@ class builder {
         continue;
       }
       const auto [scope, name] = place(r_.inputs[i].name);
+      if (!r_.inputs[i].value.empty()) {
+        inputs_.push_back(given_value(r_.inputs[i], scope, name));
+        continue;
+      }
       attribute_list attributes;
       attributes.set("type", r_.inputs[i].type.type);
       if (r_.inputs[i].type.ranked) attributes.set("shape", r_.inputs[i].type.shape);
@@ -237,6 +243,22 @@ class builder {
       inputs_.push_back(
           {inside(scope, [&] { return g_.add(ops::placeholder, {}, attributes, as); }), 0});
     }
+  }
+
+  // A constant, so that the outputs can be run; the region is cut there.
+  tensor_id given_value(const file_input& input, scope_id scope, const std::string& name) {
+    const auto found = refers_.arrays.find(input.value);
+    if (found == refers_.arrays.end()) {
+      refuse_region(path_, "its given value " + shown(input.value) + " is missing", input.name);
+    }
+    Array value = std::move(found->second);
+    refers_.arrays.erase(found);
+    if (!detail::may_be(input.type, value_type::of(value.type(), value.shape()))) {
+      refuse_region(path_, "its given value is not of its type", input.name);
+    }
+    const tensor_id made = inside(scope, [&] { return g_.add_constant(value, name); });
+    given_.values.emplace_back(g_.handle(made).ref(), std::move(value));
+    return made;
   }
 
   tensor_id tensor(const file_tensor& t) const {
@@ -323,7 +345,8 @@ class builder {
       if (seen.insert(inputs_[i]).second) in.tensors.push_back(g_.handle(inputs_[i]).ref());
     }
     for (const tensor_id t : outputs_) out.tensors.push_back(g_.handle(t).ref());
-    loaded_region result{extract(in, out, leaks::keep, unused::allow, reentry::allow), {}, {}, {}};
+    loaded_region result{
+        extract(in, out, given_, leaks::keep, unused::allow, reentry::allow), {}, {}, {}};
     for (std::size_t i = 0; i + r_.kept < inputs_.size(); ++i)
       result.inputs.push_back(g_.handle(inputs_[i]));
     for (const tensor_id t : outputs_) result.outputs.push_back(g_.handle(t));
@@ -340,6 +363,7 @@ class builder {
   std::unordered_map<std::string, scope_id> scopes_;
   scope_id top_;
   std::vector<tensor_id> inputs_, outputs_;
+  given_values given_;
   std::vector<op_id> ops_;
   std::unordered_map<std::size_t, std::size_t> variable_of_read_;
   std::vector<variable_id> variables_;  // by number

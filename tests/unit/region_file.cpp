@@ -352,7 +352,7 @@ TEST_CASE("contents that cannot be are refused with their place, and the graph s
     CHECK(mentions(found, part));
   };
   INFO(text);
-  check("\"version\":1", "\"version\":2", "format 2; this version of Graft");
+  check("\"version\":1", "\"version\":3", "format 3; this version of Graft reads 2");
   check("\"version\":1", "\"version\":0", "version is 0");
   check("\"version\":1", "\"version\":\"1\"", "whole number");
   check("\"version\":1,", "", "'version' is missing");

@@ -7,6 +7,7 @@
 
 #include "catch.hpp"
 #include "region_version_1.hpp"
+#include "region_version_2.hpp"
 #include "temporary_file.hpp"
 
 using namespace graft;
@@ -47,6 +48,22 @@ Region version_1(Graph& g) {
   return extract(inputs(x), outputs(y, sums));
 }
 
+// What came with version 2: tensors with given values, one of them where a variable starts.
+Region version_2(Graph& g) {
+  const auto x = placeholder<float, shape<dim<"batch">, 3>>(g, "x");
+  g.enter_scope("net");
+  const auto mask = placeholder<float, shape<3>>(g, "mask");
+  const auto inner = tanh(mask, "inner");
+  const auto first = constant(g, Array::full<float>({3}, 5), "first");
+  const variable_id w = g.add_variable("w", g.id(first.ref()), variable_role::parameter, true);
+  const auto y = add(mul(mul(x, mask), g.handle(g.variable_of(w).read)), inner, "y");
+  g.leave_scope();
+  g.store().set(w, Array::from<float>({3}, {0.25f, 0.5f, 0.75f}));
+  return extract(inputs(x), outputs(y),
+                 given(mask, Array::from<float>({3}, {1, -2, 3}), inner,
+                       Array::from<float>({3}, {0.5f, 0, -1}), first, Array::full<float>({3}, 2)));
+}
+
 }  // namespace
 
 TEST_CASE("a file of version 1 goes on being loaded", "[edge-86]") {
@@ -68,4 +85,24 @@ TEST_CASE("a file of version 1 goes on being loaded", "[edge-86]") {
   const auto got = there.run(loaded.outputs, feed(loaded.inputs[0], x));
   REQUIRE(got.size() == 2);
   for (std::size_t i = 0; i < got.size(); ++i) CHECK(got[i].same_bits(wanted[i]));
+}
+
+TEST_CASE("a file of version 2 goes on being loaded", "[edge-86]") {
+  Graph g, to;
+  const Region region = version_2(g);
+  const temporary_file file;
+  file.write(std::string(region_version_2));
+  const loaded_region loaded = load_region(to, file.path);
+  to.validate();
+  const auto found = diff(region, loaded.region, including::values, including::streams,
+                          including::collections, including::names);
+  INFO(to_string(found));
+  CHECK(found.empty());
+  const Array x = Array::from<float>({2, 3}, {1, -2, 3, -4, 5, -6});
+  CHECK(Session(to)
+            .run(loaded.outputs[0], feed(loaded.inputs[0], x))
+            .same_bits(Array::from<float>({2, 3}, {0.75f, 2, 5.75f, -0.5f, -5, -14.5f})));
+  // It is written again as it was.
+  save_region(file.path, loaded.region);
+  CHECK(file.bytes() == region_version_2);
 }

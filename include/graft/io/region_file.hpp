@@ -3,12 +3,13 @@
 // The file is in the safetensors format: any of its readers finds the values of the variables under
 // their paths. The metadata entry "graft.region" is a JSON text that tells the structure:
 //
-//   version      1
+//   version      the lowest that can tell what the file holds: 2 where an input has a value, else 1
 //   bodies       [{inputs, ops}]: nested graphs, each before those that own it, with inputs by number;
 //                the last op is `results`; left out if there are none
-//   inputs       [{name, type, shape}], shape without a known rank left out; extents are numbers,
-//                names, or null
-//   kept         how many of the last inputs are sources that the region left uncut
+//   inputs       [{name, type, shape, value}], shape without a known rank left out; extents are numbers,
+//                names, or null; the value is that of a kept tensor that was given() one: the name of an array
+//   kept         how many of the last inputs are no inputs of the region: sources that it left uncut, and tensors
+//                with given values
 //   ops          [{op, name, in, attributes, after}] in canonical order, producers first; `in` and
 //                all other tensors are "3" (output 0 of op 3), "3:1" (its output 1) or "in0" (input
 //                0); an attribute is {its kind: value}, a body's value being its number; `after` are ops
@@ -19,7 +20,7 @@
 //   collections  {name: [{variable | tensor | op}]}
 //
 // Constants are arrays named "/0", "/1", ... in the order of the ops, those of a body where the first op
-// that owns it comes. A body that several ops own is there once. Names are paths as in the graph
+// that owns it comes; then given values. A body that several ops own is there once. Names are paths as in the graph
 // that was saved. Equal graphs give equal bytes: nothing depends on ids, addresses, order of
 // building, source lines or time.
 #pragma once
@@ -41,7 +42,7 @@ enum class saving : std::uint8_t {
 
 /// Writes a region to a file: whole or not at all (written beside it, synced, renamed).
 ///
-/// Structure, names, constants, values of variables that have one, roles, own updates, random
+/// Structure, names, constants, given values, values of variables that have one, roles, own updates, random
 /// streams, control edges inside, memberships in collections, bodies and which ops share them. Sharing of storage with variables
 /// outside is not kept, nor are layers' keys for sharing variables.
 /// @throws io_error with the system's reason; unsupported_error for an op whose operator is not
@@ -49,7 +50,8 @@ enum class saving : std::uint8_t {
 /// name that is not UTF-8;
 /// handle_error, graph_error for a lost graph or a stale region; graph_error for initial values that need one
 /// another in a circle
-/// @param how saving::simplified writes a simplified copy; region and graph stay as they are
+/// @param how saving::simplified writes a simplified copy, in which given values are constants; region and graph stay
+/// as they are
 void save_region(const std::string& path, const Region& region, saving how = saving::as_is);
 
 /// What load_region() added to the graph.
@@ -93,7 +95,8 @@ loaded_region load_region_from(Graph& graph, const std::string& path,
 ///
 /// The region is isomorphic to the one saved, with the values, random streams (so the same draws),
 /// roles, own updates, collections and names it had. Ops that shared a body share it again; names in bodies
-/// are as they were.
+/// are as they were. A tensor with a given value is a constant, where the region is cut as it was; shapes that follow
+/// from the constant's may be known better than they were.
 /// @throws io_error for a file that is missing, truncated, altered, malformed, written by a newer
 /// version, or that uses an operator that is not known, saying which; boundary_error for another
 /// number of inputs than saved; dtype_error, shape_error for one that does not fit; name_error under
