@@ -1,10 +1,12 @@
 #include "graft/core/dims.hpp"
 
-#include <deque>
 #include <map>
 #include <mutex>
+#include <unordered_map>
 
 #include "graft/core/error.hpp"
+
+#include "core/dim_names.hpp"
 
 namespace graft {
 
@@ -14,13 +16,35 @@ namespace {
 // in every graph.
 struct long_names {
   std::mutex guard;
-  std::deque<std::string> names;
   std::map<std::string, extent, std::less<>> numbers;
+  std::unordered_map<extent, std::string_view> names;  // keys of `numbers`
 };
 
 long_names& interned() {
   static long_names instance;
   return instance;
+}
+
+constexpr std::uint64_t long_name_count = (std::uint64_t{7} << 60) - 1;
+
+// The number follows from the name alone, so that it is the same in every process unless two names meet; and it is
+// one that hardly anybody writes into a list of plain numbers.
+std::uint64_t hash_of(std::string_view name) {
+  std::uint64_t h = 0xcbf29ce484222325ull;
+  for (const char c : name) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
+  h = (h ^ h >> 32) * 0x9fb21c651e98df25ull;
+  return (h ^ h >> 28) % long_name_count;
+}
+extent long_name(std::uint64_t place) {
+  return -2 - (detail::interned_names + static_cast<extent>(place));
+}
+
+// The name of a number that named_dim() gave out, or "".
+std::string long_name_of(extent e) {
+  long_names& all = interned();
+  const std::lock_guard lock(all.guard);
+  const auto found = all.names.find(e);
+  return found == all.names.end() ? std::string() : std::string(found->second);
 }
 
 }  // namespace
@@ -37,12 +61,14 @@ extent named_dim(std::string_view name) {
   long_names& all = interned();
   const std::lock_guard lock(all.guard);
   if (const auto found = all.numbers.find(name); found != all.numbers.end()) return found->second;
-  const extent value = -2 - (detail::interned_names + static_cast<extent>(all.names.size()));
-  all.names.emplace_back(name);
+  std::uint64_t place = hash_of(name);
+  while (all.names.contains(long_name(place))) place = (place + 1) % long_name_count;
+  const extent value = long_name(place);
+  const auto made = all.numbers.emplace(std::string(name), value).first;
   try {
-    all.numbers.emplace(std::string(name), value);
+    all.names.emplace(value, made->first);
   } catch (...) {
-    all.names.pop_back();
+    all.numbers.erase(made);
     throw;
   }
   return value;
@@ -52,10 +78,8 @@ std::string dim_name(extent e) {
   if (!is_named(e)) return e == dyn ? "?" : std::to_string(e);
   extent packed = -(e + 2);
   if (packed >= detail::interned_names) {
-    long_names& all = interned();
-    const std::lock_guard lock(all.guard);
-    const auto place = static_cast<std::size_t>(packed - detail::interned_names);
-    return place < all.names.size() ? all.names[place] : "?";
+    const std::string name = long_name_of(e);
+    return name.empty() ? "?" : name;
   }
   std::string name;
   for (; packed != 0; packed >>= 6) {
@@ -64,6 +88,16 @@ std::string dim_name(extent e) {
     name += detail::code_character(code);
   }
   return name.empty() ? "?" : name;
+}
+
+bool detail::is_long_name(extent e) {
+  return is_named(e) && -(e + 2) >= interned_names && !long_name_of(e).empty();
+}
+
+bool detail::has_name(extent e) {
+  if (!is_named(e)) return false;
+  // A long name may be any text, "?" too.
+  return -(e + 2) >= interned_names ? is_long_name(e) : dim_name(e) != "?";
 }
 
 std::string to_string(const dims& shape) {

@@ -3,9 +3,33 @@
 
 #include "graft/core/error.hpp"
 
+#include "core/dim_names.hpp"
+#include "graph/attribute_lists.hpp"
 #include "graph/building.hpp"
 
 namespace graft::detail {
+
+const attribute_rule* rule_of(const operator_schema& schema, std::string_view key) {
+  const auto rule = std::find_if(schema.attributes.begin(), schema.attributes.end(),
+                                 [key](const attribute_rule& r) { return r.key == key; });
+  return rule == schema.attributes.end() ? nullptr : &*rule;
+}
+
+bool is_long_name_in(const operator_schema& schema, std::string_view key, extent e) {
+  const attribute_rule* rule = rule_of(schema, key);
+  return (rule == nullptr || rule->extents) && is_long_name(e);
+}
+
+std::string integers_text(const operator_schema& schema, const attribute& a) {
+  const attribute_rule* rule = rule_of(schema, a.key);
+  if (rule != nullptr && rule->extents) return to_string(a.integers);
+  std::string text;
+  for (const extent e : a.integers) {
+    text += text.empty() ? "" : ", ";
+    text += is_long_name_in(schema, a.key, e) ? dim_name(e) : std::to_string(e);
+  }
+  return "[" + text + "]";
+}
 
 namespace {
 
@@ -15,12 +39,12 @@ constexpr const char* kind_names[] = {"an integer", "a real",     "integers",   
 const char* name_of_kind(attribute_kind kind) { return kind_names[static_cast<std::size_t>(kind)]; }
 
 // "the integer -7", "integers [1, 2]".
-std::string shown(const attribute& a) {
+std::string shown(const operator_schema& schema, const attribute& a) {
   switch (a.kind) {
     case attribute_kind::integer:
       return "the integer " + std::to_string(a.integer);
     case attribute_kind::integers:
-      return "integers " + to_string(a.integers);
+      return "integers " + integers_text(schema, a);
     case attribute_kind::type:
       return "type number " + std::to_string(a.integer);
     default:
@@ -64,7 +88,7 @@ bool obeys(const attribute& a, const attribute_rule& rule) {
     case attribute_kind::integers:
       return (rule.length == 0 || a.integers.size() == rule.length) &&
              std::all_of(a.integers.begin(), a.integers.end(), [&](extent e) {
-               return rule.extents ? !is_named(e) || dim_name(e) != "?" : in_range(e);
+               return rule.extents ? !is_named(e) || has_name(e) : in_range(e);
              });
     default:
       return true;
@@ -103,21 +127,22 @@ void check_attribute_rules(const operator_schema& schema, const attribute_list& 
                            function_ref<op_in_words()> words) {
   for (const attribute& a : attributes) {
     if (a.kind == attribute_kind::type && !is_type(a)) {
-      refuse(words, "'" + std::string(a.key) + "' is " + shown(a) + ", and there is no such type",
+      refuse(words,
+             "'" + std::string(a.key) + "' is " + shown(schema, a) + ", and there is no such type",
              "give a dtype");
     }
-    const auto rule = std::find_if(schema.attributes.begin(), schema.attributes.end(),
-                                   [&a](const attribute_rule& r) { return r.key == a.key; });
-    if (rule == schema.attributes.end()) {
+    const attribute_rule* rule = rule_of(schema, a.key);
+    if (rule == nullptr) {
       if (schema.attributes.empty() || !is_reference(a.kind)) continue;
       refuse(words,
-             "'" + std::string(a.key) + "' is " + shown(a) +
+             "'" + std::string(a.key) + "' is " + shown(schema, a) +
                  ", and the operator takes no attribute of that name",
              "leave it out; what ops carry along is a number, a list, a type "
              "or a string");
     }
     if (obeys(a, *rule)) continue;
-    refuse(words, "'" + std::string(a.key) + "' is " + shown(a) + "; it must be " + allowed(*rule),
+    refuse(words,
+           "'" + std::string(a.key) + "' is " + shown(schema, a) + "; it must be " + allowed(*rule),
            "");
   }
   for (const attribute_rule& rule : schema.attributes) {

@@ -33,17 +33,10 @@ class content_hash {
     word(s.size());
     bytes(s.data(), s.size());
   }
-  // Names too long to pack are numbered in the order they came: the name itself is the same
-  // everywhere.
+  // Names of dimensions too: their numbers follow from them.
   void shape(std::span<const extent> extents) {
     word(extents.size());
-    for (const extent e : extents) {
-      if (e < dyn && -(e + 2) >= interned_names) {
-        text(dim_name(e));
-      } else {
-        word(static_cast<std::uint64_t>(e));
-      }
-    }
+    for (const extent e : extents) word(static_cast<std::uint64_t>(e));
   }
   void type(dtype element, value_kind kind, bool ranked, std::span<const extent> extents) {
     word(static_cast<std::uint64_t>(element) | static_cast<std::uint64_t>(kind) << 8 |

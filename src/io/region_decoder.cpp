@@ -1,7 +1,9 @@
 #include "io/region_decoder.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <set>
 
@@ -135,18 +137,17 @@ class decoder {
   extent extent_of(const json& value, bool as_shape) const {
     if (as_shape && value.is_null()) return dyn;
     if (const auto* name = value.as<std::string>()) {
-      if (name->empty() || name->size() > 1000) fail("the name of an extent is empty or too long");
+      if (name->empty() || name->size() > max_dim_name) fail("the name of an extent is empty or too long");
       return named_dim(*name);
     }
     const std::int64_t e = integer(value);
     if (as_shape && e < 0) fail("an extent is negative");
-    if (e < dyn && -(e + 2) >= detail::interned_names) fail("a number is out of range");
     return e;
   }
   dims extents(const json& value, bool as_shape) const {
     const auto* list = value.as<json::list>();
     if (list == nullptr) fail("a list of extents was expected");
-    if (list->size() > 100000) fail("a list of extents is too long");
+    if (list->size() > max_integers) fail("a list of extents is too long");
     dims result;
     for (const json& e : *list) result.push_back(extent_of(e, as_shape));
     return result;
@@ -310,7 +311,15 @@ class decoder {
     if (const auto* number = v.as<std::uint64_t>()) return static_cast<double>(*number);
     if (const auto* number = v.as<std::int64_t>()) return static_cast<double>(*number);
     const std::string& name = text(v);
-    if (name == "nan") return std::numeric_limits<double>::quiet_NaN();
+    if (name == "nan") return std::bit_cast<double>(plain_nan);
+    if (name.starts_with(nan_prefix)) {
+      std::uint64_t bits = 0;
+      const char* const last = name.data() + name.size();
+      const auto [end, fault] =
+          std::from_chars(name.data() + std::char_traits<char>::length(nan_prefix), last, bits);
+      const auto result = std::bit_cast<double>(bits);
+      if (fault == std::errc() && end == last && std::isnan(result)) return result;
+    }
     if (name == "inf") return std::numeric_limits<double>::infinity();
     if (name == "-inf") return -std::numeric_limits<double>::infinity();
     fail("the number " + shown(name) + " is not known");

@@ -2,6 +2,7 @@
 #include "graft/io/region_file.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <optional>
 #include <unordered_map>
@@ -12,6 +13,7 @@
 #include "graft/surgery/clone.hpp"
 #include "graft/surgery/rewrite.hpp"
 
+#include "graph/attribute_lists.hpp"
 #include "graph/body_view.hpp"
 #include "graph/building.hpp"
 #include "io/json.hpp"
@@ -26,24 +28,11 @@ using detail::anchored;
 using detail::canonical;
 using io::json;
 
-json extents_of(const dims& shape, bool as_shape) {
-  json::list list;
-  for (const extent e : shape) {
-    const bool interned = e < dyn && -(e + 2) >= detail::interned_names;
-    if (as_shape && e == dyn) {
-      list.push_back({});
-    } else if (interned || (as_shape && is_named(e))) {
-      list.push_back(dim_name(e));
-    } else {
-      list.push_back(e);
-    }
-  }
-  return list;
-}
-
 json real_of(double value) {
   if (std::isfinite(value)) return value;
-  return std::isnan(value) ? "nan" : value < 0 ? "-inf" : "inf";
+  if (!std::isnan(value)) return value < 0 ? "-inf" : "inf";
+  const auto bits = std::bit_cast<std::uint64_t>(value);
+  return bits == io::plain_nan ? "nan" : io::nan_prefix + std::to_string(bits);
 }
 
 // What the pieces of a file share: its path, and what they refer to.
@@ -121,7 +110,7 @@ class piece {
       json entry = json::object();
       entry.add("name", g_.path_of(t.op));
       entry.add("type", name_of(type.type));
-      if (type.ranked) entry.add("shape", extents_of(type.shape, true));
+      if (type.ranked) entry.add("shape", shape_of(t.op, type.shape));
       if (const Array* value = a_.value(cut)) entry.add("value", file_.constant(*value));
       list.push_back(std::move(entry));
     }
@@ -138,6 +127,36 @@ class piece {
   [[noreturn]] void refuse(const std::string& found, op_id op, const char* hint) const {
     throw unsupported_error(
         {"'" + file_.path + "' was to be written", found, g_.path_of(op), hint});
+  }
+
+  [[nodiscard]] json name_of_dim(op_id op, extent e) const {
+    std::string name = dim_name(e);
+    if (name.size() > io::max_dim_name) {
+      refuse("the name of a dimension has " + std::to_string(name.size()) + " bytes", op,
+             "give it one of at most 1000");
+    }
+    return name;
+  }
+  [[nodiscard]] json shape_of(op_id op, const dims& shape) const {
+    json::list list;
+    for (const extent e : shape) {
+      list.push_back(e == dyn ? json() : is_named(e) ? name_of_dim(op, e) : json(e));
+    }
+    return list;
+  }
+  // Names that do not pack are written as names, so that whoever loads them has them.
+  [[nodiscard]] json integers_of(op_id op, const attribute& a) const {
+    if (a.integers.size() > io::max_integers) {
+      refuse("its attribute '" + std::string(a.key) + "' has " + std::to_string(a.integers.size()) +
+                 " integers",
+             op, "keep so many in a constant: an attribute has at most 100000");
+    }
+    const operator_schema& schema = g_.schema_of(op);
+    json::list list;
+    for (const extent e : a.integers) {
+      list.push_back(detail::is_long_name_in(schema, a.key, e) ? name_of_dim(op, e) : json(e));
+    }
+    return list;
   }
 
   json op_entry(op_id op) {
@@ -179,7 +198,7 @@ class piece {
       case attribute_kind::real:
         return {"real", real_of(a.real)};
       case attribute_kind::integers:
-        return {"integers", extents_of(a.integers, false)};
+        return {"integers", integers_of(op, a)};
       case attribute_kind::string:
         return {"string", a.string};
       case attribute_kind::type:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 #include <utility>
 
@@ -13,7 +14,12 @@ namespace graft::io {
 inline constexpr int region_version = 2;
 inline constexpr int given_values_version = 2;     // inputs with values
 inline constexpr std::size_t max_body_depth = 64;  // of bodies in bodies, as in comparing graphs
+inline constexpr std::size_t max_integers = 100'000;  // of one attribute
+inline constexpr std::size_t max_dim_name = 1000;     // bytes
 inline constexpr const char* region_key = "graft.region";
+// A real that is not a number is "nan", or "nan:" and its bits where they are others than these.
+inline constexpr std::uint64_t plain_nan = 0x7ff8000000000000ull;
+inline constexpr const char* nan_prefix = "nan:";
 
 inline constexpr std::pair<variable_role, const char*> role_names[] = {
     {variable_role::parameter, "parameter"}, {variable_role::statistic, "statistic"},

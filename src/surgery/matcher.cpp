@@ -4,6 +4,8 @@
 #include <bit>
 #include <set>
 
+#include "graph/attribute_lists.hpp"
+
 namespace graft::detail {
 namespace {
 
@@ -21,18 +23,12 @@ std::string real_text(double value) {
   return text;
 }
 
-std::string value_text(const Graph& g, const attribute& a) {
+std::string value_text(const Graph& g, op_id op, const attribute& a) {
   switch (a.kind) {
     case attribute_kind::real:
       return real_text(a.real);
-    case attribute_kind::integers: {
-      std::string text = "[";
-      for (std::size_t i = 0; i < a.integers.size(); ++i) {
-        const extent e = a.integers[i];
-        text += (i == 0 ? "" : ", ") + (is_named(e) ? dim_name(e) : std::to_string(e));
-      }
-      return text + "]";
-    }
+    case attribute_kind::integers:
+      return integers_text(g.schema_of(op), a);
     case attribute_kind::string:
       return "'" + std::string(a.string) + "'";
     case attribute_kind::type:
@@ -340,8 +336,8 @@ void matcher::match_attributes(op_id left_op, op_id right_op) {
     const auto b = y.find(a.key);
     if (!b) {
       add(difference_kind::attribute, left_op, right_op,
-          left(left_op) + " has the attribute '" + std::string(a.key) + "' = " + value_text(g, a) +
-              ", " + right(right_op) + " has none");
+          left(left_op) + " has the attribute '" + std::string(a.key) +
+              "' = " + value_text(g, left_op, a) + ", " + right(right_op) + " has none");
     } else if (options_.streams || !is_stream_key(schema, a)) {
       match_attribute(left_op, right_op, a, *b);
     }
@@ -349,8 +345,8 @@ void matcher::match_attributes(op_id left_op, op_id right_op) {
   for (const attribute& b : y) {
     if (x.find(b.key)) continue;
     add(difference_kind::attribute, left_op, right_op,
-        right(right_op) + " has the attribute '" + std::string(b.key) + "' = " + value_text(h, b) +
-            ", " + left(left_op) + " has none");
+        right(right_op) + " has the attribute '" + std::string(b.key) +
+            "' = " + value_text(h, right_op, b) + ", " + left(left_op) + " has none");
   }
 }
 
@@ -387,7 +383,7 @@ void matcher::match_attribute(op_id left_op, op_id right_op, const attribute& x,
     }
   }
   if (same) return;
-  const std::string a = value_text(g, x), b = value_text(h, y);
+  const std::string a = value_text(g, left_op, x), b = value_text(h, right_op, y);
   add(x.key == "key" ? difference_kind::stream : difference_kind::attribute, left_op, right_op,
       "attribute '" + std::string(x.key) + "' of " + left(left_op) + " is " + a + ", of " +
           right(right_op) + " " + (a == b ? b + note : b));
