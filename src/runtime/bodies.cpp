@@ -60,8 +60,8 @@ class scratch_layout {
 // ----------------------------------------------------------------------------------------------------
 
 struct cond_work {
-  body_runner branches[2];                   // then, else
-  std::size_t first[2] = {}, count[2] = {};  // operands
+  std::shared_ptr<const body_runner> branches[2];  // then, else
+  std::size_t first[2] = {}, count[2] = {};        // operands
   std::size_t base[2] = {};
   std::vector<std::size_t> spare;  // for outputs that nobody reads
   std::vector<bool> read;
@@ -72,32 +72,32 @@ struct cond_work {
     for (std::size_t o = 0; o < read.size(); ++o) {
       out.push_back(read[o] ? call.out[o] : call.scratch + spare[o]);
     }
-    const body_runner& branch = branches[chosen];
+    const body_runner& branch = *branches[chosen];
     std::byte* memory = call.scratch + base[chosen];
     branch.begin(memory);
     branch.run(memory, call.in + first[chosen], out.data(), call);
   }
 };
 
-bound_kernel bind_cond(const bind_args& b, const std::vector<bool>& read, bool check_numerics) {
+bound_kernel bind_cond(const bind_args& b, const body_binding& how) {
   const auto thens = static_cast<std::size_t>(b.attributes.integer("then_captures"));
   auto work = std::make_shared<cond_work>(cond_work{
-      {body_runner(body_of(b, "then"), part(b.inputs, 1, thens), check_numerics),
-       body_runner(body_of(b, "else"), part(b.inputs, 1 + thens, b.inputs.size() - 1 - thens),
-                   check_numerics)},
+      {how.plan(body_of(b, "then"), part(b.inputs, 1, thens)),
+       how.plan(body_of(b, "else"), part(b.inputs, 1 + thens, b.inputs.size() - 1 - thens))},
       {1, 1 + thens},
       {thens, b.inputs.size() - 1 - thens},
       {},
       {},
-      read});
+      how.read});
   scratch_layout scratch;
-  for (std::size_t o = 0; o < read.size(); ++o) {
-    work->spare.push_back(read[o] ? 0 : scratch.take(bytes_of(b.outputs[o])));
+  for (std::size_t o = 0; o < work->read.size(); ++o) {
+    work->spare.push_back(work->read[o] ? 0 : scratch.take(bytes_of(b.outputs[o])));
   }
   const std::size_t base = scratch.bytes();  // one branch runs, so they share memory
   work->base[0] = work->base[1] = base;
   bound_kernel kernel;
-  kernel.scratch_bytes = base + std::max(work->branches[0].bytes(), work->branches[1].bytes()) + 64;
+  kernel.scratch_bytes =
+      base + std::max(work->branches[0]->bytes(), work->branches[1]->bytes()) + 64;
   kernel.run = [work](const kernel_call& call) { work->run(call); };
   return kernel;
 }
@@ -107,23 +107,22 @@ bound_kernel bind_cond(const bind_args& b, const std::vector<bool>& read, bool c
 
 // The forward loop, used by while_loop and by its gradient.
 struct loop_work {
-  loop_work(const bind_args& b, bool check_numerics)
+  loop_work(const bind_args& b, const body_binding& how)
       : parts(b.attributes),
-        condition(body_of(b, "condition"),
-                  joined({part(b.inputs, 0, parts.states),
-                          part(b.inputs, parts.states, parts.condition_captures)}),
-                  check_numerics),
-        body(body_of(b, "body"),
-             joined({part(b.inputs, 0, parts.states),
-                     part(b.inputs, parts.states + parts.condition_captures, parts.body_captures)}),
-             check_numerics),
+        condition(how.plan(body_of(b, "condition"),
+                           joined({part(b.inputs, 0, parts.states),
+                                   part(b.inputs, parts.states, parts.condition_captures)}))),
+        body(how.plan(body_of(b, "body"),
+                      joined({part(b.inputs, 0, parts.states),
+                              part(b.inputs, parts.states + parts.condition_captures,
+                                   parts.body_captures)}))),
         limit(b.attributes.integer("max_iterations", -1)) {
     for (std::size_t i = 0; i < parts.states; ++i) bytes.push_back(bytes_of(b.inputs[i]));
   }
 
   void lay_out(scratch_layout& scratch) {
-    condition_at = scratch.take(condition.bytes());
-    body_at = scratch.take(body.bytes());
+    condition_at = scratch.take(condition->bytes());
+    body_at = scratch.take(body->bytes());
     answer_at = scratch.take(1);
     for (const std::size_t n : bytes) {
       state_at[0].push_back(scratch.take(n));
@@ -135,8 +134,8 @@ struct loop_work {
   template <class F>
   void run(const kernel_call& call, addresses& last, F&& on_step) const {
     std::byte* s = call.scratch;
-    condition.begin(s + condition_at);
-    body.begin(s + body_at);
+    condition->begin(s + condition_at);
+    body->begin(s + body_at);
     addresses asked, taken;
     for (std::size_t i = 0; i < parts.states; ++i) {
       asked.push_back(call.in[i]);
@@ -152,26 +151,26 @@ struct loop_work {
     next.resize(parts.states);
     void* const answer[] = {s + answer_at};
     for (std::int64_t step = 0; limit < 0 || step < limit; ++step) {
-      condition.run(s + condition_at, asked.data(), answer, call);
+      condition->run(s + condition_at, asked.data(), answer, call);
       if (!*reinterpret_cast<const bool*>(s + answer_at)) break;
       on_step(taken.data());
       for (std::size_t i = 0; i < parts.states; ++i) next[i] = s + state_at[step % 2][i];
-      body.run(s + body_at, taken.data(), next.data(), call);
+      body->run(s + body_at, taken.data(), next.data(), call);
       for (std::size_t i = 0; i < parts.states; ++i) asked[i] = taken[i] = next[i];
     }
     last = taken;
   }
 
   while_parts parts;
-  body_runner condition, body;
+  std::shared_ptr<const body_runner> condition, body;
   std::int64_t limit;
   std::vector<std::size_t> bytes;  // of each state
   std::size_t condition_at = 0, body_at = 0, answer_at = 0;
   std::vector<std::size_t> state_at[2];
 };
 
-bound_kernel bind_while(const bind_args& b, const std::vector<bool>&, bool check_numerics) {
-  auto work = std::make_shared<loop_work>(b, check_numerics);
+bound_kernel bind_while(const bind_args& b, const body_binding& how) {
+  auto work = std::make_shared<loop_work>(b, how);
   scratch_layout scratch;
   work->lay_out(scratch);
   bound_kernel kernel;
@@ -187,12 +186,12 @@ bound_kernel bind_while(const bind_args& b, const std::vector<bool>&, bool check
 }
 
 struct loop_gradient_work {
-  loop_gradient_work(const bind_args& b, bool check_numerics)
-      : loop(b, check_numerics),
-        gradient(body_of(b, "gradient"),
-                 joined({part(b.inputs, 0, loop.parts.states),
-                         part(b.inputs, loop.parts.own(), b.inputs.size() - loop.parts.own())}),
-                 check_numerics),
+  loop_gradient_work(const bind_args& b, const body_binding& how)
+      : loop(b, how),
+        gradient(how.plan(
+            body_of(b, "gradient"),
+            joined({part(b.inputs, 0, loop.parts.states),
+                    part(b.inputs, loop.parts.own(), b.inputs.size() - loop.parts.own())}))),
         carried(loop.parts.gradients + loop.parts.sums),
         inputs(b.inputs.size()) {
     for (std::size_t i = 0; i < carried; ++i) bytes.push_back(bytes_of(b.outputs[i]));
@@ -210,7 +209,7 @@ struct loop_gradient_work {
       }
     });
     std::byte* s = call.scratch;
-    gradient.begin(s + gradient_at);
+    gradient->begin(s + gradient_at);
     addresses in;
     in.resize(loop.parts.states);
     for (std::size_t i = loop.parts.own(); i < inputs; ++i) in.push_back(call.in[i]);
@@ -223,7 +222,7 @@ struct loop_gradient_work {
         frame += arena_layout::rounded(loop.bytes[i]);
       }
       for (std::size_t i = 0; i < carried; ++i) next[i] = s + carried_at[step % 2][i];
-      gradient.run(s + gradient_at, in.data(), next.data(), call);
+      gradient->run(s + gradient_at, in.data(), next.data(), call);
       for (std::size_t i = 0; i < carried; ++i) in[loop.parts.states + i] = next[i];
     }
     for (std::size_t i = 0; i < carried; ++i) {
@@ -232,7 +231,7 @@ struct loop_gradient_work {
   }
 
   loop_work loop;
-  body_runner gradient;
+  std::shared_ptr<const body_runner> gradient;
   std::size_t carried, inputs;
   std::vector<std::size_t> bytes;
   std::size_t frame_bytes = 0, gradient_at = 0;
@@ -240,12 +239,11 @@ struct loop_gradient_work {
   mutable tape_pool tapes;
 };
 
-bound_kernel bind_while_gradient(const bind_args& b, const std::vector<bool>&,
-                                 bool check_numerics) {
-  auto work = std::make_shared<loop_gradient_work>(b, check_numerics);
+bound_kernel bind_while_gradient(const bind_args& b, const body_binding& how) {
+  auto work = std::make_shared<loop_gradient_work>(b, how);
   scratch_layout scratch;
   work->loop.lay_out(scratch);
-  work->gradient_at = scratch.take(work->gradient.bytes());
+  work->gradient_at = scratch.take(work->gradient->bytes());
   for (const std::size_t n : work->bytes) {
     work->carried_at[0].push_back(scratch.take(n));
     work->carried_at[1].push_back(scratch.take(n));
@@ -271,12 +269,12 @@ std::vector<tensor_info> scan_inputs(const bind_args& b, const scan_parts& p) {
 }
 
 struct scan_work {
-  scan_work(const bind_args& b, const std::vector<bool>& outputs_read, bool check_numerics)
+  scan_work(const bind_args& b, const body_binding& how)
       : parts(b.attributes),
-        body(body_of(b, "body"), scan_inputs(b, parts), check_numerics),
+        body(how.plan(body_of(b, "body"), scan_inputs(b, parts))),
         inputs(b.inputs.size()),
         steps(b.inputs[parts.states].shape[0]),
-        read(outputs_read) {
+        read(how.read) {
     for (std::size_t i = 0; i < parts.states; ++i) state_bytes.push_back(bytes_of(b.inputs[i]));
     for (std::size_t i = 0; i < parts.sequences; ++i) {
       element_bytes.push_back(bytes_of(element_of(b.inputs[parts.states + i])));
@@ -287,7 +285,7 @@ struct scan_work {
   }
 
   void lay_out(scratch_layout& scratch) {
-    body_at = scratch.take(body.bytes());
+    body_at = scratch.take(body->bytes());
     for (std::size_t i = 0; i < parts.states; ++i) {
       for (auto& at : state_at) at.push_back(is_traced(i) ? 0 : scratch.take(state_bytes[i]));
       last_at.push_back(read[i] ? 0 : scratch.take(state_bytes[i]));
@@ -304,7 +302,7 @@ struct scan_work {
 
   void run(const kernel_call& call) const {
     std::byte* s = call.scratch;
-    body.begin(s + body_at);
+    body->begin(s + body_at);
     addresses in;
     in.resize(parts.states + parts.sequences);
     for (std::size_t i = parts.states + parts.sequences; i < inputs; ++i) in.push_back(call.in[i]);
@@ -329,7 +327,7 @@ struct scan_work {
         out[o] = read[o] ? const_cast<std::byte*>(at(call.out[o], t, stacked_bytes[i]))
                          : s + spare_at[i];
       }
-      body.run(s + body_at, in.data(), out.data(), call);
+      body->run(s + body_at, in.data(), out.data(), call);
       for (std::size_t i = 0; i < parts.states; ++i) in[i] = out[i];
     }
     if (steps > 0) return;
@@ -357,7 +355,7 @@ struct scan_work {
   }
 
   scan_parts parts;
-  body_runner body;
+  std::shared_ptr<const body_runner> body;
   std::size_t inputs;
   std::int64_t steps;
   std::vector<bool> read;
@@ -366,8 +364,8 @@ struct scan_work {
   std::vector<std::size_t> state_at[2], last_at, spare_at;
 };
 
-bound_kernel bind_scan(const bind_args& b, const std::vector<bool>& read, bool check_numerics) {
-  auto work = std::make_shared<scan_work>(b, read, check_numerics);
+bound_kernel bind_scan(const bind_args& b, const body_binding& how) {
+  auto work = std::make_shared<scan_work>(b, how);
   scratch_layout scratch;
   work->lay_out(scratch);
   bound_kernel kernel;
@@ -379,12 +377,12 @@ bound_kernel bind_scan(const bind_args& b, const std::vector<bool>& read, bool c
 }  // namespace
 
 bound_kernel bind_bodies(const operator_schema& schema, const bind_args& b,
-                         const std::vector<bool>& read, bool check_numerics) {
-  if (is_operator(schema, ops::cond)) return bind_cond(b, read, check_numerics);
-  if (is_operator(schema, ops::while_loop)) return bind_while(b, read, check_numerics);
-  if (is_operator(schema, ops::scan)) return bind_scan(b, read, check_numerics);
+                         const body_binding& how) {
+  if (is_operator(schema, ops::cond)) return bind_cond(b, how);
+  if (is_operator(schema, ops::while_loop)) return bind_while(b, how);
+  if (is_operator(schema, ops::scan)) return bind_scan(b, how);
   if (is_operator(schema, ops::while_loop_gradient)) {
-    return bind_while_gradient(b, read, check_numerics);
+    return bind_while_gradient(b, how);
   }
   throw unsupported_error({"'" + std::string(b.where) + "' was to be run",
                            "nothing knows how " + std::string(schema.name) + " runs its bodies",

@@ -25,12 +25,25 @@ plan_request request_of(const Graph& body, std::span<const tensor_info> inputs,
 
 }  // namespace
 
+std::shared_ptr<const body_runner> body_plans::plan(const Graph& body,
+                                                    std::span<const tensor_info> inputs,
+                                                    bool check_numerics) {
+  plan_key key{reinterpret_cast<std::uintptr_t>(&body), std::uint64_t{check_numerics}};
+  for (const tensor_info& info : inputs) {
+    key.push_back(std::uint64_t{info.shape.size()} << 8 | static_cast<std::uint64_t>(info.type));
+    for (const extent e : info.shape) key.push_back(static_cast<std::uint64_t>(e));
+  }
+  if (const auto known = made_.find(key); known != made_.end()) return known->second;
+  auto made = std::make_shared<const body_runner>(body, inputs, check_numerics, *this);
+  return made_.emplace(std::move(key), std::move(made)).first->second;
+}
+
 body_runner::body_runner(const Graph& body, std::span<const tensor_info> inputs,
-                         bool check_numerics)
+                         bool check_numerics, body_plans& inner)
     : body_(&body) {
   const plan_request request = request_of(body, inputs, check_numerics);
   call_graph call = make_call_graph(body, request);
-  plan_ = make_plan(body, request, call);
+  plan_ = make_plan(body, request, call, inner);
   own_ = make_instance(body, plan_, std::move(call));
   std::vector<std::uint32_t> writer(plan_.fetch_memory.size(), no_id);
   for (std::uint32_t i = 0; i < plan_.fetches.size(); ++i) {

@@ -145,7 +145,7 @@ class numbering {
       if (!mine.fixed) continue;
       if (is_operator(schema, ops::constant)) {
         mine.under = at;
-      } else if (schema.has(ops::view)) {
+      } else if (schema.has(ops::view) && !operands.empty() && operands[0].node != no_id) {
         mine.under = states[operands[0].node].under;
       } else {
         for_each_read([&](std::uint32_t from) {

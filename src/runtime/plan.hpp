@@ -90,6 +90,12 @@ struct plan_patch {
   std::uint32_t index = 0;
 };
 
+/// The types that an op which draws by a key was planned with.
+struct drawn_types {
+  std::uint32_t op = no_id;  ///< number
+  std::vector<value_type> operands, outputs;
+};
+
 /// What calls of one structure have in common.
 struct Plan {
   std::vector<plan_value> values;
@@ -109,6 +115,7 @@ struct Plan {
   /// Steps whose kernels are made for each instance: what they draw or what they say where they fail
   /// is theirs alone.
   std::vector<std::uint32_t> own_steps;
+  std::vector<drawn_types> drawn;
   std::vector<std::shared_ptr<const Graph>> bodies;  ///< that kernels run
   bool check_numerics = false;
 
@@ -147,9 +154,15 @@ struct plan_instance {
 };
 
 struct call_graph;
+class body_plans;
 
 /// Makes the plan of a call. @throws what Session::run documents
-Plan make_plan(const Graph& g, const plan_request& request, const call_graph& call);
+/// @param bodies plans of bodies, each made where it is not there yet
+Plan make_plan(const Graph& g, const plan_request& request, const call_graph& call,
+               body_plans& bodies);
+/// Whether a plan that was made for a call of the same key is one for this call, too. The key does not say by which
+/// keys ops draw, and what they give may be of a type that follows from that.
+bool serves(const Plan& p, const Graph& g, const call_graph& call);
 /// Makes the instance of a call of a plan that was made for one of the same key.
 plan_instance make_instance(const Graph& g, const Plan& p, call_graph call);
 

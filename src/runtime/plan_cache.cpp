@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "runtime/body_runner.hpp"
 #include "runtime/call_graph.hpp"
 
 namespace graft::detail {
@@ -63,9 +64,14 @@ void shared_plan::give(std::unique_ptr<run_context> c) {
 
 std::shared_ptr<planned_call> plan_cache::plan(const Graph& g, const plan_request& request) {
   call_graph call = make_call_graph(g, request);
-  std::shared_ptr<shared_plan> shared = plans_.find(call.key, [](shared_plan&) { return true; });
+  std::shared_ptr<shared_plan> shared =
+      plans_.find(call.key, [&](shared_plan& s) { return serves(s.plan(), g, call); });
   if (shared == nullptr) {
-    shared = plans_.add(call.key, std::make_shared<shared_plan>(make_plan(g, request, call)));
+    body_plans bodies;
+    const auto made = std::make_shared<shared_plan>(make_plan(g, request, call, bodies));
+    shared = plans_.add(call.key, made);
+    // Another thread may have been first, with a call that draws otherwise.
+    if (shared != made && !serves(shared->plan(), g, call)) shared = made;
   }
   plan_instance own = make_instance(g, shared->plan(), std::move(call));
   return std::make_shared<planned_call>(std::move(shared), std::move(own), g);

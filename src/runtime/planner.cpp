@@ -36,8 +36,8 @@ tensor_info info_of(const value_type& type) {
 
 class planner {
  public:
-  planner(const Graph& g, const plan_request& request, const call_graph& call)
-      : g_(g), t_(g.data()), r_(request), c_(call) {}
+  planner(const Graph& g, const plan_request& request, const call_graph& call, body_plans& bodies)
+      : g_(g), t_(g.data()), r_(request), c_(call), bodies_(bodies) {}
 
   Plan make() {
     p_.check_numerics = r_.check_numerics;
@@ -145,6 +145,11 @@ class planner {
            path_of(op), "an operator's number of outputs must not depend on shapes"});
     }
     for (const value_type& v : answer.outputs) types_.push_back(v);
+    if (op.own) {
+      p_.drawn.push_back({number_of(op),
+                          {operands.begin(), operands.end()},
+                          {answer.outputs.begin(), answer.outputs.end()}});
+    }
   }
 
   void require_settled(const call_op& op, const value_type& type, std::uint32_t output) const {
@@ -236,7 +241,7 @@ class planner {
   }
 
   [[nodiscard]] bool is_view(const call_op& op) const {
-    if (!may_be_view(schema_of(op)) || op.operands == 0) return false;
+    if (!may_be_view(schema_of(op)) || op.operands == 0 || output_count(op) != 1) return false;
     const tensor_info& from = p_.values[c_.operands_of(op)[0]].info;
     const tensor_info& to = p_.values[op.first_value].info;
     return from.type == to.type && from.size == to.size;
@@ -253,7 +258,8 @@ class planner {
     for (std::uint32_t o = 0; o < output_count(op); ++o) step.out.push_back(op.first_value + o);
     op_binding binding(g_, c_, op, p_.values);
     if (schema.has(ops::bodies)) {
-      step.kernel = bind_bodies(schema, binding.arguments(), outputs_read(op), r_.check_numerics);
+      step.kernel =
+          bind_bodies(schema, binding.arguments(), {outputs_read(op), r_.check_numerics, bodies_});
     } else {
       step.kernel = definition->bind(binding.arguments());
     }
@@ -413,6 +419,7 @@ class planner {
   const Graph::tables& t_;
   const plan_request& r_;
   const call_graph& c_;
+  body_plans& bodies_;
   Plan p_;
   std::vector<value_type> types_;  // by value
   std::unordered_map<const operator_schema*, const operator_definition*> definitions_;
@@ -422,8 +429,20 @@ class planner {
 
 }  // namespace
 
-Plan make_plan(const Graph& g, const plan_request& request, const call_graph& call) {
-  return planner(g, request, call).make();
+Plan make_plan(const Graph& g, const plan_request& request, const call_graph& call,
+               body_plans& bodies) {
+  return planner(g, request, call, bodies).make();
+}
+
+bool serves(const Plan& p, const Graph& g, const call_graph& call) {
+  const Graph::tables& t = g.data();
+  return std::all_of(p.drawn.begin(), p.drawn.end(), [&](const drawn_types& drawn) {
+    const Graph::tables::op_record& op = t.ops[call.ops[drawn.op].index];
+    const attribute_list attributes = t.attributes_of(op);
+    const inferred now = infer(*op.schema, {drawn.operands, attributes});
+    return !now.error && std::equal(now.outputs.begin(), now.outputs.end(), drawn.outputs.begin(),
+                                    drawn.outputs.end());
+  });
 }
 
 plan_instance make_instance(const Graph& g, const Plan& p, call_graph call) {

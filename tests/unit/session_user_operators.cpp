@@ -1,4 +1,5 @@
 // Operators of a program's own in a session: what their bindings do must not mix up plans.
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -20,6 +21,21 @@ constexpr operator_schema scaled{"test.scaled", 1, 1, same};
 constexpr operator_schema plus_table{"test.plus_table", 1, 1, same, 0, with_table};
 constexpr operator_schema ticks{"test.ticks", 0, 0, one, ops::source};
 constexpr operator_schema named{"test.named", 1, 1, same};
+
+// As many elements as its key says, for each of the operand's.
+constexpr inferred as_key_says(const infer_args& in) {
+  const extent n = in.operands.empty() ? 1 : in.operands[0].shape[0];
+  return value_type::of(dtype::float32, {is_known(n) ? n * in.attributes.integer("key") : n});
+}
+constexpr operator_schema sized_by_key{"test.sized_by_key", 0, 1, as_key_says, ops::random};
+constexpr operator_schema view_of_nothing{"test.view_of_nothing", 0, 1, one, ops::view};
+
+constexpr inferred twice_the_same(const infer_args& in) {
+  inferred both;
+  for (int i = 0; i < 2; ++i) both.outputs.push_back(in.operands[0]);
+  return both;
+}
+constexpr operator_schema view_and_more{"test.view_and_more", 1, 1, twice_the_same, ops::view};
 
 template <class F>
 bound_kernel elementwise(const bind_args& b, F f) {
@@ -58,12 +74,36 @@ bound_kernel bind_named(const bind_args& b) {
   return k;
 }
 
+bound_kernel bind_sevens(const bind_args& b) {
+  bound_kernel k;
+  k.run = [n = b.outputs[0].size](const kernel_call& call) {
+    std::fill_n(static_cast<float*>(call.out[0]), n, 7.0f);
+  };
+  return k;
+}
+
+bound_kernel bind_view_and_more(const bind_args& b) {
+  bound_kernel k;
+  k.run = [n = b.outputs[0].size](const kernel_call& call) {
+    const auto* x = static_cast<const float*>(call.in[0]);
+    for (std::int64_t i = 0; i < n; ++i) {
+      static_cast<float*>(call.out[0])[i] = x[i];
+      static_cast<float*>(call.out[1])[i] = -x[i];
+    }
+  };
+  return k;
+}
+
 void register_all() {
   static const bool once = [] {
-    const std::pair<const operator_schema*, kernel_binding> all[] = {{&scaled, bind_scaled},
-                                                                     {&plus_table, bind_plus_table},
-                                                                     {&ticks, bind_ticks},
-                                                                     {&named, bind_named}};
+    const std::pair<const operator_schema*, kernel_binding> all[] = {
+        {&scaled, bind_scaled},
+        {&plus_table, bind_plus_table},
+        {&ticks, bind_ticks},
+        {&named, bind_named},
+        {&sized_by_key, bind_sevens},
+        {&view_of_nothing, bind_sevens},
+        {&view_and_more, bind_view_and_more}};
     for (const auto& [schema, binding] : all) {
       operator_definition d;
       d.schema = schema;
@@ -169,4 +209,42 @@ TEST_CASE("what a prepared call gave stays when its inputs change or it fails", 
   call.run();
   CHECK(call.output<float>(0).size() == 4);
   for (std::size_t i = 0; i < 3; ++i) CHECK(call.output<float>(i)[0] == 100);
+}
+
+TEST_CASE("ops whose keys say how much they draw have plans of their own", "[session]") {
+  register_all();
+  Graph g;
+  const auto x = placeholder<float, shape<dyn>>(g, "x");
+  const auto drawn = [&](std::int64_t key, std::span<const tensor_id> operands) {
+    return g.handle({g.add(sized_by_key, operands, attribute_list().set("key", key)), 0});
+  };
+  const tensor_id operand = id_of(x);
+  const any_tensor two = drawn(2, {}), three = drawn(3, {}), twofold = drawn(2, {&operand, 1}),
+                   threefold = drawn(3, {&operand, 1}), also_two = drawn(2, {});
+  const auto fed = feed(x, Array(dtype::float32, {4}));
+  Session session(g);
+  for (int turn = 0; turn < 2; ++turn) {
+    CHECK(session.run(two).shape() == dims{2});
+    CHECK(session.run(three).shape() == dims{3});
+    CHECK(session.run(twofold, fed).shape() == dims{8});
+    CHECK(session.run(threefold, fed).shape() == dims{12});
+  }
+  CHECK(session.plans_made() == 4);
+  CHECK(session.run(also_two).same_bits(Array::full<float>({2}, 7)));
+}
+
+TEST_CASE("an operator that is a view runs without operands, and with more outputs than one",
+          "[session]") {
+  register_all();
+  Graph g;
+  const any_tensor nothing = g.handle({g.add(view_of_nothing, {}), 0});
+  const auto x = placeholder<float, shape<2>>(g, "x");
+  const tensor_id operand = id_of(x);
+  const op_id both = g.add(view_and_more, {&operand, 1});
+  Session session(g);
+  CHECK(session.run(exp(nothing) * 0.0f + nothing).item<float>() == 7);
+  const auto [same, minus] = session.run(std::tuple{g.handle({both, 0}), g.handle({both, 1})},
+                                         feed(x, Array::from<float>({2}, {1, 2})));
+  CHECK(same.same_bits(Array::from<float>({2}, {1, 2})));
+  CHECK(minus.same_bits(Array::from<float>({2}, {-1, -2})));
 }
