@@ -3,6 +3,7 @@
 #include <bit>
 #include <numeric>
 #include <string>
+#include <unordered_set>
 
 #include "graft/schema/control_operators.hpp"
 
@@ -15,9 +16,12 @@ namespace graft::detail {
 
 bool mode_differs(const Graph& owner, const attribute_view& attributes, bool training) {
   std::vector<const Graph*> open;
-  const auto look = [&open](const Graph& g, const attribute_view& list) {
+  std::unordered_set<const Graph*> met;  // bodies may own one another many times over
+  const auto look = [&](const Graph& g, const attribute_view& list) {
     for (const attribute& a : list) {
-      if (a.kind == attribute_kind::body) open.push_back(&g.body(a.integer));
+      if (a.kind != attribute_kind::body) continue;
+      const Graph* body = &g.body(a.integer);
+      if (met.insert(body).second) open.push_back(body);
     }
   };
   look(owner, attributes);

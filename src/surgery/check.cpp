@@ -1,7 +1,9 @@
 // Checks of a clone against its source.
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <unordered_set>
+#include <utility>
 
 #include "surgery/clone_data.hpp"
 #include "surgery/index_set.hpp"
@@ -13,10 +15,13 @@ bool both_nan(const attribute& a, const attribute& b) {
   return a.kind == attribute_kind::real && std::isnan(a.real) && std::isnan(b.real);
 }
 
+// Pairs of bodies that were compared: they may own one another many times over.
+using compared_bodies = std::set<std::pair<const Graph*, const Graph*>>;
+
 // True where one body is the other, or its copy in another mode or with other random streams: op by
 // op, in order, at any depth.
-bool same_body(const Graph& a, const Graph& b) {
-  if (&a == &b) return true;
+bool same_body(const Graph& a, const Graph& b, compared_bodies& compared) {
+  if (&a == &b || !compared.emplace(&a, &b).second) return true;  // all ends where two differ
   if (a.op_count() != b.op_count()) return false;
   for (std::size_t i = 0; i < a.op_count(); ++i) {
     const op_id x = a.op_at(i), y = b.op_at(i);
@@ -33,10 +38,10 @@ bool same_body(const Graph& a, const Graph& b) {
       if (!t || t->kind != m.kind) return false;
       if (m.key == "key" || m.key == "training") continue;
       if (m.kind == attribute_kind::body) {
-        if (!same_body(a.body(m.integer), b.body(t->integer))) return false;
+        if (!same_body(a.body(m.integer), b.body(t->integer), compared)) return false;
       } else if (m.kind == attribute_kind::constant) {
         if (!a.constant(m.integer).same_bits(b.constant(t->integer))) return false;
-      } else if (!(m == *t)) {
+      } else if (!(m == *t) && !both_nan(m, *t)) {
         return false;
       }
     }
@@ -134,7 +139,7 @@ class checker {
             d_.ruled || source_.constant(mine.integer).same_bits(target_.constant(theirs->integer)),
             "a copy has another constant", old_op);
       } else if (mine.kind == attribute_kind::body) {
-        require(same_body(source_.body(mine.integer), target_.body(theirs->integer)),
+        require(same_body(source_.body(mine.integer), target_.body(theirs->integer), compared_),
                 "a copy has another body", old_op);
       } else if (!d_.ruled) {
         require(mine == *theirs || both_nan(mine, *theirs), "an attribute of a copy differs",
@@ -169,6 +174,7 @@ class checker {
   const clone_data& d_;
   const Graph& source_;
   const Graph& target_;
+  compared_bodies compared_;
 };
 
 }  // namespace

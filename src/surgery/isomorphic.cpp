@@ -19,10 +19,18 @@ using detail::anchored;
 using detail::canonical;
 using detail::content_hash;
 
+using known_bodies = std::unordered_map<const Graph*, std::uint64_t>;
+
 class content_hasher {
  public:
-  content_hasher(const anchored& a, const compare_options& options, const Graph& variables_of)
-      : a_(a), g_(a.graph()), owner_(variables_of), options_(options), order_(canonical_of(a)) {
+  content_hasher(const anchored& a, const compare_options& options, const Graph& variables_of,
+                 known_bodies& bodies)
+      : a_(a),
+        g_(a.graph()),
+        owner_(variables_of),
+        options_(options),
+        order_(canonical_of(a)),
+        bodies_(bodies) {
     for (std::size_t i = 0; i < order_.variables.size(); ++i) {
       variable_number_.emplace(order_.variables[i].value, i);
     }
@@ -124,10 +132,19 @@ class content_hasher {
         break;
       }
       case attribute_kind::body:
-        h.word(content_hasher(anchored(g_.body(a.integer)), options_, owner_).run());
+        h.word(hash_of_body(g_.body(a.integer)));
         break;
     }
     return h.value();
+  }
+
+  // Bodies may own one another many times over.
+  std::uint64_t hash_of_body(const Graph& body) {
+    const auto known = bodies_.find(&body);
+    if (known != bodies_.end()) return known->second;
+    const std::uint64_t made = content_hasher(anchored(body), options_, owner_, bodies_).run();
+    bodies_.emplace(&body, made);
+    return made;
   }
 
   void variable(variable_id id) {
@@ -177,6 +194,7 @@ class content_hasher {
   const Graph& owner_;
   compare_options options_;
   canonical order_;
+  known_bodies& bodies_;
   std::unordered_map<std::uint32_t, std::uint64_t> variable_number_;
   content_hash out_;
 };
@@ -185,10 +203,13 @@ class content_hasher {
 
 std::uint64_t content_hash_of(const Region& region, const compare_options& options) {
   const anchored a(region);
-  return content_hasher(a, options, a.graph()).run();
+  known_bodies bodies;
+  return content_hasher(a, options, a.graph(), bodies).run();
 }
 std::uint64_t content_hash_of(const Graph& graph, const compare_options& options) {
-  return content_hasher(anchored(graph), options, graph).run();
+  const anchored a(graph);
+  known_bodies bodies;
+  return content_hasher(a, options, graph, bodies).run();
 }
 
 bool isomorphic_regions(const Region& a, const Region& b, const compare_options& options) {

@@ -395,14 +395,24 @@ void matcher::match_body(op_id left_op, op_id right_op, const attribute& x, cons
                              "their bodies nest deeper than " + std::to_string(max_depth),
                              l_.a.graph().path_of(left_op), "compare the bodies themselves"});
   }
-  matcher inner(anchored(l_.a.graph().body(x.integer)), anchored(r_.a.graph().body(y.integer)),
-                options_, stop_);
+  const Graph &mine = l_.a.graph().body(x.integer), &theirs = r_.a.graph().body(y.integer);
+  matcher* outermost = this;
+  while (outermost->outer_ != nullptr) outermost = outermost->outer_;
+  const auto known = outermost->same_bodies_.find({&mine, &theirs});
+  const std::string place =
+      "the bodies '" + std::string(x.key) + "' of " + left(left_op) + " and " + right(right_op);
+  if (known != outermost->same_bodies_.end()) {
+    if (known->second) return;
+    add(difference_kind::body, left_op, right_op, place + " differ as they do elsewhere");
+    return;
+  }
+  matcher inner{anchored(mine), anchored(theirs), options_, stop_};
   inner.outer_ = this;
   inner.depth_ = depth_ + 1;
-  for (const difference& d : inner.run().differences) {
-    add(difference_kind::body, left_op, right_op,
-        "in the bodies '" + std::string(x.key) + "' of " + left(left_op) + " and " +
-            right(right_op) + ": " + d.text);
+  const correspondence found = inner.run();
+  outermost->same_bodies_.emplace(std::pair(&mine, &theirs), found.differences.empty());
+  for (const difference& d : found.differences) {
+    add(difference_kind::body, left_op, right_op, "in " + place + ": " + d.text);
   }
 }
 

@@ -69,6 +69,8 @@ class matcher {
   compare_options options_;
   bool stop_;
   matcher* outer_ = nullptr;  // of a body: pairs the variables
+  // Whether two bodies were found to be the same, of the outermost: they may be owned many times over.
+  std::map<std::pair<const Graph*, const Graph*>, bool> same_bodies_;
   std::size_t depth_ = 0;
   correspondence result_;
   std::vector<pending> stack_, later_;

@@ -4,6 +4,7 @@
 // then bodies are made to it.
 #include <algorithm>
 #include <bit>
+#include <map>
 #include <unordered_set>
 
 #include "graft/ops/shape_ops.hpp"
@@ -65,10 +66,14 @@ std::vector<op_id> needed_ops(const body_view& body) {
   return order;
 }
 
-division divide(const Graph& owner, op_id op, flags operands);
+// Results of bodies that were found before: bodies may own one another many times over.
+using known_results = std::map<std::pair<const Graph*, flags>, flags>;
+
+division divide(const Graph& owner, op_id op, flags operands, known_results& known);
 
 // Whether the results of a body differ, for inputs that do or do not.
-flags results_of(const Graph& graph, const flags& inputs) {
+flags results_of(const Graph& graph, const flags& inputs, known_results& known) {
+  if (const auto found = known.find({&graph, inputs}); found != known.end()) return found->second;
   const body_view body(graph);
   std::unordered_set<tensor_id> differ;
   for (std::size_t k = 0; k < body.inputs.size(); ++k) {
@@ -79,20 +84,21 @@ flags results_of(const Graph& graph, const flags& inputs) {
     for (const tensor_id t : graph.operands(op)) operands.push_back(differ.contains(t));
     const operator_schema& schema = graph.schema_of(op);
     flags outputs(graph.output_count(op), any_of(operands) || schema.has(ops::random));
-    if (schema.has(ops::bodies)) outputs = divide(graph, op, operands).outputs;
+    if (schema.has(ops::bodies)) outputs = divide(graph, op, operands, known).outputs;
     for (std::uint32_t o = 0; o < outputs.size(); ++o) {
       if (outputs[o]) differ.insert({op, o});
     }
   }
   flags result;
   for (const tensor_id t : body.results) result.push_back(differ.contains(t));
+  known.emplace(std::pair(&graph, inputs), result);
   return result;
 }
 
 class divider {
  public:
-  divider(const Graph& owner, op_id op, flags operands)
-      : owner_(owner), op_(op), attributes_(owner.attributes_of(op)) {
+  divider(const Graph& owner, op_id op, flags operands, known_results& known)
+      : owner_(owner), op_(op), attributes_(owner.attributes_of(op)), known_(known) {
     d_.operands = std::move(operands);
   }
 
@@ -129,7 +135,7 @@ class divider {
   void look(part& p) {
     flags inputs;
     for (const std::size_t k : p.operands) inputs.push_back(d_.operands[k]);
-    p.results = results_of(owner_.body(attributes_.find(p.key)->integer), inputs);
+    p.results = results_of(owner_.body(attributes_.find(p.key)->integer), inputs, known_);
   }
   // Looks until what goes out of a step differs only where what goes in does: the first `count` results are the
   // operands from `first` on in the next step.
@@ -196,23 +202,42 @@ class divider {
   const Graph& owner_;
   const op_id op_;
   const attribute_list attributes_;
+  known_results& known_;
   division d_;
 };
 
-division divide(const Graph& owner, op_id op, flags operands) {
-  return divider(owner, op, std::move(operands)).run();
+division divide(const Graph& owner, op_id op, flags operands, known_results& known) {
+  return divider(owner, op, std::move(operands), known).run();
 }
 
-bool draws(const Graph& owner, const attribute_list& attributes) {
-  for (const attribute& a : attributes) {
-    if (a.kind != attribute_kind::body) continue;
-    const Graph& body = owner.body(a.integer);
+// Whether f(body, op) is true of an op of a body, or of one of a body within, each looked at once.
+template <class F>
+bool any_op_within(const Graph& outermost, F&& f) {
+  std::unordered_set<const Graph*> met{&outermost};
+  std::vector<const Graph*> open{&outermost};
+  while (!open.empty()) {
+    const Graph& body = *open.back();
+    open.pop_back();
     for (std::size_t i = 0; i < body.op_count(); ++i) {
       const op_id op = body.op_at(i);
-      if (body.schema_of(op).has(ops::random) || draws(body, body.attributes_of(op))) return true;
+      if (f(body, op)) return true;
+      for (const attribute& a : body.attributes_of(op)) {
+        if (a.kind != attribute_kind::body) continue;
+        const Graph* inner = &body.body(a.integer);
+        if (met.insert(inner).second) open.push_back(inner);
+      }
     }
   }
   return false;
+}
+
+bool draws(const Graph& owner, const attribute_list& attributes) {
+  return std::any_of(attributes.begin(), attributes.end(), [&](const attribute& a) {
+    return a.kind == attribute_kind::body &&
+           any_op_within(owner.body(a.integer), [](const Graph& body, op_id op) {
+             return body.schema_of(op).has(ops::random);
+           });
+  });
 }
 
 }  // namespace
@@ -228,7 +253,8 @@ tensor_id stacker::swap_axes(tensor_id t) {
 stacker::outputs stacker::add_with_bodies(const call& c) {
   flags given;
   for (const member_tensor& t : c.operands) given.push_back(t.stacked);
-  const division d = divide(c.from, c.source, given);
+  known_results known;
+  const division d = divide(c.from, c.source, given, known);
   call changed = c;
   if (!d.together) {
     if (draws(c.from, c.attributes)) {
@@ -288,20 +314,13 @@ void stacker::set_bodies(attribute_list& attributes, const call& c, const divisi
 
 // Whether a body is another one in the ensemble even where nothing in it is stacked.
 bool stacker::changes(const Graph& body) const {
-  for (std::size_t i = 0; i < body.op_count(); ++i) {
-    const op_id op = body.op_at(i);
-    const operator_schema& schema = body.schema_of(op);
-    const attribute_view attributes = body.attributes_of(op);
-    if (schema.has(ops::random) && attributes.find("key")) return true;
-    if (schema.has(ops::modal) && bodies_->as_mode &&
-        (attributes.integer("training") != 0) != (*bodies_->as_mode == mode::training)) {
-      return true;
-    }
-    for (const attribute& a : attributes) {
-      if (a.kind == attribute_kind::body && changes(body.body(a.integer))) return true;
-    }
-  }
-  return false;
+  return any_op_within(body, [&](const Graph& in, op_id op) {
+    const operator_schema& schema = in.schema_of(op);
+    const attribute_view attributes = in.attributes_of(op);
+    return (schema.has(ops::random) && attributes.find("key")) ||
+           (schema.has(ops::modal) && bodies_->as_mode &&
+            (attributes.integer("training") != 0) != (*bodies_->as_mode == mode::training));
+  });
 }
 
 std::shared_ptr<const Graph> stacker::stacked_body(const std::shared_ptr<const Graph>& body,

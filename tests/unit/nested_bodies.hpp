@@ -12,9 +12,14 @@ namespace graft_test {
 
 using namespace graft;
 
+/// What the innermost body computes of its value.
+using innermost = tensor_id (*)(Graph& body, tensor_id value);
+
 /// A cond whose branches are one body, which chooses between one other and the same other, and so on.
 /// @param p, x a boolean and two floats
-inline op_id nested_choices(Graph& g, tensor_id p, tensor_id x, int depth) {
+inline op_id nested_choices(
+    Graph& g, tensor_id p, tensor_id x, int depth,
+    innermost leaf = [](Graph&, tensor_id value) { return value; }) {
   const auto choose = [](Graph& in, const std::shared_ptr<const Graph>& body, tensor_id chance,
                          tensor_id value) {
     const std::int64_t owned = detail::append_body(in, body);
@@ -31,7 +36,7 @@ inline op_id nested_choices(Graph& g, tensor_id p, tensor_id x, int depth) {
     const tensor_id chance{body->add(ops::captured, {}, input), 0};
     input.set("capture", 1).set("type", dtype::float32).set("shape", dims{2});
     tensor_id value{body->add(ops::captured, {}, input), 0};
-    if (last != nullptr) value = {choose(*body, last, chance, value), 0};
+    value = last != nullptr ? tensor_id{choose(*body, last, chance, value), 0} : leaf(*body, value);
     body->add(ops::results, std::vector<tensor_id>{value});
     body->data().closed = true;
     last = std::move(body);
