@@ -62,6 +62,9 @@ class initial_values {
         const op_id producer = g_.operand(op, k).op;
         if (seen.insert(producer).second) open.push_back(producer);
       }
+      for (const op_id before : g_.control_predecessors(op)) {
+        if (seen.insert(before).second) open.push_back(before);
+      }
     }
     return found;
   }

@@ -41,6 +41,18 @@ TEST_CASE("initial values that read other variables find them") {
   CHECK(session.value(sum).same_bits(vector_of({3, 3})));
 }
 
+TEST_CASE("what an initial value waits for has its variables first") {
+  Graph g;
+  const any_tensor late = variable_from(g, "late", constant(g, vector_of({1, 2})));
+  const any_tensor early = variable_from(g, "early", constant(g, vector_of({3, 4})));
+  const any_tensor waited_for = exp(early);
+  g.add_control_edge(g.id(waited_for).op, g.variable_of(id_of(g, late)).initial.op);
+  Session session(g);
+  session.initialize();
+  CHECK(session.value(late).same_bits(vector_of({1, 2})));
+  CHECK(session.value(early).same_bits(vector_of({3, 4})));
+}
+
 TEST_CASE("initialising what needs a variable without a value names it") {
   Graph g;
   auto base = make_variable<float, shape<2>>(g, "base", ones());
