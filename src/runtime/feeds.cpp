@@ -97,18 +97,19 @@ dims feed_shape(const graph_reference& target, std::size_t count) {
     }
   }
   const extent known = element_count(numbers);  // throws if it overflows
-  if (!type.ranked || unknown > 1) {
+  const auto given = static_cast<extent>(count);
+  // Where other axes are empty, any length of the open one holds no elements.
+  if (!type.ranked || unknown > 1 || (unknown == 1 && known == 0 && given == 0)) {
     throw shape_error(
         {asked,
          "the tensor is " + to_string(type) + ", so the elements may be arranged in several ways",
          declared(g, t.op), "feed an Array, which has a shape"});
   }
-  const auto given = static_cast<extent>(count);
   if (unknown == 1 && known > 0 && given % known == 0) {
     shape[open] = given / known;
   } else if (unknown == 1 || given != known) {
     throw shape_error({asked, "the tensor is " + to_string(type), declared(g, t.op),
-                       unknown == 1
+                       unknown == 1 && known > 0
                            ? "give a multiple of " + std::to_string(known) + " elements"
                            : "give " + count_in_words(static_cast<std::size_t>(known), "element")});
   }

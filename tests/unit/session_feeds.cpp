@@ -115,3 +115,14 @@ TEST_CASE("an interior tensor is checked as an input is", "[edge-78]") {
                   dtype_error);
   CHECK(session.run(y, feed(x, two), feed(h, two)).same_bits(two));
 }
+
+TEST_CASE("elements of a tensor that is empty along another axis have several shapes",
+          "[edge-78]") {
+  Graph g;
+  const auto x = placeholder<float, shape<dyn, 0>>(g, "x");
+  CHECK(has(sentence<shape_error>([&] { (void)feed(x, std::vector<float>()); }),
+            "arranged in several ways"));
+  CHECK(
+      has(sentence<shape_error>([&] { (void)feed(x, std::vector<float>{1}); }), "Give 0 elements"));
+  CHECK(feed(x, Array(dtype::float32, {3, 0})).value.shape() == dims{3, 0});
+}
