@@ -14,28 +14,9 @@ tensor_id operand(const Graph& g, const any_tensor& t, std::uint32_t slot) {
   return g.operand(op_of(t), slot);
 }
 
-// As letters, but a, b and d are constants, as they are there.
-struct constant_letters {
-  Graph graph;
-  row4 a, b, c, d, e, f, g, h;
-  constant_letters() {
-    const auto number = [&](const char* name) {
-      return row4(constant(graph, Array::full<float>({2, 4}, 1), name).ref());
-    };
-    a = number("a");
-    const in_scope foo(graph, "foo");
-    b = number("b");
-    c = add(a, b, "c");
-    d = number("d");
-    const in_scope bar(graph, "bar");
-    e = add(c, d, "e");
-    f = add(c, d, "f");
-    g = add(c, a, "g");
-    h = add(f, g, "h");
-    graph.add_control_edge(op_of(c), op_of(h));
-  }
-  [[nodiscard]] Region whole() const { return region_of(graph, find_ops(graph, any_op())); }
-};
+Region whole_of(const constant_letters& s) {
+  return region_of(s.graph, find_ops(s.graph, any_op()));
+}
 
 // Three sums of their own operands: c0 = a0 + b0, c1 = a1 + b1, c2 = a2 + b2.
 struct sums {
@@ -57,7 +38,7 @@ struct sums {
 
 TEST_CASE("a view of the whole graph has no inputs, and what nobody takes as outputs") {
   const constant_letters s;
-  const Region whole = s.whole();
+  const Region whole = whole_of(s);
   CHECK(whole.inputs().empty());
   CHECK(whole.outputs() == ids(s.e, s.h));
   CHECK(whole.nodes() == find_ops(s.graph, any_op()));
@@ -84,7 +65,7 @@ TEST_CASE("a view of some ops has its inputs in the order of their first use") {
 
 TEST_CASE("outputs of the whole graph are chosen anew, and ops that none needs go") {
   const constant_letters s;
-  const Region whole = s.whole();
+  const Region whole = whole_of(s);
   const Region only_h = whole.with_outputs({1});
   CHECK(only_h.outputs() == ids(s.h));
   CHECK(only_h.nodes().size() == 7);

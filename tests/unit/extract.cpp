@@ -1,5 +1,3 @@
-#include <chrono>
-
 #include "clone_fixture.hpp"
 #include "graph/building.hpp"
 
@@ -159,20 +157,6 @@ TEST_CASE("of two inputs on one path the inner one cuts", "[edge-8]") {
   CHECK(extract(inputs(x, h), outputs(both)).nodes() == std::vector<op_id>{op_of(both)});
 }
 
-TEST_CASE("a tensor used inside and outside is inside, and a side exit", "[edge-9]") {
-  Graph g;
-  const auto x = input4(g);
-  const auto h = relu(x, "h");
-  const auto y = relu(h, "y");
-  const auto head = tanh(h, "head");
-
-  const Region r = extract(inputs(x), outputs(y));
-  CHECK(r.contains(op_of(h)));
-  CHECK_FALSE(r.contains(op_of(head)));
-  CHECK(r.report().side_exits == std::vector<region_report::exit>{{id_of(h), op_of(head)}});
-  CHECK(mentions(to_string(r), "side exits: 'h' -> 'head'"));
-}
-
 TEST_CASE("what hangs on the outputs is not dragged in", "[edge-10]") {
   Graph g;
   const auto x = input4(g);
@@ -303,21 +287,6 @@ TEST_CASE("diamonds, a thousand branches and a chain of 100000 ops", "[edge-18]"
   }
 }
 
-TEST_CASE("control edges at the border are reported, not followed", "[edge-19]") {
-  Graph g;
-  const auto x = input4(g);
-  const auto before = relu(x, "before"), inside = tanh(x, "inside"), y = exp(inside, "y"),
-             after = sin(x, "after");
-  g.add_control_edge(op_of(before), op_of(inside));
-  g.add_control_edge(op_of(inside), op_of(y));
-  g.add_control_edge(op_of(y), op_of(after));
-  const Region r = extract(inputs(x), outputs(y));
-  CHECK(r.nodes() == std::vector<op_id>{op_of(inside), op_of(y)});
-  const region_report report = r.report();
-  CHECK(report.control_in == std::vector<std::pair<op_id, op_id>>{{op_of(before), op_of(inside)}});
-  CHECK(report.control_out == std::vector<std::pair<op_id, op_id>>{{op_of(y), op_of(after)}});
-}
-
 TEST_CASE("an assertion that the region waits for belongs to it", "[edge-20]") {
   Graph g;
   const auto x = input4(g), limit = input4(g, "limit");
@@ -404,15 +373,6 @@ TEST_CASE("an initial value that reads another variable brings it along", "[edge
   CHECK(r.contains(op_of(doubled)));
 }
 
-TEST_CASE("an initial value's random op is part of the bundle", "[edge-31]") {
-  Graph g;
-  const auto x = input4(g);
-  const auto y = dense4(x);
-  const Region r = extract(inputs(x), outputs(y));
-  CHECK(r.report().random ==
-        std::vector<op_id>{g.variable_of(variable_named(g, "dense/w")).initial.op});
-}
-
 TEST_CASE("a leak through an initial value says so") {
   Graph g;
   const auto x = input4(g);
@@ -477,76 +437,6 @@ TEST_CASE("updates that a layer declared belong to the region, others do not",
   }
 }
 
-TEST_CASE("adding to the graph leaves a region current, taking back makes it stale", "[edge-93]") {
-  Graph g;
-  const auto x = input4(g);
-  const auto y = network(x);
-  const Region r = extract(inputs(x), outputs(y));
-  (void)relu(y);
-  CHECK_FALSE(r.stale());
-  std::optional<Region> taken;
-  {
-    const Graph::transaction undo(g);
-    taken = extract(inputs(x), outputs(tanh(y)));
-    CHECK_FALSE(taken->stale());
-  }
-  CHECK(taken->stale());
-  CHECK_FALSE(r.stale());
-  (void)tanh(y);  // another op in its place
-  CHECK(taken->stale());
-  CHECK_THROWS_AS(taken->report(), graph_error);
-}
-
-TEST_CASE("edits of a region's own ops make it stale, others do not", "[edge-93]") {
-  Graph g;
-  const auto x = input4(g, "x"), x2 = input4(g, "x2");
-  const auto h = relu(x, "h");
-  const auto y = sub(h, x, "y");
-  const auto head = tanh(h, "head");
-  const Region r = extract(inputs(x), outputs(y));
-
-  g.set_operand(op_of(head), 0, id_of(x2));
-  g.rename(op_of(head), "other_head");
-  CHECK_FALSE(r.stale());
-
-  SECTION("an operand") { g.set_operand(op_of(y), 1, id_of(h)); }
-  SECTION("a name") { g.rename(op_of(h), "hidden"); }
-  SECTION("an op removed") {
-    const std::vector<op_id> gone{op_of(y)};
-    g.erase_ops(gone);
-  }
-  SECTION("an update declared later") {
-    const auto w = make_variable<float, shape<4>>(g, "w", zeros());
-    const Region with_w = extract(inputs(x), outputs(add(x, w)));
-    const op_id bump = op_of(assign(w, w + 1.0f));
-    CHECK_FALSE(with_w.stale());
-    g.own_update(*g.variable_read_by(id_of(w)), bump);
-    CHECK(with_w.stale());
-    g.set_operand(op_of(y), 1, id_of(h));
-  }
-  CHECK(r.stale());
-  CHECK_THROWS_AS(clone(r), graph_error);
-}
-
-TEST_CASE("an edit that is taken back leaves a region current, one cut meanwhile becomes stale",
-          "[edge-93]") {
-  Graph g;
-  const auto x = input4(g, "x");
-  const auto h = relu(x, "h");
-  const auto y = sub(h, x, "y");
-  const Region before = extract(inputs(x), outputs(y));
-  std::optional<Region> meanwhile;
-  {
-    const Graph::transaction undo(g);
-    g.set_operand(op_of(y), 0, id_of(x));
-    CHECK(before.stale());
-    meanwhile = extract(inputs(x), outputs(y));
-    CHECK(meanwhile->nodes().size() == 1);
-  }
-  CHECK_FALSE(before.stale());
-  CHECK(meanwhile->stale());
-}
-
 TEST_CASE("regions of graphs whose ids are not their places") {
   Graph g;
   const auto x = input4(g, "x");
@@ -565,19 +455,6 @@ TEST_CASE("regions of graphs whose ids are not their places") {
   other.validate();
 }
 
-TEST_CASE("a region may outlive its graph") {
-  std::optional<Region> r;
-  {
-    Graph g;
-    const auto x = input4(g);
-    r = extract(inputs(x), outputs(relu(x)));
-  }
-  CHECK(r->stale());
-  CHECK(r->nodes().size() == 1);
-  CHECK_THROWS_AS(r->graph(), handle_error);
-  CHECK_THROWS_AS(r->report(), handle_error);
-}
-
 TEST_CASE("boundaries come in any nesting") {
   Graph g;
   const auto x = input4(g, "a"), y = input4(g, "b"), z = input4(g, "c");
@@ -586,35 +463,4 @@ TEST_CASE("boundaries come in any nesting") {
   CHECK(extract(inputs(two, z), outputs(std::array{sum})).inputs() == ids(x, y, z));
   CHECK(extract(inputs(std::tuple{x, std::pair{y, z}}), outputs(std::optional{sum})).inputs() ==
         ids(x, y, z));
-}
-
-TEST_CASE("the account of a region is stable", "[edge-94]") {
-  Graph g;
-  const auto x = input4(g);
-  const auto y = dense4(x);
-  const Region r = extract(inputs(x), outputs(y));
-  const std::string text = to_string(r);
-  CHECK(text == to_string(extract(inputs(x), outputs(y))));
-  CHECK(mentions(text, "region of 6 ops and 2 variables"));
-  CHECK(mentions(text, "inputs: 'x' float32 [?, 4]"));
-  CHECK(mentions(text, "'dense/b' float32 [4] (parameter)"));
-}
-
-TEST_CASE("a report costs what its region and its surroundings cost, not the graph", "[edge-89]") {
-  const auto best_of = [](Graph& g) {
-    const row4 x = input4(g);
-    const Region region = extract(inputs(x), outputs(network(x)));
-    auto best = std::chrono::steady_clock::duration::max();
-    for (int turn = 0; turn < 7; ++turn) {
-      (void)input4(g);  // the graph has changed
-      const auto start = std::chrono::steady_clock::now();
-      for (int i = 0; i < 20; ++i) REQUIRE(region.report().foreign_updates.empty());
-      best = std::min(best, std::chrono::steady_clock::now() - start);
-    }
-    return best;
-  };
-  Graph small, large;
-  row4 y = input4(large, "large");
-  for (int i = 0; i < 200000; ++i) y = relu(y);
-  CHECK(best_of(large) < 10 * best_of(small));
 }
