@@ -20,8 +20,9 @@ Graph& target_graph(const region_data& r, const clone_options& options) {
 
 }  // namespace
 
-cloner::cloner(const Region& region, const clone_options& options)
+cloner::cloner(const Region& region, const clone_options& options, const start_values* starts)
     : options_(options),
+      starts_(starts),
       r_(*region.data()),
       source_(require_current(r_)),
       target_(target_graph(r_, options)),
@@ -119,7 +120,7 @@ void cloner::add_stand_ins() {
     const std::string name(source_.name_of(read));
     tensor_id added;
     if (image.policy == variable_policy::frozen) {
-      added = target_.add_constant(source_.store().get(image.source), name, source_.line_of(read));
+      added = target_.add_constant(*start_of(image.source), name, source_.line_of(read));
     } else {
       const tensor_id operand{read, 0};
       added = {target_.add(ops::identity, {&operand, 1}, {}, name, source_.line_of(read)), 0};
@@ -195,6 +196,15 @@ std::int64_t cloner::image_of_reference(attribute_kind kind, std::int64_t number
   return place->second;
 }
 
+std::optional<Array> cloner::start_of(variable_id v) const {
+  if (starts_ != nullptr) {
+    const auto given = starts_->find(v);
+    if (given != starts_->end()) return given->second;
+  }
+  const VariableStore& store = source_.store();
+  return store.initialized(v) ? std::optional(store.get(v)) : std::nullopt;
+}
+
 void cloner::add_variables() {
   const VariableStore& store = source_.store();
   const auto made = static_cast<std::size_t>(
@@ -228,7 +238,7 @@ void cloner::add_variables() {
       if (image.policy == variable_policy::fresh) data_->unset.push_back(image.image);
     }
     if (image.policy == variable_policy::copied) {
-      Array value = store.get(image.source);
+      Array value = *start_of(image.source);
       const bool stream = info.role == variable_role::rng_stream && value.type() == dtype::int64 &&
                           value.size() == 2;
       if (stream && !keeps_streams(image)) {

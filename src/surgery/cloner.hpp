@@ -33,9 +33,13 @@ class inside_scope {
   Graph& graph_;
 };
 
+/// Values of variables of a region that a clone takes in place of those that they have.
+using start_values = std::unordered_map<variable_id, Array>;
+
 class cloner {
  public:
-  cloner(const Region& region, const clone_options& options);
+  /// @param starts for copied and frozen variables; null: all have their own. It must outlive the cloner
+  cloner(const Region& region, const clone_options& options, const start_values* starts = nullptr);
   Clone run();
 
  private:
@@ -102,6 +106,8 @@ class cloner {
   [[nodiscard]] bool mode_changes(std::uint32_t index) const;
   [[nodiscard]] std::uint32_t place_of(op_id op) const { return r_.places.find(op.value); }
   [[nodiscard]] bool is_cut(tensor_id t) const;
+  /// The value that a copied or frozen variable starts with, or nothing.
+  [[nodiscard]] std::optional<Array> start_of(variable_id v) const;
   void set_key(op_id op, std::uint64_t key);
   /// The key of a stream of the clone, from the one that its path gives.
   [[nodiscard]] std::uint64_t key_from(std::uint64_t of_path) const {
@@ -114,6 +120,7 @@ class cloner {
   }
 
   const clone_options& options_;
+  const start_values* starts_;
   const region_data& r_;
   Graph& source_;
   Graph& target_;

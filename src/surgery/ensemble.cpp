@@ -542,14 +542,19 @@ Clone Ensemble::member_clone(std::size_t i, clone_options options) const {
   if (!options.where_given) options.set(into("member"));
   options.set(variables::shared);
   detail::stacker rule(g, d.members);
+  const auto replace = [&](variable_id source, tensor_id by) {
+    const auto reference = [&](tensor_id t) { return graph_reference{d.slot, d.generation, t}; };
+    options.expressions.pairs.emplace_back(reference(g.variable_of(source).read), reference(by));
+  };
   for (const variable_image& image : d.variables) {
     tensor_id read = g.variable_of(image.image).read;
     if (std::binary_search(d.stacked.begin(), d.stacked.end(), image.source)) {
       read = rule.part(read, static_cast<std::int64_t>(i));
     }
-    const auto reference = [&](tensor_id t) { return graph_reference{d.slot, d.generation, t}; };
-    options.expressions.pairs.emplace_back(reference(g.variable_of(image.source).read),
-                                           reference(read));
+    replace(image.source, read);
+  }
+  for (const variable_id v : d.region.variables()) {
+    if (const auto frozen = detail::constant_of(d, g.variable_of(v))) replace(v, *frozen);
   }
   Clone result = clone_region(d.region, options);
   all.commit();

@@ -1,6 +1,7 @@
 // What an Ensemble holds.
 #pragma once
 
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -34,6 +35,9 @@ inline Graph& graph_of(const ensemble_data& d) {
 
 /// What a variable of the region became; nullptr where it is the same for all members.
 const variable_image* image_of(const ensemble_data& d, variable_id v);
+
+/// The constant that a frozen variable of the region became; nothing for others, and where nothing needs it.
+std::optional<tensor_id> constant_of(const ensemble_data& d, const variable_info& v);
 
 /// @throws argument_error for a member that does not exist
 void require_member(const ensemble_data& d, std::size_t i);

@@ -1,9 +1,12 @@
 // Values moved between an ensemble and networks of one member.
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <map>
+#include <unordered_set>
 
 #include "graph/value_change.hpp"
+#include "surgery/cloner.hpp"
 #include "surgery/ensemble_data.hpp"
 
 namespace graft {
@@ -95,31 +98,43 @@ void require_own(const ensemble_data& d, std::span<const Clone> clones) {
 
 }  // namespace
 
+namespace detail {
+
+std::optional<tensor_id> constant_of(const ensemble_data& d, const variable_info& v) {
+  const std::vector<tensor_id>& cuts = d.region.data()->cuts;
+  if (image_of(d, v.id) != nullptr || std::binary_search(cuts.begin(), cuts.end(), v.read))
+    return {};
+  const auto image = d.images.find(v.read);
+  if (image == d.images.end() || image->second.tensor == v.read) return {};
+  return image->second.tensor;
+}
+
+}  // namespace detail
+
 Clone Ensemble::detached_clone(std::size_t i, clone_options options) const {
   const ensemble_data& d = *data_;
   detail::require_member(d, i);
-  Graph& g = graph();
-  std::vector<Array> values;
-  for (const variable_id v : d.stacked) values.push_back(part_of(require_value(g, (*this)(v)), i));
-  Graph::transaction all(g);
+  const Graph& g = graph();
+  detail::start_values starts;
+  std::unordered_set<variable_id> frozen;
+  for (const variable_id v : d.region.variables()) {
+    const variable_info& info = g.variable_of(v);
+    if (std::binary_search(d.stacked.begin(), d.stacked.end(), v)) {
+      starts.emplace(v, part_of(require_value(g, (*this)(v)), i));
+    } else if (const auto constant = detail::constant_of(d, info)) {
+      frozen.insert(v);
+      starts.emplace(v, g.constant(g.attributes_of(constant->op).integer("value")));
+    } else if (info.role == variable_role::rng_stream) {
+      Array start(dtype::int64, {2});
+      start.mutable_span<std::int64_t>()[0] = std::bit_cast<std::int64_t>(info.stream_key);
+      starts.emplace(v, std::move(start));
+    }
+  }
   if (!options.where_given) options.set(into("member"));
   options.set(variables::by([&](const variable_info& info) {
-    return detail::image_of(d, info.id) != nullptr ? variable_policy::fresh
-                                                   : variable_policy::shared;
+    return frozen.contains(info.id) ? variable_policy::frozen : variable_policy::copied;
   }));
-  Clone result = clone_region(d.region, options);
-  for (std::size_t k = 0; k < values.size(); ++k) {
-    g.store().set(result(d.stacked[k]), std::move(values[k]));
-  }
-  for (const variable_id v : result.variables()) {
-    const variable_info& info = g.variable_of(v);
-    if (info.role != variable_role::rng_stream) continue;
-    Array start(dtype::int64, {2});
-    start.mutable_span<std::int64_t>()[0] = std::bit_cast<std::int64_t>(info.stream_key);
-    g.store().set(v, std::move(start));
-  }
-  all.commit();
-  return result;
+  return detail::cloner(d.region, options, &starts).run();
 }
 
 void Ensemble::scatter_from(std::span<const Clone> clones) const {

@@ -101,7 +101,6 @@ void cloner::map_joined(const variable_image& image) {
 // made again.
 void cloner::settle_variables() {
   const bool all = data_->copy_of_place.empty();
-  const VariableStore& store = source_.store();
   std::uint32_t next = next_variable(target_).value;
   for (variable_image& image : data_->images) {
     if (const variable_id* there = joined_.find(image.source.value)) {
@@ -115,7 +114,7 @@ void cloner::settle_variables() {
       continue;
     }
     const bool copied = image.policy == variable_policy::copied;
-    if ((copied || image.policy == variable_policy::frozen) && !store.initialized(image.source)) {
+    if ((copied || image.policy == variable_policy::frozen) && !start_of(image.source)) {
       refuse_policy(source_, image.source, copied ? "copy" : "freeze");
     }
     if (is_new(image)) {

@@ -71,8 +71,8 @@ class Ensemble {
   /// The new variables that have no value yet.
   [[nodiscard]] initializer_set initializer() const;
 
-  /// One member as a view: a clone that reads its slice of the stacked variables, so that it follows
-  /// them, and gradients flow into them.
+  /// One member as a view: a clone that reads its slice of the stacked variables, and what the ensemble reads of
+  /// shared and frozen ones, so that it follows it, and gradients flow into them.
   /// @param choices as for clone(), but for policies
   /// @throws argument_error for a member that does not exist
   template <class... Choices>
@@ -81,9 +81,9 @@ class Ensemble {
     (options.set(choices), ...);
     return member_clone(i, options);
   }
-  /// One member as a network of its own: a clone with variables that have the member's values now.
-  /// @throws argument_error for a member that does not exist; uninitialized_error where a stacked
-  /// variable has no value
+  /// One member as a network of its own: a clone with variables that have the member's values now, shared ones too;
+  /// of frozen ones it has constants. It may go into another graph.
+  /// @throws argument_error for a member that does not exist; uninitialized_error where a variable has no value
   template <class... Choices>
   [[nodiscard]] Clone detach(std::size_t i, const Choices&... choices) const {
     clone_options options;

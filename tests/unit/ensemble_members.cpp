@@ -1,0 +1,146 @@
+// Members of an ensemble as clones, whatever the policy of its variables.
+#include "ensemble_fixture.hpp"
+
+using namespace graft_test;
+
+namespace {
+
+// Weights, batch norm (two of its four variables are statistics), and changes of all values.
+struct subject {
+  Graph g;
+  row4 x = input4(g);
+  row4 y = row4(batch_norm(dense4(x)).ref());
+  Region region = extract(inputs(x), outputs(y));
+  Session session{g};
+  Array value = numbers({3, 4}, 0.3f);
+
+  subject() { set_values(g); }
+  Array run(const any_tensor& t) { return session.run(inference(t), feed(x, value)); }
+  // Other values of the source's variables only.
+  void change() {
+    for (const variable_id v : region.variables()) {
+      Array changed = session.value(v);
+      for (float& e : changed.mutable_span<float>()) e = e * 0.75f + 2.0f;
+      session.set_value(v, changed);
+    }
+  }
+  Array member_of(const Ensemble& many, std::int64_t i) {
+    return run(many(y)).rows(i, i + 1).reshaped({3, 4});
+  }
+};
+
+}  // namespace
+
+TEST_CASE("members of a frozen ensemble are frozen", "[ensemble]") {
+  subject s;
+  const Ensemble many = ensemble(s.region, 2, bind(s.x, s.x), variables::frozen);
+  const Clone view = many.member(0, bind(s.x, s.x)), own = many.detach(1, bind(s.x, s.x));
+  const Array before = s.member_of(many, 0);
+  check_close(s.run(view(s.y)), before);
+  CHECK(s.run(own(s.y)).same_bits(s.run(view(s.y))));
+  const Array then = s.run(view(s.y));
+  s.change();
+  REQUIRE_FALSE(s.run(s.y).same_bits(then));
+  CHECK(s.run(view(s.y)).same_bits(then));
+  CHECK(s.run(own(s.y)).same_bits(then));
+  // One made after the change has the ensemble's values too.
+  const Clone late_view = many.member(1, bind(s.x, s.x)), late = many.detach(0, bind(s.x, s.x));
+  CHECK(s.run(late_view(s.y)).same_bits(then));
+  CHECK(s.run(late(s.y)).same_bits(then));
+  for (const Clone* c : {&view, &own, &late_view, &late}) {
+    c->check();
+    CHECK(c->variables().empty());
+    CHECK(c->leak_audit().empty());
+    CHECK(updates_of((*c)(s.y)).empty());
+    for (const variable_image& image : c->variable_images()) CHECK_FALSE(image.image.valid());
+  }
+  // The view reads what the ensemble reads; the other has constants of its own, and can be unfrozen.
+  const variable_id w = variable_named(s.g, "dense/w");
+  const op_id read = s.g.variable_of(w).read.op;
+  CHECK(s.g.path_of(view(s.g.handle({read, 0})).ref().id) == "ensemble/dense/w");
+  CHECK(s.g.path_of(late(s.g.handle({read, 0})).ref().id) == "member_3/dense/w");
+  const Clone thawed = unfreeze(late, bind(s.x, s.x));
+  CHECK(s.run(thawed(s.y)).same_bits(then));
+}
+
+TEST_CASE("members of an ensemble whose variables have several policies", "[ensemble]") {
+  subject s;
+  const variable_id w = variable_named(s.g, "dense/w"), b = variable_named(s.g, "dense/b");
+  const Ensemble many = ensemble(
+      s.region, 2, bind(s.x, s.x), variables::by([&](const variable_info& v) {
+        return v.id == w ? variables::frozen : v.id == b ? variables::copied : variables::shared;
+      }));
+  Array biases = s.session.value(many(b));
+  for (float& e : biases.mutable_span<float>()) e = e * -1.25f + 0.5f;
+  s.session.set_value(many(b), biases);
+  const Clone view = many.member(1, bind(s.x, s.x)), own = many.detach(1, bind(s.x, s.x));
+  const Array then = s.member_of(many, 1);
+  check_close(s.run(view(s.y)), then);
+  check_close(s.run(own(s.y)), then);
+  CHECK(own.find(b));
+  CHECK_FALSE(own.find(w));
+
+  const Array kept = s.run(own(s.y));
+  s.change();
+  // Shared variables of the view follow the source, frozen ones do not.
+  check_close(s.run(view(s.y)), s.member_of(many, 1));
+  CHECK_FALSE(s.run(view(s.y)).same_bits(kept));
+  CHECK(s.run(own(s.y)).same_bits(kept));
+}
+
+TEST_CASE("a member of a shared ensemble is detached with variables of its own", "[ensemble]") {
+  subject s;
+  const Ensemble many = ensemble(s.region, 2, bind(s.x, s.x), variables::shared);
+  const Clone view = many.member(0, bind(s.x, s.x)), own = many.detach(0, bind(s.x, s.x));
+  own.check();
+  CHECK(own.variables().size() == s.region.variables().size());
+  CHECK(own.leak_audit().empty());
+  const Array then = s.run(s.y);
+  CHECK(s.run(own(s.y)).same_bits(then));
+  const auto step = minimize(mean(square(own(s.y))), sgd{0.1});
+  s.session.initialize();
+  s.session.run(step, feed(s.x, s.value));
+  CHECK(s.run(s.y).same_bits(then));
+  CHECK_FALSE(s.run(own(s.y)).same_bits(then));
+  s.change();
+  check_close(s.run(view(s.y)), s.run(s.y));
+
+  s.g.store().reset(variable_named(s.g, "dense/w"));
+  const auto digest = s.g.digest();
+  CHECK(mentions(message_of<uninitialized_error>([&] { (void)many.detach(0); }), "dense/w"));
+  CHECK(s.g.digest() == digest);
+}
+
+TEST_CASE("a member is detached with values, into any graph", "[ensemble]") {
+  Graph g, h;
+  const row4 x = input4(g);
+  const row4 y = row4(dropout(dense4(x), 0.5).ref());
+  const Region region = extract(inputs(x), outputs(y));
+  const Ensemble many = ensemble(region, 3, bind(x, x));
+  Session here(g), there(h);
+  here.run(many.initializer());
+  const Array value = numbers({2, 4}, 0.3f);
+  const Array all = here.run(inference(many(y)), feed(x, value));
+  const auto before = g.digest();
+  (void)input4(h, "decoy");
+  (void)make_variable<float, shape<2>>(h, "decoy", zeros());
+
+  const Clone other = many.detach(2, into(h, "there"));
+  CHECK(g.digest() == before);
+  h.validate();
+  other.check();
+  check_close(there.run(inference(other(y)), feed(other(x), value)),
+              all.rows(2, 3).reshaped({2, 4}));
+  (void)there.run(other(y), feed(other(x), value));  // its stream has a start, too
+
+  // Nothing is left to initialise, so initialising it does not undo the values.
+  const Clone own = many.detach(1, bind(x, x));
+  for (const Clone* c : {&own, &other}) CHECK(c->initializer().variables.empty());
+  const Array then = here.run(inference(own(y)), feed(x, value));
+  here.run(own.initializer());
+  CHECK(here.run(inference(own(y)), feed(x, value)).same_bits(then));
+  // Each draws from a stream of its own.
+  CHECK_FALSE(here.run(own(y), feed(x, Array::full<float>({2, 4}, 1)))
+                  .same_bits(here.run(many.detach(1, bind(x, x))(y),
+                                      feed(x, Array::full<float>({2, 4}, 1)))));
+}
