@@ -1,4 +1,6 @@
 // Calls of one structure share one plan, and each keeps what is its own: variables, draws, names.
+#include <algorithm>
+
 #include "graft/graft.hpp"
 #include "graft/runtime/fused.hpp"
 
@@ -377,12 +379,29 @@ TEST_CASE("clones that come after a chain was registered are planned with it") {
   const Clone before = clone(region, bind(x, x)), after = clone(region, bind(x, x));
   Session session(g);
   const auto fed = feed(x, numbers({64}));
-  session.run(y, fed);
-  session.run(before(y), fed);
+  const Array plain = session.run(y, fed);
+  CHECK(session.run(before(y), fed).same_bits(plain));
+  auto prepared = session.prepare(before(y), x);
+  std::ranges::copy(fed.value.span<float>(), prepared.input<float>().begin());
   CHECK(session.plans_made() == 1);
-  // Which chain it is does not matter: nobody compares them with what was planned.
-  register_fused_kernel(form_for(form_of("f0 abs abs abs"), dtype::float32), dtype::float32,
-                        [](const fused_block&) {});
-  session.run(after(y), fed);
+  // One that does not compute what it is registered for shows where it is.
+  register_fused_kernel(form_for(form_of("f0 #0.1875 mul tanh f0 sub"), dtype::float32),
+                        dtype::float32, [](const fused_block& b) {
+                          for (std::int64_t row = 0; row < b.rows; ++row)
+                            std::fill_n(static_cast<float*>(b.out[0]) + row * b.stride, b.columns,
+                                        42.0f);
+                        });
+  const Array marked = Array::full<float>({64}, 42);
+  CHECK(session.run(after(y), fed).same_bits(marked));
+  CHECK(session.plans_made() == 2);
+  // What was planned before stays with its plan until one of its ops is edited.
+  CHECK(session.run(before(y), fed).same_bits(plain));
+  prepared.run();
+  CHECK(prepared.output<float>()[0] == plain.span<float>()[0]);
+  g.rename(g.id(before(y).ref()).op, "edited");
+  CHECK(session.run(before(y), fed).same_bits(marked));
+  prepared.run();
+  CHECK(prepared.output<float>()[0] == 42);
+  CHECK(session.run(y, fed).same_bits(plain));
   CHECK(session.plans_made() == 2);
 }

@@ -13,7 +13,8 @@ constexpr elementwise_form form_for(const elementwise_form& form, dtype type) {
 }
 
 /// Makes a kernel known: from now on every plan uses it where it finds the form. Plans made before
-/// keep what they have. Thread-safe. `graft/fuse.hpp` makes kernels from chains and calls this.
+/// keep what they have: a call that a session, or a prepared call, has planned stays with its plan until
+/// one of its ops is edited. Thread-safe. `graft/fuse.hpp` makes kernels from chains and calls this.
 ///
 /// A form that the library has a kernel of its own for keeps that one; a form registered again
 /// takes the new kernel.
