@@ -4,6 +4,8 @@
 #include "graft/dsl/layer.hpp"
 #include "graft/dsl/recorder.hpp"
 
+#include "core/where.hpp"
+
 namespace graft::detail {
 
 namespace {
@@ -18,11 +20,6 @@ std::string compared(const problem& why) {
 [[noreturn]] void throw_problem(error_parts parts, bool about_type) {
   if (about_type) throw dtype_error(std::move(parts));
   throw shape_error(std::move(parts));
-}
-
-std::string where(source_line line) {
-  if (line.file == nullptr || *line.file == 0) return {};
-  return std::string(line.file) + ":" + std::to_string(line.line);
 }
 
 std::string was_called(const layer_call& call) {

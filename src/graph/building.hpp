@@ -9,6 +9,8 @@
 #include "graft/core/function_ref.hpp"
 #include "graft/graph/graph.hpp"
 
+#include "core/where.hpp"
+
 namespace graft::detail {
 
 using tables = Graph::tables;
@@ -137,8 +139,6 @@ struct op_in_words {
 };
 /// "add 'net/add'", "add 'add' in body 'then' of cond 'net/cond'".
 std::string describe_op(const op_in_words& op);
-/// "file:line" of the user's program, or "".
-std::string where(source_line line);
 /// Throws the sentence of a shape rule's problem.
 [[noreturn]] void refuse_operands(const op_in_words& op, std::span<const value_type> operands,
                                   const problem& why);

@@ -44,11 +44,6 @@ std::string shape_in_words(const value_type& v) {
 
 }  // namespace
 
-std::string where(source_line line) {
-  if (line.file == nullptr || *line.file == 0) return {};
-  return std::string(line.file) + ":" + std::to_string(line.line);
-}
-
 bool is_operator(const operator_schema& schema, const operator_schema& known) {
   return &schema == &known || schema.name == known.name;
 }
