@@ -59,7 +59,10 @@ class checker {
 
   void run() {
     check_map();
-    for (std::uint32_t k = 0; k < d_.count; ++k) check_op(d_.source().nodes[d_.place_number(k)]);
+    for (std::uint32_t k = 0; k < d_.count; ++k) {
+      const op_id op = d_.source().nodes[d_.place_number(k)];
+      if (d_.forward(op)) check_op(op);  // a rule may have removed the copy
+    }
     check_variables();
   }
 
@@ -148,6 +151,20 @@ class checker {
     }
   }
 
+  void check_own_updates(const variable_info& mine, const variable_info& theirs) const {
+    for (const op_id update : mine.own_updates) {
+      for (const op_id image : d_.updates_for(update)) {
+        const bool is_theirs =
+            target_.contains(image) && target_.attributes_of(image).integer("variable", no_id) ==
+                                           std::int64_t{theirs.id.value};
+        const auto& own = theirs.own_updates;
+        require(target_.contains(image) &&
+                    (!is_theirs || std::find(own.begin(), own.end(), image) != own.end()),
+                "an update of a variable is missing", mine.read.op);
+      }
+    }
+  }
+
   void check_variables() {
     std::unordered_set<variable_id> images;
     for (const variable_image& image : d_.images) {
@@ -162,8 +179,7 @@ class checker {
               "a variable's initial value is not the image of its source's", mine.read.op);
       require(theirs.role == mine.role && theirs.type == mine.type,
               "a variable's role or type differs from its source's", mine.read.op);
-      require(theirs.own_updates.size() >= mine.own_updates.size(),
-              "an update of a variable is missing", mine.read.op);
+      check_own_updates(mine, theirs);
       const bool same_cell =
           source_.store().cell(image.source) == target_.store().cell(image.image);
       require(same_cell == (image.policy == variable_policy::shared),
@@ -185,7 +201,8 @@ std::vector<source_access> Clone::leak_audit() const {
   std::vector<source_access> accesses;
   if (!d.same_graph) {
     for (const variable_image& image : d.images) {
-      if (image.policy != variable_policy::shared) continue;
+      if (image.policy != variable_policy::shared || !image.image.valid()) continue;
+      if (!g.contains(image.image)) continue;
       accesses.push_back({image.source, g.variable_of(image.image).read.op, true});
     }
     return accesses;

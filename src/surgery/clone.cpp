@@ -18,6 +18,12 @@ Graph& target_graph(const region_data& r, const clone_options& options) {
   return options.where.graph != nullptr ? *options.where.graph : source;
 }
 
+Graph& outermost(Graph& g) {
+  Graph* at = &g;
+  while (graph_slot* around = at->data().around) at = around->graph;
+  return *at;
+}
+
 }  // namespace
 
 cloner::cloner(const Region& region, const clone_options& options, const start_values* starts)
@@ -26,11 +32,14 @@ cloner::cloner(const Region& region, const clone_options& options, const start_v
       r_(*region.data()),
       source_(require_current(r_)),
       target_(target_graph(r_, options)),
+      owner_(outermost(target_)),
       same_graph_(&source_ == &target_),
       source_key_(source_.data().strings.find("key")),
       data_(std::make_shared<clone_data>(region)) {
   data_->slot = target_.slot();
   data_->generation = target_.slot()->generation;
+  data_->owner = owner_.slot();
+  data_->owner_generation = owner_.slot()->generation;
   data_->same_graph = same_graph_;
 }
 
@@ -42,14 +51,7 @@ Clone cloner::run() {
   select_ops();
   check_scopes();
 
-  // Ids may be given again after a failure where nobody has seen them; rules see them.
-  std::optional<steps> unseen;
-  std::optional<Graph::transaction> seen;
-  if (options_.rules.empty()) {
-    unseen.emplace(target_.data());
-  } else {
-    seen.emplace(target_);
-  }
+  clone_transaction additions(target_, options_);
   first_op_ = op_id{target_.op_id_bound()};
   make_scopes();
   add_placeholders();
@@ -76,8 +78,7 @@ Clone cloner::run() {
   }
   std::sort(data_->extra.begin(), data_->extra.end());
   Clone result(std::move(data_));
-  if (unseen) unseen->commit();
-  if (seen) seen->commit();
+  additions.commit();
   if (inputs) inputs->commit();
   return result;
 }
@@ -311,7 +312,7 @@ void cloner::add_to_collections() {
         const std::uint32_t place = place_of(m.tensor.op);
         if (place == place_map::none || data_->copy_number(place) >= data_->count) continue;
         if (m.what == member::kind::tensor) {
-          copy.tensor = *data_->forward(m.tensor);
+          copy.tensor = data_->forward(m.tensor).value_or(tensor_id{});
         } else {
           copy.tensor.op = *data_->forward(m.tensor.op);
         }
@@ -334,7 +335,7 @@ std::vector<Clone> replicate_region(const Region& region, std::size_t count,
   std::vector<Clone> result;
   if (count == 0) return result;
   result.reserve(count);
-  detail::steps all(detail::target_graph(*region.data(), options).data());
+  detail::clone_transaction all(detail::target_graph(*region.data(), options), options);
   for (std::size_t i = 0; i < count; ++i) result.push_back(clone_region(region, options));
   all.commit();
   return result;

@@ -39,7 +39,7 @@ struct clone_data {
   /// What takes the place of reads of frozen, linked and replaced variables, and the way back.
   std::unordered_map<op_id, tensor_id> stand_ins;
   std::unordered_map<tensor_id, op_id> stand_in_originals;
-  /// Outputs in whose place a rule put other tensors, and the way back.
+  /// Outputs in whose place a rule put other tensors, and the way back; what another rule removed again is not valid.
   std::unordered_map<tensor_id, tensor_id> rewired;
   std::unordered_map<tensor_id, tensor_id> rewired_originals;
   /// Ops of the further parameters of split ties, and what they are copies of.
@@ -50,8 +50,13 @@ struct clone_data {
   std::vector<std::pair<variable_id, variable_id>> variable_originals;
   /// Pairs of (source, a further image), ascending.
   std::vector<std::pair<variable_id, variable_id>> splits;
+  /// What became of updates that have not their copy for their one image: what rules made of them, none where they
+  /// dropped them, and those of the further parameters of split ties. @see updates_for
+  std::unordered_map<op_id, std::vector<op_id>> update_images;
   std::vector<variable_id> created;  ///< fresh, copied, and made by rules; ascending
   std::vector<variable_id> unset;    ///< those of these that had no value then
+  graph_slot* owner = nullptr;       ///< the graph of these: of an open body the outermost one
+  std::uint32_t owner_generation = 0;
 
   [[nodiscard]] const region_data& source() const { return *region.data(); }
   [[nodiscard]] const variable_image* image_of(variable_id v) const;
@@ -68,9 +73,15 @@ struct clone_data {
   }
   /// The graph the clone is in, or nullptr if it is gone.
   [[nodiscard]] const Graph* graph() const;
+  /// True while the graph has the clone's scope, which goes with the last of its ops. @throws handle_error
+  [[nodiscard]] bool has_scope() const;
+  /// The graph of the new variables. @throws handle_error if it is gone
+  [[nodiscard]] Graph& variables_graph() const;
   /// The variables among some that were not removed since; all of them where the graph is gone.
   [[nodiscard]] std::vector<variable_id> present(std::vector<variable_id> some) const;
   [[nodiscard]] bool is_copy(op_id op) const { return op.value - first_id < count; }
+  /// The images of an update, removed ones included.
+  [[nodiscard]] std::vector<op_id> updates_for(op_id update) const;
 
   [[nodiscard]] std::optional<op_id> forward(op_id op) const;
   [[nodiscard]] std::optional<tensor_id> forward(tensor_id t) const;

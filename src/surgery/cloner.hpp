@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "graph/building.hpp"
 #include "graph/copy.hpp"
 #include "graph/index_map.hpp"
 #include "surgery/clone_data.hpp"
@@ -35,6 +36,27 @@ class inside_scope {
 
 /// Values of variables of a region that a clone takes in place of those that they have.
 using start_values = std::unordered_map<variable_id, Array>;
+
+/// Takes back what a clone, or several, added to a graph. Ids may be given again where nobody has seen them; rules see
+/// them. What a body took from around it goes too.
+class clone_transaction {
+ public:
+  clone_transaction(Graph& target, const clone_options& options) {
+    if (options.rules.empty() && !target.is_open_body()) {
+      unseen_.emplace(target.data());
+    } else {
+      seen_.emplace(target);
+    }
+  }
+  void commit() noexcept {
+    if (unseen_) unseen_->commit();
+    if (seen_) seen_->commit();
+  }
+
+ private:
+  std::optional<steps> unseen_;
+  std::optional<Graph::transaction> seen_;
+};
 
 class cloner {
  public:
@@ -74,10 +96,17 @@ class cloner {
   void add_ways_back();
   void apply_rules();  // each_op.cpp
   void ask_rules(op_id copy);
+  [[noreturn]] void refuse_removed(tensor_id original, op_id user) const;
   std::vector<op_id> start_with_images();
+  void settle_rules(op_id first_of_rules);  // rule_results.cpp
+  void forget_removed();
+  void require_boundary() const;
+  void find_updates(op_id first_of_rules);
+  void replace_own_updates();
   void add_to_collections();
   void split_ties();  // ties.cpp
   void add_further(const variable_image& image, variable_id first, const Clone& made);
+  void add_further_update(op_id first, op_id further);
 
   [[nodiscard]] bool is_new(const variable_image& image) const {
     return image.policy == variable_policy::fresh || image.policy == variable_policy::copied ||
@@ -124,6 +153,7 @@ class cloner {
   const region_data& r_;
   Graph& source_;
   Graph& target_;
+  Graph& owner_;  // of new variables: of an open body the outermost graph, otherwise the target
   const bool same_graph_;
   const std::uint32_t source_key_;    // the number of the text "key" in the source
   std::uint32_t target_key_ = no_id;  // and in the target, once it is there
@@ -138,8 +168,13 @@ class cloner {
   std::vector<std::uint32_t> listed_;  // the same, unless they are consecutive
   std::vector<op_id> replaced_reads_;  // of frozen, linked and replaced variables; ascending
   std::vector<op_id> random_ops_;      // of the source
-  index_set initial_ops_;              // of the target: their streams are their variables'
-  std::vector<scope_id> scopes_;       // of what is copied
+  struct asked_update {
+    std::uint32_t outputs;
+    op_id first, end;  // of what rules added when they were asked about it
+  };
+  std::unordered_map<op_id, asked_update> updates_;  // of the source, copied
+  index_set initial_ops_;         // of the target: their streams are their variables'
+  std::vector<scope_id> scopes_;  // of what is copied
   index_map<std::uint32_t> scope_images_;
   std::unordered_map<std::int64_t, std::int64_t> constant_images_;
   std::unordered_map<const Graph*, std::shared_ptr<const Graph>> body_images_;

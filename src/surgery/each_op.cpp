@@ -3,6 +3,7 @@
 #include <array>
 
 #include "graph/building.hpp"
+#include "graph/callback_scope.hpp"
 #include "surgery/cloner.hpp"
 
 namespace graft::detail {
@@ -13,11 +14,15 @@ void cloner::apply_rules() {
   if (options_.rules.empty() || data_->count == 0) return;
   data_->ruled = true;
   Graph::tables& t = target_.data();
-  const std::uint32_t ops_before = target_.op_id_bound();
-  const std::size_t variables_before = t.variables.size();
+  const op_id first_of_rules{target_.op_id_bound()};
+  const std::size_t variables_before = owner_.data().variables.size();
   std::vector<op_id> copies;
   for (const std::uint32_t i : data_order(t, t.index(op_id{data_->first_id}))) {
-    copies.push_back(t.id(i));
+    const op_id copy = t.id(i);
+    copies.push_back(copy);
+    if (target_.schema_of(copy).has(ops::update)) {
+      updates_.emplace(*data_->backward(copy), asked_update{target_.output_count(copy), {}, {}});
+    }
   }
   ordered_edit edit(target_, first_op_);
   std::vector<operand_change> changes;
@@ -27,8 +32,11 @@ void cloner::apply_rules() {
     for (std::uint32_t i = 0; i < target_.operand_count(copy); ++i) {
       const tensor_id operand = target_.operand(copy, i);
       if (!data_->is_copy(operand.op)) continue;
-      const auto image = data_->rewired.find(*data_->backward(operand));
-      if (image != data_->rewired.end()) changes.push_back({copy, i, image->second});
+      const tensor_id original = *data_->backward(operand);
+      const auto image = data_->rewired.find(original);
+      if (image == data_->rewired.end()) continue;
+      if (!target_.contains(image->second.op)) refuse_removed(original, copy);
+      changes.push_back({copy, i, image->second});
     }
     edit.visit(copy, changes);
     ask_rules(copy);
@@ -36,15 +44,25 @@ void cloner::apply_rules() {
   for (const op_id read : start_with_images()) edit.watch(read);
   edit.finish();
 
-  for (std::uint32_t id = ops_before; id < target_.op_id_bound(); ++id) {
-    if (target_.contains(op_id{id})) data_->extra.push_back(op_id{id});
+  for (std::uint32_t id = first_of_rules.value; id < target_.op_id_bound(); ++id) {
+    data_->extra.push_back(op_id{id});
   }
-  for (std::size_t v = variables_before; v < t.variables.size(); ++v) {
+  for (std::size_t v = variables_before; v < owner_.data().variables.size(); ++v) {
     const variable_id made{static_cast<std::uint32_t>(v)};
-    if (!target_.contains(made)) continue;
+    if (!owner_.contains(made)) continue;
     data_->created.push_back(made);
-    if (!target_.store().initialized(made)) data_->unset.push_back(made);
+    if (!owner_.store().initialized(made)) data_->unset.push_back(made);
   }
+  settle_rules(first_of_rules);
+}
+
+// A tensor that a rule put in the place of another is there until what takes that one has it.
+void cloner::refuse_removed(tensor_id original, op_id user) const {
+  throw graph_error({"'" + target_.path_of(user) +
+                         "' was to take what a rule of clone put in the " + "place of '" +
+                         source_.path_of(original) + "'",
+                     "a rule removed that again", source_.path_of(original),
+                     "leave it there: runs leave out what nothing needs"});
 }
 
 void cloner::ask_rules(op_id copy) {
@@ -56,12 +74,18 @@ void cloner::ask_rules(op_id copy) {
   for (std::uint32_t o = 0; o < target_.output_count(copy); ++o) {
     op.outputs.push_back(target_.handle({copy, o}));
   }
+  const auto update = updates_.find(old_op);
+  if (update != updates_.end()) update->second.first = op_id{target_.op_id_bound()};
   for (const op_rule& rule : options_.rules) {
     if (!target_.contains(copy)) break;  // removed by the rule before
     std::optional<std::vector<any_tensor>> answer;
     {
-      const inside_scope inside(target_, target_.scope_of(copy));
+      const callback_scope inside(target_, target_.scope_of(copy));
       answer = rule(op);
+      inside.check([&] {
+        const std::string path = source_.path_of(old_op);
+        return std::pair("a rule of clone was asked about '" + path + "'", path);
+      });
     }
     if (!answer) continue;
     if (answer->size() != op.outputs.size()) {
@@ -72,9 +96,10 @@ void cloner::ask_rules(op_id copy) {
     }
     op.outputs = std::move(*answer);
   }
+  if (update != updates_.end()) update->second.end = op_id{target_.op_id_bound()};
   for (std::uint32_t o = 0; o < op.outputs.size(); ++o) {
     if (op.outputs[o].ref() == graph_reference{data_->slot, data_->generation, {copy, o}}) continue;
-    const tensor_id image = target_.id(op.outputs[o]);
+    const tensor_id image = id_for_use(target_, op.outputs[o].ref());
     data_->rewired.emplace(tensor_id{old_op, o}, image);
     data_->rewired_originals.try_emplace(image, tensor_id{old_op, o});
   }
@@ -102,6 +127,7 @@ std::vector<op_id> cloner::start_with_images() {
     const auto other = data_->rewired.find(source_.data().variables[image.source.value].initial);
     if (other == data_->rewired.end()) continue;
     variable_info& info = t.variables[image.image.value];
+    if (!target_.contains(other->second.op)) refuse_removed(other->first, info.read.op);
     const value_type type = target_.type_of(other->second);
     if (!may_be(info.type, type)) {
       const error_parts parts =

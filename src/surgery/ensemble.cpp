@@ -538,7 +538,7 @@ Clone Ensemble::member_clone(std::size_t i, clone_options options) const {
   const ensemble_data& d = *data_;
   detail::require_member(d, i);
   Graph& g = graph();
-  detail::steps all(g.data());
+  detail::clone_transaction all(g, options);
   if (!options.where_given) options.set(into("member"));
   options.set(variables::shared);
   detail::stacker rule(g, d.members);

@@ -27,6 +27,11 @@ Array part_of(const Array& all, std::size_t member) {
   return all.rows(first, first + 1).reshaped(dims(all.shape().begin() + 1, all.shape().end()));
 }
 
+// The images of a variable that are still there.
+std::vector<variable_id> images_in(const Clone& clone, variable_id v) {
+  return clone.data()->present(clone.images(v));
+}
+
 void require_clones(const ensemble_data& d, std::span<const Clone> clones) {
   const auto refuse = [](const std::string& found) {
     throw argument_error({"values were to be moved between an ensemble and clones", found, "",
@@ -42,7 +47,8 @@ void require_clones(const ensemble_data& d, std::span<const Clone> clones) {
       refuse("clone " + std::to_string(i) + " is of another region");
     }
     for (const variable_id v : d.stacked) {
-      if (!clones[i].find(v)) refuse("clone " + std::to_string(i) + " has no variable of its own");
+      if (images_in(clones[i], v).empty())
+        refuse("clone " + std::to_string(i) + " has no variable of its own");
     }
   }
 }
@@ -56,7 +62,7 @@ std::vector<VariableStore*> stores_of(Graph& g, std::span<const Clone> clones) {
 // The value that all images of a variable in a clone have; where ties were split there are several.
 Array only_value(const Clone& clone, std::size_t number, variable_id v) {
   const Graph& g = clone.graph();
-  const std::vector<variable_id> images = clone.images(v);
+  const std::vector<variable_id> images = images_in(clone, v);
   Array value = require_value(g, images.front());
   for (const variable_id other : images) {
     if (require_value(g, other).same_bits(value)) continue;
@@ -77,7 +83,7 @@ void require_own(const ensemble_data& d, std::span<const Clone> clones) {
   for (std::size_t i = 0; i < clones.size(); ++i) {
     const Graph& g = clones[i].graph();
     for (const variable_id v : d.stacked) {
-      for (const variable_id image : clones[i].images(v)) {
+      for (const variable_id image : images_in(clones[i], v)) {
         const auto refuse = [&](const std::string& found) {
           throw argument_error(
               {"clone " + std::to_string(i) + " was to take the values of member " +
@@ -166,7 +172,7 @@ void Ensemble::gather_to(std::span<const Clone> clones) const {
     const Array all = require_value(g, (*this)(v));
     for (std::size_t i = 0; i < clones.size(); ++i) {
       const Array part = part_of(all, i);
-      for (const variable_id image : clones[i].images(v)) {
+      for (const variable_id image : images_in(clones[i], v)) {
         change.set(clones[i].graph().store(), image, part);
       }
     }

@@ -14,6 +14,18 @@ namespace {
 
 std::string quoted(const std::string& path) { return "'" + path + "'"; }
 
+// The path of what may have been removed since a clone was made.
+template <class Id>
+std::string path_if_there(const Graph& g, Id id) {
+  bool there = false;
+  if constexpr (std::is_same_v<Id, tensor_id>) {
+    there = g.contains(id.op);
+  } else {
+    there = g.contains(id);
+  }
+  return there ? quoted(g.path_of(id)) : "what was removed";
+}
+
 // "  title: a, b, c and 5 more".
 void add_line(std::string& text, const char* title, const std::vector<std::string>& items) {
   constexpr std::size_t most = 8;
@@ -166,7 +178,8 @@ class clone_account {
   // Of a place of the clone's graph; empty if it is no part of the clone.
   [[nodiscard]] std::string of_copy(const place& at) const {
     if (at.what == place::kind::scope) {
-      if (at.scope.value == 0 || !target_.scope_within(at.scope, c_.scope())) return {};
+      if (at.scope.value == 0 || !d_.has_scope()) return {};
+      if (!target_.scope_within(at.scope, c_.scope())) return {};
       return "  in the clone of " + std::to_string(c_.nodes().size()) + " ops in " +
              quoted(c_.scope_path()) + "\n";
     }
@@ -175,22 +188,23 @@ class clone_account {
       if (const auto from = d_.backward(*v)) {
         const variable_image* image = d_.image_of(*from);
         if (d_.same_graph && *from == *v) return of_itself(*image);
-        return "  clone: " + to_string(image->policy) + ", from " + quoted(source_.path_of(*from)) +
+        return "  clone: " + to_string(image->policy) + ", from " + path_if_there(source_, *from) +
                "\n";
       }
     }
     const auto cut = d_.cut_originals.find(at.tensor);
     if (cut != d_.cut_originals.end() && !(d_.same_graph && cut->second == at.tensor)) {
-      return "  clone: takes the place of " + quoted(source_.path_of(cut->second)) + "\n";
+      return "  clone: takes the place of " + path_if_there(source_, cut->second) + "\n";
     }
     const auto read = d_.stand_in_originals.find(at.tensor);
     if (read != d_.stand_in_originals.end()) {
-      const auto v = source_.variable_read_by({read->second, 0});
-      return "  clone: takes the place of variable " + quoted(source_.path_of(read->second)) +
+      const bool there = source_.contains(read->second);
+      const auto v = there ? source_.variable_read_by({read->second, 0}) : std::nullopt;
+      return "  clone: takes the place of variable " + path_if_there(source_, read->second) +
              (v ? ", " + to_string(d_.image_of(*v)->policy) : std::string()) + "\n";
     }
     if (const auto op = d_.backward(at.tensor.op); op && !(d_.same_graph && *op == at.tensor.op)) {
-      return "  clone: a copy of " + quoted(source_.path_of(*op)) + "\n";
+      return "  clone: a copy of " + path_if_there(source_, *op) + "\n";
     }
     const std::vector<op_id> added = c_.nodes();
     if (std::find(added.begin(), added.end(), at.tensor.op) != added.end())
@@ -207,25 +221,26 @@ class clone_account {
     if (const auto cut = d_.cut_images.find(at.tensor); cut != d_.cut_images.end()) {
       return cut->second == at.tensor && d_.same_graph
                  ? "  clone: an input that it takes as well\n"
-                 : "  clone: an input, replaced by " + quoted(target_.path_of(cut->second)) + "\n";
+                 : "  clone: an input, replaced by " + path_if_there(target_, cut->second) + "\n";
     }
     if (!c_.origin().contains(at.tensor.op)) return {};
     const auto image = d_.forward(at.tensor.op);
     if (!image) return "  clone: not needed there\n";
     if (d_.same_graph && *image == at.tensor.op) return "  clone: shared, not copied\n";
-    return "  clone: copied to " + quoted(target_.path_of(*image)) + "\n";
+    return "  clone: copied to " + path_if_there(target_, *image) + "\n";
   }
 
   [[nodiscard]] std::string image_of(const variable_image& image) const {
     if (image.policy == variable_policy::frozen || image.policy == variable_policy::replaced ||
         image.policy == variable_policy::linked) {
+      if (!source_.contains(image.source)) return "what was removed";
       const auto stand_in = d_.stand_ins.find(source_.variable_of(image.source).read.op);
       return stand_in == d_.stand_ins.end() ? "not needed"
-                                            : quoted(target_.path_of(stand_in->second));
+                                            : path_if_there(target_, stand_in->second);
     }
     std::string text;
     for (const variable_id v : c_.images(image.source)) {
-      text += (text.empty() ? "" : ", ") + quoted(target_.path_of(v));
+      text += (text.empty() ? "" : ", ") + path_if_there(target_, v);
     }
     return text.empty() ? "not needed" : text;
   }
@@ -302,25 +317,32 @@ std::string explain(const Clone& clone, std::string_view path) {
 std::string to_string(const Clone& clone) {
   const clone_account account(clone);
   const Graph &target = clone.graph(), &source = clone.origin().graph();
-  const std::string scope = clone.scope_path();
+  const bool in_scope = clone.data()->has_scope();
+  const std::string scope = in_scope ? clone.scope_path() : std::string();
   const std::size_t count = clone.nodes().size();
   std::string text = "clone of " + std::to_string(count) + (count == 1 ? " op" : " ops") + " in " +
-                     (scope.empty() ? "the root" : quoted(scope)) +
+                     (!in_scope       ? "a scope that was removed"
+                      : scope.empty() ? "the root"
+                                      : quoted(scope)) +
                      (&target == &source ? "" : " of another graph") + "\n";
   const auto list = [&](const char* title, const std::vector<tensor_id>& from,
                         const std::vector<tensor_id>& to) {
     for (std::size_t i = 0; i < from.size(); ++i) {
-      text += std::string("  ") + title + " " + quoted(source.path_of(from[i])) + ": ";
-      text += &target == &source && from[i] == to[i] ? "itself" : typed(target, to[i]);
-      text += "\n";
+      text += std::string("  ") + title + " " + path_if_there(source, from[i]) + ": ";
+      if (&target == &source && from[i] == to[i]) {
+        text += "itself\n";
+      } else {
+        text += target.contains(to[i].op) ? typed(target, to[i]) + "\n" : "what was removed\n";
+      }
     }
   };
   list("input", clone.origin().inputs(), clone.inputs());
   list("output", clone.origin().outputs(), clone.outputs());
   for (const variable_image& image : clone.variable_images()) {
-    const variable_info& info = source.variable_of(image.source);
-    text += "  variable " + quoted(source.path_of(image.source)) + " " + to_string(info.type) +
-            ": " + to_string(image.policy);
+    text += "  variable " + path_if_there(source, image.source);
+    if (source.contains(image.source))
+      text += " " + to_string(source.variable_of(image.source).type);
+    text += ": " + to_string(image.policy);
     const bool itself = &target == &source && image.image == image.source;
     text += itself ? "" : ", " + account.image_of(image);
     text += "\n";

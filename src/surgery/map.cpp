@@ -1,6 +1,8 @@
 // The map between a region and its clone.
 #include <algorithm>
+#include <unordered_set>
 
+#include "graph/building.hpp"
 #include "surgery/clone_data.hpp"
 
 namespace graft {
@@ -35,6 +37,7 @@ std::optional<tensor_id> clone_data::forward(tensor_id t) const {
   }
   if (!rewired.empty()) {
     const auto other = rewired.find(t);
+    if (other != rewired.end() && !other->second.valid()) return std::nullopt;
     if (other != rewired.end()) return other->second;
   }
   const auto op = forward(t.op);
@@ -51,8 +54,19 @@ std::optional<variable_id> clone_data::forward(variable_id v) const {
   return image->image;
 }
 
+std::vector<op_id> clone_data::updates_for(op_id update) const {
+  const auto named = update_images.find(update);
+  if (named != update_images.end()) return named->second;
+  const auto copy = forward(update);
+  return copy ? std::vector<op_id>{*copy} : std::vector<op_id>{};
+}
+
 std::optional<op_id> clone_data::backward(op_id op) const {
-  if (is_copy(op)) return source().nodes[place_number(op.value - first_id)];
+  if (is_copy(op)) {
+    const std::uint32_t place = place_number(op.value - first_id);
+    if (copy_number(place) == dropped) return std::nullopt;  // a rule removed the copy
+    return source().nodes[place];
+  }
   const auto further = further_originals.find(op);
   if (further != further_originals.end()) return further->second;
   const auto read = stand_in_originals.find({op, 0});
@@ -89,9 +103,20 @@ const Graph* clone_data::graph() const {
   return g != nullptr && slot->generation == generation ? g : nullptr;
 }
 
+bool clone_data::has_scope() const {
+  const Graph::tables& t = detail::graph_behind(slot, generation, "a clone").data();
+  return scope.value < t.scopes.size() && !detail::is_removed(t.scopes[scope.value]);
+}
+
+Graph& clone_data::variables_graph() const {
+  return detail::graph_behind(owner, owner_generation, "a clone");
+}
+
 std::vector<variable_id> clone_data::present(std::vector<variable_id> some) const {
-  const Graph* g = graph();
-  if (g != nullptr) std::erase_if(some, [g](variable_id v) { return !g->contains(v); });
+  const Graph* g = owner->graph;
+  if (g != nullptr && owner->generation == owner_generation) {
+    std::erase_if(some, [g](variable_id v) { return !g->contains(v); });
+  }
   return some;
 }
 
@@ -116,8 +141,8 @@ Graph& graph_of(const clone_data& d) {
 }
 
 const char* missing(bool forward) {
-  return forward ? "it is not in the region that was cloned, or belongs to a frozen or replaced "
-                   "variable alone"
+  return forward ? "it is not in the region that was cloned, belongs to a frozen or replaced "
+                   "variable alone, or a rule removed its copy"
                  : "it is not part of the clone";
 }
 
@@ -142,7 +167,7 @@ std::vector<variable_id> Clone::images(variable_id v) const {
 }
 
 std::vector<variable_id> Clone::parameters() const {
-  const Graph& g = graph();
+  const Graph& g = data_->variables_graph();
   std::vector<variable_id> result;
   for (const variable_id v : variables()) {
     const variable_info& info = g.variable_of(v);
@@ -151,7 +176,9 @@ std::vector<variable_id> Clone::parameters() const {
   return result;
 }
 
-initializer_set Clone::initializer() const { return {&graph(), data_->present(data_->unset)}; }
+initializer_set Clone::initializer() const {
+  return {&data_->variables_graph(), data_->present(data_->unset)};
+}
 
 initializer_set Clone::initializer_of(variable_id v) const {
   Graph& g = graph();
@@ -249,15 +276,39 @@ variable_id Clone::must(const variable_id& v, direction d) const {
   if (const auto image = may(v, d)) return *image;
   refuse("variable " + std::to_string(v.value),
          d == direction::forward
-             ? "it is not in the region that was cloned, or it is frozen or replaced"
+             ? "it is not in the region that was cloned, it is frozen or replaced, or a rule "
+               "removed its copy"
              : "it is no image of a variable of the region");
 }
 
+namespace {
+
+// While a body is open, what is asked for a group's graph is the body.
+bool is_of(const update_group& updates, const Graph* g) {
+  const Graph* at = &updates.graph();
+  while (at != g && at->data().around != nullptr) at = at->data().around->graph;
+  return at == g;
+}
+
+}  // namespace
+
 update_group clone_image(const Clone& clone, const update_group& updates) {
+  const clone_data& d = *clone.data();
+  const Graph& g = clone.graph();
   std::vector<op_id> images;
-  images.reserve(updates.assigns().size());
-  for (const op_id op : updates.assigns()) images.push_back(clone(op));
-  return {clone.graph(), std::move(images)};
+  if (updates.assigns().empty()) return {g, std::move(images)};
+  const Graph* source = d.source().slot->graph;
+  if (source != nullptr && !is_of(updates, source)) {
+    refuse("a group of updates", "it is not of the graph that the region was cut from");
+  }
+  std::unordered_set<op_id> listed;
+  for (const op_id op : updates.assigns()) {
+    if (!d.update_images.contains(op)) (void)clone(op);  // refuses what has no image
+    for (const op_id image : d.updates_for(op)) {
+      if (g.contains(image) && listed.insert(image).second) images.push_back(image);
+    }
+  }
+  return {g, std::move(images)};
 }
 
 namespace {

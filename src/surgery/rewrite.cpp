@@ -6,6 +6,7 @@
 #include "graft/ops/sources.hpp"
 
 #include "graph/building.hpp"
+#include "graph/callback_scope.hpp"
 #include "surgery/pattern_search.hpp"
 #include "surgery/region_data.hpp"
 
@@ -111,9 +112,7 @@ class rewriter {
     const tensor_id root = match.root;
     const std::uint32_t first_made = g_.op_id_bound();
     Graph::transaction building(g_);  // a rule may decline after it has built something
-    g_.reenter_scope(g_.scope_of(root.op));
-    const std::optional<any_tensor> made = rules_[i].replace({g_, match});
-    g_.leave_scope();
+    const std::optional<any_tensor> made = ask(i, match);
     if (!made) return;
     const tensor_id value = image_of(g_.id(*made));
     if (value == root) return;
@@ -128,6 +127,17 @@ class rewriter {
     images_.emplace(root, value);
     outputs_fresh_ = false;
     candidates_.insert(candidates_.end(), match.ops.begin(), match.ops.end());
+  }
+
+  [[nodiscard]] std::optional<any_tensor> ask(std::size_t i, const pattern_match& match) {
+    const detail::callback_scope inside(g_, g_.scope_of(match.root.op));
+    std::optional<any_tensor> made = rules_[i].replace({g_, match});
+    inside.check([&] {
+      const std::string path = g_.contains(match.root.op) ? g_.path_of(match.root) : std::string();
+      return std::pair("'" + path + "' was to be replaced by the rule '" + rules_[i].name + "'",
+                       path);
+    });
+    return made;
   }
 
   void check_fits(std::size_t i, tensor_id root, tensor_id value) const {

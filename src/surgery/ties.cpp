@@ -151,7 +151,9 @@ void cloner::split_ties() {
     if (!own || !is_made(image) || !target_.contains(image.image)) continue;
     const variable_info info = target_.variable_of(image.image);
     if (info.role != variable_role::parameter) continue;
-    const tensor_id read = *data_->forward(source_.variable_of(image.source).read);
+    const auto known = data_->forward(source_.variable_of(image.source).read);
+    if (!known) continue;  // a rule put something in its place and another removed that
+    const tensor_id read = *known;
     const std::vector<op_id> users = ties.readers(read);
     if (users.size() < 2) continue;
     if (const op_id update = ties.update_of(info.id); update.valid()) {
@@ -191,6 +193,17 @@ void cloner::split_ties() {
   edit.finish();
 }
 
+// What has an update of a first parameter for its image has the further one's too.
+void cloner::add_further_update(op_id first, op_id further) {
+  const auto original = data_->backward(first);
+  if (original && !data_->update_images.contains(*original)) {
+    data_->update_images.emplace(*original, std::vector<op_id>{first});
+  }
+  for (auto& [update, images] : data_->update_images) {
+    if (std::find(images.begin(), images.end(), first) != images.end()) images.push_back(further);
+  }
+}
+
 // Takes a further image of a variable into the account of the clone.
 void cloner::add_further(const variable_image& image, variable_id first, const Clone& made) {
   const variable_id further = made(first);
@@ -203,6 +216,7 @@ void cloner::add_further(const variable_image& image, variable_id first, const C
   for (const op_id op : made.origin().nodes()) {
     const auto copy = made.find(op);
     if (!copy || *copy == op) continue;
+    if (target_.schema_of(op).has(ops::update)) add_further_update(op, *copy);
     if (const auto original = data_->backward(op)) {
       data_->further_originals.emplace(*copy, *original);
       continue;

@@ -1,7 +1,11 @@
 // Values of variables moved between a clone and its source.
 #include <algorithm>
 #include <shared_mutex>
+#include <unordered_set>
 
+#include "graft/schema/core_operators.hpp"
+
+#include "graph/building.hpp"
 #include "graph/value_change.hpp"
 #include "surgery/clone_data.hpp"
 
@@ -18,9 +22,25 @@ both_graphs graphs_of(const clone_data& d) {
           detail::graph_behind(d.slot, d.generation, "a clone")};
 }
 
-bool owned(const clone_data& d, const variable_image& image) {
-  if (!image.image.valid() || (d.same_graph && image.image == image.source)) return false;
-  return image.policy == variable_policy::fresh || image.policy == variable_policy::copied;
+// A variable of the source and one of the clone's own that was made of it.
+struct variable_pair {
+  variable_id source, image;
+};
+
+// Those of which both are still there, further images of split ties at the end.
+std::vector<variable_pair> owned_pairs(const clone_data& d, const both_graphs& g) {
+  std::vector<variable_pair> pairs;
+  const auto add = [&](variable_id source, variable_id image) {
+    if (g.source.contains(source) && g.target.contains(image)) pairs.push_back({source, image});
+  };
+  for (const variable_image& image : d.images) {
+    if (!image.image.valid() || (d.same_graph && image.image == image.source)) continue;
+    const bool own =
+        image.policy == variable_policy::fresh || image.policy == variable_policy::copied;
+    if (own) add(image.source, image.image);
+  }
+  for (const auto& [source, further] : d.splits) add(source, further);
+  return pairs;
 }
 
 Array value_of(const Graph& g, variable_id v, const char* verb) {
@@ -35,36 +55,39 @@ void copy_values(const Clone& clone) {
   const clone_data& d = *clone.data();
   const both_graphs g = graphs_of(d);
   detail::value_change change({&g.source.store(), &g.target.store()});
-  const auto copy = [&](variable_id from, variable_id to) {
-    change.set(g.target.store(), to, value_of(g.source, from, "copied"));
-  };
-  for (const variable_image& image : d.images) {
-    if (owned(d, image)) copy(image.source, image.image);
+  for (const auto& [source, image] : owned_pairs(d, g)) {
+    change.set(g.target.store(), image, value_of(g.source, source, "copied"));
   }
-  for (const auto& [source, further] : d.splits) copy(source, further);
   change.write();
 }
 
 void swap_values(const Clone& clone) {
   const clone_data& d = *clone.data();
   const both_graphs g = graphs_of(d);
-  if (!d.splits.empty()) {
-    const variable_id v = d.splits.front().first;
+  const std::vector<variable_pair> pairs = owned_pairs(d, g);
+  std::unordered_set<variable_id> met;
+  for (const auto& [v, image] : pairs) {
+    if (met.insert(v).second) continue;
     throw argument_error({"the values of a clone were to be swapped with its source's",
                           "'" + g.source.path_of(v) + "' has several images, its ties were split",
                           g.source.path_of(v), "copy values instead, or pair variables yourself"});
   }
   detail::value_change change({&g.source.store(), &g.target.store()});
-  for (const variable_image& image : d.images) {
-    if (!owned(d, image)) continue;
-    Array theirs = value_of(g.source, image.source, "swapped");
-    change.set(g.source.store(), image.source, value_of(g.target, image.image, "swapped"));
-    change.set(g.target.store(), image.image, std::move(theirs));
+  for (const auto& [source, image] : pairs) {
+    Array theirs = value_of(g.source, source, "swapped");
+    change.set(g.source.store(), source, value_of(g.target, image, "swapped"));
+    change.set(g.target.store(), image, std::move(theirs));
   }
   change.write();
 }
 
 namespace {
+
+// True for a constant that the clone made of a frozen variable.
+bool holds_frozen(const clone_data& d, const Graph& target, op_id op) {
+  return std::binary_search(d.extra.begin(), d.extra.end(), op) && target.contains(op) &&
+         detail::is_operator(target.schema_of(op), ops::constant);
+}
 
 struct byte_counts {
   std::int64_t owned = 0, shared = 0;
@@ -74,24 +97,28 @@ struct byte_counts {
 };
 
 byte_counts bytes_of(const clone_data& d) {
-  const both_graphs g = graphs_of(d);
-  const VariableStore& store = g.target.store();
-  const std::shared_lock lock(store.mutex());
   byte_counts result;
-  for (const variable_id v : d.present(d.created)) {
-    const variable_cell& cell = *store.cell(v);
-    if (cell.initialized) result.add(cell.value, cell.value.has_other_owners());
-  }
-  for (const variable_image& image : d.images) {
-    if (image.policy == variable_policy::shared && image.image.valid()) {
-      const variable_cell& cell = *store.cell(image.image);
-      if (cell.initialized) result.add(cell.value, true);
+  const auto add_variables = [&](const Graph& g, const std::vector<variable_id>& variables,
+                                 bool shared) {
+    const VariableStore& store = g.store();
+    const std::shared_lock lock(store.mutex());
+    for (const variable_id v : variables) {
+      if (!g.contains(v)) continue;
+      const variable_cell& cell = *store.cell(v);
+      if (cell.initialized) result.add(cell.value, shared || cell.value.has_other_owners());
     }
-    if (image.policy != variable_policy::frozen) continue;
-    const auto constant = d.stand_ins.find(g.source.variable_of(image.source).read.op);
-    if (constant == d.stand_ins.end()) continue;
-    const Array& value =
-        g.target.constant(g.target.attributes_of(constant->second.op).integer("value"));
+  };
+  const Graph& target = detail::graph_behind(d.slot, d.generation, "a clone");
+  add_variables(d.variables_graph(), d.created, false);
+  std::vector<variable_id> shared;
+  for (const variable_image& image : d.images) {
+    if (image.policy == variable_policy::shared && image.image.valid())
+      shared.push_back(image.image);
+  }
+  add_variables(target, shared, true);
+  for (const auto& [read, constant] : d.stand_ins) {
+    if (!holds_frozen(d, target, constant.op)) continue;
+    const Array& value = target.constant(target.attributes_of(constant.op).integer("value"));
     result.add(value, value.has_other_owners());
   }
   return result;
@@ -104,7 +131,7 @@ std::int64_t Clone::bytes_shared() const { return bytes_of(*data_).shared; }
 
 void reinitialize(const Clone& clone) {
   const clone_data& d = *clone.data();
-  Graph& g = graphs_of(d).target;
+  Graph& g = d.variables_graph();
   detail::value_change change({&g.store()});
   for (const variable_id v : d.present(d.created)) change.reset(g.store(), v);
   change.write();
@@ -112,7 +139,7 @@ void reinitialize(const Clone& clone) {
 
 void reset_slots(const Clone& clone) {
   const clone_data& d = *clone.data();
-  Graph& g = graphs_of(d).target;
+  Graph& g = d.variables_graph();
   detail::value_change change({&g.store()});
   for (const variable_id v : d.present(d.created)) {
     const variable_role role = g.variable_of(v).role;
@@ -125,17 +152,27 @@ Clone unfreeze_clone(const Clone& frozen, clone_options options) {
   const clone_data& d = *frozen.data();
   const both_graphs g = graphs_of(d);
   std::vector<std::pair<variable_id, Array>> values;  // of the source
+  (void)detail::require_current(d.source());          // what was frozen is there
   for (const variable_image& image : d.images) {
     if (image.policy != variable_policy::frozen) continue;
-    const auto constant = d.stand_ins.find(g.source.variable_of(image.source).read.op);
+    const variable_info& info = g.source.variable_of(image.source);
+    const auto constant = d.stand_ins.find(info.read.op);
     if (constant == d.stand_ins.end())
       continue;  // only a frozen variable's initial value needed it
-    const attribute_view held = g.target.attributes_of(constant->second.op);
+    const op_id op = constant->second.op;
+    if (!g.target.contains(op)) {
+      const std::string path = g.source.path_of(image.source);
+      throw graph_error(
+          {"a clone was to be unfrozen",
+           "the constant that it had for '" + path + "' was removed, and the value with it", path,
+           "clone the region with variables::copied and set the value yourself"});
+    }
+    const attribute_view held = g.target.attributes_of(op);
     values.emplace_back(image.source, g.target.constant(held.integer("value")));
   }
   if (values.empty()) {
     throw argument_error({"a clone was to be unfrozen", "no variable of it is frozen",
-                          g.target.scope_path(d.scope),
+                          d.has_scope() ? g.target.scope_path(d.scope) : std::string(),
                           "clone with variables::frozen, or copy it"});
   }
   if (!options.where_given) options.set(into(g.target, "unfrozen"));
@@ -157,8 +194,15 @@ Clone unfreeze_clone(const Clone& frozen, clone_options options) {
     bindings kept;
     for (const tensor_id input : d.source().inputs) {
       if (named(input)) continue;
+      const tensor_id bound = d.cut_images.at(input);
+      if (!g.target.contains(bound.op)) {
+        const std::string path = g.source.path_of(input);
+        throw graph_error({"a clone was to be unfrozen",
+                           "what its input '" + path + "' was bound to was removed", path,
+                           "bind the input anew: unfreeze(clone, bind(x, x2))"});
+      }
       kept.pairs.emplace_back(graph_reference{d.source().slot, d.source().generation, input},
-                              graph_reference{d.slot, d.generation, d.cut_images.at(input)});
+                              graph_reference{d.slot, d.generation, bound});
     }
     options.set(kept);
   }

@@ -12,6 +12,7 @@
 #include "graft/schema/rules.hpp"
 #include "graft/train/gradients.hpp"
 
+#include "graph/callback_scope.hpp"
 #include "graph/own_updates.hpp"
 
 namespace graft {
@@ -213,7 +214,14 @@ void add_step(Graph& g, training_step& result, const optimizer& chosen, std::vec
   result.slots.push_back(result.step);
   const any_tensor step = g.handle(g.variable_of(result.step).read);
   const any_tensor next = step + 1;
-  result.rate = rate.build(any_tensor(cast<double>(step)));
+  {
+    const detail::callback_scope inside(g, g.current_scope());
+    result.rate = rate.build(any_tensor(cast<double>(step)));
+    inside.check([] {
+      return std::pair(std::string("the function of a learning rate was asked for the rate"),
+                       std::string());
+    });
+  }
   std::vector<op_id> assigns{add_assign(g, result.step, g.id(next), "assign_step")};
   for (std::size_t i = 0; i < result.parameters.size(); ++i) {
     const variable_id parameter = result.parameters[i];
@@ -409,8 +417,11 @@ update_group soft_update(Graph& g,
 update_group soft_update(const Clone& target, const soft_update_options& options) {
   Graph& g = target.graph();
   const auto refuse = [&](const char* found, const char* hint) {
-    throw argument_error({"soft_update was given the clone '" + target.scope_path() + "'", found,
-                          target.scope_path(), hint});
+    // The scope may have gone with the last of its ops.
+    const std::string path = target.nodes().empty() ? std::string() : target.scope_path();
+    throw argument_error(
+        {"soft_update was given " + (path.empty() ? "a clone" : "the clone '" + path + "'"), found,
+         path, hint});
   };
   if (&g != &target.origin().graph()) {
     refuse("it is in another graph than its source",
@@ -419,7 +430,8 @@ update_group soft_update(const Clone& target, const soft_update_options& options
   std::vector<std::pair<variable_id, variable_id>> pairs;
   for (const variable_image& image : target.variable_images()) {
     for (const variable_id v : target.images(image.source)) {
-      if (v != image.source) pairs.emplace_back(image.source, v);
+      if (v == image.source || !g.contains(v) || !g.contains(image.source)) continue;
+      pairs.emplace_back(image.source, v);
     }
   }
   if (pairs.empty()) {

@@ -184,6 +184,7 @@ TEST_CASE("each split parameter has an update of its own", "[clone][ties][edge-2
     updates.push_back(own[0]);
   }
   CHECK(updates[0] != updates[1]);
+  CHECK(copy(update_group(t.g, {source_update})).assigns() == updates);
   // All three move alike: each by its own value, and by what the first of the clone's ops makes.
   Session session(t.g);
   const Array x = ones_of({2, 4});

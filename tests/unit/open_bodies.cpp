@@ -1,4 +1,6 @@
 // What is built, edited and differentiated in a body while it is open, with tensors from outside.
+#include <stdexcept>
+
 #include "graft/graft.hpp"
 
 #include "catch.hpp"
@@ -234,4 +236,87 @@ TEST_CASE("what is used on the wrong side of a body is a sentence") {
     return substitute(h, bind(m.z, y));
   });
   CHECK(says(text, "was used outside of its body"));
+}
+
+namespace {
+
+// A clone of x * 2 on z, in a body, with a gain of its own.
+Clone with_gain(const model& m, const row& y) {
+  return clone(extract(inputs(m.x), outputs(y)), bind(m.x, m.z),
+               each_op([](const copied_op& op) -> std::optional<std::vector<any_tensor>> {
+                 if (op.schema->name != "mul") return std::nullopt;
+                 const auto gain = make_variable<float, shape<2>>(*op.graph, "gain", ones());
+                 return std::vector<any_tensor>{op.outputs[0] * any_tensor(gain)};
+               }));
+}
+
+}  // namespace
+
+TEST_CASE("variables that a rule makes for a clone in a body are the clone's", "[clone][rule]") {
+  model m;
+  std::optional<Clone> copy;
+  const bool nested = GENERATE(false, true);
+  const auto build = [&]() -> row {
+    const auto y = m.x * 2.0f;
+    copy = with_gain(m, y);
+    return (*copy)(y);
+  };
+  const auto y = cond(
+      m.p,
+      [&]() -> row { return nested ? cond(m.p, build, [&]() -> row { return m.x; }) : build(); },
+      [&]() -> row { return m.x; });
+  m.g.validate();
+  REQUIRE(m.g.variable_count() == 1);
+  CHECK(copy->variables() == m.g.variables());
+  CHECK(copy->parameters() == m.g.variables());
+  CHECK(copy->initializer().graph == &m.g);
+  CHECK(copy->initializer().variables == m.g.variables());
+  CHECK(copy->bytes_owned() == 0);
+  Session session(m.g);
+  session.run(copy->initializer());
+  CHECK(copy->bytes_owned() + copy->bytes_shared() == 8);
+  m.g.store().set(m.g.variables()[0], Array::full<float>({2}, 7.0f));
+  CHECK(session
+            .run(y, feed(m.p, true), feed(m.x, Array::full<float>({2}, 3.0f)),
+                 feed(m.z, Array::full<float>({2}, 5.0f)))
+            .at<float>({0}) == 70.0f);
+  reinitialize(*copy);
+  CHECK_FALSE(m.g.store().initialized(m.g.variables()[0]));
+}
+
+TEST_CASE("variables that a rule made for a clone in a body go with it", "[clone][rule]") {
+  model m;
+  CHECK(says(m.failure<std::runtime_error>([&]() -> row {
+    const auto y = m.x * 2.0f;
+    (void)with_gain(m, y);
+    CHECK(m.g.variable_count() == 1);
+    const Graph& body = *m.g.current_body();
+    const std::uint64_t before = body.digest();
+    CHECK_THROWS_AS(
+        clone(extract(inputs(m.x), outputs(y)),
+              each_op([](const copied_op& op) -> std::optional<std::vector<any_tensor>> {
+                (void)make_variable<float, shape<2>>(*op.graph, "gain", ones());
+                throw std::logic_error("no");
+              })),
+        std::logic_error);
+    CHECK(m.g.variable_count() == 1);
+    CHECK(body.digest() == before);
+    throw std::runtime_error("the rest");
+  }),
+             "the rest"));
+}
+
+TEST_CASE("a rule puts a tensor from outside into a body's clone", "[clone][rule]") {
+  model m;
+  CHECK(m.first_of([&] {
+    const auto y = (m.x + 1.0f) * 2.0f;
+    const Clone copy =
+        clone(extract(inputs(m.x), outputs(y)), bind(m.x, m.x),
+              each_op([&](const copied_op& op) -> std::optional<std::vector<any_tensor>> {
+                if (op.schema->name != "add") return std::nullopt;
+                return std::vector<any_tensor>{m.z};  // the body did not use it before
+              }));
+    copy.check();
+    return copy(y);
+  }) == 10.0f);
 }

@@ -278,11 +278,18 @@ struct op_transform {
 /// and variables (they are among Clone::nodes(), variables() and, without a value, initializer()), and change the
 /// copy's attributes (Graph::set_attributes). A copy that is no longer read stays in the graph; runs leave it out.
 ///
+/// Updates follow: where a rule drops an assign, or puts another one in its place, the variable's own updates and
+/// the clone's image of an update_group leave it out, or have the other.
+///
+/// A rule may remove ops that nothing takes (Graph::erase_ops), copies too: these have no image then, which an
+/// output must have. Scopes that it enters are left when it returns, and the graph has the mode that it had.
+///
 /// Several rules are asked one after the other about each op; what one added the others are not asked about. Ties
 /// are split afterwards, with what rules put behind a parameter.
 /// @param rule takes a `const copied_op&`, returns a std::optional<std::vector<any_tensor>>; what it
 /// throws leaves the graphs as they were
-/// @throws graph_error from clone() for a result that depends on what takes it
+/// @throws graph_error from clone() for a result that depends on what takes it, or that another rule removed before it
+/// was taken; for a rule that leaves a scope it had not entered, or a body open
 /// Complexity: O(ops that are copied and added, and their operands) besides the rules' own work
 template <class Rule>
 op_transform each_op(Rule rule) {

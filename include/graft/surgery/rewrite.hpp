@@ -30,7 +30,7 @@ struct rewrite_rule {
   pattern find;
   /// Returns what takes the place of the match's root, made of tensors of the match and of new ops;
   /// or nothing, or the root itself, to leave the match alone: then what it has built goes again. New
-  /// ops are made in the root's scope.
+  /// ops are made in the root's scope; scopes that it enters are left when it returns.
   std::function<std::optional<any_tensor>(const rule_args&)> replace;
 };
 
@@ -90,8 +90,8 @@ class rewritten {
 /// All is one transaction: what a rule throws, and every error below, leaves the graph as it was.
 /// @throws graph_error naming the rule that was applied last where a limit is reached, and for a
 /// replacement that depends on what takes the root, be it by a control edge or by the initial value
-/// of a variable; dtype_error, shape_error for one that does not
-/// fit in the root's place
+/// of a variable, and for a rule that leaves a scope it had not entered, or a body open; dtype_error,
+/// shape_error for one that does not fit in the root's place
 /// Complexity: O(passes x (ops + replacements))
 rewritten rewrite(Graph& graph, const std::vector<rewrite_rule>& rules,
                   const rewrite_options& options = {});

@@ -167,7 +167,8 @@ update_group soft_update(Graph& g,
                          const soft_update_options& options = {});
 
 /// Updates that move a clone's own variables towards those it was cloned from: a target network that
-/// follows. Of a parameter whose ties were split all images follow. Shared variables are left alone.
+/// follows. Of a parameter whose ties were split all images follow. Shared variables are left alone, and pairs of
+/// which one was removed since.
 /// @throws argument_error also for a clone without variables of its own (frozen or shared) and for one
 /// in another graph
 /// @see Lillicrap et al., Continuous control with deep reinforcement learning, 2016
