@@ -40,9 +40,10 @@ class builder {
     r_ = decode_region(path_, *text);
     variables_.resize(r_.variables.size());
     take_arrays(file);
-    check_given();
+    check_no_body();
 
     Graph::transaction all(g_);
+    take_inputs();
     try {
       for (std::size_t k = 0; k < r_.bodies.size(); ++k) add_body(k);
       make_top_scope();
@@ -64,6 +65,16 @@ class builder {
   }
 
  private:
+  void check_no_body() const {
+    if (!g_.is_open_body() || r_.variables.empty()) return;
+    throw graph_error({"a region was to be loaded from '" + path_ + "' into a body",
+                       "it has variables, '" + r_.ops[r_.variables.front().read].name +
+                           "' among them, and a body holds none",
+                       path_,
+                       "load it into the graph around before the body is built, and use its "
+                       "tensors inside"});
+  }
+
   void take_arrays(io::tensor_file& file) {
     std::size_t constants = 0;
     const auto count = [&constants](const std::vector<file_op>& ops) {
@@ -92,7 +103,8 @@ class builder {
     }
   }
 
-  void check_given() {
+  // In a body they may come from around it.
+  void take_inputs() {
     if (!options_.inputs_given) return;
     const std::size_t wanted = r_.inputs.size() - r_.kept;
     if (options_.given.size() != wanted) {
@@ -102,7 +114,8 @@ class builder {
                             path_, "give each saved input, in order"});
     }
     for (std::size_t i = 0; i < wanted; ++i) {
-      const tensor_id t = g_.id(options_.given[i]);
+      const tensor_id t = detail::id_for_use(g_, options_.given[i]);
+      taken_.push_back(t);
       const value_type is = g_.type_of(t), was = r_.inputs[i].type;
       const auto parts = [&] {
         return error_parts{"'" + g_.path_of(t) + "' was given for input " + std::to_string(i) +
@@ -228,7 +241,7 @@ class builder {
     for (std::size_t i = 0; i < r_.inputs.size(); ++i) {
       const bool given = options_.inputs_given && i < options_.given.size();
       if (given) {
-        inputs_.push_back(g_.id(options_.given[i]));
+        inputs_.push_back(taken_[i]);
         continue;
       }
       const auto [scope, name] = place(r_.inputs[i].name);
@@ -362,6 +375,7 @@ class builder {
   file_references refers_{path_, {}, {}};
   std::unordered_map<std::string, scope_id> scopes_;
   scope_id top_;
+  std::vector<tensor_id> taken_;  // the caller's inputs
   std::vector<tensor_id> inputs_, outputs_;
   given_values given_;
   std::vector<op_id> ops_;

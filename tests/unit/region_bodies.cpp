@@ -367,3 +367,36 @@ TEST_CASE("bodies that own one another many times over are saved and loaded once
   CHECK(to.type_of(id_of(loaded.outputs[0])) == value_type::of(dtype::float32, {2}));
   CHECK(to.digest() != 0);
 }
+
+TEST_CASE("a region with variables is not loaded into a body, and the error says what to do",
+          "[region]") {
+  Graph g;
+  const auto x = input4(g);
+  const auto w = make_variable<float, shape<4>>(g, "w", ones());
+  const auto y = x * w, z = x * 2.0f;
+  const temporary_file with, without;
+  save_region(with.path, extract(inputs(x), outputs(y)));
+  save_region(without.path, extract(inputs(x), outputs(z)));
+  Graph other;
+  const auto p = placeholder<bool, shape<>>(other, "p");
+  const auto x2 = input4(other);
+  const auto before = other.digest();
+  const std::string text = message_of<graph_error>([&] {
+    (void)cond(
+        p, [&]() -> any_tensor { return load_region(*other.current_body(), with.path).outputs[0]; },
+        [&]() -> any_tensor { return x2; });
+  });
+  INFO(text);
+  CHECK(mentions(text, "'w'"));
+  CHECK(mentions(text, "body"));
+  CHECK(mentions(text, "before the body is built"));
+  CHECK(other.digest() == before);
+  const auto chosen = cond(
+      p,
+      [&]() -> any_tensor {
+        return load_region(*other.current_body(), without.path, inputs(x2)).outputs[0];
+      },
+      [&]() -> any_tensor { return x2; });
+  other.validate();
+  CHECK(other.contains(id_of(chosen).op));
+}

@@ -100,7 +100,7 @@ loaded_region load_region_from(Graph& graph, const std::string& path,
 /// @throws io_error for a file that is missing, truncated, altered, malformed, written by a newer
 /// version, or that uses an operator that is not known, saying which; boundary_error for another
 /// number of inputs than saved; dtype_error, shape_error for one that does not fit; name_error under
-/// names::exact. The graph is then as before.
+/// names::exact; graph_error for variables into an open body. The graph is then as before.
 /// Complexity: O(file)
 template <class... Choices>
 loaded_region load_region(Graph& graph, const std::string& path, const Choices&... choices) {
