@@ -174,3 +174,29 @@ TEST_CASE("a frozen parameter stops a training step from being copied", "[clone]
                  "updates it"));
   CHECK(t.g.version() == before);
 }
+
+TEST_CASE("a step that was made of gradients is cloned without a loss", "[clone][training]") {
+  Graph g;
+  const auto x = input4(g);
+  const any_tensor y = dense<2>(x);
+  const std::vector<variable_id> parameters = g.variables();
+  const any_tensor loss = mean(square(y));
+  std::vector<any_tensor> reads;
+  for (const variable_id v : parameters) reads.push_back(g.handle(g.variable_of(v).read));
+  const std::vector<any_tensor> slopes = gradients(loss, reads);
+  std::vector<parameter_gradient> pairs;
+  for (std::size_t i = 0; i < parameters.size(); ++i) pairs.push_back({parameters[i], slopes[i]});
+  const training_step step = apply_gradients(g, pairs, sgd{.rate = 0.1});
+  Session session(g);
+  session.initialize();
+  const Clone copy = clone(extract_training(inputs(x), step), bind(x, x), variables::copied);
+  copy.check();
+  const training_step theirs = copy(step);
+  CHECK(theirs.loss.ref().slot == nullptr);
+  CHECK(theirs.parameters.size() == parameters.size());
+  const Array batch = numbers({3, 4}, 0.7f);
+  session.run(theirs.updates, feed(x, batch));
+  session.run(step.updates, feed(x, batch));
+  CHECK(equal(all_values(g, parameters), all_values(g, theirs.parameters)));
+  for (const variable_id v : theirs.parameters) CHECK(g.store().initialized(v));
+}

@@ -9,8 +9,8 @@
 namespace graft {
 
 /// The region of a training step: what computes its loss, gradients, rate and updates, with the
-/// parameters, the slots and the step counter. Its outputs are the loss, the rate, the gradients and
-/// the variables' values after the step, in this order.
+/// parameters, the slots and the step counter. Its outputs are the loss (where it has one, @see
+/// apply_gradients), the rate, the gradients and the variables' values after the step, in this order.
 ///
 /// extract() never follows an optimiser; here it is what is asked for. A clone has a step of its own:
 ///
