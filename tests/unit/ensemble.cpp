@@ -215,6 +215,12 @@ TEST_CASE("wrong ensembles are refused and change nothing", "[ensemble][edge-84]
       message_of<uninitialized_error>([&] { (void)ensemble(region, 3, variables::copied); }),
       "dense/w"));
   CHECK_THROWS_AS(ensemble(region, 3, names::exact), argument_error);
+  CHECK_THROWS_AS(ensemble(region, 3, ties::split), argument_error);
+  CHECK_THROWS_AS(
+      ensemble(region, 3, each_op([](const copied_op&) -> std::optional<std::vector<any_tensor>> {
+                 return std::nullopt;
+               })),
+      argument_error);
   CHECK(g.op_count() == ops);
   CHECK(g.variables().size() == variables_before);
 
@@ -432,4 +438,29 @@ TEST_CASE("members give values to networks of their own only", "[ensemble]") {
   many.scatter_from(std::vector{shared, shared});
   const variable_id w = variable_named(g, "dense/w");
   CHECK(g.store().get(many(w)).rows(1, 2).reshaped({4, 4}).same_bits(g.store().get(w)));
+}
+
+TEST_CASE("an ensemble's variables that were removed are neither trained nor initialised",
+          "[ensemble]") {
+  Graph g;
+  const auto x = input4(g);
+  const auto a = make_variable<float, shape<4>>(g, "a", ones());
+  const auto b = make_variable<float, shape<4>>(g, "b", zeros());
+  const auto first = x * a, second = x + b;
+  const Ensemble both = ensemble(extract(inputs(x), outputs(first, second)), 2, bind(x, x));
+  const std::vector<variable_id> made = both.variables();
+  REQUIRE(made.size() == 2);
+  // All ops of the ensemble but those that the second head needs.
+  const Region second_head = extract(inputs(x), outputs(both(second)));
+  std::vector<op_id> gone;
+  for (std::size_t i = 0; i < g.op_count(); ++i) {
+    const op_id op = g.op_at(i);
+    if (g.scope_within(g.scope_of(op), both.scope()) && !second_head.contains(op))
+      gone.push_back(op);
+  }
+  g.erase_ops(gone);
+  g.validate();
+  const variable_id left = both(*g.variable_read_by(id_of(b)));
+  CHECK(both.parameters() == std::vector<variable_id>{left});
+  CHECK(both.initializer().variables == std::vector<variable_id>{left});
 }

@@ -66,9 +66,9 @@ class Ensemble {
   /// The new variables, in order of creation: stacked ones, and the streams that dropout draws from,
   /// which members share.
   [[nodiscard]] const std::vector<variable_id>& variables() const;
-  /// Those that an optimiser may train.
+  /// Those that an optimiser may train and that are still there.
   [[nodiscard]] std::vector<variable_id> parameters() const;
-  /// The new variables that have no value yet.
+  /// The new variables that had no value when they were made and are still there.
   [[nodiscard]] initializer_set initializer() const;
 
   /// One member as a view: a clone that reads its slice of the stacked variables, and what the ensemble reads of
