@@ -83,6 +83,7 @@ class rewriter {
         region_ ? find_matches(*region_, rules_[i].find) : find_matches(g_, rules_[i].find);
     for (const pattern_match& candidate : found) {
       if (images_.count(candidate.root) != 0 || dead_.count(candidate.root.op) != 0) continue;
+      if (!g_.contains(candidate.root.op)) continue;  // a rule removed it
       const auto match = detail::match_at(space, rules_[i].find, candidate.root);
       if (match && may_go(*match)) apply(i, *match);
     }
@@ -132,8 +133,15 @@ class rewriter {
   [[nodiscard]] std::optional<any_tensor> ask(std::size_t i, const pattern_match& match) {
     const detail::callback_scope inside(g_, g_.scope_of(match.root.op));
     std::optional<any_tensor> made = rules_[i].replace({g_, match});
+    if (!made) return made;  // what it did is taken back
+    if (!g_.contains(match.root.op)) {
+      throw graph_error({"a tensor was to be replaced by the rule '" + rules_[i].name + "'",
+                         "the rule removed it", "",
+                         "leave that to rewrite(): what nothing takes any more is removed after a "
+                         "pass"});
+    }
     inside.check([&] {
-      const std::string path = g_.contains(match.root.op) ? g_.path_of(match.root) : std::string();
+      const std::string path = g_.path_of(match.root);
       return std::pair("'" + path + "' was to be replaced by the rule '" + rules_[i].name + "'",
                        path);
     });

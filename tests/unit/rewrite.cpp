@@ -458,3 +458,32 @@ TEST_CASE(
   INFO(to_string(diff(a, b)));
   CHECK(isomorphic(a, b));
 }
+
+TEST_CASE("matches that a rule removes are passed over, but not the one it is asked about") {
+  Graph g;
+  const row4 x = input4(g);
+  const row4 a = neg(neg(x)), b = neg(neg(exp(x)));
+  const auto before = g.digest();
+  op_id gone = op_of(b);
+  bool keep = false;
+  const rewrite_rule removing{"removing", double_negation.find, [&](const rule_args& r) -> maybe {
+                                if (r.graph.contains(gone)) r.graph.erase_ops(std::vector{gone});
+                                return keep ? std::nullopt : maybe(r["x"]);
+                              }};
+  const rewritten done = rewrite(g, {removing});
+  CHECK(done.replacements == 1);
+  CHECK(count_of(g, "neg") == 1);  // the inner one of the match that was removed
+  g.validate();
+
+  const row4 c = neg(neg(x));
+  gone = op_of(c);
+  const auto between = g.digest();
+  CHECK(between != before);
+  CHECK(mentions(message_of<graph_error>([&] { (void)rewrite(g, {removing}); }),
+                 "the rule removed it"));
+  CHECK(g.digest() == between);
+  keep = true;
+  CHECK(rewrite(g, {removing}).replacements == 0);
+  CHECK(g.digest() == between);
+  (void)a;
+}
