@@ -301,6 +301,18 @@ TEST_CASE("variables that a rule made for a clone in a body go with it", "[clone
         std::logic_error);
     CHECK(m.g.variable_count() == 1);
     CHECK(body.digest() == before);
+    // Of several clones the first ones go with the one that fails.
+    int turns = 0;
+    const auto second_fails =
+        each_op([&](const copied_op& op) -> std::optional<std::vector<any_tensor>> {
+          (void)make_variable<float, shape<2>>(*op.graph, "gain", ones());
+          if (++turns == 2) throw std::logic_error("no");
+          return std::vector<any_tensor>{op.outputs[0] + m.z};
+        });
+    CHECK_THROWS_AS(replicate(extract(inputs(m.x), outputs(y)), 2, second_fails), std::logic_error);
+    CHECK(turns == 2);
+    CHECK(m.g.variable_count() == 1);
+    CHECK(body.digest() == before);
     throw std::runtime_error("the rest");
   }),
              "the rest"));
