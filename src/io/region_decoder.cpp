@@ -137,7 +137,8 @@ class decoder {
   extent extent_of(const json& value, bool as_shape) const {
     if (as_shape && value.is_null()) return dyn;
     if (const auto* name = value.as<std::string>()) {
-      if (name->empty() || name->size() > max_dim_name) fail("the name of an extent is empty or too long");
+      if (name->empty() || name->size() > max_dim_name)
+        fail("the name of an extent is empty or too long");
       return named_dim(*name);
     }
     const std::int64_t e = integer(value);

@@ -12,8 +12,8 @@ namespace graft::io {
 
 // Files say the lowest version that can tell what they hold.
 inline constexpr int region_version = 2;
-inline constexpr int given_values_version = 2;     // inputs with values
-inline constexpr std::size_t max_body_depth = 64;  // of bodies in bodies, as in comparing graphs
+inline constexpr int given_values_version = 2;        // inputs with values
+inline constexpr std::size_t max_body_depth = 64;     // of bodies in bodies, as in comparing graphs
 inline constexpr std::size_t max_integers = 100'000;  // of one attribute
 inline constexpr std::size_t max_dim_name = 1000;     // bytes
 inline constexpr const char* region_key = "graft.region";
