@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "graph/read_of.hpp"
 #include "report/markup.hpp"
 #include "surgery/anchored.hpp"
 
@@ -150,7 +151,7 @@ class merger {
                   : describe(left_.a.graph(), x) + "\n" + describe(right_.a.graph(), y);
       const std::size_t at =
           add(a == b ? a : a + " / " + b, tooltip, differs ? state::changed : state::same);
-      m_.boxes[at].variable = left_.a.graph().variable_read_by({x, 0}).has_value();
+      m_.boxes[at].variable = detail::variable_read_by(left_.a.graph(), x).has_value();
       left_.box_of.emplace(x, at);
       right_.box_of.emplace(y, at);
     }
@@ -161,7 +162,7 @@ class merger {
   void add_unmatched(side& s, const std::vector<op_id>& only, state is) {
     for (const op_id op : only) {
       const std::size_t at = add(s.a.graph().name_of(op), describe(s.a.graph(), op), is);
-      m_.boxes[at].variable = s.a.graph().variable_read_by({op, 0}).has_value();
+      m_.boxes[at].variable = detail::variable_read_by(s.a.graph(), op).has_value();
       s.box_of.emplace(op, at);
     }
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "graph/read_of.hpp"
+
 namespace graft::report {
 namespace {
 
@@ -39,7 +41,7 @@ void collect(const Graph& g, const drawing& what, layout& l) {
       placed_op p;
       p.op = op;
       p.group = group;
-      p.variable = g.variable_read_by({op, 0}).has_value();
+      p.variable = detail::variable_read_by(g, op).has_value();
       p.tooltip = g.path_of(op) + "\n" + std::string(g.schema_of(op).name);
       for (std::uint32_t o = 0; o < g.output_count(op); ++o) {
         p.tooltip += "\n" + to_string(g.type_of({op, o}));

@@ -8,6 +8,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "graph/read_of.hpp"
 #include "surgery/cloner.hpp"
 #include "surgery/ensemble_data.hpp"
 
@@ -42,8 +43,7 @@ class ensemble_builder {
   void add_own_updates();
 
   [[nodiscard]] std::optional<variable_id> read_by(op_id op) const {
-    if (g_.output_count(op) == 0) return std::nullopt;
-    return g_.variable_read_by({op, 0});
+    return variable_read_by(g_, op);
   }
   // True for an op of the region that others wait for although they take nothing from it.
   [[nodiscard]] bool is_assertion(op_id op) const {

@@ -6,6 +6,7 @@
 #include "graft/ops/sources.hpp"
 
 #include "graph/building.hpp"
+#include "graph/read_of.hpp"
 #include "graph/role_names.hpp"
 #include "surgery/clone_data.hpp"
 
@@ -139,7 +140,7 @@ void describe_scope(std::string& text, const Graph& g, scope_id scope) {
     const op_id op = g.op_at(i);
     if (!g.scope_within(g.scope_of(op), scope)) continue;
     ++ops;
-    if (const auto v = g.variable_read_by({op, 0})) variables.push_back(typed(g, {op, 0}));
+    if (const auto v = detail::variable_read_by(g, op)) variables.push_back(typed(g, {op, 0}));
   }
   const std::string path = g.scope_path(scope);
   text += (path.empty() ? std::string("the root") : quoted(path)) + " is a scope of " +
@@ -184,7 +185,7 @@ class clone_account {
              quoted(c_.scope_path()) + "\n";
     }
     if (at.what == place::kind::nothing) return {};
-    if (const auto v = target_.variable_read_by({at.tensor.op, 0})) {
+    if (const auto v = detail::variable_read_by(target_, at.tensor.op)) {
       if (const auto from = d_.backward(*v)) {
         const variable_image* image = d_.image_of(*from);
         if (d_.same_graph && *from == *v) return of_itself(*image);
@@ -215,7 +216,7 @@ class clone_account {
   // Of a place of the source; empty if the region does not have it.
   [[nodiscard]] std::string of_source(const place& at) const {
     if (at.what != place::kind::op && at.what != place::kind::tensor) return {};
-    if (const auto v = source_.variable_read_by({at.tensor.op, 0})) {
+    if (const auto v = detail::variable_read_by(source_, at.tensor.op)) {
       if (const variable_image* image = d_.image_of(*v)) return of_variable(*image);
     }
     if (const auto cut = d_.cut_images.find(at.tensor); cut != d_.cut_images.end()) {
@@ -225,7 +226,10 @@ class clone_account {
     }
     if (!c_.origin().contains(at.tensor.op)) return {};
     const auto image = d_.forward(at.tensor.op);
-    if (!image) return "  clone: not needed there\n";
+    if (!image) {
+      return lost_copy(at.tensor.op) ? "  clone: a rule removed its copy\n"
+                                     : "  clone: not needed there\n";
+    }
     if (d_.same_graph && *image == at.tensor.op) return "  clone: shared, not copied\n";
     return "  clone: copied to " + path_if_there(target_, *image) + "\n";
   }
@@ -242,10 +246,19 @@ class clone_account {
     for (const variable_id v : c_.images(image.source)) {
       text += (text.empty() ? "" : ", ") + path_if_there(target_, v);
     }
-    return text.empty() ? "not needed" : text;
+    if (!text.empty()) return text;
+    const bool lost =
+        source_.contains(image.source) && lost_copy(source_.variable_of(image.source).read.op);
+    return lost ? "a rule removed its copy" : "not needed";
   }
 
  private:
+  // True for an op without an image that had a copy, which a rule removed.
+  [[nodiscard]] bool lost_copy(op_id op) const {
+    const std::uint32_t place = d_.source().places.find(op.value);
+    const auto& copied = d_.place_of_copy;
+    return std::find(copied.begin(), copied.end(), place) != copied.end();
+  }
   [[nodiscard]] std::string of_itself(const variable_image& image) const {
     return "  clone: " + to_string(image.policy) + ", used by clone and source\n";
   }

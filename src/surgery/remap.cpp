@@ -4,6 +4,7 @@
 
 #include "graft/surgery/select.hpp"
 
+#include "graph/read_of.hpp"
 #include "surgery/index_set.hpp"
 #include "surgery/region_data.hpp"
 
@@ -195,8 +196,7 @@ Region region_of_ops(const Graph& g, const std::vector<op_id>& ops,
   std::set<tensor_id> bundled;
   std::set<op_id> updates;
   for (const op_id op : ops) {
-    if (g.output_count(op) == 0) continue;
-    const auto v = g.variable_read_by({op, 0});
+    const auto v = detail::variable_read_by(g, op);
     if (!v) continue;
     const variable_info& info = g.variable_of(*v);
     bundled.insert(info.initial);

@@ -42,6 +42,7 @@ TEST_CASE("a copy that a rule removed has no image, and check() takes it", "[clo
   CHECK_FALSE(copy.find_original(op_id{copy(op_of(y)).value + 1}).has_value());
   CHECK(copy.nodes().size() == region.nodes().size() - 1);
   CHECK(mentions(to_string(copy), "'copy/tanh'"));
+  CHECK(mentions(explain(copy, "guard"), "a rule removed its copy"));
   // Removed later, it is a fault.
   g.erase_ops(std::vector{copy(op_of(y))});
   CHECK(mentions(message_of<graph_error>([&] { copy.check(); }), "the copy of an op is gone"));
@@ -93,6 +94,10 @@ TEST_CASE("a variable that a rule removed has no image", "[clone][rule]") {
     CHECK_FALSE(copy.variable_images()[0].image.valid());
     CHECK(copy.variables().empty());
     CHECK(copy.bytes_owned() == 0);
+    if (!frozen) {
+      CHECK(mentions(to_string(copy), "a rule removed its copy"));
+      CHECK(mentions(explain(copy, "w"), "a rule removed its copy"));
+    }
     CHECK(copy.bytes_shared() == 0);
     CHECK(g.type_of(id_of(copy(any_tensor(product)))).shape.size() == 2);
     copy_values(copy);

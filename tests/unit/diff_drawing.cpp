@@ -1,6 +1,8 @@
 // Pictures of differences.
 #include "graft/report/diff_drawing.hpp"
 
+#include "graft/report/surgery_drawing.hpp"
+
 #include "clone_fixture.hpp"
 
 using namespace graft_test;
@@ -79,4 +81,19 @@ TEST_CASE("graphs, names with odd characters, and sides that are in each other's
   const row4 d = tanh(c);
   (void)add(sub(c, d), d);
   CHECK(mentions(diff_svg(k, l), "</svg>"));
+}
+
+TEST_CASE("ops without outputs are drawn") {
+  Graph g;
+  const row4 x = input4(g);
+  const row4 h = relu(x), y = tanh(h);
+  const op_id guard = g.add(schemas::check, std::vector{id_of(h)}, {}, "guard");
+  g.add_control_edge(guard, op_of(y));
+  const Region with = extract(inputs(x), outputs(y)), without = extract(inputs(x), outputs(h));
+  REQUIRE(with.contains(guard));
+  for (const std::string& text : {dot(with), svg(with), dot(with, clone(with, bind(x, x)))}) {
+    CHECK(mentions(text, "guard"));
+  }
+  CHECK(count(diff_dot(with, with), "guard") > 0);
+  CHECK(count(diff_dot(without, with), green) == 2);  // tanh and guard
 }

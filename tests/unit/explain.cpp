@@ -119,3 +119,17 @@ TEST_CASE("the account of a clone", "[edge-94]") {
   const Clone split = clone(region, variables::linked);
   CHECK(to_string(split).find("'net/w' float32 [4, 4]: linked") != std::string::npos);
 }
+
+TEST_CASE("ops without outputs are accounted for") {
+  Graph g;
+  const auto x = input4(g);
+  g.enter_scope("net");
+  const auto h = relu(x), y = tanh(h);
+  const op_id guard = g.add(schemas::check, std::vector{id_of(h)}, {}, "guard");
+  g.add_control_edge(guard, op_of(y));
+  g.leave_scope();
+  const Clone copy = clone(extract(inputs(x), outputs(y)), bind(x, x), into("copy"));
+  CHECK(mentions(explain(g, "net"), "a scope of 3 ops"));
+  CHECK(mentions(explain(copy, "net/guard"), "copied to 'copy/guard'"));
+  CHECK(mentions(explain(copy, "copy/guard"), "a copy of 'net/guard'"));
+}
