@@ -25,7 +25,9 @@ constexpr std::size_t folded_bytes = 4096;
 // Operators whose result is operand 0 as it is where both have one number of elements: nothing is
 // then summed or repeated.
 bool may_be_view(const operator_schema& schema) {
-  return schema.has(ops::view) || is_operator(schema, ops::assign) ||
+  // One that has effects or draws runs for them.
+  const bool runs = schema.has(ops::effect) || schema.has(ops::random);
+  return (schema.has(ops::view) && !runs) || is_operator(schema, ops::assign) ||
          is_operator(schema, ops::sum_to_like) || is_operator(schema, ops::broadcast_like) ||
          is_operator(schema, ops::broadcast_to);
 }

@@ -35,6 +35,7 @@ constexpr inferred twice_the_same(const infer_args& in) {
   for (int i = 0; i < 2; ++i) both.outputs.push_back(in.operands[0]);
   return both;
 }
+constexpr operator_schema checked_view{"test.checked_view", 1, 1, same, ops::view | ops::effect};
 constexpr operator_schema view_and_more{"test.view_and_more", 1, 1, twice_the_same, ops::view};
 
 template <class F>
@@ -82,6 +83,16 @@ bound_kernel bind_sevens(const bind_args& b) {
   return k;
 }
 
+int checks = 0;
+bound_kernel bind_checked_view(const bind_args& b) {
+  bound_kernel k = elementwise(b, [](float x, std::int64_t) { return x; });
+  k.run = [copy = k.run](const kernel_call& call) {
+    ++checks;
+    copy(call);
+  };
+  return k;
+}
+
 bound_kernel bind_view_and_more(const bind_args& b) {
   bound_kernel k;
   k.run = [n = b.outputs[0].size](const kernel_call& call) {
@@ -103,7 +114,8 @@ void register_all() {
         {&named, bind_named},
         {&sized_by_key, bind_sevens},
         {&view_of_nothing, bind_sevens},
-        {&view_and_more, bind_view_and_more}};
+        {&view_and_more, bind_view_and_more},
+        {&checked_view, bind_checked_view}};
     for (const auto& [schema, binding] : all) {
       operator_definition d;
       d.schema = schema;
@@ -247,4 +259,18 @@ TEST_CASE("an operator that is a view runs without operands, and with more outpu
                                          feed(x, Array::from<float>({2}, {1, 2})));
   CHECK(same.same_bits(Array::from<float>({2}, {1, 2})));
   CHECK(minus.same_bits(Array::from<float>({2}, {-1, -2})));
+}
+
+TEST_CASE("a view with an effect runs for it", "[session]") {
+  register_all();
+  Graph g;
+  const auto x = placeholder<float, shape<2>>(g, "x");
+  const tensor_id operand = id_of(x);
+  const any_tensor y = g.handle({g.add(checked_view, {&operand, 1}), 0}) * 2.0f;
+  Session session(g);
+  const auto fed = feed(x, Array::from<float>({2}, {1, 2}));
+  const int before = checks;
+  CHECK(session.run(y, fed).same_bits(Array::from<float>({2}, {2, 4})));
+  session.run(y, fed);
+  CHECK(checks == before + 2);
 }
