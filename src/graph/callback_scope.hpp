@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "graft/core/error.hpp"
+#include "graft/core/small_vector.hpp"
 #include "graft/graph/graph.hpp"
 
 namespace graft::detail {
@@ -17,13 +18,13 @@ class callback_scope {
  public:
   callback_scope(Graph& g, scope_id s)
       : tables_(g.data()),
-        before_(tables_.scope_stack),
+        before_(tables_.scope_stack.begin(), tables_.scope_stack.end()),
         mode_(tables_.current),
         in_body_(tables_.open_body != nullptr) {
     g.reenter_scope(s);
   }
   ~callback_scope() {
-    tables_.scope_stack.swap(before_);
+    tables_.scope_stack.assign(before_.begin(), before_.end());  // there was room for them
     tables_.current = mode_;
   }
   callback_scope(const callback_scope&) = delete;
@@ -50,7 +51,7 @@ class callback_scope {
 
  private:
   Graph::tables& tables_;
-  std::vector<std::uint32_t> before_;
+  small_vector<std::uint32_t, 8> before_;
   const mode mode_;
   const bool in_body_;
 };

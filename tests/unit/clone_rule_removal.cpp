@@ -366,4 +366,17 @@ TEST_CASE("rules of rewriting, rates and gradients leave the scopes as they were
   CHECK(g.current_scope() == scope_id{});
   CHECK(mentions(g.path_of(id_of(step.rate)), "optimizer/rate/"));
   CHECK(g.path_of(step.step) == "optimizer/step");
+  const learning_rate leaving = learning_rate::rule([](const any_tensor& t) {
+    Graph& of = target_traits<Graph>::target_of(t.ref());
+    of.leave_scope();
+    of.leave_scope();
+    return any_tensor(t * 0.0 + 0.1);
+  });
+  const any_tensor loss = mean(square(x * w));
+  const auto between = g.digest();
+  CHECK(mentions(message_of<graph_error>([&] { (void)minimize(loss, sgd{.rate = leaving}); }),
+                 "learning rate"));
+  CHECK(g.digest() == between);
+  CHECK(g.current_scope() == scope_id{});
+  CHECK_THROWS_AS(g.leave_scope(), graph_error);
 }
