@@ -55,6 +55,7 @@ bool has_avx2();
 [[noreturn]] void refuse_span(const char* what, std::size_t wanted, std::size_t got);
 [[noreturn]] void refuse_variable(std::string_view path, std::string_view why);
 [[noreturn]] void refuse_unloaded(std::string_view path);
+[[noreturn]] void refuse_moved();
 /// The value of a graph's variable by path. @throws name_error, shape_error, dtype_error,
 /// uninitialized_error
 Array value_of(const Graph& g, std::string_view path, const dims& shape);
@@ -93,8 +94,10 @@ floats make_floats(std::size_t count);
 ///
 /// Sizes and places of all values are constants; the number of rows is given with each call.
 /// Computes in float32, in inference mode: dropout passes through, batch norm uses its moving
-/// statistics. Results agree with a session's within 1e-5 of the largest magnitude of an output row
-/// (the order of sums differs).
+/// statistics. Its sums are taken in another order than a session's and its functions are approximated by other
+/// polynomials: a sum, of products too, agrees within 1e-6 of the sum of its terms' magnitudes, a function of
+/// one number within 1e-5 of the larger of 1 and its result. So results agree within 1e-5 of the largest magnitude of
+/// an output row where large terms do not cancel; where they do, within that of the terms.
 ///
 /// An object holds a copy of the variables and the memory for one block of rows: use one for each
 /// thread.
@@ -135,6 +138,7 @@ class static_network {
   /// the root
   /// @throws name_error, shape_error, dtype_error, uninitialized_error; then nothing has changed
   void load(const Graph& g, std::string_view scope = {}) {
+    if (persistent_ == nullptr) fixed::refuse_moved();
     std::array<Array, table.variables.size()> values;
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (!needed(i)) continue;
@@ -152,6 +156,7 @@ class static_network {
   /// Sets one variable by name; the others keep their values.
   /// @throws name_error, shape_error
   void set(std::string_view path, std::span<const float> values) {
+    if (persistent_ == nullptr) fixed::refuse_moved();
     for (std::size_t i = 0; i < table.variables.size(); ++i) {
       if (table.variable_path(i) != path) continue;
       const auto wanted = static_cast<std::size_t>(element_count(table.variable_shape(i)));
@@ -183,6 +188,7 @@ class static_network {
     for (std::size_t i = 0; i < table.variables.size(); ++i) {
       if (needed(i) && !loaded_[i]) fixed::refuse_unloaded(table.variable_path(i));
     }
+    if (scratch_ == nullptr) fixed::refuse_moved();
     if constexpr (plan.unsupported == fixed::nothing) run_blocks(x, y, batch);
   }
 

@@ -8,6 +8,7 @@
 #include "graft/core/error.hpp"
 #include "graft/graph/graph.hpp"
 #include "graft/schema/control_operators.hpp"
+#include "graft/schema/core_operators.hpp"
 
 #include "graph/building.hpp"
 #include "graph/slots.hpp"
@@ -69,6 +70,18 @@ void check_as(const any_tensor& tensor, const value_type& wanted) {
     throw dtype_error(std::move(parts));
   }
   if (!may_be(wanted, found)) throw shape_error(std::move(parts));
+}
+
+graph_reference ensured_as(const any_tensor& tensor, const value_type& wanted, source_line line) {
+  check_as(tensor, wanted);
+  Graph& g = target_traits<Graph>::target_of(tensor.ref());
+  const tensor_id id = g.id(tensor);
+  const value_type known = g.type_of(id), ensured = rules::refine(known, wanted);
+  if (ensured == known) return tensor.ref();
+  attribute_list attributes;
+  attributes.set("type", ensured.type);
+  if (ensured.ranked) attributes.set("shape", ensured.shape);
+  return g.handle({g.add(ops::ensure_shape, {&id, 1}, attributes, {}, line), 0}).ref();
 }
 
 }  // namespace detail
@@ -172,6 +185,13 @@ traits::reference traits::add_variable(Graph& g, const variable_spec& spec, sour
   const reference inside = g.handle(g.capture(read)).ref();
   all.commit();
   return inside;
+}
+
+traits::place::place(Graph& g) : slot_(g.slot()), generation_(slot_->generation) {}
+
+Graph* traits::place::find() const noexcept {
+  Graph* const g = slot_->graph;
+  return g != nullptr && slot_->generation == generation_ ? g : nullptr;
 }
 
 void traits::enter_scope(Graph& g, std::string_view name) { g.enter_scope(name); }

@@ -44,6 +44,14 @@ optimiser_args constants_of(const attribute_list& a) {
   return args;
 }
 
+// As of rates that are numbers; those that are fed or worked out are known only here.
+double checked_rate(double rate, const std::string& where) {
+  if (rate >= 0 && std::isfinite(rate)) return rate;
+  throw numeric_error({"'" + where + "' takes a step of training",
+                       "its learning rate is " + std::to_string(rate), where,
+                       "it must be finite and not negative; no variable was changed"});
+}
+
 template <optimiser_op Op, std::size_t Slots, bool Counted>
 bound_kernel bind_step(const bind_args& b) {
   const dtype type = b.inputs[0].type;
@@ -64,9 +72,9 @@ bound_kernel bind_step(const bind_args& b) {
   for (std::uint8_t o = 0; o <= Slots; ++o) {
     result.in_place.push_back({o, static_cast<std::uint8_t>(o == 0 ? 0 : o + 1)});
   }
-  result.run = [=](const kernel_call& call) {
+  result.run = [=, where = std::string(b.where)](const kernel_call& call) {
     optimiser_args args = constants;
-    args.rate = read_scalar(call.in[2 + Slots + (Counted ? 1 : 0)], rate_type);
+    args.rate = checked_rate(read_scalar(call.in[2 + Slots + (Counted ? 1 : 0)], rate_type), where);
     if constexpr (Counted) {
       const double step =
           static_cast<double>(*static_cast<const std::int64_t*>(call.in[2 + Slots]));

@@ -230,6 +230,25 @@ std::vector<operator_error_sample> surrogate_errors() {
           {{n, n}, {}, "only floating tensors have gradients"}};
 }
 
+std::vector<operator_sample> ensured_samples() {
+  std::vector<operator_sample> samples = same_samples();
+  for (operator_sample& s : samples) {
+    s.attributes.set("type", s.operands[0].type());
+    dims shape = s.operands[0].shape();
+    if (!shape.empty()) shape[0] = dyn;
+    s.attributes.set("shape", shape);
+  }
+  return samples;
+}
+std::vector<operator_error_sample> ensured_errors() {
+  const value_type f = value_type::of(dtype::float32, {2, 4});
+  const auto declared = [](dtype type, const dims& shape) {
+    return attribute_list().set("type", type).set("shape", shape);
+  };
+  return {{{f}, declared(dtype::float64, {2, 4}), "elements must be of the type"},
+          {{f}, declared(dtype::float32, {dyn, 3}), "shape must be the one"},
+          {{f}, declared(dtype::float32, {2, 4, 1}), "shape must be the one"}};
+}
 std::vector<operator_error_sample> scalar_errors() {
   return {{{}, number_of(dtype::int32, 0.5), "whole number"},
           {{}, number_of(dtype::string, 0.5), "number or a truth value"}};
@@ -258,6 +277,8 @@ void add_source_operators(std::vector<operator_definition>& all) {
                  fill_like_samples, fill_like_errors});
   all.push_back({&ops::identity, "Identity", pass_gradient, bind_copy, reference_same, same_samples,
                  nullptr});
+  all.push_back({&ops::ensure_shape, "", pass_gradient, bind_copy, reference_same, ensured_samples,
+                 ensured_errors});
   all.push_back({&ops::stop_gradient, "", support::no_gradient, bind_copy, reference_same,
                  stopped_samples, nullptr});
   all.push_back({&ops::with_gradient_of, "", surrogate_gradient, bind_copy, reference_same,

@@ -36,6 +36,11 @@ void refuse_unloaded(std::string_view path) {
                              "call load(graph), or set(name, values) for each variable"});
 }
 
+void refuse_moved() {
+  throw handle_error({"a static network was used", "it was moved from", "",
+                      "use the object that it was moved to"});
+}
+
 Array value_of(const Graph& g, std::string_view path, const dims& shape) {
   const std::optional<variable_id> v = g.find_variable(path);
   if (!v) refuse_variable(path, "the graph has no variable of that name");

@@ -309,6 +309,16 @@ std::optional<stacker::outputs> stacker::together(const call& c) {
     const tensor_id operand = c.operands[0].tensor;
     return direct(c, {&operand, 1}, c.attributes);
   }
+  if (is_one_of(s, {&ops::ensure_shape})) {
+    attribute_list attributes = c.attributes;
+    if (c.attributes.find("shape") != nullptr) {
+      dims shape{members_};
+      for (const extent e : c.attributes.integers("shape")) shape.push_back(e);
+      attributes.set("shape", shape);
+    }
+    const tensor_id operand = c.operands[0].tensor;
+    return direct(c, {&operand, 1}, attributes);
+  }
   if (is_one_of(s,
                 {&ops::sum, &ops::mean, &ops::prod, &ops::max, &ops::min, &ops::all, &ops::any})) {
     return shifted_axes(c, "axes", true);

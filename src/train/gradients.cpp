@@ -192,6 +192,20 @@ std::vector<std::optional<any_tensor>> detail::pull_back(
   return result;
 }
 
+namespace {
+
+// A seed that is surely not a gradient of y.
+void require_seed_fits(const Graph& g, tensor_id y, tensor_id seed) {
+  const value_type wanted = g.type_of(y), got = g.type_of(seed);
+  error_parts parts{"'" + g.path_of(seed) + "' was given as the gradient of '" + g.path_of(y) + "'",
+                    "it is " + to_string(got) + " and the tensor " + to_string(wanted),
+                    g.path_of(seed), "give a seed of the tensor's type and shape"};
+  if (!rules::types_agree(wanted.type, got.type)) throw dtype_error(std::move(parts));
+  if (rules::surely_differ(wanted, got)) throw shape_error(std::move(parts));
+}
+
+}  // namespace
+
 std::vector<std::optional<any_tensor>> try_gradients(const any_tensor& y,
                                                      std::span<const any_tensor> with_respect_to,
                                                      std::optional<any_tensor> seed) {
@@ -202,6 +216,7 @@ std::vector<std::optional<any_tensor>> try_gradients(const any_tensor& y,
   for (const any_tensor& x : with_respect_to) {
     require_floating(g, g.id(x), "a tensor to differentiate by");
   }
+  if (seed) require_seed_fits(g, g.id(y), g.id(*seed));
   std::vector<std::optional<any_tensor>> result;
   {
     const scope_guard scope(g, "gradients");
@@ -237,31 +252,34 @@ std::vector<variable_id> trainable_variables(const any_tensor& y) {
   return found;
 }
 
+namespace {
+
+dtype type_of(const any_tensor& t) { return target_traits<Graph>::type_of(t.ref()).type; }
+
+// In float64, where no square of a smaller type overflows: exploding gradients are what clipping is for.
+any_tensor wide_norm(std::span<const any_tensor> tensors) {
+  std::optional<any_tensor> total;
+  for (const any_tensor& t : tensors) {
+    if (!is_floating(type_of(t))) {
+      throw dtype_error({"the global norm of several tensors was asked for",
+                         "one is of " + std::string(name_of(type_of(t))),
+                         target_traits<Graph>::in_words(t.ref()), "pass floating-point tensors"});
+    }
+    const any_tensor squares = sum(square(cast(t, dtype::float64)));
+    total = total ? any_tensor(*total + squares) : squares;
+  }
+  return sqrt(*total);
+}
+
+}  // namespace
+
 any_tensor global_norm(std::span<const any_tensor> tensors) {
   if (tensors.empty()) {
     throw argument_error({"the global norm of no tensors was asked for", "the list is empty", "",
                           "pass at least one tensor"});
   }
   Graph::transaction undo(target_traits<Graph>::target_of(tensors.front().ref()));
-  const auto type_of = [](const any_tensor& t) {
-    return target_traits<Graph>::type_of(t.ref()).type;
-  };
-  const dtype first = type_of(tensors.front());
-  std::optional<any_tensor> total;
-  for (const any_tensor& t : tensors) {
-    const dtype type = type_of(t);
-    if (!is_floating(type) || type != first) {
-      throw dtype_error({"the global norm of several tensors was asked for",
-                         "one is of " + std::string(name_of(type)) + ", the first of " +
-                             std::string(name_of(first)),
-                         target_traits<Graph>::in_words(t.ref()),
-                         "pass tensors of one floating-point type"});
-    }
-    // In float64, where no square of a smaller type overflows: exploding gradients are what clipping is for.
-    const any_tensor squares = sum(square(cast(t, dtype::float64)));
-    total = total ? any_tensor(*total + squares) : squares;
-  }
-  const any_tensor norm = cast(sqrt(*total), first);
+  const any_tensor norm = cast(wide_norm(tensors), type_of(tensors.front()));
   undo.commit();
   return norm;
 }
@@ -273,11 +291,11 @@ std::vector<any_tensor> clip_by_global_norm(std::span<const any_tensor> gradient
   }
   if (gradients.empty()) return {};
   Graph::transaction undo(target_traits<Graph>::target_of(gradients.front().ref()));
-  const any_tensor length = global_norm(gradients);
+  const any_tensor length = wide_norm(gradients);
   // norm / max(length, norm) is 1 within the bound and NaN for a NaN length.
   const any_tensor factor = norm / maximum(length, length * 0.0 + norm);
   std::vector<any_tensor> clipped;
-  for (const any_tensor& g : gradients) clipped.push_back(g * factor);
+  for (const any_tensor& g : gradients) clipped.push_back(g * cast(factor, type_of(g)));
   undo.commit();
   return clipped;
 }

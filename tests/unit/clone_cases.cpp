@@ -106,6 +106,14 @@ TEST_CASE("the map refuses handles of elsewhere, of graphs that moved or are gon
   CHECK_THROWS_AS(g->op_count(), handle_error);
   CHECK(clone(region, bind(x, x)).nodes().size() == 2);
 
+  // Regions and clones that were moved from are as they were.
+  Region given_away = region;
+  Clone also = copy;
+  const Region now = std::move(given_away);
+  const Clone there = std::move(also);
+  CHECK(isomorphic(now, given_away));  // NOLINT: what was moved from is the subject
+  CHECK(also(y).ref() == there(y).ref());
+
   // An op that goes leaves stale handles; the region notices.
   moved.erase_ops(std::vector{op_of(late)});
   CHECK(region.stale());

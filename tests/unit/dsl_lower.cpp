@@ -156,6 +156,76 @@ TEST_CASE("networks and names made of temporaries leave nothing dangling", "[edg
   CHECK_FALSE(session.run(copy(y), feed(g.handle(copy.inputs()[0]), in)).same_bits(before));
 }
 
+TEST_CASE("layers may share by the key of a temporary string", "[edge-66]") {
+  const auto key = [](int i) { return "a key of a length that is allocated " + std::to_string(i); };
+  const auto first = dense<3>.shared(key(1));
+  const auto second = dense<3>.shared(key(2));
+  const auto first_again = dense<3>.shared(key(1));
+  Graph g;
+  auto x = placeholder<float, shape<dyn, 3>>(g, "x");
+  first(second(first_again(x)));
+  CHECK(g.variable_count() == 4);
+  CHECK_THROWS_AS(dense<3>.shared(""), argument_error);
+  CHECK_THROWS_AS(conv2d<3>.shared(std::string()), argument_error);
+}
+
+TEST_CASE("a graph may be moved while a scope or a mode of it is open", "[edge-66]") {
+  const auto build = [] {
+    Graph g;
+    auto x = placeholder<float, shape<dyn, 3>>(g, "x");
+    const scope outer(g, "outer");
+    const auto m = with_mode(g, mode::inference);
+    auto y = dense<2>(x);
+    return std::tuple{std::move(g), y};  // the guards end after this
+  };
+  auto [g, y] = build();
+  CHECK(g.current_scope() == scope_id{0});
+  CHECK(g.current_mode() == mode::training);
+  CHECK(g.path_of(g.id(y).op).find("outer/") == 0);
+  {
+    auto dying = std::make_unique<Graph>();
+    const scope outer(*dying, "outer");
+    const auto m = with_mode(*dying, mode::inference);
+    dying.reset();
+  }
+  g.validate();
+}
+
+TEST_CASE("a handle viewed as more than the graph knows is held to it in each run",
+          "[dsl][lower]") {
+  Graph g;
+  const any_tensor x = placeholder(g, dtype::float32, {dyn, dyn}, "x");
+  const auto four = as<float, shape<dyn, 4>>(x);
+  CHECK(g.schema_of(g.id(four).op).name == "ensure_shape");
+  const auto again = as<float, shape<dyn, 4>>(any_tensor(four));  // known by now
+  CHECK(again.ref() == four.ref());
+  CHECK((as<float, shape<dyn, dyn>>(four).ref() == four.ref()));
+  auto y = dense<3>(four);
+  static_assert(std::is_same_v<typename decltype(y)::shape_type, shape<dyn, 3>>);
+  const any_tensor slope = gradients(any_tensor(sum(y)), {x})[0];
+  Session session(g);
+  session.initialize();
+  CHECK(session.run(y, feed(x, Array::full<float>({2, 4}, 1))).shape() == dims{2, 3});
+  CHECK(session.run(slope, feed(x, Array::full<float>({2, 4}, 1))).shape() == dims{2, 4});
+  CHECK_THROWS_WITH(session.run(four, feed(x, Array::full<float>({2, 5}, 1))),
+                    Catch::Contains("the shape must be the one that was declared"));
+  const any_tensor anything = g.handle(
+      {g.add(ops::placeholder, {}, attribute_list().set("type", dtype::any), "anything"), 0});
+  auto z = dense<2>(as<float, shape<dyn, 3>>(anything));
+  session.initialize();
+  CHECK(session.run(z, feed(anything, Array::full<float>({5, 3}, 1))).shape() == dims{5, 2});
+  CHECK_THROWS_AS(session.run(z, feed(anything, Array::full<double>({5, 3}, 1))), dtype_error);
+  CHECK_THROWS_AS(session.run(z, feed(anything, Array::full<float>({3}, 1))), shape_error);
+  CHECK_THROWS_AS((as<float, shape<dyn, 5>>(four)), shape_error);
+  CHECK_THROWS_AS((as<double, shape<dyn, 4>>(four)), dtype_error);
+  g.validate();
+
+  // In an ensemble it is the same for every member.
+  const Ensemble e = ensemble(extract(inputs(x), outputs(y)), 2, bind(x, x));
+  session.initialize();
+  CHECK(session.run(e(y), feed(x, Array::full<float>({2, 4}, 1))).shape() == dims{2, 2, 3});
+}
+
 TEST_CASE("a part with several ends computes what it does in the whole", "[dsl][lower]") {
   static constexpr auto whole = net<[](auto x, auto mask) {
     const auto [left, right] = split<2, 1>(x * mask);

@@ -144,6 +144,14 @@ TEST_CASE("gradients that cannot be are refused and change nothing", "[gradients
   const std::size_t ops = g.op_count();
   CHECK(mentions(message_of<unsupported_error>([&] { (void)gradients(y, {x}); }), "test_noisy"));
   CHECK(g.op_count() == ops);
+  // Seeds are of the type and shape of what they are gradients of.
+  const any_tensor wanted[] = {x};
+  const any_tensor total = sum(x);
+  const std::size_t before = g.op_count();
+  CHECK(mentions(message_of<shape_error>([&] { (void)gradients(total, wanted, any_tensor(x)); }),
+                 "'x' was given as the gradient of 'sum"));
+  CHECK_THROWS_AS(gradients(any_tensor(x * x), wanted, any_tensor(n)), dtype_error);
+  CHECK(g.op_count() == before + 1);  // the product
   g.validate();
 }
 
@@ -191,7 +199,16 @@ TEST_CASE("the norm of many gradients is clipped together", "[gradients]") {
   const float inf = std::numeric_limits<float>::infinity();
   const Array lost = session.run(e, feed(c, Array::from<float>({2}, {1, inf})))[0];
   CHECK((std::isnan(lost.span<float>()[0]) && std::isnan(lost.span<float>()[1])));
-  CHECK_THROWS_AS(global_norm(std::vector<any_tensor>{a, c}), dtype_error);
+  // Of several types: each keeps its own.
+  const std::vector<any_tensor> mixed{a, c};
+  CHECK(session
+            .run(global_norm(mixed), feed(a, doubles({2}, {3, 0})),
+                 feed(c, Array::from<float>({2}, {4, 0})))
+            .item<double>() == Approx(5));
+  const auto parts = session.run(clip_by_global_norm(mixed, 1), feed(a, doubles({2}, {3, 0})),
+                                 feed(c, Array::from<float>({2}, {4, 0})));
+  CHECK(parts[0].span<double>()[0] == Approx(0.6));
+  CHECK(parts[1].span<float>()[0] == Approx(0.8));
   CHECK_THROWS_AS(global_norm(std::vector<any_tensor>{placeholder<std::int32_t, shape<2>>(g, "i")}),
                   dtype_error);
 }

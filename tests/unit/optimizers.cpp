@@ -189,6 +189,15 @@ TEST_CASE("the rate may be fed", "[optimizers]") {
   session.initialize();
   session.run(step, feed(rate, Array::full<float>({}, 0.25f)));
   CHECK(session.value(w).item<float>() == 0.5f);
+
+  // What a number may not be is refused in the run, before anything changes.
+  const float inf = std::numeric_limits<float>::infinity();
+  for (const float wrong : {std::nanf(""), -1.0f, inf}) {
+    CHECK(mentions(message_of<numeric_error>(
+                       [&] { session.run(step, feed(rate, Array::full<float>({}, wrong))); }),
+                   "its learning rate is"));
+    CHECK(session.value(w).item<float>() == 0.5f);
+  }
 }
 
 TEST_CASE("parameters and rates that cannot be are refused and nothing is added", "[optimizers]") {

@@ -106,7 +106,7 @@ struct conv_layer : layer_base {
   /// The same layer with its variables tied under a key.
   [[nodiscard]] constexpr conv_layer shared(std::string_view shared_key) const {
     conv_layer copy = *this;
-    copy.key = shared_key;
+    copy.key = detail::kept_key(shared_key);
     return copy;
   }
   /// The same layer whose kernel starts differently (default: he_normal()).

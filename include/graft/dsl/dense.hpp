@@ -58,7 +58,7 @@ struct dense_layer : layer_base {
   /// ones.
   [[nodiscard]] constexpr dense_layer shared(std::string_view shared_key) const {
     dense_layer copy = *this;
-    copy.key = shared_key;
+    copy.key = detail::kept_key(shared_key);
     return copy;
   }
   /// The same layer whose kernel starts differently (default: glorot_uniform()).
@@ -122,7 +122,7 @@ struct embedding_layer : layer_base {
   /// The same layer with its table tied under a key.
   [[nodiscard]] constexpr embedding_layer shared(std::string_view shared_key) const {
     embedding_layer copy = *this;
-    copy.key = shared_key;
+    copy.key = detail::kept_key(shared_key);
     return copy;
   }
   /// The same layer whose table starts differently (default: uniform(-0.05, 0.05)).

@@ -1,6 +1,7 @@
 // What layers are made of: labels, checks, scopes and variables.
 #pragma once
 
+#include "graft/dsl/layer_key.hpp"
 #include "graft/dsl/scope.hpp"
 #include "graft/ops/initializers.hpp"
 #include "graft/schema/apply.hpp"

@@ -165,7 +165,7 @@ struct rnn_layer : layer_base {
   /// The same layer with its variables tied under a key.
   [[nodiscard]] constexpr rnn_layer shared(std::string_view shared_key) const {
     rnn_layer copy = *this;
-    copy.key = shared_key;
+    copy.key = detail::kept_key(shared_key);
     return copy;
   }
   /// The same layer whose kernel starts differently (default: glorot_uniform()).

@@ -5,16 +5,33 @@
 
 namespace graft {
 
+namespace detail {
+
+// Where a guard finds its target when its block ends: targets that may be moved or die before say so themselves.
+template <class Target>
+struct target_place {
+  Target* target;
+  constexpr explicit target_place(Target& t) : target(&t) {}
+  [[nodiscard]] constexpr Target* find() const { return target; }
+};
+template <class Target>
+  requires requires { typename target_traits<Target>::place; }
+struct target_place<Target> : target_traits<Target>::place {
+  using target_traits<Target>::place::place;
+};
+
+}  // namespace detail
+
 /// Names what is built while it lives: `auto s = scope(g, "encoder");`.
 ///
 /// Scopes nest; the name is made unique among those of the enclosing one. Takes a target (a Graph)
-/// or any handle of it, so builders that only see tensors can open scopes.
+/// or any handle of it, so builders that only see tensors can open scopes. The graph may be moved meanwhile.
 template <class Target>
   requires(!tensor_like<Target>)
 class scope {
  public:
   /// @throws name_error if the name is empty or holds a '/'
-  constexpr scope(Target& target, std::string_view name) : target_(&target) {
+  constexpr scope(Target& target, std::string_view name) : place_(target) {
     target_traits<Target>::enter_scope(target, name);
   }
   template <dtype Type, shape_type Shape>
@@ -22,10 +39,12 @@ class scope {
       : scope(target_traits<Target>::target_of(t.ref()), name) {}
   scope(const scope&) = delete;
   scope& operator=(const scope&) = delete;
-  constexpr ~scope() { target_traits<Target>::leave_scope(*target_); }
+  constexpr ~scope() {
+    if (Target* const target = place_.find()) target_traits<Target>::leave_scope(*target);
+  }
 
  private:
-  Target* target_;
+  detail::target_place<Target> place_;
 };
 
 template <class Target>
@@ -39,15 +58,17 @@ template <class Target>
 class mode_guard {
  public:
   constexpr mode_guard(Target& target, mode m)
-      : target_(&target), before_(target_traits<Target>::mode_of(target)) {
+      : place_(target), before_(target_traits<Target>::mode_of(target)) {
     target_traits<Target>::set_mode(target, m);
   }
   mode_guard(const mode_guard&) = delete;
   mode_guard& operator=(const mode_guard&) = delete;
-  constexpr ~mode_guard() { target_traits<Target>::set_mode(*target_, before_); }
+  constexpr ~mode_guard() {
+    if (Target* const target = place_.find()) target_traits<Target>::set_mode(*target, before_);
+  }
 
  private:
-  Target* target_;
+  detail::target_place<Target> place_;
   mode before_;
 };
 

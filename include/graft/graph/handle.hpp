@@ -32,6 +32,16 @@ template <>
 struct target_traits<Graph> {
   using reference = graph_reference;
   using references = small_vector<reference, 1>;
+  /// A graph wherever it was moved to.
+  class place {
+   public:
+    explicit place(Graph& g);
+    [[nodiscard]] Graph* find() const noexcept;  ///< nullptr: it is gone
+
+   private:
+    graph_slot* slot_;
+    std::uint32_t generation_;
+  };
   /// @throws handle_error if the handle is empty, or its graph or op is gone
   static Graph& target_of(const reference& r);
   static value_type type_of(const reference& r);
@@ -72,19 +82,23 @@ class variable : public tensor<Graph, Type, Shape> {
       : tensor<Graph, Type, Shape>(read) {}
 };
 
-/// Views a handle with what the graph knows of it, checked once: `as<float, shape<dyn, 10>>(t)`.
-/// @throws dtype_error or shape_error if the graph's tensor does not fit
+/// Views a handle as a typed one: `as<float, shape<dyn, 10>>(t)`. Where the graph knows as much, it is the same tensor;
+/// where it knows less, what an op ensure_shape gives, which refuses runs in which it is another.
+/// @throws dtype_error or shape_error if the graph's tensor cannot be that
 template <element T, shape_type Shape>
-tensor<Graph, dtype_of<T>, Shape> as(const any_tensor& t);
+tensor<Graph, dtype_of<T>, Shape> as(const any_tensor& t, source_line here = source_line::now());
 
 namespace detail {
+/// @throws as as() does
 void check_as(const any_tensor& t, const value_type& wanted);
-}
+[[nodiscard]] graph_reference ensured_as(const any_tensor& t, const value_type& wanted,
+                                         source_line line);
+}  // namespace detail
 
 template <element T, shape_type Shape>
-tensor<Graph, dtype_of<T>, Shape> as(const any_tensor& t) {
-  detail::check_as(t, value_type_of<dtype_of<T>, Shape>());
-  return tensor<Graph, dtype_of<T>, Shape>(t.ref());
+tensor<Graph, dtype_of<T>, Shape> as(const any_tensor& t, source_line here) {
+  return tensor<Graph, dtype_of<T>, Shape>(
+      detail::ensured_as(t, value_type_of<dtype_of<T>, Shape>(), here));
 }
 
 }  // namespace graft

@@ -46,6 +46,9 @@ struct source_access {
 class Clone {
  public:
   explicit Clone(std::shared_ptr<const clone_data> data) : data_(std::move(data)) {}
+  // Moving copies, so that a clone that was moved from is still one.
+  Clone(const Clone&) = default;
+  Clone& operator=(const Clone&) = default;
 
   /// The image of a handle, an op_id, a tensor_id, a variable_id, an update_group, or a container of
   /// these. O(1) each. Types with a function `clone_image(const Clone&, const T&)` beside them, such

@@ -126,6 +126,9 @@ struct region_data;
 class Region {
  public:
   explicit Region(std::shared_ptr<const region_data> data) : data_(std::move(data)) {}
+  // Moving copies, so that a region that was moved from is still one.
+  Region(const Region&) = default;
+  Region& operator=(const Region&) = default;
 
   /// The inputs in the order given, then those lifted.
   [[nodiscard]] const std::vector<tensor_id>& inputs() const;

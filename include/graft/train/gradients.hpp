@@ -17,7 +17,7 @@ namespace graft {
 /// not depend on anything but the graph. Ops go to the scope "gradients".
 /// @param y floating, any shape
 /// @param with_respect_to floating tensors; a variable stands for the tensor that reads it
-/// @param seed gradient of y, of y's shape; empty: ones
+/// @param seed gradient of y, of y's type and shape, else dtype_error or shape_error; empty: ones
 /// @return one tensor each, of the shape of the tensor it belongs to; empty where y does not depend on it
 /// @throws dtype_error if y or one of the others is not floating; unsupported_error that names the op on
 /// the way that has no gradient. The graph is then unchanged.
@@ -47,14 +47,14 @@ tensor<Graph, Type, Shape> gradient(const any_tensor& y, const tensor<Graph, Typ
 std::vector<variable_id> trainable_variables(const any_tensor& y);
 
 /// Scales all gradients by the same factor so that their joint Euclidean norm is at most `norm`.
-/// Where the norm is not finite in their type the gradients become NaN rather than silently small.
+/// Their types may differ. Where the norm is not finite the gradients become NaN rather than silently small.
 /// Of no gradients there are none.
 /// @param norm > 0, finite; else argument_error
 /// @see Pascanu, Mikolov, Bengio, On the difficulty of training recurrent neural networks, 2013
 std::vector<any_tensor> clip_by_global_norm(std::span<const any_tensor> gradients, double norm);
 
 /// The joint Euclidean norm of several tensors, a scalar of the first one's type, worked out in float64: of smaller
-/// types it is infinite only where it is too large for the type itself.
+/// types it is infinite only where it is too large for the type itself. Types may differ.
 any_tensor global_norm(std::span<const any_tensor> tensors);
 
 }  // namespace graft
