@@ -34,8 +34,7 @@ int main() {
   check(before.same_bits(session.run(frozen(trunk), feed(x2, some))), "the trunk stays");
 
   //! [unfreeze]
-  Clone tuned =
-      unfreeze(frozen, into("tuned"), mode::inference);  // with the values of the constants
+  Clone tuned = unfreeze(frozen, into("tuned"));  // with the values of the constants
   auto all = dense<2, "tuned_head">(tuned(trunk));
   training_step fine = minimize(mean(softmax_cross_entropy(all, labels)), adam{.rate = 1e-5});
   session.initialize();

@@ -41,6 +41,7 @@ cloner::cloner(const Region& region, const clone_options& options, const start_v
   data_->owner = owner_.slot();
   data_->owner_generation = owner_.slot()->generation;
   data_->same_graph = same_graph_;
+  data_->as_mode = options_.as_mode;
 }
 
 Clone cloner::run() {

@@ -1,6 +1,7 @@
 // What a Clone holds.
 #pragma once
 
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -25,6 +26,7 @@ struct clone_data {
   bool same_graph = true;
   bool reshaped = false;  ///< inputs may have other shapes: static types of images are checked
   bool ruled = false;     ///< a rule saw the copies: their attributes may differ
+  std::optional<mode> as_mode;  ///< the one that was asked for
   scope_id scope;
 
   /// Copies have consecutive ids. Where all ops of the region were copied, copy k is of node k and
