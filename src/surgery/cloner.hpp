@@ -19,6 +19,10 @@ namespace graft::detail {
 void check_replacement(const Graph& g, tensor_id input, const Graph& h, tensor_id replacement,
                        bool any_shape = false);
 
+/// Makes the scopes of a path under the current one; those above the last may be there.
+/// @throws name_error for a path that is none, and under names::exact where the last is there
+scope_id append_scopes(Graph& g, std::string_view path, names naming);
+
 /// True if a body among an op's attributes, at any depth, has an op of the other mode.
 bool mode_differs(const Graph& owner, const attribute_view& attributes, bool training);
 
@@ -81,7 +85,6 @@ class cloner {
 
   // Additions.
   void make_scopes();  // scopes.cpp
-  scope_id make_top_scope();
   scope_id image_of_scope(scope_id s);
   void check_names();
   void add_placeholders();

@@ -91,6 +91,7 @@ Clone Ensemble::member_clone(std::size_t i, clone_options options) const {
   Graph& g = graph();
   detail::clone_transaction all(g, options);
   if (!options.where_given) options.set(into("member"));
+  if (!options.as_mode) options.as_mode = d.as_mode;
   options.set(variables::shared);
   detail::stacker rule(g, d.members);
   const auto replace = [&](variable_id source, tensor_id by) {

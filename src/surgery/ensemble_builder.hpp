@@ -31,6 +31,7 @@ class ensemble_builder {
   // Ops: ensemble_ops.cpp
   scope_id scope_of(scope_id s);
   void build(tensor_id wanted);
+  void open_needs(op_id op, std::vector<op_id>& open);
   void add_op(op_id op);
   void note_made(op_id op, std::size_t first, const std::vector<member_tensor>& results);
   void add_control_edges();
@@ -40,18 +41,27 @@ class ensemble_builder {
   // Variables: ensemble_variables.cpp
   member_tensor make_variable(variable_id v);
   tensor_id stacked_initial(const variable_info& info, const std::string& name);
+  bool reads_variables(op_id op);
+  bool waits_for_initial(variable_id v);
+
+  // Updates: ensemble_updates.cpp
+  void add_update(op_id op);
   void add_own_updates();
 
   [[nodiscard]] std::optional<variable_id> read_by(op_id op) const {
     return variable_read_by(g_, op);
+  }
+  [[nodiscard]] variable_id updated_by(op_id op) const {
+    return variable_id{static_cast<std::uint32_t>(g_.attributes_of(op).integer("variable"))};
   }
   // True for an op of the region that others wait for although they take nothing from it.
   [[nodiscard]] bool is_assertion(op_id op) const {
     return r_.places.find(op.value) != place_map::none && g_.schema_of(op).has(ops::effect);
   }
   [[nodiscard]] bool owns(variable_id v) const {
-    const variable_policy p = policies_.at(v);
-    return p == variable_policy::fresh || p == variable_policy::copied;
+    const auto policy = policies_.find(v);
+    return policy != policies_.end() &&
+           (policy->second == variable_policy::fresh || policy->second == variable_policy::copied);
   }
 
   const ensemble_options& options_;
@@ -64,7 +74,8 @@ class ensemble_builder {
   std::unordered_map<std::uint32_t, scope_id> scopes_;
   index_set built_;
   std::unordered_map<std::uint32_t, std::vector<op_id>> made_;  // by op of the source
-  std::unordered_set<std::uint32_t> making_;  // variables whose initial values are being made
+  std::unordered_set<std::uint32_t> making_;  // variables whose initial values were asked for
+  std::unordered_map<std::uint32_t, bool> reading_;  // by op: whether it depends on variables
 };
 
 }  // namespace graft::detail

@@ -18,7 +18,8 @@ void ensemble_builder::check_choices(std::size_t members) const {
   if (options_.naming != names::unique || options_.streams != seeds::split ||
       options_.covered != coverage::whole || options_.inputs != unbound::placeholder ||
       options_.strip || !options_.expressions.pairs.empty() || options_.tied != ties::keep ||
-      !options_.rules.empty()) {
+      !options_.rules.empty() || !options_.bound.reshaped.empty() ||
+      !options_.stacked.reshaped.empty()) {
     refuse("one of the choices is for clones only",
            "give bind(...), into(...), a policy, trainable(...) or a mode");
   }
@@ -74,6 +75,15 @@ void ensemble_builder::decide() {
   for (const variable_id v : r_.variables) {
     const variable_policy policy =
         options_.decide ? options_.decide(g_, g_.variable_of(v)) : options_.policy;
+    if (policy >= variable_policy::linked) {
+      throw argument_error({"an ensemble was to decide on '" + g_.path_of(v) + "'",
+                            policy == variable_policy::linked
+                                ? "the policy is `linked`, which is for clones only"
+                            : policy == variable_policy::replaced
+                                ? "the policy is `replaced`, which is for clones only"
+                                : "the policy is none that there is",
+                            g_.path_of(v), "choose fresh, copied, shared or frozen"});
+    }
     const bool valued = policy == variable_policy::copied || policy == variable_policy::frozen;
     if (valued && !g_.store().initialized(v)) {
       throw uninitialized_error(

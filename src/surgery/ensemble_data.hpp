@@ -20,6 +20,7 @@ struct ensemble_data {
   std::uint32_t generation = 0;
   std::int64_t members = 0;
   scope_id scope;
+  std::optional<mode> as_mode;  ///< the one that was asked for
   std::unordered_map<tensor_id, detail::member_tensor> images;
   std::vector<variable_image> variables;  ///< ascending by source; stacked ones and streams
   std::vector<variable_id> created;

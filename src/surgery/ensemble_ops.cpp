@@ -18,6 +18,7 @@ ensemble_builder::ensemble_builder(const Region& region, std::size_t members,
   data_->slot = g_.slot();
   data_->generation = g_.slot()->generation;
   data_->members = static_cast<std::int64_t>(members);
+  data_->as_mode = options_.as_mode;
   check_choices(members);
 }
 
@@ -25,11 +26,16 @@ Ensemble ensemble_builder::run() {
   resolve_inputs();
   decide();
   steps all(g_.data());
-  data_->scope = append_scope(g_, g_.current_scope(),
-                              options_.where.scope.empty() ? "ensemble" : options_.where.scope);
+  data_->scope =
+      append_scopes(g_, options_.where_given ? std::string_view(options_.where.scope) : "ensemble",
+                    options_.naming);
   scopes_.emplace(0u, data_->scope);
   changes_->as_mode = options_.as_mode;
   changes_->stream = g_.scope_path(data_->scope);
+  if (options_.where_given &&
+      options_.where.scope.empty()) {  // others may be made in the same scope
+    changes_->stream += "#" + std::to_string(g_.op_id_bound());
+  }
   add_inputs();
   for (const tensor_id out : r_.outputs) build(out);
   add_own_updates();
@@ -60,49 +66,49 @@ scope_id ensemble_builder::scope_of(scope_id s) {
   return at;
 }
 
-namespace {
-
-[[noreturn]] void refuse_circle(const Graph& g, variable_id v) {
-  throw unsupported_error({"an ensemble was asked for with members' own '" + g.path_of(v) + "'",
-                           "its initial value reads the variable itself", g.path_of(v),
-                           "give it an initial value that does not"});
-}
-
-}  // namespace
-
 // Adds what a tensor depends on, operands first, without recursion.
 void ensemble_builder::build(tensor_id wanted) {
-  std::vector<op_id> open{wanted.op};
   if (data_->images.contains(wanted)) return;
+  std::vector<op_id> open{wanted.op};
   while (!open.empty()) {
     const op_id op = open.back();
     if (built_.contains(op.value)) {
-      if (const auto v = read_by(op); v && making_.contains(v->value)) refuse_circle(g_, *v);
       open.pop_back();
       continue;
     }
-    bool ready = true;
-    for (std::uint32_t k = 0; k < g_.operand_count(op); ++k) {
-      const tensor_id operand = g_.operand(op, k);
-      if (data_->images.contains(operand)) continue;
-      ready = false;
-      open.push_back(operand.op);
-    }
-    for (const op_id before : g_.control_predecessors(op)) {
-      if (!is_assertion(before) || built_.contains(before.value)) continue;
-      ready = false;
-      open.push_back(before);
-    }
-    if (!ready) continue;
+    const std::size_t before = open.size();
+    open_needs(op, open);
+    if (open.size() > before) continue;
     open.pop_back();
     built_.insert(op.value);
     if (const auto v = read_by(op)) {
       const member_tensor image = make_variable(*v);
       data_->images.try_emplace({op, 0}, image);
       if (owns(*v)) made_.emplace(op.value, std::vector<op_id>{image.tensor.op});
+    } else if (g_.schema_of(op).has(ops::update)) {
+      add_update(op);
     } else {
       add_op(op);
     }
+  }
+}
+
+// Puts what must be there before an op is added, and is not, on top of what is open.
+void ensemble_builder::open_needs(op_id op, std::vector<op_id>& open) {
+  const auto need = [&](tensor_id t) {
+    if (!data_->images.contains(t)) open.push_back(t.op);
+  };
+  for (std::uint32_t k = 0; k < g_.operand_count(op); ++k) need(g_.operand(op, k));
+  for (const op_id before : g_.control_predecessors(op)) {
+    if (is_assertion(before) && !built_.contains(before.value)) open.push_back(before);
+  }
+  if (g_.schema_of(op).has(ops::update)) {
+    if (const variable_id v = updated_by(op); owns(v)) {  // even where its read is an input
+      const op_id read = g_.variable_of(v).read.op;
+      if (!built_.contains(read.value)) open.push_back(read);
+    }
+  } else if (const auto v = read_by(op); v && waits_for_initial(*v)) {
+    open.push_back(g_.variable_of(*v).initial.op);
   }
 }
 

@@ -137,6 +137,7 @@ Clone Ensemble::detached_clone(std::size_t i, clone_options options) const {
     }
   }
   if (!options.where_given) options.set(into("member"));
+  if (!options.as_mode) options.as_mode = d.as_mode;
   options.set(variables::by([&](const variable_info& info) {
     return frozen.contains(info.id) ? variable_policy::frozen : variable_policy::copied;
   }));

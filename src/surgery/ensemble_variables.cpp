@@ -1,4 +1,4 @@
-// The variables of an ensemble, with their initial values and the updates that layers declared.
+// The variables of an ensemble, with their initial values.
 #include <bit>
 #include <cstring>
 
@@ -13,7 +13,6 @@ member_tensor ensemble_builder::make_variable(variable_id v) {
   const inside_scope in(g_, scope_of(g_.scope_of(info.read.op)));
   switch (policy) {
     case variable_policy::shared:
-    case variable_policy::linked:
       return {info.read, false};
     case variable_policy::frozen:
       return {g_.add_constant(g_.store().get(v), g_.name_of(info.read.op)), false};
@@ -57,22 +56,58 @@ member_tensor ensemble_builder::make_variable(variable_id v) {
   return {g_.variable_of(made).read, !stream};
 }
 
+// True where the initial value of a member's own variable follows from variables, and is not there yet.
+bool ensemble_builder::waits_for_initial(variable_id v) {
+  if (!owns(v)) return false;
+  const variable_info& info = g_.variable_of(v);
+  if (info.role == variable_role::rng_stream || data_->images.contains(info.initial) ||
+      !reads_variables(info.initial.op))
+    return false;
+  if (making_.insert(v.value).second) return true;
+  throw unsupported_error({"an ensemble was asked for with members' own '" + g_.path_of(v) + "'",
+                           "its initial value reads the variable itself", g_.path_of(v),
+                           "give it an initial value that does not"});
+}
+
+// Each op is looked at once, whatever the number of initial values that depend on it.
+bool ensemble_builder::reads_variables(op_id wanted) {
+  std::vector<op_id> open{wanted};
+  while (!open.empty()) {
+    const op_id op = open.back();
+    const std::size_t before = open.size();
+    bool reads = read_by(op).has_value();
+    const auto look_at = [&](op_id other) {
+      const auto known = reading_.find(other.value);
+      if (known == reading_.end()) {
+        open.push_back(other);
+      } else {
+        reads = reads || known->second;
+      }
+    };
+    if (!reading_.contains(op.value) && !reads) {
+      for (const tensor_id operand : g_.operands(op)) look_at(operand.op);
+      for (const op_id other : g_.control_predecessors(op)) {
+        if (g_.schema_of(other).has(ops::effect)) look_at(other);
+      }
+    }
+    if (open.size() > before && !reads) continue;
+    open.resize(before - 1);
+    reading_.try_emplace(op.value, reads);
+  }
+  return reading_.at(wanted.value);
+}
+
 // One initial value for each member, with a stream of its own.
 tensor_id ensemble_builder::stacked_initial(const variable_info& info, const std::string& name) {
   const op_id source = info.initial.op;
   const operator_schema& schema = g_.schema_of(source);
+  if (reads_variables(source)) return rule_.broadcast(data_->images.at(info.initial));
   std::vector<tensor_id> parts;
-  if (g_.operand_count(source) > 0 || g_.variable_read_by(info.initial)) {
+  if (g_.operand_count(source) > 0) {
     const Region bundle =
         extract(input_list{},
                 output_list{{graph_reference{g_.slot(), g_.slot()->generation, info.initial}}},
                 leaks::keep);
-    if (!bundle.variables().empty()) {  // it follows from those of the members
-      making_.insert(info.id.value);
-      build(info.initial);
-      making_.erase(info.id.value);
-      return rule_.broadcast(data_->images.at(info.initial));
-    }
     for (std::int64_t m = 0; m < data_->members; ++m) {
       clone_options each;
       each.set(into(name + "_initial"));
@@ -94,32 +129,6 @@ tensor_id ensemble_builder::stacked_initial(const variable_info& info, const std
     }
   }
   return rule_.stack(parts);
-}
-
-// The updates that layers declared, for the variables that were made.
-void ensemble_builder::add_own_updates() {
-  for (std::size_t i = 0; i < data_->variables.size(); ++i) {  // grows
-    const variable_image image = data_->variables[i];
-    const std::vector<op_id> updates = g_.variable_of(image.source).own_updates;
-    for (const op_id update : updates) {
-      const tensor_id value = g_.operand(update, 0);
-      build(value);
-      for (const op_id before : g_.control_predecessors(update)) {
-        if (is_assertion(before) && !built_.contains(before.value)) build({before, 0});
-      }
-      const member_tensor t = data_->images.at(value);
-      const inside_scope in(g_, scope_of(g_.scope_of(update)));
-      const bool stream = g_.variable_of(image.image).role == variable_role::rng_stream;
-      const tensor_id operand = stream ? t.tensor : rule_.broadcast(t);
-      attribute_list attributes = g_.attributes_of(update);
-      attributes.set("variable", std::int64_t{image.image.value}, attribute_kind::variable);
-      const op_id made =
-          g_.add(g_.schema_of(update), {&operand, 1}, attributes, g_.name_of(update));
-      data_->images.try_emplace({update, 0}, member_tensor{{made, 0}, !stream});
-      made_.emplace(update.value, std::vector<op_id>{made});
-      g_.own_update(image.image, made);
-    }
-  }
 }
 
 }  // namespace graft::detail

@@ -23,14 +23,14 @@ std::vector<std::string_view> components(std::string_view whole) {
     const std::size_t slash = path.find('/');
     const std::string_view part = path.substr(0, slash);
     if (part.empty()) {
-      throw name_error({"a clone was to go into '" + std::string(whole) + "'",
+      throw name_error({"a copy was to go into '" + std::string(whole) + "'",
                         "a component is empty", "", "write scopes as \"a/b\""});
     }
     result.push_back(part);
     if (slash == std::string_view::npos) break;
     path.remove_prefix(slash + 1);
     if (path.empty()) {
-      throw name_error({"a clone was to go into '" + std::string(whole) + "'",
+      throw name_error({"a copy was to go into '" + std::string(whole) + "'",
                         "its path ends in '/'", "", "write scopes as \"a/b\""});
     }
   }
@@ -90,22 +90,21 @@ void cloner::check_scopes() {
                     "leave from(...) out, or name a scope that holds them all"});
 }
 
-scope_id cloner::make_top_scope() {
-  scope_id at = target_.current_scope();
-  const std::string path = options_.where_given ? options_.where.scope : "copy";
+scope_id append_scopes(Graph& g, std::string_view path, names naming) {
+  scope_id at = g.current_scope();
   const std::vector<std::string_view> parts = components(path);
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    const std::string above = target_.scope_path(at);
+    const std::string above = g.scope_path(at);
     if (i + 1 < parts.size()) {
-      const auto there = target_.find_scope(above.empty() ? std::string(parts[i])
-                                                          : above + "/" + std::string(parts[i]));
-      at = there ? *there : append_scope(target_, at, parts[i]);
+      const auto there =
+          g.find_scope(above.empty() ? std::string(parts[i]) : above + "/" + std::string(parts[i]));
+      at = there ? *there : append_scope(g, at, parts[i]);
       continue;
     }
-    if (options_.naming == names::exact && !scope_name_is_free(target_, at, parts[i])) {
+    if (naming == names::exact && !scope_name_is_free(g, at, parts[i])) {
       refuse_name(std::string(parts[i]), above);
     }
-    at = append_scope(target_, at, parts[i]);
+    at = append_scope(g, at, parts[i]);
   }
   return at;
 }
@@ -116,7 +115,9 @@ void cloner::make_scopes() {
     return;
   }
   first_scope_ = static_cast<std::uint32_t>(target_.scope_count());
-  data_->scope = make_top_scope();
+  data_->scope =
+      append_scopes(target_, options_.where_given ? std::string_view(options_.where.scope) : "copy",
+                    options_.naming);
   scope_images_.expect(source_.scope_count(), scopes_.size());
   target_.data().scopes.reserve(scopes_.size());
   scope_images_.set(base_.value, data_->scope.value);

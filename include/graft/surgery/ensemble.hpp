@@ -60,6 +60,10 @@ class Ensemble {
   }
   /// The stacked variable. @throws handle_error where there is none (shared and frozen variables)
   [[nodiscard]] variable_id operator()(variable_id v) const;
+  /// The updates of all members, as one group: of a training step in the region, what trains all of them. Those of
+  /// shared variables are among them once. @throws handle_error for an update that is not in the region, or that the
+  /// ensemble does without (of frozen variables)
+  [[nodiscard]] update_group operator()(const update_group& updates) const;
   /// True for a tensor of the region that differs between members.
   [[nodiscard]] bool has_members(const any_tensor& t) const;
 
@@ -73,7 +77,7 @@ class Ensemble {
 
   /// One member as a view: a clone that reads its slice of the stacked variables, and what the ensemble reads of
   /// shared and frozen ones, so that it follows it, and gradients flow into them.
-  /// @param choices as for clone(), but for policies
+  /// @param choices as for clone(), but for policies; without a mode the ensemble's
   /// @throws argument_error for a member that does not exist
   template <class... Choices>
   [[nodiscard]] Clone member(std::size_t i, const Choices&... choices) const {
@@ -82,7 +86,7 @@ class Ensemble {
     return member_clone(i, options);
   }
   /// One member as a network of its own: a clone with variables that have the member's values now, shared ones too;
-  /// of frozen ones it has constants. It may go into another graph.
+  /// of frozen ones it has constants. It may go into another graph. Choices are those of member().
   /// @throws argument_error for a member that does not exist; uninitialized_error where a variable has no value
   template <class... Choices>
   [[nodiscard]] Clone detach(std::size_t i, const Choices&... choices) const {
@@ -152,15 +156,19 @@ Ensemble ensemble_region(const Region& region, std::size_t members,
 ///
 /// @param members at least 1
 /// @param choices `bind(x, x2)`: the same input for all members; `bind_each(x, xs)`: one for each. Inputs
-/// that are not bound become placeholders that all members share. `into("name")` within the same graph;
-/// policies: fresh draws every member's initial value from a stream of its own, copied starts all
-/// from the source's value, shared and frozen variables are not stacked; `trainable(false)`;
+/// that are not bound become placeholders that all members share. `into("name")` within the same graph, as for
+/// clone(); policies: fresh draws every member's initial value from a stream of its own, copied starts all
+/// from the source's value, shared and frozen variables are not stacked, others are refused; `trainable(false)`;
 /// `mode::inference`
-/// @throws argument_error for 0 members or another choice; boundary_error, dtype_error, shape_error,
+///
+/// An update among the ops of the outputs (of a training step, @see extract_training) updates the stacked
+/// variable; one of a shared variable the source's, which it may as long as it is the same for all members.
+/// @throws argument_error for 0 members or another choice; boundary_error, dtype_error, shape_error, name_error,
 /// handle_error, graph_error, uninitialized_error as clone does; unsupported_error for a cond or loop whose
 /// condition differs between members and whose bodies draw random numbers, for an operator other than dropout
-/// and the uniform and normal ones that draws from a stream, and for initial values that read each other in a
-/// circle: replicate() such a region. The graph is then as before
+/// and the uniform and normal ones that draws from a stream, for initial values that read each other in a
+/// circle, and for an update that gives a shared variable or a stream several values: replicate() such a region.
+/// The graph is then as before
 /// Complexity: O(region), and O(region * members) for initial values and what runs member by member
 template <class... Choices>
 Ensemble ensemble(const Region& region, std::size_t members, const Choices&... choices) {

@@ -1,0 +1,183 @@
+// Updates among the ops of an ensemble's outputs.
+#include "ensemble_fixture.hpp"
+
+using namespace graft_test;
+
+namespace {
+
+// x * w + the value that `seen` takes.
+struct subject {
+  Graph g;
+  row4 x = input4(g);
+  tensor<Graph, dtype::float32, shape<4>> w = make_variable<float, shape<4>>(g, "w", uniform());
+  tensor<Graph, dtype::float32, shape<4>> seen =
+      make_variable<float, shape<4>>(g, "seen", zeros(), false, variable_role::statistic);
+  variable_id vw = variable_named(g, "w"), vseen = variable_named(g, "seen");
+  Session session{g};
+  Array rows = numbers({2, 4}, 0.3f);
+};
+
+Array row_of(float e) { return Array::full<float>({4}, e); }
+
+}  // namespace
+
+TEST_CASE("an update of an ensemble's output is of the stacked variable", "[ensemble]") {
+  subject s;
+  SECTION("where all members have one value") {
+    const any_tensor seven = constant(s.g, row_of(7));
+    const any_tensor y = any_tensor(s.x * s.w) + any_tensor(assign(s.seen, seven));
+    s.session.initialize();
+    const Ensemble many =
+        ensemble(extract(inputs(s.x), outputs(y)), 2, bind(s.x, s.x), variables::copied);
+    s.g.validate();
+    (void)s.session.run(many(y), feed(s.x, s.rows));
+    CHECK(s.session.value(s.vseen).same_bits(row_of(0)));
+    CHECK(s.session.value(many(s.vseen)).same_bits(Array::full<float>({2, 4}, 7)));
+  }
+  SECTION("where values differ") {
+    const row4 y = s.x * s.w + assign(s.seen, s.seen * 0.5f + s.w);
+    s.session.initialize();
+    const Ensemble many = ensemble(extract(inputs(s.x), outputs(y)), 3, bind(s.x, s.x));
+    s.g.validate();
+    s.session.run(many.initializer());
+    const Array weights = s.session.value(many(s.vw));
+    (void)s.session.run(many(y), feed(s.x, s.rows));
+    CHECK(s.session.value(s.vseen).same_bits(row_of(0)));
+    CHECK(s.session.value(many(s.vseen)).same_bits(weights));
+    // A member that is detached has an update of its own.
+    const Clone own = many.detach(1, bind(s.x, s.x));
+    own.check();
+    (void)s.session.run(own(y), feed(s.x, s.rows));
+    CHECK(s.session.value(many(s.vseen)).same_bits(weights));
+    CHECK_FALSE(s.session.value(own(s.vseen)).same_bits(weights.rows(1, 2).reshaped({4})));
+  }
+  SECTION("even if what reads it is an input") {
+    const row4 y = s.x * assign(s.w, s.w * 0.5f);
+    s.session.initialize();
+    const Array before = s.session.value(s.vw);
+    const Ensemble many =
+        ensemble(extract(inputs(s.x, s.w), outputs(y)), 2, bind(s.x, s.x), variables::copied);
+    s.g.validate();
+    CHECK(s.session.value(many(s.vw)).rows(0, 1).reshaped({4}).same_bits(before));
+    const auto in = s.g.find_op("ensemble/w");
+    REQUIRE(in);
+    (void)s.session.run(many(y), feed(s.x, s.rows), feed(s.g.handle({*in, 0}), row_of(8)));
+    CHECK(s.session.value(s.vw).same_bits(before));
+    CHECK(s.session.value(many(s.vw)).same_bits(Array::full<float>({2, 4}, 4)));
+  }
+}
+
+TEST_CASE("an ensemble does not write what it froze", "[ensemble]") {
+  subject s;
+  const row4 y = s.x * assign(s.w, s.w * 0.5f);
+  s.session.initialize();
+  const Region region = extract(inputs(s.x), outputs(y));
+  const auto before = s.g.digest();
+  const std::string text =
+      message_of<graph_error>([&] { (void)ensemble(region, 2, variables::frozen); });
+  INFO(text);
+  CHECK(mentions(text, "freeze 'w'"));
+  CHECK(mentions(text, "'assign' updates it"));
+  CHECK(s.g.digest() == before);
+}
+
+TEST_CASE("an ensemble updates a shared variable once, with one value", "[ensemble]") {
+  subject s;
+  const auto sharing = [&](variable_id v) {
+    return variables::by([v](const variable_info& info) {
+      return info.id == v ? variables::shared : variables::copied;
+    });
+  };
+  const auto once = assign(s.seen, s.seen + 1.0f), mixed = assign(s.seen, s.seen + s.w);
+  s.session.initialize();
+  const row4 y = s.x * s.w + once;
+  const Region region = extract(inputs(s.x), outputs(y));
+  const Ensemble many = ensemble(region, 2, bind(s.x, s.x), sharing(s.vseen));
+  (void)s.session.run(many(y), feed(s.x, s.rows));
+  CHECK(s.session.value(s.vseen).same_bits(row_of(1)));
+
+  const Region other = extract(inputs(), outputs(mixed));
+  const auto before = s.g.digest();
+  const std::string text =
+      message_of<unsupported_error>([&] { (void)ensemble(other, 2, sharing(s.vseen)); });
+  INFO(text);
+  CHECK(mentions(text, "one 'seen' for all members"));
+  CHECK(mentions(text, "differs between them"));
+  CHECK(s.g.digest() == before);
+}
+
+TEST_CASE("an ensemble of a training step trains all members apart", "[ensemble][training]") {
+  for (const optimizer& rule : {optimizer(sgd{0.1, 0.9}), optimizer(adam{.rate = 0.05}),
+                                optimizer(rmsprop{.rate = 0.02})}) {
+    Graph g;
+    const row4 x = input4(g);
+    const auto target = placeholder<float, shape<dyn, 2>>(g, "target");
+    const any_tensor y = dense<2>(batch_norm(tanh(dense<5>(x))));
+    const any_tensor loss = mean(square(y - any_tensor(target)));
+    const training_step step = minimize(loss, rule);
+    const Region whole = extract_training(inputs(x, target), step);
+    const Ensemble many = ensemble(whole, 3, bind(x, x, target, target));
+    const auto apart = replicate(whole, 3, bind(x, x, target, target), into("single"));
+    g.validate();
+    Session session(g);
+    session.initialize();
+    many.scatter_from(apart);
+    const std::vector<variable_id> all = whole.variables();
+    std::vector<Array> source;
+    for (const variable_id v : all) source.push_back(session.value(v));
+    const Array in = numbers({6, 4}, 0.7f), wanted = numbers({6, 2}, 0.2f);
+    const update_group together = many(step.updates);
+    CHECK(together.assigns().size() == step.updates.assigns().size());
+    for (int i = 0; i < 3; ++i) {
+      session.run(together, feed(x, in), feed(target, wanted));
+      for (const Clone& one : apart)
+        session.run(one(step).updates, feed(x, in), feed(target, wanted));
+    }
+    for (std::size_t k = 0; k < all.size(); ++k) {
+      INFO(g.path_of(all[k]));
+      CHECK(session.value(all[k]).same_bits(source[k]));
+      const Array stacked = session.value(many(all[k]));
+      if (stacked.type() == dtype::int64) {  // the number of steps
+        for (const std::int64_t n : stacked.span<std::int64_t>()) CHECK(n == 3);
+        continue;
+      }
+      for (std::size_t i = 0; i < apart.size(); ++i) {
+        const Array mine = session.value(apart[i](all[k]));
+        const auto at = static_cast<std::int64_t>(i);
+        check_close(stacked.rows(at, at + 1).reshaped(mine.shape()), mine, 2e-4);
+      }
+    }
+    CHECK_FALSE(
+        session.value(many(all[0])).rows(0, 1).same_bits(session.value(many(all[0])).rows(1, 2)));
+  }
+}
+
+TEST_CASE("an update that is declared and an output is made once", "[ensemble]") {
+  Graph g;
+  const row4 x = input4(g);
+  const row4 y = row4(batch_norm(dense4(x)).ref());
+  const update_group updates = updates_of(y);
+  REQUIRE(updates.assigns().size() == 2);
+  const any_tensor after_it = g.handle({updates.assigns()[0], 0});
+  const Region region = extract(inputs(x), outputs(y, after_it));
+  const Ensemble many = ensemble(region, 2, bind(x, x));
+  g.validate();
+  const auto theirs = many(updates).assigns();
+  CHECK(theirs.size() == 2);
+  CHECK(id_of(many(after_it)).op == theirs[0]);
+  CHECK(updates_of(many(y)).assigns().size() == 2);
+  Session session(g);
+  session.initialize();
+  const Array in = numbers({3, 4}, 0.3f);
+  const Array value = session.run(many(after_it), feed(x, in));
+  const variable_id v{static_cast<std::uint32_t>(g.attributes_of(theirs[0]).integer("variable"))};
+  CHECK(session.value(v).same_bits(value));
+
+  // Of shared ones the source's stay, frozen ones have none.
+  const Region plain = extract(inputs(x), outputs(y));
+  CHECK(ensemble(plain, 2, variables::shared)(updates).assigns() == updates.assigns());
+  CHECK_THROWS_AS(ensemble(plain, 2, variables::frozen)(updates), handle_error);
+  Graph other;
+  CHECK_THROWS_AS(many(update_group(other, {op_id{0}})), handle_error);
+  CHECK(many(update_group()).empty());
+}
