@@ -294,10 +294,12 @@ void copy_variables(Graph& g, std::span<const std::pair<variable_id, variable_id
 Clone unfreeze_clone(const Clone& frozen, clone_options options);
 
 /// A trainable copy of a frozen clone: the same region again, with variables that have the values of
-/// the clone's constants, on the inputs that the clone was bound to.
+/// the clone's constants, in the clone's mode, on the inputs and expressions that the clone was bound to; in another
+/// graph than the clone's, inputs that are not bound become placeholders.
 /// @param choices as for clone(); a policy counts for variables that were not frozen, without one they
 /// are shared with the source
-/// @throws argument_error if nothing in the clone is frozen; else as clone() does
+/// @throws argument_error if nothing in the clone is frozen; where rules were asked about the clone (they are not
+/// kept) and none are given; and, in another graph, for an expression that is not given anew; else as clone() does
 template <class... Choices>
 [[nodiscard]] Clone unfreeze(const Clone& frozen, const Choices&... choices) {
   clone_options options;
