@@ -202,11 +202,25 @@ class planner {
           ", and '" + path_of(c_.ops[op.asked_by]) + "' reads " + (op.value ? "it" : "its shape");
       if (end != op.asked_by) found += " on the way to '" + path_of(c_.ops[end]) + "'";
     }
+    std::string hint = "add feed(" + g_.name_of(t.op) + ", value) with " + to_string(g_.type_of(t));
+    if (const auto v = owner_of(end)) {
+      found += ", by which a layer updates '" + g_.path_of(*v) + "'";
+      hint +=
+          ", or train without what layers update: minimize(loss, optimizer, {.own_updates = "
+          "false})";
+    }
     const std::string line = where(g_.line_of(t.op));
-    throw feed_error(
-        {"the value of placeholder '" + path_of(op) + "' is needed", found,
-         path_of(op) + (line.empty() ? "" : ", declared at " + line),
-         "add feed(" + g_.name_of(t.op) + ", value) with " + to_string(g_.type_of(t))});
+    throw feed_error({"the value of placeholder '" + path_of(op) + "' is needed", found,
+                      path_of(op) + (line.empty() ? "" : ", declared at " + line), hint});
+  }
+  // The variable for which a layer declared an op as its update.
+  [[nodiscard]] std::optional<variable_id> owner_of(std::uint32_t op) const {
+    if (op == no_id || !schema_of(c_.ops[op]).has(ops::update)) return {};
+    const op_id update = t_.id(c_.ops[op].index);
+    const variable_id v{static_cast<std::uint32_t>(g_.attributes_of(update).integer("variable"))};
+    const std::vector<op_id>& own = g_.variable_of(v).own_updates;
+    if (std::find(own.begin(), own.end(), update) == own.end()) return {};
+    return v;
   }
 
   // --- steps

@@ -5,8 +5,8 @@
 
 #include "graft/core/error.hpp"
 
-#include "graph/own_updates.hpp"
 #include "runtime/session_state.hpp"
+#include "surgery/own_updates.hpp"
 
 namespace graft {
 namespace detail {
@@ -251,7 +251,7 @@ void Session::set_value(variable_id variable, Array value) {
 // ----------------------------------------------------------------------------
 
 update_group updates_of(const any_tensor& y) {
-  const Graph& g = target_traits<Graph>::target_of(y.ref());
+  Graph& g = target_traits<Graph>::target_of(y.ref());
   return {g, detail::own_updates_below(g, g.id(y))};
 }
 

@@ -13,7 +13,7 @@
 #include "graft/train/gradients.hpp"
 
 #include "graph/callback_scope.hpp"
-#include "graph/own_updates.hpp"
+#include "surgery/own_updates.hpp"
 
 namespace graft {
 namespace {

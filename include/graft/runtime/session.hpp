@@ -178,8 +178,8 @@ auto evaluate(const Fetch& fetch, Feeds&&... feeds) {
   }
 }
 
-/// The updates that the layers under a tensor own: moving statistics, draw counters. In the order
-/// of their variables.
+/// The updates that the layers under a tensor own, by variable: statistics, draw counters. Batch norm that is applied in
+/// several places, as by shared clones, has those of the applications under y; what is missing is added to the graph.
 [[nodiscard]] update_group updates_of(const any_tensor& y);
 
 }  // namespace graft

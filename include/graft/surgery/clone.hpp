@@ -230,7 +230,7 @@ std::vector<Clone> replicate_region(const Region& region, std::size_t count,
 /// Variables keep role, type and trainable flag; `variable_info::origin` of a copy in the same
 /// graph names its source. Their initial values are copied with them, with random streams of their
 /// own (@see seeds). Updates that a layer declared are copied for fresh and copied variables, dropped for frozen
-/// and replaced ones, and stay the source's own where a variable is shared within one graph or linked. Members of
+/// and replaced ones, and stay the source's where one is shared within a graph or linked (@see updates_of). Members of
 /// collections in the region have their copies added to the same collections. Control edges that
 /// leave or enter the region are dropped.
 ///

@@ -1,0 +1,197 @@
+#include "surgery/own_updates.hpp"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <unordered_set>
+
+#include "graft/ops/sources.hpp"
+
+#include "graph/building.hpp"
+#include "graph/lookup.hpp"
+
+namespace graft::detail {
+namespace {
+
+// How an operator follows a variable: it takes it as an operand and gives its next value as an output.
+struct follower {
+  variable_id variable;
+  op_id update;  // declared by the layer
+  std::uint32_t operand, output;
+};
+
+class collector {
+ public:
+  collector(Graph& g, tensor_id y) : g_(g), below_{y.op} {
+    std::vector<op_id> open{y.op};
+    while (!open.empty()) {
+      const op_id op = open.back();
+      open.pop_back();
+      if (const auto v = g_.variable_read_by({op, 0})) variables_.push_back(*v);
+      for (std::uint32_t k = 0; k < g_.operand_count(op); ++k) {
+        const op_id producer = g_.operand(op, k).op;
+        if (below_.insert(producer).second) open.push_back(producer);
+      }
+    }
+    std::sort(variables_.begin(), variables_.end());
+  }
+
+  std::vector<op_id> run() {
+    for (const variable_id v : variables_) choose(v);
+    if (!missing_.empty()) {
+      Graph::transaction all(g_);
+      for (const auto& [index, followers] : missing_) apply(g_.data().id(index), followers);
+      all.commit();
+    }
+    std::vector<op_id> result;
+    std::unordered_set<op_id> listed;
+    for (const variable_id v : variables_) {
+      for (const op_id update : updates_[v]) {
+        if (listed.insert(update).second) result.push_back(update);
+      }
+    }
+    return result;
+  }
+
+ private:
+  // Linked clones read a variable through an identity.
+  [[nodiscard]] bool reads(tensor_id t, variable_id v) const {
+    while (is_operator(g_.schema_of(t.op), ops::identity)) t = g_.operand(t.op, 0);
+    return g_.variable_read_by(t) == v;
+  }
+
+  [[nodiscard]] std::optional<follower> follower_of(const variable_info& v) const {
+    for (const op_id update : v.own_updates) {
+      if (!is_operator(g_.schema_of(update), ops::assign)) continue;
+      const tensor_id next = g_.operand(update, 0);
+      if (g_.output_count(next.op) < 2 || g_.schema_of(next.op).has(ops::random)) continue;
+      for (std::uint32_t k = 0; k < g_.operand_count(next.op); ++k) {
+        if (reads(g_.operand(next.op, k), v.id)) return follower{v.id, update, k, next.output};
+      }
+    }
+    return {};
+  }
+
+  // All ops that follow a variable as the layer's op does.
+  [[nodiscard]] std::unordered_set<op_id> applications(const follower& f) const {
+    const operator_schema& schema = g_.schema_of(g_.operand(f.update, 0).op);
+    std::unordered_set<op_id> found;
+    std::vector<op_id> open{g_.variable_of(f.variable).read.op};
+    while (!open.empty()) {
+      const op_id reading = open.back();
+      open.pop_back();
+      g_.for_each_use(reading, [&](const Graph::use& u, std::uint32_t) {
+        const operator_schema& user = g_.schema_of(u.user);
+        if (is_operator(user, ops::identity)) {
+          open.push_back(u.user);
+        } else if (is_operator(user, schema) && g_.operand(u.user, f.operand).op == reading) {
+          found.insert(u.user);
+        }
+      });
+    }
+    return found;
+  }
+
+  // Those among some applications that the declared updates follow from.
+  [[nodiscard]] std::unordered_set<op_id> declared(const variable_info& v,
+                                                   const std::unordered_set<op_id>& among) const {
+    std::unordered_set<op_id> found, seen;
+    std::vector<op_id> open = v.own_updates;
+    while (!open.empty()) {
+      const op_id op = open.back();
+      open.pop_back();
+      for (const tensor_id t : g_.operands(op)) {
+        if (among.contains(t.op)) {
+          found.insert(t.op);
+        } else if (!below_.contains(t.op) && seen.insert(t.op).second) {
+          open.push_back(t.op);
+        }
+      }
+    }
+    return found;
+  }
+
+  [[nodiscard]] bool in_inference_mode(op_id op) const {
+    return g_.schema_of(op).has(ops::modal) && g_.attributes_of(op).integer("training") == 0;
+  }
+
+  void choose(variable_id id) {
+    const variable_info& v = g_.variable_of(id);
+    if (v.own_updates.empty()) return;
+    const auto f = follower_of(v);
+    if (!f) {
+      updates_[id] = v.own_updates;
+      return;
+    }
+    const std::unordered_set<op_id> all = applications(*f), known = declared(v, all);
+    const auto is_below = [&](op_id op) { return below_.contains(op); };
+    const bool whole = std::all_of(known.begin(), known.end(), is_below);
+    if (whole || std::none_of(all.begin(), all.end(), is_below)) {
+      updates_[id] = v.own_updates;
+      latest_[id] = {v.own_updates.back(), 0};
+    }
+    for (const op_id op : all) {
+      if (!is_below(op) || in_inference_mode(op) || (whole && known.contains(op))) continue;
+      missing_[g_.data().index(op)].push_back(*f);
+    }
+  }
+
+  // One more application: of the values that the ones before it gave.
+  void apply(op_id op, const std::vector<follower>& followers) {
+    g_.reenter_scope(g_.scope_of(op));
+    std::vector<tensor_id> operands;
+    for (const tensor_id t : g_.operands(op)) operands.push_back(t);
+    std::optional<tensor_id> before;
+    for (const follower& f : followers) {
+      const auto latest = latest_.find(f.variable);
+      if (latest == latest_.end()) continue;
+      before = operands[f.operand] = latest->second;
+    }
+    const op_id applied = before ? again(op, operands, *before) : op;
+    for (const follower& f : followers) {
+      const op_id update = updated(f, {applied, f.output});
+      updates_[f.variable].push_back(update);
+      latest_[f.variable] = {update, 0};
+    }
+    g_.leave_scope();
+  }
+
+  op_id again(op_id op, const std::vector<tensor_id>& operands, tensor_id before) {
+    std::optional<op_id> known;
+    g_.for_each_use(before.op, [&](const Graph::use& u, std::uint32_t) {
+      const auto theirs = g_.operands(u.user);
+      if (&g_.schema_of(u.user) == &g_.schema_of(op) &&
+          std::equal(theirs.begin(), theirs.end(), operands.begin(), operands.end()) &&
+          g_.attributes_of(u.user) == g_.attributes_of(op)) {
+        known = u.user;
+      }
+    });
+    if (known) return *known;
+    const attribute_list attributes = g_.attributes_of(op);
+    const std::string name(g_.name_of(op));
+    return g_.add(g_.schema_of(op), operands, attributes, name, g_.line_of(op));
+  }
+
+  op_id updated(const follower& f, tensor_id next) {
+    for (const op_id update : updates_of(g_, f.variable)) {
+      if (is_operator(g_.schema_of(update), ops::assign) && g_.operand(update, 0) == next)
+        return update;
+    }
+    const attribute_list attributes = g_.attributes_of(f.update);
+    const std::string name(g_.name_of(f.update));
+    return g_.add(ops::assign, {&next, 1}, attributes, name, g_.line_of(next.op));
+  }
+
+  Graph& g_;
+  std::unordered_set<op_id> below_;
+  std::vector<variable_id> variables_;  // that y reads, ascending
+  std::unordered_map<variable_id, std::vector<op_id>> updates_;
+  std::unordered_map<variable_id, tensor_id> latest_;       // values after the updates so far
+  std::map<std::uint32_t, std::vector<follower>> missing_;  // by index of the application
+};
+
+}  // namespace
+
+std::vector<op_id> own_updates_below(Graph& g, tensor_id y) { return collector(g, y).run(); }
+
+}  // namespace graft::detail

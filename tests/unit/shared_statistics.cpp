@@ -1,0 +1,221 @@
+// Moving statistics of networks that share them: each application of a layer updates them from its own input.
+#include <algorithm>
+
+#include "graft/graft.hpp"
+
+#include "clone_fixture.hpp"
+
+using namespace graft_test;
+
+namespace {
+
+Array rows(float first) {
+  Array a(dtype::float32, {5, 4});
+  for (float& e : a.mutable_span<float>()) e = first, first = first * -0.93f + 0.31f;
+  return a;
+}
+
+// dense, tanh, batch norm, dense; and a second input.
+struct siamese {
+  Graph g;
+  row4 x = input4(g, "x"), x2 = input4(g, "x2");
+  row4 y;
+  std::optional<Region> region;
+  variable_id mean_of, variance_of;
+
+  explicit siamese(double momentum = 0.75) {
+    const row4 h = tanh(dense4(x, "first"));
+    y = row4(dense4(row4(batch_norm().momentum(momentum)(h).ref()), "second").ref());
+    region = extract(inputs(x), outputs(y));
+    mean_of = variable_named(g, "batch_norm/moving_mean");
+    variance_of = variable_named(g, "batch_norm/moving_variance");
+  }
+  std::vector<Array> statistics(Session& s) const {
+    return {s.value(mean_of), s.value(variance_of)};
+  }
+};
+
+void check_same(const std::vector<Array>& a, const std::vector<Array>& b, double tolerance = 0) {
+  REQUIRE(a.size() == b.size());
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (tolerance == 0) CHECK(a[i].same_bits(b[i]));
+    for (std::int64_t k = 0; k < a[i].size(); ++k) {
+      CHECK(a[i].span<float>()[static_cast<std::size_t>(k)] ==
+            Approx(b[i].span<float>()[static_cast<std::size_t>(k)]).epsilon(tolerance + 1e-12));
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a clone that shares statistics moves them by its own input", "[clone][updates]") {
+  const auto policy = GENERATE(variable_policy::shared, variable_policy::linked);
+  INFO(to_string(policy));
+  siamese n, alone;  // two graphs that start alike
+  const Clone c = clone(*n.region, bind(n.x, n.x2), policy);
+  Session session(n.g), other(alone.g);
+  session.initialize(), other.initialize();
+  check_same(n.statistics(session), alone.statistics(other));
+  const std::vector<Array> start = n.statistics(session);
+
+  SECTION("asked for alone") {
+    const update_group group = updates_of(c(n.y));
+    n.g.validate();
+    CHECK(group.assigns().size() == 2);
+    CHECK(n.g.path_of(group.assigns()[0]) == "copy/batch_norm/update_mean");
+    session.run(group, feed(n.x2, rows(0.4f)));
+    other.run(updates_of(alone.y), feed(alone.x, rows(0.4f)));
+    check_same(n.statistics(session), alone.statistics(other));
+    CHECK_FALSE(n.statistics(session)[0].same_bits(start[0]));
+    // Asked for again they are the same; the source keeps its own.
+    const std::uint64_t digest = n.g.digest();
+    CHECK(updates_of(c(n.y)).assigns() == group.assigns());
+    CHECK(updates_of(n.y).assigns() == std::vector{n.g.variable_of(n.mean_of).own_updates[0],
+                                                   n.g.variable_of(n.variance_of).own_updates[0]});
+    CHECK(n.g.digest() == digest);
+  }
+  SECTION("in a training step that feeds nothing else") {
+    const auto step = minimize(mean(square(c(n.y))), sgd{0.1});
+    const auto same = minimize(mean(square(alone.y)), sgd{0.1});
+    session.initialize(), other.initialize();
+    for (const float first : {0.4f, -1.3f, 2.2f}) {
+      session.run(step, feed(n.x2, rows(first)));
+      other.run(same, feed(alone.x, rows(first)));
+      check_same(n.statistics(session), alone.statistics(other), 1e-6);
+    }
+  }
+  SECTION("a clone of the clone, too") {
+    const row4 x3 = input4(n.g, "x3");
+    const Clone d =
+        clone(extract(inputs(n.x2), outputs(c(n.y)), leaks::keep), bind(n.x2, x3), policy);
+    session.run(updates_of(d(c(n.y))), feed(x3, rows(0.4f)));
+    other.run(updates_of(alone.y), feed(alone.x, rows(0.4f)));
+    check_same(n.statistics(session), alone.statistics(other));
+  }
+  SECTION("not in inference mode") {
+    const std::uint64_t version = n.g.version();
+    const any_tensor served = inference(c(n.y));
+    CHECK(updates_of(served).empty());
+    const auto step = minimize(mean(square(served)), sgd{0.1});
+    session.initialize();
+    session.run(step, feed(n.x2, rows(0.4f)));
+    check_same(n.statistics(session), start);
+    CHECK(n.g.version() != version);
+  }
+}
+
+TEST_CASE("both towers of one step move the statistics, one after the other", "[clone][updates]") {
+  siamese n, alone;
+  const Clone c = clone(*n.region, bind(n.x, n.x2), variables::shared);
+  Session session(n.g), other(alone.g);
+  session.initialize(), other.initialize();
+  const any_tensor both = sum(square(n.y)) + sum(square(c(n.y)));
+  const std::size_t ops = n.g.op_count();
+  const update_group group = updates_of(both);
+  CHECK(updates_of(both).assigns() == group.assigns());
+  // The clone's batch norm once more, for both statistics, and an update of each.
+  CHECK(n.g.op_count() == ops + 3);
+  n.g.validate();
+  session.run(group, feed(n.x, rows(0.4f)), feed(n.x2, rows(-1.3f)));
+  other.run(updates_of(alone.y), feed(alone.x, rows(0.4f)));
+  other.run(updates_of(alone.y), feed(alone.x, rows(-1.3f)));
+  check_same(n.statistics(session), alone.statistics(other));
+
+  // A third tower.
+  const row4 x3 = input4(n.g, "x3");
+  const Clone d = clone(*n.region, bind(n.x, x3), variables::linked);
+  session.run(updates_of(both + sum(square(d(n.y)))), feed(n.x, rows(0.1f)), feed(n.x2, rows(0.2f)),
+              feed(x3, rows(0.3f)));
+  for (const float first : {0.1f, 0.2f, 0.3f})
+    other.run(updates_of(alone.y), feed(alone.x, rows(first)));
+  check_same(n.statistics(session), alone.statistics(other));
+
+  // With the parameters, in one step.
+  const auto step = minimize(both, sgd{0.01});
+  session.initialize();
+  const Array w = session.value(variable_named(n.g, "first/w"));
+  session.run(step, feed(n.x, rows(0.9f)), feed(n.x2, rows(1.7f)));
+  other.run(updates_of(alone.y), feed(alone.x, rows(0.9f)));
+  other.run(updates_of(alone.y), feed(alone.x, rows(1.7f)));
+  check_same(n.statistics(session), alone.statistics(other));
+  CHECK_FALSE(session.value(variable_named(n.g, "first/w")).same_bits(w));
+}
+
+TEST_CASE("a training step of both towers is cloned with its updates", "[clone][updates]") {
+  siamese n;
+  const Clone c = clone(*n.region, bind(n.x, n.x2), variables::shared);
+  const auto step = minimize(sum(square(n.y)) + sum(square(c(n.y))), adam{0.01});
+  Session session(n.g);
+  session.initialize();
+  const Region training = extract_training(inputs(n.x, n.x2), step);
+  const Clone copy = clone(training, bind(n.x, n.x, n.x2, n.x2), variables::copied);
+  copy.check();
+  session.run(step, feed(n.x, rows(0.4f)), feed(n.x2, rows(-1.3f)));
+  session.run(copy(step), feed(n.x, rows(0.4f)), feed(n.x2, rows(-1.3f)));
+  for (const variable_id v : training.variables()) {
+    INFO(n.g.path_of(v));
+    CHECK(session.value(copy(v)).same_bits(session.value(v)));
+  }
+}
+
+TEST_CASE("a tower on another view of the same input has its own updates", "[clone][updates]") {
+  siamese n, alone;
+  const Clone c = clone(*n.region, bind(n.x, row4((n.x * -1.5f).ref())), variables::shared);
+  Session session(n.g), other(alone.g);
+  session.initialize(), other.initialize();
+  Array turned = rows(0.4f);
+  for (float& e : turned.mutable_span<float>()) e *= -1.5f;
+  session.run(updates_of(c(n.y)), feed(n.x, rows(0.4f)));
+  other.run(updates_of(alone.y), feed(alone.x, turned));
+  check_same(n.statistics(session), alone.statistics(other));
+}
+
+TEST_CASE("one application of a shared layer is trained alone", "[updates]") {
+  Graph g;
+  const row4 x = input4(g, "x"), x2 = input4(g, "x2");
+  const auto layer = batch_norm().momentum(0.75).shared("bn");
+  const row4 y(layer(x).ref()), y2(layer(x2).ref());
+  const variable_id statistic = variable_named(g, "batch_norm/moving_mean");
+  const std::vector<op_id> declared = g.variable_of(statistic).own_updates;
+  REQUIRE(declared.size() == 2);
+  Session session(g);
+  session.initialize();
+  const auto after = [&](const update_group& group, auto... feeds) {
+    session.set_value(statistic, Array::full<float>({4}, 1));
+    session.run(group, feeds...);
+    return session.value(statistic);
+  };
+  const std::size_t ops = g.op_count();
+  const Array first = after(updates_of(y), feed(x, rows(0.4f)));
+  CHECK(g.op_count() == ops);  // the layer has that one
+  const Array second = after(updates_of(y2), feed(x2, rows(0.4f)));
+  CHECK(first.same_bits(second));
+  CHECK(g.op_count() == ops + 2);
+  // Both are what the layer declared, in the order of the applications.
+  const update_group both = updates_of(y + y2);
+  CHECK(both.assigns().size() == 4);
+  for (const op_id update : declared) {
+    CHECK(std::find(both.assigns().begin(), both.assigns().end(), update) != both.assigns().end());
+  }
+  CHECK(g.op_count() == ops + 3);  // the sum
+}
+
+TEST_CASE("an update that needs what was not fed says whose it is", "[updates]") {
+  Graph g;
+  const row4 x = input4(g, "x"), x2 = input4(g, "x2");
+  const auto moving =
+      make_variable<float, shape<4>>(g, "moving", zeros(), false, variable_role::statistic);
+  const row4 h = tanh(x);
+  g.own_update(*g.variable_read_by(id_of(moving)),
+               op_of(assign(moving, moving * 0.5f + mean<axes<0>>(h) * 0.5f, "follow")));
+  const row4 y(dense4(row4((h - moving).ref())).ref());
+  const Clone c = clone(extract(inputs(x), outputs(y)), bind(x, x2), variables::shared);
+  const auto step = minimize(mean(square(c(y))), sgd{0.1});
+  Session session(g);
+  session.initialize();
+  const std::string text = message_of<feed_error>([&] { session.run(step, feed(x2, rows(0.4f))); });
+  CHECK(mentions(text, "on the way to 'follow', by which a layer updates 'moving'"));
+  CHECK(mentions(text, "{.own_updates = false}"));
+  session.run(minimize(mean(square(c(y))), sgd{0.1}, {.own_updates = false}).loss,
+              feed(x2, rows(0.4f)));
+}
