@@ -92,6 +92,16 @@ TEST_CASE("a clone that shares statistics moves them by its own input", "[clone]
     other.run(updates_of(alone.y), feed(alone.x, rows(0.4f)));
     check_same(n.statistics(session), alone.statistics(other));
   }
+  SECTION("a copy of the clone moves its own") {
+    const row4 x3 = input4(n.g, "x3");
+    const Clone d = clone(extract(inputs(n.x2), outputs(c(n.y)), leaks::keep), bind(n.x2, x3),
+                          variables::copied);
+    session.run(updates_of(d(c(n.y))), feed(x3, rows(0.4f)));
+    other.run(updates_of(alone.y), feed(alone.x, rows(0.4f)));
+    check_same(n.statistics(session), start);
+    check_same({session.value(d(n.mean_of)), session.value(d(n.variance_of))},
+               alone.statistics(other));
+  }
   SECTION("not in inference mode") {
     const std::uint64_t version = n.g.version();
     const any_tensor served = inference(c(n.y));
