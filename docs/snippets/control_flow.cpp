@@ -7,7 +7,38 @@
 
 using namespace graft;
 
+namespace {
+
+//! [recorded]
+constexpr auto reader =
+    net<[](auto x) { return dense<3, "label">(lstm<32>(x)); }, in<float, shape<dyn, 20, 8>, "x">>();
+static_assert(reader.output_shape() == dims{dyn, 3});
+static_assert(reader.parameter_count() == (8 + 32 + 1) * 4 * 32 + (32 + 1) * 3);
+static_assert(reader.variable_name(1) == "lstm/recurrent_kernel");
+
+constexpr auto memory = extract<"x", "lstm/scan">(reader);  // around bodies, not into them
+//! [recorded]
+
+// The part computes in a graph what its ops do in the whole.
+void check_recorded() {
+  Graph whole, part;
+  const auto x = placeholder<float, shape<dyn, 20, 8>>(whole, "x");
+  const auto y = placeholder<float, shape<dyn, 20, 8>>(part, "x");
+  lower(reader, whole, x);
+  const auto h = lower(memory, part, y);
+  Session session(whole, {.seed = 1}), session_of_part(part, {.seed = 1});
+  session.initialize();
+  session_of_part.initialize();
+  const any_tensor same = whole.handle({*whole.find_op("lstm/scan"), 0});
+  const Array rows = Array::full<float>({2, 20, 8}, 0.25f);
+  check(session_of_part.run(h, feed(y, rows)).same_bits(session.run(same, feed(x, rows))),
+        "a part with a loop computes what it does in the whole");
+}
+
+}  // namespace
+
 int main() {
+  check_recorded();
   Graph g;
   auto p = placeholder<bool, shape<>>(g, "p");
   auto a = placeholder<float, shape<2>>(g, "a");

@@ -10,6 +10,7 @@
 #include <new>
 #include <string>
 
+#include "graft/dsl/extract.hpp"
 #include "graft/graph/graph.hpp"
 #include "graft/static/loops.hpp"
 
@@ -73,6 +74,12 @@ constexpr void check_network() {
     if constexpr (p.ops[p.unsupported].what == kind::placeholder) {
       input_needs_a_batch_axis<static_cast<int>(p.values[op.outputs.first].offset)> error{};
       (void)error;
+    } else if constexpr (op.schema->has(ops::bodies)) {
+      control_flow_not_supported<
+          graft::detail::path_text<std::remove_cv_t<decltype(Net)>, p.unsupported>(),
+          label_of<op.schema>()>
+          error{};
+      (void)error;
     } else {
       operator_not_supported<label_of<op.schema>()> error{};
       (void)error;
@@ -98,6 +105,8 @@ floats make_floats(std::size_t count);
 /// polynomials: a sum, of products too, agrees within 1e-6 of the sum of its terms' magnitudes, a function of
 /// one number within 1e-5 of the larger of 1 and its result. So results agree within 1e-5 of the largest magnitude of
 /// an output row where large terms do not cancel; where they do, within that of the terms.
+///
+/// A network with control flow or a recurrent layer does not compile (control_flow_not_supported): run it in a session.
 ///
 /// An object holds a copy of the variables and the memory for one block of rows: use one for each
 /// thread.

@@ -91,6 +91,18 @@ void recorder_refuses_handle(const char* why) {
                       "use the handles that the builder got or made itself"});
 }
 
+void recorder_refuses_tensor_of_a_closed_body() {
+  throw handle_error({"a handle was given to a recorder",
+                      "it is a tensor of a body, which is complete", "",
+                      "return it from the body, and use what cond, while_loop or scan returned"});
+}
+
+void recorder_refuses_update_in_a_body() {
+  throw graph_error({"a variable was to be updated in a body", "a body may run often or never", "",
+                     "return the value from the body and assign it outside; build layers that "
+                     "update variables outside"});
+}
+
 void recorder_refuses_name(const char* why) {
   throw name_error({"something was named while recording", why, "", "give a plain name"});
 }

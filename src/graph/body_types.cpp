@@ -4,9 +4,8 @@
 #include <unordered_map>
 
 #include "graft/core/error.hpp"
-#include "graft/schema/control_operators.hpp"
+#include "graft/schema/body_rules.hpp"
 #include "graft/schema/core_operators.hpp"
-#include "graft/schema/rules.hpp"
 
 #include "graph/body_view.hpp"
 #include "graph/building.hpp"
@@ -22,17 +21,6 @@ using types = std::vector<value_type>;
                      .found = found,
                      .where = {},
                      .hint = "make bodies with cond, while_loop or scan"});
-}
-
-// What two values that may take one another's place have in common.
-value_type common(const value_type& a, const value_type& b) {
-  value_type result = a;
-  result.type = rules::join(a.type, b.type);
-  if (!a.ranked || !b.ranked) return value_type::unranked(result.type);
-  for (std::size_t i = 0; i < a.shape.size(); ++i) {
-    if (a.shape[i] != b.shape[i]) result.shape[i] = dyn;
-  }
-  return result;
 }
 
 // What bodies gave for types of their inputs: bodies may own one another many times over.
@@ -134,7 +122,7 @@ class refinement {
                    to_string(b[i]) + " in the second",
                "give both branches results of one type and shape", a[i].type != b[i].type);
       }
-      answer_.outputs[i] = common(a[i], b[i]);
+      answer_.outputs[i] = rules::common(a[i], b[i]);
     }
   }
 
@@ -155,7 +143,7 @@ class refinement {
              "let the body return the state with the type and shape it starts with",
              !rules::types_agree(in.type, out.type));
     }
-    return common(in, out);
+    return rules::common(in, out);
   }
 
   void refine_while() {
@@ -222,20 +210,12 @@ class refinement {
     for (std::size_t i = 0; i < p.states; ++i) {
       answer_.outputs[i] = carried(i, inputs[i], out[i]);
       if (i < p.traces) {
-        answer_.outputs[p.states + p.stacked + i] = stacked(*steps, answer_.outputs[i]);
+        answer_.outputs[p.states + p.stacked + i] = rules::stacked(*steps, answer_.outputs[i]);
       }
     }
     for (std::size_t i = 0; i < p.stacked; ++i) {
-      answer_.outputs[p.states + i] = stacked(*steps, out[p.states + i]);
+      answer_.outputs[p.states + i] = rules::stacked(*steps, out[p.states + i]);
     }
-  }
-
-  static value_type stacked(extent steps, const value_type& element) {
-    if (!element.ranked) return element;
-    value_type result = element;
-    result.shape = dims{steps};
-    for (const extent e : element.shape) result.shape.push_back(e);
-    return result;
   }
 
   const tables& t_;

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "graft/core/error.hpp"
+#include "graft/schema/body_rules.hpp"
 #include "graft/schema/core_operators.hpp"
 
 #include "graph/building.hpp"
@@ -48,10 +49,7 @@ bool is_operator(const operator_schema& schema, const operator_schema& known) {
   return &schema == &known || schema.name == known.name;
 }
 
-bool may_be(const value_type& wanted, const value_type& got) {
-  return rules::types_agree(wanted.type, got.type) && !rules::surely_differ(wanted, got) &&
-         wanted.kind == got.kind;
-}
+bool may_be(const value_type& wanted, const value_type& got) { return rules::may_be(wanted, got); }
 
 void refuse_operands(const op_in_words& op, std::span<const value_type> operands,
                      const problem& why) {

@@ -85,32 +85,48 @@ auto cross_entropy_type(of<std::int64_t, 8> labels) {
                                either(cast<float>(labels), labels));
 }
 
-// What has bodies is built in a Graph: no recorded network holds them.
+// In networks that the compiler records, what does not fit in or around bodies.
 template <class X>
-constexpr auto recorded(const X& x) {
+constexpr X recorded(const X& x) {
   return x;
 }
-// expect: recurrent layers are built in a Graph; a network recorded while compiling has no bodies
+// expect: shape_mismatch<.*"lstm \\'memory\\'"}, graft::needs<graft::shape<-1, -1, -1> ?>, graft::got<graft::shape<-1, 8> ?> ?>
 constexpr auto recorded_lstm =
-    net<[](auto x) { return either(recorded(x), lstm<3>(x)); }, in<float, shape<dyn, 4, 2>>>();
-// expect: control flow is built in a Graph; a network recorded while compiling has no bodies
+    net<[](auto x) { return either(recorded(x), (lstm<3, "memory">(x))); },
+        in<float, shape<dyn, 8>>>();
+// expect: shape_mismatch<.*"the branches of cond"}, graft::needs<graft::shape<4> ?>, graft::got<graft::shape<1, 4> ?> ?>
 constexpr auto recorded_cond = net<[](auto x) {
-  return either(recorded(x), (cond(all(x > 0), [&] { return x; }, [&] { return -x; })));
-},
-                                   in<float, shape<4>>>();
-// expect: control flow is built in a Graph; a network recorded while compiling has no bodies
-constexpr auto recorded_loop = net<[](auto x) {
   return either(recorded(x),
-                (while_loop(x, [](auto s) { return all(s > 0); }, [](auto s) { return s; })));
+                (cond(all(x > 0), [&] { return x; }, [&] { return expand_dims<0>(x); })));
 },
                                    in<float, shape<4>>>();
-// expect: control flow is built in a Graph; a network recorded while compiling has no bodies
-constexpr auto recorded_scan = net<[](auto x) {
+// expect: dtype_mismatch<.*"the state of while_loop"}, graft::needs_type<graft::dtype::float32>, graft::got_type<graft::dtype::float64>
+constexpr auto recorded_loop = net<[](auto x) {
   return either(
       recorded(x),
-      (std::get<0>(scan(sum<axes<0>>(x), x, [](auto s, auto e) { return std::tuple{s + e, s}; }))));
+      (while_loop(x, [](auto s) { return all(s > 0); }, [](auto s) { return cast<double>(s); })));
+},
+                                   in<float, shape<4>>>();
+// expect: shape_mismatch<.*"the state of scan"}, graft::needs<graft::shape<3> ?>, graft::got<graft::shape<1, 3> ?> ?>
+constexpr auto recorded_scan = net<[](auto x) {
+  return either(recorded(x), (std::get<0>(scan(sum<axes<0>>(x), x, [](auto s, auto e) {
+                  return std::tuple{expand_dims<0>(s + e), s};
+                }))));
 },
                                    in<float, shape<4, 3>>>();
+// expect: recorder_refuses_tensor_of_a_closed_body
+constexpr auto recorded_leak = net<[](auto x) {
+  auto inner = x;
+  const auto y = cond(all(x > 0), [&] { return inner = -x; }, [&] { return x; });
+  return either(recorded(y), y + inner);
+},
+                                   in<float, shape<4>>>();
+// expect: recorder_refuses_update_in_a_body
+constexpr auto recorded_update = net<[](auto x) {
+  return either(recorded(x),
+                (cond(all(x > 0), [&] { return dropout(x, 0.5); }, [&] { return x; })));
+},
+                                     in<float, shape<4>>>();
 static_assert(recorded_lstm.op_count() + recorded_cond.op_count() + recorded_loop.op_count() +
-                  recorded_scan.op_count() >
+                  recorded_scan.op_count() + recorded_leak.op_count() + recorded_update.op_count() >
               0);

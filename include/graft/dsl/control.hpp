@@ -1,8 +1,8 @@
-// Control flow: cond, while_loop and scan, whose branches and steps are lambdas that build bodies.
+// Control flow: cond, while_loop and scan, whose branches and steps are lambdas that build bodies, in a Graph or,
+// in constant evaluation, in a recorded network.
 #pragma once
 
 #include <optional>
-#include <vector>
 
 #include "graft/dsl/layer.hpp"
 #include "graft/dsl/structure.hpp"
@@ -71,10 +71,13 @@ constexpr auto common_handle() {
 // The same for structures: that of the first, with handles that know what both know.
 template <auto Label, class In, class Out, std::size_t... I>
 constexpr auto common_flat(std::index_sequence<I...>) {
-  return std::tuple<decltype(common_handle<Label, std::tuple_element_t<I, In>,
-                                           std::tuple_element_t<I, Out>>())...>{};
+  return std::tuple(
+      common_handle<Label, std::tuple_element_t<I, In>, std::tuple_element_t<I, Out>>()...);
 }
 
+//
+// To be called, and not only asked for its type: so constant evaluation meets what the types tell before the target
+// refuses the op.
 template <auto Label, class In, class Out>
 constexpr auto common_types() {
   static_assert(std::tuple_size_v<In> == std::tuple_size_v<Out>,
@@ -157,39 +160,42 @@ struct all_added<Length, std::tuple<H...>> {
 template <class Target>
 inline constexpr bool builds_bodies = requires { &target_traits<Target>::open_body; };
 
+using value_types = small_vector<value_type, 3>;
+template <class Target>
+using references = small_vector<typename target_traits<Target>::reference, 4>;
+
 // What the functions below share: references, a transaction that gives a body up when it fails.
 template <class Target>
 class control_builder {
  public:
   using traits = target_traits<Target>;
-  using reference = typename traits::reference;
 
-  control_builder(Target& target, std::string_view name, source_line here)
+  constexpr control_builder(Target& target, std::string_view name, source_line here)
       : target_(target), undo_(begin_transaction(target)), name_(name), here_(here) {}
 
   template <class Flat>
-  void operands(const Flat& handles) {
+  constexpr void operands(const Flat& handles) {
     std::apply([&](const auto&... h) { (operands_.push_back(h.ref()), ...); }, handles);
   }
   /// Builds a body: `make(refs of its arguments)` returns a flat tuple of results.
   /// @return the number of its captures
   template <class F>
-  std::int64_t body(std::string_view key, const std::vector<value_type>& arguments, F&& make) {
+  constexpr std::int64_t body(std::string_view key, const value_types& arguments, F&& make) {
     Target& inner = traits::open_body(target_);
-    std::vector<reference> refs;
+    references<Target> refs;
     for (const value_type& type : arguments) refs.push_back(traits::add_argument(inner, type));
-    std::vector<reference> results;
+    references<Target> results;
     std::apply([&](const auto&... h) { (results.push_back(h.ref()), ...); }, make(refs));
     const auto closed = traits::close_body(target_, results);
     attributes.set(key, closed.index, attribute_kind::body);
-    operands_.insert(operands_.end(), closed.captures.begin(), closed.captures.end());
+    operands_.append(closed.captures.begin(), closed.captures.end());
     return static_cast<std::int64_t>(closed.captures.size());
   }
   /// Adds the op with the bodies.
   /// @param result makes what the caller returns of the references to its outputs; what that throws gives
   /// the op up, too
   template <class F>
-  auto add(const operator_schema& schema, std::size_t outputs, F&& result) {
+  constexpr auto add(const operator_schema& schema, std::size_t outputs, F&& result) {
     attributes.set("outputs", static_cast<std::int64_t>(outputs));
     auto made = result(traits::add(target_, schema, operands_, attributes, name_, here_));
     undo_.commit();
@@ -203,12 +209,12 @@ class control_builder {
   decltype(begin_transaction(std::declval<Target&>())) undo_;
   std::string_view name_;
   source_line here_;
-  std::vector<reference> operands_;
+  references<Target> operands_;
 };
 
 template <class Flat>
-std::vector<value_type> types_of_handles(const Flat& handles) {
-  std::vector<value_type> types;
+constexpr value_types types_of_handles(const Flat& handles) {
+  value_types types;
   std::apply([&](const auto&... h) { (types.push_back(detail::type_of(h)), ...); }, handles);
   return types;
 }
@@ -248,19 +254,18 @@ constexpr auto call_with_state(F& f, const S& state) {
 /// tell does not compile
 /// @see ONNX operator If
 template <tensor_like Pred, class Then, class Else>
-auto cond(const Pred& pred, Then&& then, Else&& otherwise, std::string_view name = {},
-          source_line here = source_line::now()) {
+constexpr auto cond(const Pred& pred, Then&& then, Else&& otherwise, std::string_view name = {},
+                    source_line here = source_line::now()) {
   using target_type = typename Pred::target_type;
-  static_assert(
-      detail::builds_bodies<target_type>,
-      "graft: control flow is built in a Graph; a network recorded while compiling has no "
-      "bodies");
+  static_assert(detail::builds_bodies<target_type>,
+                "graft: what is built into has no bodies, so it has no control flow");
   static_assert(rules::types_agree(Pred::type, dtype::boolean),
                 "graft: the condition of cond is a boolean; compare with <");
   using result = std::decay_t<decltype(then())>;
   using then_flat = detail::flat<result>;
   using else_flat = detail::flat<std::decay_t<decltype(otherwise())>>;
-  using out = decltype(detail::common_types<text("the branches of cond"), then_flat, else_flat>());
+  const auto common = detail::common_types<text("the branches of cond"), then_flat, else_flat>();
+  using out = std::remove_const_t<decltype(common)>;
   detail::control_builder<target_type> builder(detail::target_of(pred), name, here);
   builder.operands(detail::tensors_in(pred));
   std::optional<result> structure;
@@ -288,18 +293,17 @@ auto cond(const Pred& pred, Then&& then, Else&& otherwise, std::string_view name
 /// types tell does not compile
 /// @see ONNX operator Loop
 template <structure S, class Condition, class Body>
-auto while_loop(const S& init, Condition&& condition, Body&& body, std::int64_t max_iterations = -1,
-                std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto while_loop(const S& init, Condition&& condition, Body&& body,
+                          std::int64_t max_iterations = -1, std::string_view name = {},
+                          source_line here = source_line::now()) {
   const auto handles = detail::tensors_in(init);
   using in = std::remove_const_t<decltype(handles)>;
   using target_type = typename detail::flat_target<in>::type;
-  static_assert(
-      detail::builds_bodies<target_type>,
-      "graft: control flow is built in a Graph; a network recorded while compiling has no "
-      "bodies");
+  static_assert(detail::builds_bodies<target_type>,
+                "graft: what is built into has no bodies, so it has no control flow");
   detail::control_builder<target_type> builder(detail::target_of(std::get<0>(handles)), name, here);
   builder.operands(handles);
-  const std::vector<value_type> types = detail::types_of_handles(handles);
+  const detail::value_types types = detail::types_of_handles(handles);
   constexpr auto states = static_cast<std::int64_t>(std::tuple_size_v<in>);
   builder.attributes.set("states", states);
   const std::int64_t asked = builder.body("condition", types, [&](const auto& refs) {
@@ -310,10 +314,10 @@ auto while_loop(const S& init, Condition&& condition, Body&& body, std::int64_t 
   });
   builder.attributes.set("condition_captures", asked);
   using new_state = std::decay_t<decltype(detail::call_with_state(
-      body, detail::rebuild<in, 0>(
-                init, std::vector<typename target_traits<target_type>::reference>{})))>;
-  using out = decltype(detail::common_types<text("the state of while_loop"), in,
-                                            detail::flat<new_state>>());
+      body, detail::rebuild<in, 0>(init, detail::references<target_type>{})))>;
+  const auto common =
+      detail::common_types<text("the state of while_loop"), in, detail::flat<new_state>>();
+  using out = std::remove_const_t<decltype(common)>;
   const std::int64_t taken = builder.body("body", types, [&](const auto& refs) {
     return detail::tensors_in(detail::call_with_state(body, detail::rebuild<in, 0>(init, refs)));
   });
@@ -337,19 +341,17 @@ auto while_loop(const S& init, Condition&& condition, Body&& body, std::int64_t 
 /// differ in length; what the types tell does not compile
 /// @see ONNX operator Scan
 template <structure S, structure Xs, class Step>
-auto scan(const S& init, const Xs& xs, Step&& step, std::string_view name = {},
-          source_line here = source_line::now()) {
+constexpr auto scan(const S& init, const Xs& xs, Step&& step, std::string_view name = {},
+                    source_line here = source_line::now()) {
   const auto states = detail::tensors_in(init);
   const auto sequences = detail::tensors_in(xs);
   using in = std::remove_const_t<decltype(states)>;
   using all = detail::all_dropped<std::remove_const_t<decltype(sequences)>>;
   using element = typename all::type;
   using target_type = typename detail::flat_target<in>::type;
-  static_assert(
-      detail::builds_bodies<target_type>,
-      "graft: control flow is built in a Graph; a network recorded while compiling has no "
-      "bodies");
-  using references = std::vector<typename target_traits<target_type>::reference>;
+  static_assert(detail::builds_bodies<target_type>,
+                "graft: what is built into has no bodies, so it has no control flow");
+  using references = detail::references<target_type>;
   const auto one_step = [&](const references& refs) {
     const references later(refs.begin() + std::tuple_size_v<in>, refs.end());
     return step(detail::rebuild<in, 0>(init, refs), detail::rebuild<element, 0>(xs, later));
@@ -360,15 +362,16 @@ auto scan(const S& init, const Xs& xs, Step&& step, std::string_view name = {},
   using new_state = std::decay_t<std::tuple_element_t<0, result>>;
   using y_type = std::decay_t<std::tuple_element_t<1, result>>;
   using y_flat = detail::flat<y_type>;
-  using out =
-      decltype(detail::common_types<text("the state of scan"), in, detail::flat<new_state>>());
+  const auto common =
+      detail::common_types<text("the state of scan"), in, detail::flat<new_state>>();
+  using out = std::remove_const_t<decltype(common)>;
   using stacked = typename detail::all_added<all::length, y_flat>::type;
   constexpr std::size_t state_count = std::tuple_size_v<in>, y_count = std::tuple_size_v<y_flat>;
 
   detail::control_builder<target_type> builder(detail::target_of(std::get<0>(states)), name, here);
   builder.operands(states);
   builder.operands(sequences);
-  std::vector<value_type> types = detail::types_of_handles(states);
+  detail::value_types types = detail::types_of_handles(states);
   for (value_type x : detail::types_of_handles(sequences)) {
     detail::drop_first_axis(x);
     types.push_back(x);

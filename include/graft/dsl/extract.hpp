@@ -30,6 +30,10 @@ struct cut_runs_backwards;
 /// The path is an input twice.
 template <text Path>
 struct input_given_twice;
+/// The path names an op in a body of a cond, a while_loop, a scan or a recurrent layer. A body runs as often as
+/// its owner says, so no cut goes through it: cut at the owner, whose path stands second, or at its operands.
+template <text Path, text Owner>
+struct op_in_a_body;
 
 namespace detail {
 
@@ -46,9 +50,25 @@ constexpr std::uint32_t value_of_path(const Table& t, std::string_view path) {
     path = path.substr(0, colon);
   }
   for (std::size_t i = 0; i < t.op_count(); ++i) {
+    if (t.ops[i].body != 0) continue;
     const auto name = t.op_path(i);
     if (std::string_view(name.data(), name.size()) != path) continue;
     return output < t.ops[i].outputs.count ? t.ops[i].outputs.first + output : no_value;
+  }
+  return no_value;
+}
+
+// The op of the network in whose bodies a path, one of an output too, leads; or no_value.
+template <class Table>
+constexpr std::uint32_t owner_of_path(const Table& t, std::string_view path) {
+  path = path.substr(0, path.rfind(':'));
+  for (std::uint32_t i = 0; i < t.op_count(); ++i) {
+    if (t.ops[i].body == 0) continue;
+    const auto name = t.op_path(i);
+    if (std::string_view(name.data(), name.size()) != path) continue;
+    std::uint32_t owner = i;
+    while (t.ops[owner].body != 0) owner = t.owner_of(t.ops[owner].body).op;
+    return owner;
   }
   return no_value;
 }
@@ -101,7 +121,8 @@ constexpr auto find_inside(const Table& t, const std::array<std::uint32_t, Input
   return cut;
 }
 
-// Records again what lies inside, under the names that it had.
+// Records again what lies inside, under the names that it had. Bodies of ops inside come along whole; of others
+// only the variables do that somebody else uses.
 template <class Table, class Cut>
 class part_recorder {
  public:
@@ -134,13 +155,20 @@ class part_recorder {
   constexpr name_type own_name(const table_op& op) const { return t_.unique_name(op); }
   static constexpr std::string_view view(const name_type& n) { return {n.data(), n.size()}; }
 
+  constexpr bool is_inside(std::uint32_t op) const {
+    while (t_.ops[op].body != 0) op = t_.owner_of(t_.ops[op].body).op;
+    return cut_.inside[op];
+  }
+  [[nodiscard]] constexpr bool skips() const { return !open_.empty() && !open_.back().recorded; }
+
   constexpr void step(const table_step& s) {
     switch (s.what) {
       case table_step::kind::enter_scope:
-        r_.enter_scope(view(t_.unique_name(t_.scopes[s.index])));
+        enter_scope(s.index);
         break;
       case table_step::kind::leave_scope:
-        r_.leave_scope();
+        if (entered_.back()) r_.leave_scope();
+        entered_.pop_back();
         break;
       case table_step::kind::variable: {
         const table_variable& v = t_.variables[s.index];
@@ -148,17 +176,58 @@ class part_recorder {
         break;
       }
       case table_step::kind::op:
-        if (cut_.inside[s.index]) op(t_.ops[s.index]);
+        if (is_inside(s.index)) op(t_.ops[s.index]);
         break;
       case table_step::kind::own_update:
         if (cut_.inside[t_.values[s.index].op]) r_.own_update(now_[s.index], now_[s.second]);
         break;
       case table_step::kind::set_mode:
-        r_.set_mode(static_cast<mode>(s.index));
+        if (!skips()) r_.set_mode(static_cast<mode>(s.index));
+        break;
+      case table_step::kind::open_body:
+        open_.push_back({s.index, is_inside(t_.owner_of(s.index).op)});
+        if (!skips()) r_.open_body();
+        break;
+      case table_step::kind::argument:
+        if (!skips()) now_[s.index] = r_.add_argument(t_.type_of(s.index));
+        break;
+      case table_step::kind::capture:
+        capture(s.index, s.second);
+        break;
+      case table_step::kind::close_body:
+        close_body(s.index, t_.ops[s.second]);
         break;
       default:
         break;
     }
+  }
+  // A scope of a body that has variables takes the name of their scope, so that the part gives them the same one.
+  constexpr void enter_scope(std::uint32_t scope) {
+    std::uint32_t named_by = scope;
+    if (!open_.empty()) {
+      for (const table_step& s : t_.steps) {
+        if (s.what == table_step::kind::variable_scope && s.index == scope) named_by = s.second;
+      }
+    }
+    entered_.push_back(!skips() || named_by != scope);
+    if (entered_.back()) r_.enter_scope(view(t_.unique_name(t_.scopes[named_by])));
+  }
+  // Inputs of bodies are taken in the order in which they were, and where bodies nest by all of them at once.
+  constexpr void capture(std::uint32_t inner, std::uint32_t outer) {
+    if (skips()) return;
+    now_[inner] = now_[outer];
+    if (t_.ops[t_.values[inner].op].body == open_.back().number) (void)r_.capture(now_[outer]);
+  }
+  constexpr void close_body(std::uint32_t number, const table_op& results) {
+    if (!skips()) {
+      small_vector<recorder_reference, 4> values;
+      for (std::uint32_t k = 0; k < results.operands.count; ++k) {
+        values.push_back(now_[t_.operand(results, k)]);
+      }
+      if (bodies_.size() <= number) bodies_.resize(number + 1);
+      bodies_[number] = r_.close_body(values).index;
+    }
+    open_.pop_back();
   }
   constexpr void variable(const table_variable& v) {
     variable_spec spec;
@@ -170,13 +239,15 @@ class part_recorder {
     spec.role = v.role;
     spec.trainable = v.trainable;
     spec.shared_key = t_.characters_of(v.shared_key);
-    now_[v.value] = r_.add_variable(spec, v.line);
+    (void)r_.add_variable(spec, v.line);
+    now_[v.value] = {&r_, r_.table().variables.back().value};  // in a body, too
   }
   constexpr void op(const table_op& o) {
     small_vector<recorder_reference, 4> operands;
     for (std::uint32_t k = 0; k < o.operands.count; ++k) operands.push_back(now_[t_.operand(o, k)]);
     attribute_list attributes = t_.attributes_of(o.attributes);
     for (attribute& a : attributes) {
+      if (a.kind == attribute_kind::body) a.integer = bodies_[static_cast<std::size_t>(a.integer)];
       if (a.kind != attribute_kind::variable) continue;
       a.integer = r_.variable_number(now_[t_.variables[static_cast<std::size_t>(a.integer)].value]);
     }
@@ -189,6 +260,13 @@ class part_recorder {
   const Cut& cut_;
   Recorder& r_;
   std::array<recorder_reference, std::tuple_size_v<decltype(Table::values)>> now_{};
+  struct open_body {
+    std::uint32_t number = 0;
+    bool recorded = false;
+  };
+  small_vector<open_body, 2> open_;  // the innermost is the last
+  small_vector<bool, 8> entered_;    // of the scopes that are open: whether the part has them
+  small_vector<std::int64_t, 2> bodies_{};  // by number in the whole
 };
 
 template <class Net, class From, class To>
@@ -301,6 +379,18 @@ constexpr auto path_at() {
   }
 }
 
+template <class Net, auto Path>
+constexpr void refuse_path() {
+  constexpr std::uint32_t owner = owner_of_path(Net::table(), Path.view());
+  if constexpr (owner == no_value) {
+    no_op_of_path<Path> error{};
+    (void)error;
+  } else {
+    op_in_a_body<Path, path_text<Net, owner>()> error{};
+    (void)error;
+  }
+}
+
 template <class Net, text... From, text... To>
 constexpr auto extract_part(inputs_at<From...>, outputs_at<To...>) {
   static_assert(sizeof...(From) > 0 && sizeof...(To) > 0,
@@ -314,11 +404,9 @@ constexpr auto extract_part(inputs_at<From...>, outputs_at<To...>) {
     return network<part_of_network<Net, inputs_at<From...>, outputs_at<To...>>>{};
   } else {
     if constexpr (fault.what == no_input) {
-      no_op_of_path<path_at<fault.which, From...>()> error{};
-      (void)error;
+      refuse_path<Net, path_at<fault.which, From...>()>();
     } else if constexpr (fault.what == no_output) {
-      no_op_of_path<path_at<fault.which, To...>()> error{};
-      (void)error;
+      refuse_path<Net, path_at<fault.which, To...>()>();
     } else if constexpr (fault.what == twice) {
       input_given_twice<path_at<fault.which, From...>()> error{};
       (void)error;
@@ -345,7 +433,7 @@ constexpr auto extract_part(inputs_at<From...>, outputs_at<To...>) {
 /// variables' layers come along. Its results are a tuple where they are several. What has no right meaning does
 /// not compile: a path that does not exist (no_op_of_path), an input of the network that the cut leaves open
 /// (source_not_cut), a path to begin at that no result depends on (input_not_reached), that depends on a result
-/// (cut_runs_backwards) or stands twice (input_given_twice).
+/// (cut_runs_backwards) or stands twice (input_given_twice), a path in a body (op_in_a_body).
 /// @tparam From inputs_at<...>, @tparam To outputs_at<...>
 template <class From, class To, class Source>
 constexpr auto extract(const network<Source>&) {

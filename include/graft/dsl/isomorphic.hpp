@@ -89,6 +89,10 @@ class table_matcher {
     const table_value &v = a_.values[x], &w = b_.values[y];
     const std::uint32_t i = v.op, j = w.op;
     if (v.output != w.output) return fail(network_difference::operands, i, j);
+    match_ops(i, j);
+  }
+
+  constexpr void match_ops(std::uint32_t i, std::uint32_t j) {
     if (left_[i] == j && right_[j] == i) return;
     if (left_[i] != no_value || right_[j] != no_value) {
       return fail(
@@ -114,6 +118,22 @@ class table_matcher {
     }
     for (std::uint32_t k = p.operands.count; k-- > 0;) push(a_.operand(p, k), b_.operand(q, k));
     match_variables(p, q, i, j);
+    if (p.schema->has(ops::bodies)) match_bodies(p, q);
+  }
+  // From their results backwards to their inputs, which have numbers.
+  constexpr void match_bodies(const table_op& p, const table_op& q) {
+    for (std::uint32_t k = 0; k < p.attributes.count && !failed(); ++k) {
+      const table_attribute& x = a_.attributes[p.attributes.first + k];
+      if (x.kind != attribute_kind::body) continue;
+      match_ops(results_of(a_, x.integer), results_of(b_, b_.integer_of(q, x.key)));
+    }
+  }
+  template <class Table>
+  [[nodiscard]] static constexpr std::uint32_t results_of(const Table& t, std::int64_t body) {
+    for (const table_step& s : t.steps) {
+      if (s.what == table_step::kind::close_body && s.index == body) return s.second;
+    }
+    return no_value;
   }
 
   template <class Table>
@@ -124,7 +144,7 @@ class table_matcher {
     return false;
   }
 
-  // References to variables are left to match_variables.
+  // References to variables and bodies are left to match_variables and match_bodies.
   [[nodiscard]] constexpr bool same_attributes(table_span s, table_span t) const {
     if (s.count != t.count) return false;
     for (std::uint32_t i = 0; i < s.count; ++i) {
@@ -145,6 +165,7 @@ class table_matcher {
     if (x.kind != y.kind) return false;
     switch (x.kind) {
       case attribute_kind::variable:
+      case attribute_kind::body:
         return true;
       case attribute_kind::real:
         return x.real == y.real;
@@ -235,8 +256,8 @@ template <network_difference What, text Left, text Right>
 struct networks_differ;
 
 /// True where two compile-time networks are the same: from their outputs backwards to their inputs,
-/// both in order, equal operators, attributes, types, ties, variables and own updates. Names say
-/// nothing.
+/// both in order, equal operators, attributes, types, ties, variables, own updates and bodies, which are compared in the
+/// same way. Names say nothing.
 /// @see isomorphic for graphs at run time
 template <class A, class B>
 inline constexpr bool isomorphic_v =

@@ -65,7 +65,12 @@ class network {
   /// Ops, operands, shapes, names and variables.
   [[nodiscard]] static constexpr const auto& table() { return table_; }
 
-  [[nodiscard]] static constexpr std::size_t op_count() { return table_.op_count(); }
+  /// Ops of the network itself, as in a graph: those in bodies of its ops are not among them.
+  [[nodiscard]] static constexpr std::size_t op_count() {
+    std::size_t count = 0;
+    for (const table_op& op : table_.ops) count += op.body == 0 ? 1 : 0;
+    return count;
+  }
   /// Elements of all trainable variables.
   [[nodiscard]] static constexpr extent parameter_count() { return table_.parameter_count(); }
   [[nodiscard]] static constexpr std::size_t variable_count() { return table_.variable_count(); }

@@ -35,6 +35,10 @@ struct table_attribute {
 };
 
 /// An op. Its operands are places in the table of values, its outputs consecutive values.
+///
+/// A body is the ops that have its number: `captured` ops for its inputs in their order, what it computes, and
+/// `results`, whose operands are its results. All operands are values of the same body. The op that owns the body
+/// has the number in an attribute and comes after it.
 struct table_op {
   const operator_schema* schema = nullptr;
   table_span operands;
@@ -45,6 +49,7 @@ struct table_op {
   std::uint32_t base = 0;  ///< length of the name without a number at its end
   std::uint32_t suffix =
       0;  ///< the number that makes the base unique in its scope, "_<suffix>"; 0: none
+  std::uint32_t body = 0;  ///< the body that the op is in; 0: none, it is the network's own
   source_line line;
 };
 
@@ -61,7 +66,7 @@ struct table_variable {
   source_line line;
 };
 
-/// A scope; the first is the root.
+/// A scope; the first is the root, also of every body.
 struct table_scope {
   std::uint32_t parent = 0;
   table_span name;  ///< as asked for
@@ -79,11 +84,17 @@ struct table_step {
     variable,
     reuse,
     set_mode,
-    own_update
+    own_update,
+    open_body,       ///< what follows is in the body, up to its close_body
+    argument,        ///< an input that the op with the body gives a value
+    capture,         ///< an input that stands for a value from outside
+    close_body,      ///< of the body that was opened last
+    variable_scope,  ///< the network got a scope for the variables of a scope of a body
   };
   kind what = kind::op;
-  std::uint32_t index = 0;   ///< of the scope, op or variable; the mode; the value read
-  std::uint32_t second = 0;  ///< own_update: value of the update
+  std::uint32_t index = 0;   ///< of the scope, op, variable or body; the mode; the value read
+  std::uint32_t second = 0;  ///< own_update: value of the update; capture: the value from outside;
+                             ///< close_body: the op `results`; variable_scope: the network's scope
 };
 
 /// How long each list of a table is.
@@ -115,6 +126,7 @@ class growing_list {
   [[nodiscard]] constexpr const T* begin() const { return data_; }
   [[nodiscard]] constexpr const T* end() const { return data_ + size_; }
   constexpr T& back() { return data_[size_ - 1]; }
+  [[nodiscard]] constexpr const T& back() const { return data_[size_ - 1]; }
 
  private:
   constexpr void grow() {
@@ -171,6 +183,7 @@ struct fixed_lists {
 /// its lists, so a table may be copied and moved about freely.
 template <class Lists>
 struct basic_table : Lists {
+  /// Ops, those in bodies among them.
   [[nodiscard]] constexpr std::size_t op_count() const { return this->ops.size(); }
   [[nodiscard]] constexpr std::size_t variable_count() const { return this->variables.size(); }
 
@@ -278,16 +291,44 @@ struct basic_table : Lists {
       append_part(path, unique_name(this->scopes[chain[i]]));
     return path;
   }
+  /// An op in a body has its place in the body after the owner's path and the body's name:
+  /// "encoder/scan/body/tanh".
   [[nodiscard]] constexpr small_vector<char, 64> op_path(std::size_t i) const {
     const table_op& op = this->ops[i];
-    small_vector<char, 64> path = scope_path(op.scope);
+    small_vector<char, 64> path;
+    if (op.body == 0) {
+      path = scope_path(op.scope);
+    } else {
+      const body_owner owner = owner_of(op.body);
+      path = op_path(owner.op);
+      append_part(path, owner.key);
+      append_part(path, scope_path(op.scope));
+    }
     append_part(path, unique_name(op));
     return path;
   }
 
+  /// The op that a body belongs to, and the attribute that says so.
+  struct body_owner {
+    std::uint32_t op = 0;
+    std::string_view key;
+  };
+  [[nodiscard]] constexpr body_owner owner_of(std::uint32_t body) const {
+    for (std::uint32_t i = 0; i < this->ops.size(); ++i) {
+      const table_op& op = this->ops[i];
+      if (!op.schema->has(ops::bodies)) continue;
+      for (std::uint32_t k = 0; k < op.attributes.count; ++k) {
+        const table_attribute& a = this->attributes[op.attributes.first + k];
+        if (a.kind == attribute_kind::body && a.integer == body) return {i, a.key};
+      }
+    }
+    return {not_found, {}};
+  }
+
  private:
-  static constexpr void append_part(small_vector<char, 64>& path,
-                                    const small_vector<char, 64>& part) {
+  template <class Part>
+  static constexpr void append_part(small_vector<char, 64>& path, const Part& part) {
+    if (part.empty()) return;
     if (!path.empty()) path.push_back('/');
     path.append(part.begin(), part.end());
   }

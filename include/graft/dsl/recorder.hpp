@@ -1,9 +1,10 @@
 // The target of constant evaluation: builders run on it at compile time and leave a table.
 #pragma once
 
-#include "graft/dsl/network_table.hpp"
+#include "graft/dsl/table_writer.hpp"
 #include "graft/ops/sources.hpp"
 #include "graft/schema/apply.hpp"
+#include "graft/schema/body_rules.hpp"
 
 namespace graft {
 
@@ -22,97 +23,16 @@ namespace detail {
 // constant evaluation the first error names them; outside of it they throw.
 [[noreturn]] void recorder_refuses(std::string_view schema, const problem& why);
 [[noreturn]] void recorder_refuses_handle(const char* why);
-[[noreturn]] void recorder_refuses_name(const char* why);
+[[noreturn]] void recorder_refuses_tensor_of_a_closed_body();
+[[noreturn]] void recorder_refuses_update_in_a_body();
 
-// Makes names unique in their scope, by the rule of graphs: "dense", "dense_1", ...; a number asked
-// for is kept while it is free. Ops and scopes count apart.
-class name_counter {
- public:
-  struct chosen {
-    std::uint32_t base = 0;  // characters of the name without "_<number>"
-    std::uint32_t suffix = 0;
-  };
-
-  constexpr name_counter() = default;
-  name_counter(const name_counter&) = delete;
-  name_counter& operator=(const name_counter&) = delete;
-  constexpr ~name_counter() {
-    delete[] keys_;
-    delete[] counts_;
-  }
-
-  constexpr chosen take(std::uint32_t scope, bool is_scope, const char* name, std::size_t size) {
-    if (size == 0) recorder_refuses_name("a name must not be empty");
-    std::uint32_t asked = 0;
-    const std::size_t base =
-        name[size - 1] >= '0' && name[size - 1] <= '9' ? base_of(name, size, asked) : size;
-    if ((used_ + 1) * 2 > capacity_) grow();
-    std::uint64_t h =
-        0xcbf29ce484222325ull ^ ((scope * 2 + (is_scope ? 1 : 0)) * 0x9e3779b97f4a7c15ull);
-    for (std::size_t i = 0; i < base; ++i) {
-      if (name[i] == '/') recorder_refuses_name("a name must not hold a '/'");
-      h = (h ^ static_cast<unsigned char>(name[i])) * 0x100000001b3ull;
-    }
-    h |= 1;  // a key of 0 marks an empty slot
-    std::uint32_t& next = find(h);
-    if (next == 0) ++used_;
-    std::uint32_t number = next;
-    if (asked > next && !is_apart(h, asked)) {
-      apart_.push_back({h, asked});
-      return {static_cast<std::uint32_t>(base), asked};
-    }
-    while (is_apart(h, number)) ++number;
-    next = number + 1;
-    return {static_cast<std::uint32_t>(base), number};
-  }
-
- private:
-  struct taken_apart {
-    std::uint64_t key = 0;
-    std::uint32_t number = 0;
-  };
-
-  // "add_12" is "add" and 12; "add", "add_0" and "add_01" have no number.
-  static constexpr std::size_t base_of(const char* name, std::size_t size, std::uint32_t& number) {
-    std::size_t first = size;
-    while (first > 0 && name[first - 1] >= '0' && name[first - 1] <= '9') --first;
-    if (size - first > 9 || name[first] == '0' || first < 2 || name[first - 1] != '_') return size;
-    for (std::size_t i = first; i < size; ++i) {
-      number = number * 10 + static_cast<std::uint32_t>(name[i] - '0');
-    }
-    return first - 1;
-  }
-  [[nodiscard]] constexpr bool is_apart(std::uint64_t key, std::uint32_t number) const {
-    for (const taken_apart& t : apart_) {
-      if (t.key == key && t.number == number) return true;
-    }
-    return false;
-  }
-  constexpr std::uint32_t& find(std::uint64_t key) {
-    std::size_t i = (key >> 7) & (capacity_ - 1);
-    while (keys_[i] != 0 && keys_[i] != key) i = (i + 1) & (capacity_ - 1);
-    keys_[i] = key;
-    return counts_[i];
-  }
-  constexpr void grow() {
-    const std::size_t old_capacity = capacity_;
-    const std::uint64_t* old_keys = keys_;
-    const std::uint32_t* old_counts = counts_;
-    capacity_ = capacity_ == 0 ? 64 : capacity_ * 4;
-    keys_ = new std::uint64_t[capacity_]();
-    counts_ = new std::uint32_t[capacity_]();
-    for (std::size_t i = 0; i < old_capacity; ++i) {
-      if (old_keys[i] != 0) find(old_keys[i]) = old_counts[i];
-    }
-    delete[] old_keys;
-    delete[] old_counts;
-  }
-
-  std::uint64_t* keys_ = nullptr;
-  std::uint32_t* counts_ = nullptr;
-  std::size_t capacity_ = 0;
-  std::size_t used_ = 0;
-  growing_list<taken_apart> apart_;
+// A body while and after it is recorded.
+struct recorded_body {
+  std::uint32_t around = 0;   // the body it is in; 0: none
+  std::uint32_t scope = 0;    // of `around`, where it was opened
+  mode mode_around{};         // likewise
+  std::uint32_t inputs = 0;   // so far
+  std::uint32_t results = 0;  // op, once it is closed
 };
 
 }  // namespace detail
@@ -122,11 +42,11 @@ class name_counter {
 ///
 /// Handles of a recorder are used while it lives and stays where it is. Users rarely name it:
 /// `net<builder, in<float, shape<dyn, 4>>>()` makes one, runs the builder and keeps the table.
-class Recorder {
+class Recorder : public detail::table_writer {
  public:
   using reference = recorder_reference;
 
-  constexpr explicit Recorder(mode m = mode::training) : mode_(m) { table_.scopes.push_back({}); }
+  constexpr explicit Recorder(mode m = mode::training) : mode_(m) {}
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
 
@@ -147,32 +67,7 @@ class Recorder {
     return {this, value};
   }
   /// Marks a result of the network.
-  constexpr void output(const reference& r) { table_.outputs.push_back(value_of(r)); }
-
-  [[nodiscard]] constexpr const basic_table<growing_lists>& table() const { return table_; }
-  [[nodiscard]] constexpr table_sizes sizes() const {
-    return {table_.ops.size(),        table_.values.size(),  table_.operands.size(),
-            table_.attributes.size(), table_.extents.size(), table_.characters.size(),
-            table_.variables.size(),  table_.scopes.size(),  table_.steps.size(),
-            table_.inputs.size(),     table_.outputs.size()};
-  }
-  /// Copies the table into arrays of exactly its sizes.
-  template <table_sizes Sizes>
-  [[nodiscard]] constexpr network_table<Sizes> freeze() const {
-    network_table<Sizes> result;
-    copy(table_.ops, result.ops);
-    copy(table_.values, result.values);
-    copy(table_.operands, result.operands);
-    copy(table_.attributes, result.attributes);
-    copy(table_.extents, result.extents);
-    copy(table_.characters, result.characters);
-    copy(table_.variables, result.variables);
-    copy(table_.scopes, result.scopes);
-    copy(table_.steps, result.steps);
-    copy(table_.inputs, result.inputs);
-    copy(table_.outputs, result.outputs);
-    return result;
-  }
+  constexpr void output(const reference& r) { table_.outputs.push_back(visible(value_of(r))); }
 
   // --- What target_traits<Recorder> offers ------------------------------------------------------
 
@@ -182,7 +77,7 @@ class Recorder {
                                            source_line line) {
     small_vector<value_type, 3> types;
     for (const reference& r : operands) types.push_back(table_.type_of(value_of(r)));
-    const inferred answer = infer(schema, {types, attributes});
+    const inferred answer = infer_op(schema, types, attributes);
     if (answer.error) detail::recorder_refuses(schema.name, answer.error);
     const std::uint32_t first = begin_op(schema, operands.data(), operands.size(), name, line);
     keep_attributes(attributes);
@@ -218,9 +113,201 @@ class Recorder {
                                                 .got = spec.type});
         }
         step(table_step::kind::reuse, v.value);
-        return {this, v.value};
+        return {this, visible(v.value)};
       }
     }
+    if (!has_bodies_) return {this, new_variable(spec, line)};
+    // Bodies run many times, variables are one: they belong to the network.
+    const std::uint32_t body = body_, scope = scope_;
+    scope_ = scope_of_variables(body, scope);
+    body_ = 0;
+    const std::uint32_t value = new_variable(spec, line);
+    body_ = body;
+    scope_ = scope;
+    return {this, visible(value)};
+  }
+
+  constexpr void enter_scope(std::string_view name) {
+    scope_ = add_scope(scope_, name);
+    step(table_step::kind::enter_scope, scope_);
+  }
+  constexpr void leave_scope() {
+    scope_ = table_.scopes[scope_].parent;
+    step(table_step::kind::leave_scope, 0);
+  }
+  [[nodiscard]] constexpr mode current_mode() const { return mode_; }
+  constexpr void set_mode(mode m) {
+    mode_ = m;
+    step(table_step::kind::set_mode, static_cast<std::uint32_t>(m));
+  }
+  constexpr void own_update(const reference& read, const reference& update) {
+    if (body_ != 0) detail::recorder_refuses_update_in_a_body();
+    step(table_step::kind::own_update, value_of(read), value_of(update));
+  }
+  [[nodiscard]] constexpr small_vector<reference, 1> latest_own_update(const reference& read) {
+    small_vector<reference, 1> result;
+    if (body_ != 0) return result;
+    const std::int64_t variable = variable_number(read);
+    for (std::size_t i = table_.steps.size(); i-- > 0 && result.empty();) {
+      const table_step& s = table_.steps[i];
+      if (s.what != table_step::kind::own_update) continue;
+      if (variable_number({this, s.index}) == variable) result.push_back({this, s.second});
+    }
+    return result;
+  }
+  [[nodiscard]] constexpr value_type type_of(const reference& r) const {
+    return table_.type_of(value_of(r));
+  }
+  /// The number of the variable that a value reads.
+  [[nodiscard]] constexpr std::int64_t variable_number(const reference& read) const {
+    if (body_ != 0) detail::recorder_refuses_update_in_a_body();
+    const table_op& op = table_.ops[table_.values[value_of(read)].op];
+    if (op.schema->name != ops::variable.name) {
+      detail::recorder_refuses_handle("the tensor on the left reads no variable");
+    }
+    return table_.integer_of(op, "variable");
+  }
+
+  // --- Bodies: what is added between opening and closing is in the body ----------------------------
+
+  constexpr void open_body() {
+    has_bodies_ = true;
+    bodies_.push_back({body_, scope_, mode_, 0, 0});
+    body_ = static_cast<std::uint32_t>(bodies_.size());
+    scope_ = 0;
+    step(table_step::kind::open_body, body_);
+  }
+  /// Adds an input of the open body that the op with the body gives a value.
+  constexpr reference add_argument(const value_type& type) {
+    return {this, add_body_input(body_, type, table_step::kind::argument, 0)};
+  }
+  /// The value of the open body that stands for one from outside.
+  constexpr reference capture(const reference& outer) { return {this, visible(value_of(outer))}; }
+  struct closed_body {
+    std::int64_t index = 0;               ///< for an attribute of attribute_kind::body
+    small_vector<reference, 2> captures;  ///< operands that the body takes after its arguments
+  };
+  constexpr closed_body close_body(std::span<const reference> results) {
+    begin_op(ops::results, results.data(), results.size(), {}, {});
+    const auto op = static_cast<std::uint32_t>(table_.ops.size() - 1);
+    step(table_step::kind::close_body, body_, op);
+    closed_body closed{body_, {}};
+    for (const captured_value& c : captures_) {
+      if (c.body == body_) closed.captures.push_back({this, c.outer});
+    }
+    detail::recorded_body& body = bodies_[body_ - 1];
+    body.results = op;
+    scope_ = body.scope;
+    mode_ = body.mode_around;
+    body_ = body.around;
+    return closed;
+  }
+
+ private:
+  struct captured_value {
+    std::uint32_t body = 0, outer = 0, inner = 0;
+  };
+  struct scope_pair {
+    std::uint32_t in_body = 0, of_network = 0;
+  };
+
+  constexpr std::uint32_t value_of(const reference& r) const {
+    if (r.recorder != this) {
+      detail::recorder_refuses_handle("the handle is empty or belongs to another recorder");
+    }
+    return r.value;
+  }
+  // What stands for a value in the current body. Without bodies that is the value.
+  constexpr std::uint32_t visible(std::uint32_t value) {
+    return has_bodies_ ? visible_in(body_, value) : value;
+  }
+  constexpr std::uint32_t visible_in(std::uint32_t body, std::uint32_t value) {
+    if (table_.ops[table_.values[value].op].body == body) return value;
+    if (body == 0) detail::recorder_refuses_tensor_of_a_closed_body();
+    // Every body on the way takes it from the one around it.
+    const std::uint32_t outer = visible_in(bodies_[body - 1].around, value);
+    for (const captured_value& c : captures_) {
+      if (c.body == body && c.outer == outer) return c.inner;
+    }
+    const std::uint32_t inner =
+        add_body_input(body, table_.type_of(outer), table_step::kind::capture, outer);
+    captures_.push_back({body, outer, inner});
+    return inner;
+  }
+  // Adds the op of the next input of a body, which may be one around the current body.
+  constexpr std::uint32_t add_body_input(std::uint32_t body, const value_type& type,
+                                         table_step::kind what, std::uint32_t outer) {
+    const std::uint32_t body_now = body_, scope_now = scope_;
+    // Bodies around the current one are in the scope where the next one was opened.
+    for (std::uint32_t b = body_; b != body; b = bodies_[b - 1].around) {
+      scope_ = bodies_[b - 1].scope;
+    }
+    body_ = body;
+    attribute_list attributes;
+    attributes.set("capture", std::int64_t{bodies_[body - 1].inputs++}).set("type", type.type);
+    if (type.ranked) attributes.set("shape", type.shape);
+    const std::uint32_t value = begin_op(ops::captured, nullptr, 0, {}, {});
+    keep_attributes(attributes);
+    add_value(type);
+    end_op(what, value, outer);
+    body_ = body_now;
+    scope_ = scope_now;
+    return value;
+  }
+
+  using value_types = small_vector<value_type, 3>;
+  constexpr value_types results_of(const attribute_list& attributes, std::string_view key) const {
+    const auto body = static_cast<std::size_t>(attributes.integer(key));
+    const table_op& results = table_.ops[bodies_[body - 1].results];
+    value_types types;
+    for (std::uint32_t i = 0; i < results.operands.count; ++i) {
+      types.push_back(table_.type_of(table_.operand(results, i)));
+    }
+    return types;
+  }
+  constexpr inferred infer_op(const operator_schema& schema, const value_types& operands,
+                              const attribute_list& a) const {
+    if (!schema.has(ops::bodies)) return infer(schema, {operands, a});
+    const std::span<const value_type> all = operands;
+    const auto states = static_cast<std::size_t>(a.integer("states"));
+    if (schema.name == ops::cond.name) {
+      return rules::infer_cond(all[0], results_of(a, "then"), results_of(a, "else"));
+    }
+    if (schema.name == ops::while_loop.name) {
+      return rules::infer_while(all.first(states), results_of(a, "condition")[0],
+                                results_of(a, "body"));
+    }
+    if (schema.name == ops::scan.name) {
+      const auto sequences = static_cast<std::size_t>(a.integer("sequences"));
+      return rules::infer_scan(all.first(states), all.subspan(states, sequences),
+                               results_of(a, "body"));
+    }
+    return infer(schema, {all, a});
+  }
+
+  // The scope of the network for the variables of a scope of a body: of the same name, made when first
+  // needed.
+  constexpr std::uint32_t scope_of_variables(std::uint32_t body, std::uint32_t scope) {
+    if (body == 0) return scope;
+    if (scope == 0) {
+      const detail::recorded_body& b = bodies_[body - 1];
+      return scope_of_variables(b.around, b.scope);
+    }
+    for (const scope_pair& p : variable_scopes_) {
+      if (p.in_body == scope) return p.of_network;
+    }
+    const table_scope inner = table_.scopes[scope];
+    const std::uint32_t parent = scope_of_variables(body, inner.parent);
+    const auto name = table_.unique_name(inner);
+    const std::uint32_t body_now = body_;
+    body_ = 0;
+    const std::uint32_t made = add_scope(parent, {name.data(), name.size()});
+    body_ = body_now;
+    step(table_step::kind::variable_scope, scope, made);
+    variable_scopes_.push_back({scope, made});
+    return made;
+  }
+  constexpr std::uint32_t new_variable(const variable_spec& spec, source_line line) {
     const auto index = static_cast<std::uint32_t>(table_.variables.size());
     const std::uint32_t value = begin_op(ops::variable, nullptr, 0, spec.name, line);
     table_.attributes.push_back({"variable", attribute_kind::variable, index, 0, {}, {}});
@@ -239,132 +326,34 @@ class Recorder {
     if (!spec.shared_key.empty()) v.shared_key = keep(spec.shared_key);
     v.line = line;
     table_.variables.push_back(v);
-    return {this, value};
-  }
-
-  constexpr void enter_scope(std::string_view name) {
-    const auto index = static_cast<std::uint32_t>(table_.scopes.size());
-    const auto chosen = names_.take(scope_, true, name.data(), name.size());
-    table_.scopes.push_back({scope_, keep(name), chosen.base, chosen.suffix});
-    step(table_step::kind::enter_scope, index);
-    scope_ = index;
-  }
-  constexpr void leave_scope() {
-    scope_ = table_.scopes[scope_].parent;
-    step(table_step::kind::leave_scope, 0);
-  }
-  [[nodiscard]] constexpr mode current_mode() const { return mode_; }
-  constexpr void set_mode(mode m) {
-    mode_ = m;
-    step(table_step::kind::set_mode, static_cast<std::uint32_t>(m));
-  }
-  constexpr void own_update(const reference& read, const reference& update) {
-    step(table_step::kind::own_update, value_of(read), value_of(update));
-  }
-  [[nodiscard]] constexpr small_vector<reference, 1> latest_own_update(const reference& read) {
-    small_vector<reference, 1> result;
-    const std::int64_t variable = variable_number(read);
-    for (std::size_t i = table_.steps.size(); i-- > 0 && result.empty();) {
-      const table_step& s = table_.steps[i];
-      if (s.what != table_step::kind::own_update) continue;
-      if (variable_number({this, s.index}) == variable) result.push_back({this, s.second});
-    }
-    return result;
-  }
-  [[nodiscard]] constexpr value_type type_of(const reference& r) const {
-    return table_.type_of(value_of(r));
-  }
-  /// The number of the variable that a value reads.
-  [[nodiscard]] constexpr std::int64_t variable_number(const reference& read) const {
-    const table_op& op = table_.ops[table_.values[value_of(read)].op];
-    if (op.schema->name != ops::variable.name) {
-      detail::recorder_refuses_handle("the tensor on the left reads no variable");
-    }
-    return table_.integer_of(op, "variable");
-  }
-
- private:
-  constexpr std::uint32_t value_of(const reference& r) const {
-    if (r.recorder != this) {
-      detail::recorder_refuses_handle("the handle is empty or belongs to another recorder");
-    }
-    return r.value;
-  }
-  constexpr void step(table_step::kind what, std::uint32_t index, std::uint32_t second = 0) {
-    table_.steps.push_back({what, index, second});
-  }
-
-  constexpr table_span keep(std::string_view text) {
-    const table_span s{static_cast<std::uint32_t>(table_.characters.size()),
-                       static_cast<std::uint32_t>(text.size())};
-    const char* const from = text.data();
-    for (std::uint32_t i = 0; i < s.count; ++i) table_.characters.push_back(from[i]);
-    return s;
-  }
-  constexpr void copy_characters(table_span s) {
-    for (std::uint32_t i = 0; i < s.count; ++i) {
-      const char c = table_.characters[s.first + i];
-      table_.characters.push_back(c);
-    }
-  }
-  constexpr void keep_suffix(std::uint32_t suffix) {
-    if (suffix == 0) return;
-    table_.characters.push_back('_');
-    std::uint32_t power = 1;
-    while (suffix / power >= 10) power *= 10;
-    for (; power != 0; power /= 10) {
-      table_.characters.push_back(static_cast<char>('0' + suffix / power % 10));
-    }
-  }
-  constexpr void keep_scope_path(std::uint32_t scope) {
-    if (scope == 0) return;
-    const table_scope s = table_.scopes[scope];
-    keep_scope_path(s.parent);
-    copy_characters({s.name.first, s.base});
-    keep_suffix(s.suffix);
-    table_.characters.push_back('/');
-  }
-  constexpr table_span keep_path(const table_op& op) {
-    table_span s{static_cast<std::uint32_t>(table_.characters.size()), 0};
-    keep_scope_path(op.scope);
-    copy_characters({op.name.first, op.base});
-    keep_suffix(op.suffix);
-    s.count = static_cast<std::uint32_t>(table_.characters.size()) - s.first;
-    return s;
-  }
-  constexpr void keep_attributes(const attribute_list& attributes) {
-    for (const attribute& a : attributes) {
-      table_attribute kept{a.key, a.kind, a.integer, a.real, {}, {}};
-      if (!a.integers.empty()) kept.extents = keep_extents(a.integers.data(), a.integers.size());
-      if (!a.string.empty()) kept.characters = keep(a.string);
-      table_.attributes.push_back(kept);
-    }
-  }
-  constexpr table_span keep_extents(const extent* extents, std::size_t count) {
-    const table_span s{static_cast<std::uint32_t>(table_.extents.size()),
-                       static_cast<std::uint32_t>(count)};
-    for (std::size_t i = 0; i < count; ++i) table_.extents.push_back(extents[i]);
-    return s;
+    return value;
   }
 
   // Adding an op: begin_op, its attributes, its values, end_op.
   constexpr std::uint32_t begin_op(const operator_schema& schema, const reference* operands,
                                    std::size_t operand_count, std::string_view name,
                                    source_line line) {
+    std::uint64_t place = scope_;
+    if (has_bodies_) {  // inputs of the body come before the op
+      for (std::size_t i = 0; i < operand_count; ++i) visible(value_of(operands[i]));
+      place = place_of(scope_);
+    }
     table_op op;
     op.schema = &schema;
     op.operands = {static_cast<std::uint32_t>(table_.operands.size()),
                    static_cast<std::uint32_t>(operand_count)};
     for (std::size_t i = 0; i < operand_count; ++i) {
-      table_.operands.push_back(value_of(operands[i]));
+      const std::uint32_t value = value_of(operands[i]);
+      table_.operands.push_back(has_bodies_ ? visible(value) : value);
     }
     op.attributes.first = static_cast<std::uint32_t>(table_.attributes.size());
     op.outputs.first = static_cast<std::uint32_t>(table_.values.size());
     op.scope = scope_;
+    op.body = body_;
     if (name.empty()) {
-      op.suffix = names_.take(scope_, false, schema.name.data(), schema.name.size()).suffix;
+      op.suffix = names_.take(place, false, schema.name.data(), schema.name.size()).suffix;
     } else {
-      const auto chosen = names_.take(scope_, false, name.data(), name.size());
+      const auto chosen = names_.take(place, false, name.data(), name.size());
       op.name = keep(name);
       op.base = chosen.base;
       op.suffix = chosen.suffix;
@@ -373,34 +362,21 @@ class Recorder {
     table_.ops.push_back(op);
     return op.outputs.first;
   }
-  constexpr void add_value(dtype type, bool ranked, const extent* extents, std::size_t rank) {
-    table_op& op = table_.ops.back();
-    table_.values.push_back({type, ranked, keep_extents(extents, rank),
-                             static_cast<std::uint32_t>(table_.ops.size() - 1), op.outputs.count});
-    ++op.outputs.count;
-  }
-  constexpr void add_value(const value_type& v) {
-    add_value(v.type, v.ranked, v.shape.data(), v.shape.size());
-  }
-  constexpr void end_op(table_step::kind what, std::uint32_t index) {
+  constexpr void end_op(table_step::kind what, std::uint32_t index, std::uint32_t second = 0) {
     table_op& op = table_.ops.back();
     op.attributes.count =
         static_cast<std::uint32_t>(table_.attributes.size()) - op.attributes.first;
-    step(what, index);
+    step(what, index, second);
   }
   constexpr void end_op() {
     end_op(table_step::kind::op, static_cast<std::uint32_t>(table_.ops.size() - 1));
   }
 
-  template <class From, class To>
-  static constexpr void copy(const From& from, To& to) {
-    for (std::size_t i = 0; i < from.size(); ++i) to[i] = from[i];
-  }
-
-  basic_table<growing_lists> table_;
-  detail::name_counter names_;
-  std::uint32_t scope_ = 0;
   mode mode_;
+  bool has_bodies_ = false;  // most networks have none, and pay nothing for those that do
+  detail::growing_list<detail::recorded_body> bodies_;  // by number, from 1
+  detail::growing_list<captured_value> captures_;
+  detail::growing_list<scope_pair> variable_scopes_;
 };
 
 template <>
@@ -435,6 +411,19 @@ struct target_traits<Recorder> {
   }
   static constexpr mode mode_of(Recorder& t) { return t.current_mode(); }
   static constexpr void set_mode(Recorder& t, mode m) { t.set_mode(m); }
+  /// Opens a body: what is built next goes into it.
+  static constexpr Recorder& open_body(Recorder& t) {
+    t.open_body();
+    return t;
+  }
+  static constexpr reference add_argument(Recorder& t, const value_type& type) {
+    return t.add_argument(type);
+  }
+  using closed_body = Recorder::closed_body;
+  /// Closes the body that is open; `results`, values of it or from outside, are what it computes.
+  static constexpr closed_body close_body(Recorder& t, std::span<const reference> results) {
+    return t.close_body(results);
+  }
   static constexpr void own_update(Recorder& t, const reference& variable_read,
                                    const reference& update) {
     t.own_update(variable_read, update);

@@ -42,10 +42,11 @@ constexpr extent gate_count(rnn_cell cell) {
 }
 
 // One step; `x` is the projected input [batch, gates * units], bias included. Returns the new state,
-// whose first part is the output.
+// whose first part is the output. No two operands are both calls: C++ leaves open which is made first, and graphs
+// are to be the same whoever compiles them.
 template <class H>
-small_vector<H, 2> rnn_step(rnn_cell cell, extent units, const H& recurrent, const H& x,
-                            const small_vector<H, 2>& state) {
+constexpr small_vector<H, 2> rnn_step(rnn_cell cell, extent units, const H& recurrent, const H& x,
+                                      const small_vector<H, 2>& state) {
   const H& h = state[0];
   const auto gate = [&](const H& all, extent number) {
     return slice(all, -1, number * units, units);
@@ -54,18 +55,21 @@ small_vector<H, 2> rnn_step(rnn_cell cell, extent units, const H& recurrent, con
   if (cell == rnn_cell::lstm) {
     const H gates = x + matmul(h, recurrent);
     const H i = sigmoid(gate(gates, 0)), o = sigmoid(gate(gates, 1)), f = sigmoid(gate(gates, 2));
-    const H c = f * state[1] + i * tanh(gate(gates, 3));
+    const H kept = f * state[1], added = i * tanh(gate(gates, 3));
+    const H c = kept + added;
     return {H(o * tanh(c)), c};
   }
-  const H gates = slice(x, -1, 0, 2 * units) + matmul(h, slice(recurrent, -1, 0, 2 * units));
-  const H z = sigmoid(gate(gates, 0)), r = sigmoid(gate(gates, 1));
-  const H candidate = tanh(gate(x, 2) + matmul(r * h, slice(recurrent, -1, 2 * units, units)));
+  const H both = slice(x, -1, 0, 2 * units);
+  const H gates = both + matmul(h, slice(recurrent, -1, 0, 2 * units));
+  const H z = sigmoid(gate(gates, 0)), r = sigmoid(gate(gates, 1)), reset = r * h;
+  const H back = matmul(reset, slice(recurrent, -1, 2 * units, units));
+  const H candidate = tanh(gate(x, 2) + back);
   return {H(candidate + z * (h - candidate))};
 }
 
 template <class Target>
-[[gnu::noinline]] auto build_rnn(const typename target_traits<Target>::reference& x,
-                                 const rnn_parts& parts) {
+[[gnu::noinline]] constexpr auto build_rnn(const typename target_traits<Target>::reference& x,
+                                           const rnn_parts& parts) {
   using handle = tensor<Target, dtype::any, any_shape>;
   const value_type type = checked_type<Target>(x, parts.label, parts.here, rnn_rule);
   Target& target = target_traits<Target>::target_of(x);
@@ -196,12 +200,8 @@ struct rnn_layer : layer_base {
   /// @throws shape_error or dtype_error where the type of x does not tell; what it tells does not
   /// compile
   template <tensor_like X>
-  auto operator()(const X& x, source_line here = source_line::now()) const {
+  constexpr auto operator()(const X& x, source_line here = source_line::now()) const {
     using target_type = typename X::target_type;
-    static_assert(
-        detail::builds_bodies<target_type>,
-        "graft: recurrent layers are built in a Graph; a network recorded while compiling "
-        "has no bodies");
     if constexpr (!detail::operand_fits<detail::rnn_rule, X>) {
       return detail::refuse_operand<label, detail::rnn_rule, X>();
     } else {

@@ -508,6 +508,10 @@ GRAFT_FIXED_INLINE void step(const memory& m, std::size_t rows) {
   }
 }
 
+template <auto Net>
+using all_ops = std::make_integer_sequence<std::uint32_t,
+                                           static_cast<std::uint32_t>(Net.table().op_count())>;
+
 template <auto Net, std::uint32_t... I>
 void run_all(const memory& m, std::size_t rows, std::integer_sequence<std::uint32_t, I...>) {
   const int done[] = {[&] {
@@ -528,15 +532,12 @@ void prepare_all(const memory& m, std::integer_sequence<std::uint32_t, I...>) {
 // One block of rows.
 template <auto Net>
 void run(const memory& m, std::size_t rows) {
-  run_all<Net>(
-      m, rows,
-      std::make_integer_sequence<std::uint32_t, static_cast<std::uint32_t>(Net.op_count())>{});
+  run_all<Net>(m, rows, all_ops<Net>{});
 }
 // What depends on variables alone.
 template <auto Net>
 void prepare(const memory& m) {
-  prepare_all<Net>(
-      m, std::make_integer_sequence<std::uint32_t, static_cast<std::uint32_t>(Net.op_count())>{});
+  prepare_all<Net>(m, all_ops<Net>{});
 }
 
 #undef GRAFT_FIXED_INLINE

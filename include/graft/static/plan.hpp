@@ -19,6 +19,10 @@ namespace graft::fixed {
 /// The network holds an operator that static_network cannot run, or cannot run row by row.
 template <text Operator>
 struct operator_not_supported;
+/// The network holds control flow: a cond, a while_loop, a scan, or a recurrent layer, which is a scan. static_network
+/// runs straight-line code; lower the network to a graph and run it in a session. Path and operator say where.
+template <text Path, text Operator>
+struct control_flow_not_supported;
 /// Every input and output of a static network is float32 and has the batch, dyn or named, as its
 /// first axis only.
 template <int Place>
@@ -260,6 +264,8 @@ class planner {
     }
     for (std::size_t i = op_count; i-- > 0;) {
       if (!needed_[i]) continue;
+      // Before all else: the ops that prepare a loop are of no interest.
+      if (t_.ops[i].schema->has(ops::bodies)) refuse(i);
       for (std::uint32_t k = 0; k < operands_needed(t_.ops[i]); ++k) {
         needed_[t_.values[t_.operand(t_.ops[i], k)].op] = true;
       }
