@@ -23,6 +23,7 @@
 namespace graft::fixed::baseline {
 #define GRAFT_FIXED_BYTES 16
 #include "graft/static/kernels.ipp"
+#include "graft/static/scan.ipp"
 #undef GRAFT_FIXED_BYTES
 }  // namespace graft::fixed::baseline
 
@@ -36,6 +37,7 @@ namespace graft::fixed::baseline {
 namespace graft::fixed::avx2 {
 #define GRAFT_FIXED_BYTES 32
 #include "graft/static/kernels.ipp"
+#include "graft/static/scan.ipp"
 #undef GRAFT_FIXED_BYTES
 }  // namespace graft::fixed::avx2
 #if defined(__clang__)
@@ -106,7 +108,8 @@ floats make_floats(std::size_t count);
 /// one number within 1e-5 of the larger of 1 and its result. So results agree within 1e-5 of the largest magnitude of
 /// an output row where large terms do not cancel; where they do, within that of the terms.
 ///
-/// A network with control flow or a recurrent layer does not compile (control_flow_not_supported): run it in a session.
+/// Recurrent layers run, and scans like theirs: along the axis after the batch, with a known number of steps. Other control flow
+/// does not compile (control_flow_not_supported): run it in a session.
 ///
 /// An object holds a copy of the variables and the memory for one block of rows: use one for each
 /// thread.

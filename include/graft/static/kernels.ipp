@@ -406,6 +406,16 @@ GRAFT_FIXED_INLINE void concatenate(const memory& m, float* y, std::size_t rows)
   (std::make_integer_sequence<std::uint32_t, Net.table().ops[I].operands.count>{});
 }
 
+template <auto Net>
+using all_ops = std::make_integer_sequence<std::uint32_t,
+                                           static_cast<std::uint32_t>(Net.table().op_count())>;
+// Runs the ops of a body, or of the network itself: body 0.
+template <auto Net, std::uint32_t Body, std::uint32_t... I>
+void run_all(const memory& m, std::size_t rows, std::integer_sequence<std::uint32_t, I...>);
+
+template <auto Net, std::uint32_t I>
+void scan(const memory& m, std::size_t rows);  // scan.ipp
+
 template <auto Net, std::uint32_t I>
 GRAFT_FIXED_INLINE void step(const memory& m, std::size_t rows) {
   constexpr const auto& table = Net.table();
@@ -418,6 +428,14 @@ GRAFT_FIXED_INLINE void step(const memory& m, std::size_t rows) {
     constexpr table_attribute value = table.attributes[table.find_attribute(op, "value")];
     *write<Net, out>(m) = value.kind == attribute_kind::real ? static_cast<float>(value.real)
                                                              : static_cast<float>(value.integer);
+  } else if constexpr (s == kind::fill_like) {
+    constexpr table_attribute value = table.attributes[table.find_attribute(op, "value")];
+    constexpr float number = value.kind == attribute_kind::real ? static_cast<float>(value.real)
+                                                                : static_cast<float>(value.integer);
+    float* const y = write<Net, out>(m);
+    for (std::size_t i = 0; i < rows * count; ++i) y[i] = number;
+  } else if constexpr (s == kind::scan) {
+    scan<Net, I>(m, rows);
   } else if constexpr (is_binary(s)) {
     binary<Net, I>(m, rows);
   } else {
@@ -499,8 +517,15 @@ GRAFT_FIXED_INLINE void step(const memory& m, std::size_t rows) {
       constexpr std::size_t in_count = p.values[first].count;
       for (std::size_t r = 0; r < rows; ++r) {
         std::array<extent, loops::size> at{};
-        for (std::size_t i = 0; i < count; ++i)
-          y[r * count + i] = x[r * in_count + loops::advance(at)];
+        if constexpr (loops::run > 1) {
+          for (std::size_t i = 0; i < count; i += loops::run) {
+            __builtin_memcpy(y + r * count + i, x + r * in_count + loops::template advance<1>(at),
+                             loops::run * sizeof(float));
+          }
+        } else {
+          for (std::size_t i = 0; i < count; ++i)
+            y[r * count + i] = x[r * in_count + loops::advance(at)];
+        }
       }
     } else if constexpr (s == kind::concat) {
       concatenate<Net, I>(m, y, rows);
@@ -508,14 +533,12 @@ GRAFT_FIXED_INLINE void step(const memory& m, std::size_t rows) {
   }
 }
 
-template <auto Net>
-using all_ops = std::make_integer_sequence<std::uint32_t,
-                                           static_cast<std::uint32_t>(Net.table().op_count())>;
-
-template <auto Net, std::uint32_t... I>
+template <auto Net, std::uint32_t Body, std::uint32_t... I>
 void run_all(const memory& m, std::size_t rows, std::integer_sequence<std::uint32_t, I...>) {
   const int done[] = {[&] {
-    if constexpr (plan_of<Net>.ops[I].runs) step<Net, I>(m, rows);
+    if constexpr (plan_of<Net>.ops[I].runs && Net.table().ops[I].body == Body) {
+      step<Net, I>(m, rows);
+    }
     return 0;
   }()...};
   static_cast<void>(done);
@@ -529,15 +552,14 @@ void prepare_all(const memory& m, std::integer_sequence<std::uint32_t, I...>) {
   static_cast<void>(done);
 }
 
-// One block of rows.
+// One block of rows. Not inlined, as what g++ knows of the number of rows where it is called makes it warn of loops that
+// cannot run that far.
 template <auto Net>
-void run(const memory& m, std::size_t rows) {
-  run_all<Net>(m, rows, all_ops<Net>{});
+[[gnu::noinline]] void run(const memory& m, std::size_t rows) {
+  run_all<Net, 0>(m, rows, all_ops<Net>{});
 }
 // What depends on variables alone.
 template <auto Net>
 void prepare(const memory& m) {
   prepare_all<Net>(m, all_ops<Net>{});
 }
-
-#undef GRAFT_FIXED_INLINE

@@ -143,11 +143,17 @@ struct copy_loops {
   static constexpr walk w = make();
   static constexpr std::size_t size = w.extents.size + 1;
 
-  /// Returns the place of an index and moves the index on; the last element of `at` is the place
-  /// itself.
+  /// So many elements lie together at every place.
+  static constexpr auto run = static_cast<std::size_t>(
+      size > 1 && w.strides.e[size - 2] == 1 && w.extents.e[size - 2] > 1 ? w.extents.e[size - 2]
+                                                                          : 1);
+
+  /// Returns the place of an index and moves the index on, by a whole run where the last axis is left out; the last
+  /// element of `at` is the place itself.
+  template <std::size_t LeftOut = 0>
   static constexpr std::size_t advance(std::array<extent, size>& at) {
     const extent place = w.start + at[size - 1];
-    for (std::size_t i = size - 1; i-- > 0;) {
+    for (std::size_t i = size - 1 - LeftOut; i-- > 0;) {
       at[size - 1] += w.strides.e[i];
       if (++at[i] < w.extents.e[i]) break;
       at[size - 1] -= w.strides.e[i] * w.extents.e[i];
@@ -184,6 +190,25 @@ struct concat_runs {
   }
   static constexpr sizes s = make();
   static constexpr std::size_t outer = s.outer, run = s.run, out_run = s.out_run, offset = s.offset;
+};
+
+/// The values of a scan.
+template <auto Net, std::uint32_t I>
+struct scan_loops {
+  static constexpr const auto& table = Net.table();
+  static constexpr const table_op& op = table.ops[I];
+  static constexpr scan_parts parts = scan_parts::of(table, op);
+  static constexpr auto steps =
+      static_cast<std::size_t>(table.shape_of(table.operand(op, parts.states))[0]);
+  /// Of the body: its input of a number, its result of a number.
+  template <std::uint32_t K>
+  static constexpr std::uint32_t input = body_input(table, parts.body, K);
+  template <std::uint32_t K>
+  static constexpr std::uint32_t result = table.operand(table.ops[parts.results], K);
+  template <std::uint32_t K>
+  static constexpr std::uint32_t operand = table.operand(op, K);
+  template <std::uint32_t K>
+  static constexpr std::uint32_t output = op.outputs.first + K;
 };
 
 /// The numbers of a convolution or a pool.

@@ -3,24 +3,17 @@
 #pragma once
 
 #include "graft/dsl/network.hpp"
-#include "graft/ops/conv.hpp"
-#include "graft/ops/dropout.hpp"
-#include "graft/ops/elementwise.hpp"
-#include "graft/ops/matmul.hpp"
-#include "graft/ops/normalize.hpp"
-#include "graft/ops/pool.hpp"
-#include "graft/ops/reduce.hpp"
-#include "graft/ops/shape_ops.hpp"
-#include "graft/ops/slicing.hpp"
-#include "graft/ops/softmax.hpp"
+#include "graft/static/rows.hpp"
+#include "graft/static/scan_parts.hpp"
 
 namespace graft::fixed {
 
 /// The network holds an operator that static_network cannot run, or cannot run row by row.
 template <text Operator>
 struct operator_not_supported;
-/// The network holds control flow: a cond, a while_loop, a scan, or a recurrent layer, which is a scan. static_network
-/// runs straight-line code; lower the network to a graph and run it in a session. Path and operator say where.
+/// The network holds control flow that static_network does not run: a cond, a while_loop, or a scan that is not along
+/// the axis after the batch, like those of recurrent layers, with a known number of steps. Lower the network to a graph
+/// and run it in a session. Path and operator say where it is.
 template <text Path, text Operator>
 struct control_flow_not_supported;
 /// Every input and output of a static network is float32 and has the batch, dyn or named, as its
@@ -36,90 +29,11 @@ enum class place : std::uint8_t {
   persistent  ///< variables, constants and what follows from them alone
 };
 
-inline constexpr std::uint32_t nothing = 0xffffffffu;
-
-/// The operators that static networks run.
-enum class kind : std::uint8_t {
-  other,
-  placeholder,
-  variable,
-  scalar,
-  reshape,
-  flatten,
-  expand_dims,
-  squeeze,
-  identity,
-  stop_gradient,
-  dropout,
-  relu,
-  tanh,
-  sigmoid,
-  leaky_relu,
-  elu,
-  softplus,
-  silu,
-  gelu,
-  neg,
-  abs,
-  square,
-  exp,
-  log,
-  sqrt,
-  reciprocal,
-  clip,
-  add,
-  sub,
-  mul,
-  div,
-  maximum,
-  minimum,
-  squared_difference,
-  sum,
-  mean,
-  max,
-  softmax,
-  log_softmax,
-  matmul,
-  transpose,
-  concat,
-  slice,
-  conv2d,
-  layer_norm,
-  batch_norm,
-  max_pool2d,
-  avg_pool2d,
-};
-
-/// Compares names, since addresses cannot always be compared in constant evaluation.
-constexpr kind kind_of(const operator_schema& schema) {
-  constexpr std::string_view names[] = {
-      ops::placeholder.name, ops::variable.name,    ops::scalar.name,
-      ops::reshape.name,     ops::flatten.name,     ops::expand_dims.name,
-      ops::squeeze.name,     ops::identity.name,    ops::stop_gradient.name,
-      ops::dropout.name,     ops::relu.name,        ops::tanh.name,
-      ops::sigmoid.name,     ops::leaky_relu.name,  ops::elu.name,
-      ops::softplus.name,    ops::silu.name,        ops::gelu.name,
-      ops::neg.name,         ops::abs.name,         ops::square.name,
-      ops::exp.name,         ops::log.name,         ops::sqrt.name,
-      ops::reciprocal.name,  ops::clip.name,        ops::add.name,
-      ops::sub.name,         ops::mul.name,         ops::div.name,
-      ops::maximum.name,     ops::minimum.name,     ops::squared_difference.name,
-      ops::sum.name,         ops::mean.name,        ops::max.name,
-      ops::softmax.name,     ops::log_softmax.name, ops::matmul.name,
-      ops::transpose.name,   ops::concat.name,      ops::slice.name,
-      ops::conv2d.name,      ops::layer_norm.name,  ops::batch_norm.name,
-      ops::max_pool2d.name,  ops::avg_pool2d.name,
-  };
-  const std::string_view name = schema.name;
-  for (std::size_t i = 0; i < std::size(names); ++i) {
-    if (name == names[i]) return static_cast<kind>(i + 1);
-  }
-  return kind::other;
-}
-
 /// One value. `count` is per row for values that have rows.
 struct value_plan {
   bool has_rows = false;
+  bool time_first =
+      false;  ///< the batch is the second axis; in memory its rows come first all the same
   place where = place::none;
   std::size_t count = 0;
   std::size_t offset = 0;        ///< in floats; for inputs and outputs their number
@@ -151,82 +65,6 @@ struct plan {
 inline constexpr std::size_t lanes = 8;  // of the widest vectors; matrices are packed to a multiple
 constexpr std::size_t padded(std::size_t n) { return (n + lanes - 1) / lanes * lanes; }
 
-/// True for operators whose result has the elements of their first operand.
-constexpr bool is_view(kind s) {
-  return s == kind::reshape || s == kind::flatten || s == kind::expand_dims || s == kind::squeeze ||
-         s == kind::identity || s == kind::stop_gradient || s == kind::dropout;
-}
-constexpr bool is_unary(kind s) {
-  return s == kind::relu || s == kind::tanh || s == kind::sigmoid || s == kind::leaky_relu ||
-         s == kind::elu || s == kind::softplus || s == kind::silu || s == kind::gelu ||
-         s == kind::neg || s == kind::abs || s == kind::square || s == kind::exp ||
-         s == kind::log || s == kind::sqrt || s == kind::reciprocal || s == kind::clip;
-}
-constexpr bool is_binary(kind s) {
-  return s == kind::add || s == kind::sub || s == kind::mul || s == kind::div ||
-         s == kind::maximum || s == kind::minimum || s == kind::squared_difference;
-}
-constexpr bool is_reduction(kind s) { return s == kind::sum || s == kind::mean || s == kind::max; }
-constexpr bool is_softmax(kind s) { return s == kind::softmax || s == kind::log_softmax; }
-
-/// The extents of a value within one row: without the batch axis, where it has one.
-template <class Table>
-constexpr dims row_dims(const Table& t, std::uint32_t value, bool has_rows) {
-  const dims all = t.shape_of(value);
-  return has_rows ? dims(all.begin() + 1, all.end()) : all;
-}
-
-/// Strides of an operand over the row extents of a result it broadcasts to, and `fits` = false
-/// where it cannot row by row.
-struct broadcast_plan {
-  bool fits = true;
-  dims strides;
-};
-template <class Table>
-constexpr broadcast_plan broadcast_strides(const Table& t, std::uint32_t from, bool from_rows,
-                                           std::uint32_t to, bool to_rows) {
-  broadcast_plan result;
-  const dims out = row_dims(t, to, to_rows);
-  dims in = row_dims(t, from, from_rows);
-  if (from_rows && in.size() != out.size()) result.fits = false;
-  if (!from_rows && to_rows && in.size() == out.size() + 1 && in[0] == 1) in.erase(0);
-  if (in.size() > out.size()) result.fits = false;
-  if (!result.fits) return result;
-  result.strides.resize(out.size(), 0);
-  extent step = 1;
-  for (std::size_t i = in.size(); i-- > 0;) {
-    const std::size_t at = out.size() - in.size() + i;
-    result.strides[at] = in[i] == 1 ? 0 : step;
-    step *= in[i];
-  }
-  return result;
-}
-
-/// Axes of a reduction or other op as places within a row; `fits` = false where the batch axis is
-/// among them.
-template <class Table>
-constexpr broadcast_plan row_axes(const Table& t, std::uint32_t value, bool has_rows,
-                                  const dims& axes) {
-  broadcast_plan result;
-  const std::size_t rank = t.shape_of(value).size();
-  for (const extent a : axes) {
-    const extent place = (a < 0 ? a + static_cast<extent>(rank) : a) - (has_rows ? 1 : 0);
-    if (place < 0) result.fits = false;
-    result.strides.push_back(place);
-  }
-  return result;
-}
-
-template <class Table>
-constexpr dims reduced_axes(const Table& t, const table_op& op) {
-  dims axes = t.integers_of(op, "axes");
-  if (t.find_attribute(op, "axes") == t.not_found) {
-    for (std::size_t i = 0; i < t.shape_of(t.operand(op, 0)).size(); ++i)
-      axes.push_back(static_cast<extent>(i));
-  }
-  return axes;
-}
-
 template <class Table>
 class planner {
  public:
@@ -242,6 +80,9 @@ class planner {
     for (std::uint32_t i = 0; i < op_count && p_.unsupported == nothing; ++i) {
       if (needed_[i]) classify(i);
     }
+    for (const std::uint32_t v : t_.outputs) {
+      if (p_.unsupported == nothing && p_.values[v].time_first) refuse(t_.values[v].op);
+    }
     if (p_.unsupported != nothing) return p_;
     merge();
     find_last_uses();
@@ -254,37 +95,64 @@ class planner {
   constexpr kind what(const table_op& op) const {
     return p_.ops[t_.values[op.outputs.first].op].what;
   }
+  constexpr kind what(std::uint32_t op) const { return p_.ops[op].what; }
   constexpr std::uint32_t operands_needed(const table_op& op) const {
-    return what(op) == kind::dropout ? 1 : op.operands.count;
+    if (op.outputs.count == 0) return op.operands.count;  // `results`
+    return what(op) == kind::dropout ? 1 : what(op) == kind::fill_like ? 0 : op.operands.count;
   }
   constexpr void find_needed() {
     for (const std::uint32_t v : t_.outputs) {
       needed_[t_.values[v].op] = true;
-      if (t_.values[v].output != 0) refuse(t_.values[v].op);
+      if (!is_computed(v)) refuse(t_.values[v].op);
     }
     for (std::size_t i = op_count; i-- > 0;) {
       if (!needed_[i]) continue;
-      // Before all else: the ops that prepare a loop are of no interest.
-      if (t_.ops[i].schema->has(ops::bodies)) refuse(i);
+      if (t_.ops[i].schema->has(ops::bodies)) find_needed_of_body(static_cast<std::uint32_t>(i));
       for (std::uint32_t k = 0; k < operands_needed(t_.ops[i]); ++k) {
         needed_[t_.values[t_.operand(t_.ops[i], k)].op] = true;
       }
     }
   }
 
+  // The body of an op comes before it.
+  constexpr void find_needed_of_body(std::uint32_t i) {
+    if (p_.ops[i].what != kind::scan) return refuse(i);
+    const scan_parts s = scan_parts::of(t_, t_.ops[i]);
+    if (s.reverse) return refuse(i);
+    needed_[s.results] = true;
+    for (std::size_t k = 0; k < i; ++k) {
+      if (t_.ops[k].body == s.body && p_.ops[k].what == kind::captured) needed_[k] = true;
+    }
+  }
+
+  // Only first outputs are: batch norm's statistics and the places of a pool's maxima are not. Of a scan, all but
+  // the traces.
+  constexpr bool is_computed(std::uint32_t value) const {
+    const table_value& v = t_.values[value];
+    if (v.output == 0 || p_.ops[v.op].what != kind::scan) return v.output == 0;
+    const scan_parts s = scan_parts::of(t_, t_.ops[v.op]);
+    return v.output < s.states + s.stacked;
+  }
+
   // Decides what an op's outputs are, and whether the op can run row by row.
   constexpr void classify(std::uint32_t i) {
     const table_op& op = t_.ops[i];
-    bool rows = what(op) == kind::placeholder;
-    for (std::uint32_t k = 0; k < operands_needed(op); ++k) {
-      rows = rows || p_.values[t_.operand(op, k)].has_rows;
-    }
-    // Only first outputs are computed: batch norm's statistics and the places of a pool's maxima
-    // are not.
-    for (std::uint32_t k = 0; k < operands_needed(op); ++k) {
-      if (t_.values[t_.operand(op, k)].output != 0) return refuse(t_.values[t_.operand(op, k)].op);
-    }
     const std::uint32_t out = op.outputs.first;
+    for (std::uint32_t k = 0; k < operands_needed(op); ++k) {
+      if (!is_computed(t_.operand(op, k))) return refuse(t_.values[t_.operand(op, k)].op);
+    }
+    if (what(i) == kind::results) return;  // judged with the scan
+    p_.ops[i].result = out;
+    if (what(i) == kind::captured) return classify_input(i);
+    if (what(i) == kind::scan) return classify_scan(i);
+    if (turns_time(op)) return view(out, t_.operand(op, 0), true);
+    bool rows = what(op) == kind::placeholder ||
+                (what(op) == kind::fill_like && !all_known(t_.shape_of(out)));
+    for (std::uint32_t k = 0; k < operands_needed(op); ++k) {
+      const value_plan& operand = p_.values[t_.operand(op, k)];
+      if (operand.time_first) return refuse(i);
+      rows = rows || operand.has_rows;
+    }
     value_plan& v = p_.values[out];
     v.has_rows = rows;
     v.root = out;
@@ -294,7 +162,6 @@ class planner {
     if (!all_known(inner)) return refuse(i);
     v.count = static_cast<std::size_t>(element_count(inner));
     if (t_.values[out].type != dtype::float32) return refuse(i);
-    p_.ops[i].result = out;
     if (what(op) == kind::placeholder) {
       p_.values[out].where = place::input;
       for (std::size_t k = 0; k < t_.inputs.size(); ++k) {
@@ -316,6 +183,78 @@ class planner {
   }
   constexpr void refuse(std::uint32_t i) { p_.unsupported = i; }
 
+  // A value of the memory of another one.
+  constexpr void view(std::uint32_t value, std::uint32_t of, bool turned = false) {
+    value_plan& v = p_.values[value];
+    const value_plan& o = p_.values[of];
+    v.has_rows = o.has_rows;
+    v.time_first = o.time_first != turned;
+    v.count = o.count;
+    v.root = o.root;
+  }
+  // True for the transpose that makes the axis after the batch the first one, or the second one again: it moves
+  // nothing.
+  constexpr bool turns_time(const table_op& op) const {
+    if (what(op) != kind::transpose || !has_rows(op, 0)) return false;
+    const dims perm = t_.integers_of(op, "perm");
+    const auto rank = static_cast<extent>(perm.size());
+    for (extent i = 0; i < rank; ++i) {
+      const extent axis = perm[static_cast<std::size_t>(i)];
+      if ((axis < 0 ? axis + rank : axis) != (i < 2 ? 1 - i : i)) return false;
+    }
+    return rank >= 2;
+  }
+
+  // An input of a scan's body. States and elements have memory of their own.
+  constexpr void classify_input(std::uint32_t i) {
+    const table_op& op = t_.ops[i];
+    const std::uint32_t owner = t_.owner_of(op.body).op, out = op.outputs.first;
+    const scan_parts s = scan_parts::of(t_, t_.ops[owner]);
+    const auto number = static_cast<std::uint32_t>(t_.integer_of(op, "capture"));
+    const std::uint32_t from = t_.operand(t_.ops[owner], number);
+    if (!is_computed(from)) return refuse(t_.values[from].op);
+    const value_plan& outer = p_.values[from];
+    if (number >= s.arguments()) return outer.time_first ? refuse(owner) : view(out, from);
+    const dims all = t_.shape_of(out);
+    const dims inner = all.empty() ? dims{} : row_dims(t_, out, true);
+    if (!outer.has_rows || outer.time_first != (number >= s.states) || all.empty() || all[0] >= 0 ||
+        !all_known(inner) || t_.values[out].type != dtype::float32) {
+      return refuse(owner);
+    }
+    p_.values[out].has_rows = true;
+    p_.values[out].count = static_cast<std::size_t>(element_count(inner));
+    p_.values[out].root = out;
+    p_.values[out].where = place::scratch;
+  }
+
+  // The last states are where the states are; what is stacked has memory of its own.
+  constexpr void classify_scan(std::uint32_t i) {
+    const table_op& op = t_.ops[i];
+    const scan_parts s = scan_parts::of(t_, op);
+    const extent steps = t_.shape_of(t_.operand(op, s.states))[0];
+    for (std::uint32_t k = 0; k < s.states + s.stacked; ++k) {
+      const value_plan& result = p_.values[t_.operand(t_.ops[s.results], k)];
+      if (!result.has_rows || result.time_first) return refuse(i);
+      const std::uint32_t out = op.outputs.first + k;
+      if (k < s.states) {
+        const std::uint32_t state = body_input(t_, s.body, k);
+        if (result.count != p_.values[state].count) return refuse(i);
+        // States change one after another: none may take what another one was.
+        for (std::uint32_t other = 0; other < s.states; ++other) {
+          if (other != k && result.root == body_input(t_, s.body, other)) return refuse(i);
+        }
+        view(out, state);
+        continue;
+      }
+      value_plan& v = p_.values[out];
+      v.has_rows = v.time_first = true;
+      v.count = static_cast<std::size_t>(steps) * result.count;
+      v.root = out;
+      v.where = use_count(out) > 0 ? place::scratch : place::none;
+    }
+    p_.ops[i].runs = true;
+  }
+
   constexpr bool has_rows(const table_op& op, std::uint32_t operand) const {
     return p_.values[t_.operand(op, operand)].has_rows;
   }
@@ -334,7 +273,7 @@ class planner {
 
   constexpr bool supported(const table_op& op, bool rows) const {
     const kind s = what(op);
-    if (s == kind::scalar || is_unary(s)) return true;
+    if (s == kind::scalar || s == kind::fill_like || is_unary(s)) return true;
     if (is_binary(s)) {
       for (std::uint32_t k = 0; k < 2; ++k) {
         if (!broadcast_strides(t_, t_.operand(op, k), has_rows(op, k), op.outputs.first, rows)
@@ -424,11 +363,22 @@ class planner {
   constexpr void find_last_uses() {
     for (std::uint32_t i = 0; i < op_count; ++i) {
       if (!p_.ops[i].runs) continue;
-      for (std::uint32_t k = 0; k < t_.ops[i].operands.count; ++k) {
+      for (std::uint32_t k = 0; k < operands_needed(t_.ops[i]); ++k) {
         p_.values[p_.values[t_.operand(t_.ops[i], k)].root].last_use = i;
       }
+      if (what(i) == kind::scan) keep_through_steps(i);
     }
     for (const std::uint32_t v : t_.outputs) p_.values[p_.values[v].root].last_use = op_count;
+  }
+  // What a step hands on must not be written over within it.
+  constexpr void keep_through_steps(std::uint32_t i) {
+    const scan_parts s = scan_parts::of(t_, t_.ops[i]);
+    for (std::uint32_t k = 0; k < s.arguments(); ++k) {
+      p_.values[body_input(t_, s.body, k)].last_use = i;
+    }
+    for (std::uint32_t k = 0; k < t_.ops[s.results].operands.count; ++k) {
+      p_.values[p_.values[t_.operand(t_.ops[s.results], k)].root].last_use = i;
+    }
   }
   constexpr void place_outputs() {
     for (std::size_t k = 0; k < t_.outputs.size(); ++k) {
@@ -450,6 +400,7 @@ class planner {
     }
     small_vector<std::uint32_t, 16> alive;
     for (std::uint32_t i = 0; i < op_count; ++i) {
+      if (needed_[i] && what(i) == kind::captured) give_room_to_input(i, alive);
       if (!p_.ops[i].runs) continue;
       if (p_.ops[i].what == kind::matmul) {
         p_.ops[i].packed = p_.persistent;
@@ -462,8 +413,27 @@ class planner {
         if (p_.values[alive[k]].last_use <= i) alive.erase(k);
       }
     }
-    const std::size_t fitting = p_.scratch_per_row == 0 ? 16 : 8192 / p_.scratch_per_row;
+    // A block fits in the first cache. With the steps of a scan it would hold one row or two, and each step would
+    // read its matrices for them alone: then it fits in the second.
+    std::size_t room = 8192;
+    for (const op_plan& op : p_.ops) {
+      if (op.runs && op.what == kind::scan) room = 65536;
+    }
+    const std::size_t fitting = p_.scratch_per_row == 0 ? 16 : room / p_.scratch_per_row;
     p_.rows = fitting >= 16 ? 16 : fitting >= 4 ? fitting / 4 * 4 : 1;
+  }
+  // States and elements have their room before the first step, and with the first of them what is stacked.
+  constexpr void give_room_to_input(std::uint32_t i, small_vector<std::uint32_t, 16>& alive) {
+    const std::uint32_t input = t_.ops[i].outputs.first;
+    if (t_.integer_of(t_.ops[i], "capture") == 0) {
+      const table_op& owner = t_.ops[t_.owner_of(t_.ops[i].body).op];
+      const scan_parts s = scan_parts::of(t_, owner);
+      for (std::uint32_t k = s.states; k < s.states + s.stacked; ++k) {
+        value_plan& value = p_.values[owner.outputs.first + k];
+        if (value.where == place::scratch) give_room(value, owner.outputs.first + k, alive);
+      }
+    }
+    if (p_.values[input].where == place::scratch) give_room(p_.values[input], input, alive);
   }
   constexpr void give_room(value_plan& value, std::uint32_t id,
                            small_vector<std::uint32_t, 16>& alive) {
