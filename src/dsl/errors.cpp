@@ -80,7 +80,7 @@ void refuse_rate(const layer_call& call, double rate) {
                         "pass the share of elements to drop, such as 0.5"});
 }
 
-void recorder_refuses(const char* schema, const problem& why) {
+void recorder_refuses(std::string_view schema, const problem& why) {
   throw_problem({std::string(schema) + " was recorded",
                  std::string(why.clause) + ": " + compared(why), "", why.hint},
                 why.about_type);

@@ -297,3 +297,74 @@ TEST_CASE("lowered clones of a network with bodies have variables of their own",
   actor.g.validate();
   CHECK(actor.g.variable_count() == 2 * before - 2);  // but for the tied layer
 }
+
+namespace {
+
+// A handle that tells nothing, so that only the recorder can judge.
+template <class H>
+auto unknown(const H& h) {
+  return tensor<Recorder, dtype::any, any_shape>(h.ref());
+}
+
+template <class E, class F>
+std::string sentence(F&& f) {
+  try {
+    f();
+  } catch (const E& e) {
+    return e.parts().asked + ": " + e.parts().found + "; " + e.parts().hint;
+  }
+  return "nothing was thrown";
+}
+bool says(const std::string& text, const char* part) {
+  INFO(text);
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a recorder refuses bodies that do not fit, with the rule that they break", "[dsl]") {
+  Recorder r;
+  const auto p = unknown(r.input<dtype::boolean, shape<>>("p"));
+  const auto x = unknown(r.input<dtype::float32, shape<7, 3>>("x"));
+  const auto y = unknown(r.input<dtype::float32, shape<5, 3>>("y"));
+  const auto row = unknown(sum(x, dims{0}));
+  const auto add_up = [](auto s, auto e) { return std::tuple{s + e, s}; };
+
+  CHECK(says(sentence<shape_error>([&] { (void)cond(p, [&] { return x; }, [&] { return y; }); }),
+             "cond was recorded: the branches must give equal results: needs float32 [7, 3], got "
+             "float32 [5, 3]"));
+  CHECK(says(sentence<dtype_error>([&] { (void)cond(x, [&] { return x; }, [&] { return x; }); }),
+             "what decides must be one boolean"));
+  CHECK(says(sentence<shape_error>([&] {
+               (void)while_loop(row, [](auto s) { return s > 0; }, [](auto s) { return s; });
+             }),
+             "while_loop was recorded: what decides must be one boolean: needs boolean [], got "
+             "boolean [3]"));
+  CHECK(says(sentence<dtype_error>([&] {
+               (void)scan(row, x,
+                          [&](auto s, auto) { return std::tuple{unknown(cast<double>(s)), s}; });
+             }),
+             "a state must come out of a step as it went in"));
+  CHECK(says(sentence<shape_error>([&] {
+               (void)scan(row, std::tuple{x, y}, [&](auto s, const auto& e) {
+                 return std::tuple{s + std::get<0>(e), std::get<1>(e)};
+               });
+             }),
+             "the sequences must be of one length: needs float32 [7, 3], got float32 [5, 3]"));
+  CHECK(says(sentence<shape_error>([&] { (void)scan(row, unknown(sum(x)), add_up); }),
+             "a sequence must have a first axis"));
+
+  auto inner = x;
+  const auto chosen = cond(
+      p,
+      [&] {
+        inner = -x;
+        return x;
+      },
+      [&] { return x; });
+  CHECK(says(sentence<handle_error>([&] { (void)(chosen + inner); }), "return it from the body"));
+  CHECK(says(sentence<graph_error>([&] {
+               (void)cond(p, [&] { return unknown(dropout(x, 0.5)); }, [&] { return x; });
+             }),
+             "a body may run often or never"));
+}
