@@ -13,6 +13,7 @@
 #include "graft/ops/sources.hpp"
 
 #include "graph/building.hpp"
+#include "graph/callback_scope.hpp"
 #include "train/bodies.hpp"
 #include "train/walk.hpp"
 
@@ -86,8 +87,14 @@ void backpropagate(Graph& g, op_id op, const std::vector<bool>& operand_wanted, 
   const attribute_list attributes = g.attributes_of(op);  // a copy: the rule appends to the graph
   const gradient_args arguments{
       g, op, operands, outputs, gradients, attributes, {wanted.get(), operand_wanted.size()}};
+  const detail::callback_scope inside(g, g.current_scope());  // programs register rules too
   const operand_gradients result =
       bodies ? detail::gradient_of_bodies(arguments) : definition->gradient(arguments);
+  inside.check([&] {
+    return std::pair("the gradient rule of " + std::string(schema.name) + " was asked about '" +
+                         g.path_of(op) + "'",
+                     g.path_of(op));
+  });
   for (std::uint32_t k = 0; k < operands.size() && k < result.size(); ++k) {
     if (result[k] && operand_wanted[k]) arrived.add(g.operand(op, k), *result[k]);
   }

@@ -1,5 +1,6 @@
 // Rules that remove ops, and in what state rules leave the graph.
 #include "graft/graft.hpp"
+#include "graft/graph/operator.hpp"
 
 #include "clone_fixture.hpp"
 
@@ -20,6 +21,15 @@ op_transform removing(op_id source) {
     if (op.source == source) op.graph->erase_ops(std::vector{op.copy});
     return std::nullopt;
   });
+}
+
+// An operator whose gradient rule enters a scope, and leaves `scopes_to_leave` of them.
+constexpr operator_schema entering{"test_entering", 1, 1, schemas::infer_same};
+int scopes_to_leave = 0;
+operand_gradients gradient_of_entering(const gradient_args& a) {
+  a.graph.enter_scope("slope");
+  for (int i = 0; i < scopes_to_leave; ++i) a.graph.leave_scope();
+  return {any_tensor(*a.output_gradients[0] * 2.0f)};
 }
 
 }  // namespace
@@ -379,4 +389,26 @@ TEST_CASE("rules of rewriting, rates and gradients leave the scopes as they were
   CHECK(g.digest() == between);
   CHECK(g.current_scope() == scope_id{});
   CHECK_THROWS_AS(g.leave_scope(), graph_error);
+}
+
+TEST_CASE("gradient rules of a program's own leave the scopes as they were", "[gradients]") {
+  operator_definition d;
+  d.schema = &entering;
+  d.gradient = gradient_of_entering;
+  if (find_operator(entering.name) == nullptr) register_operator(d);
+  Graph g;
+  const auto x = input4(g);
+  const any_tensor y = g.handle({g.add(entering, std::vector{id_of(relu(x))}), 0});
+  scopes_to_leave = 0;
+  const any_tensor slope = gradient(y, any_tensor(x));
+  CHECK(g.current_scope() == scope_id{});
+  CHECK(mentions(g.path_of(id_of(slope)), "gradients/"));
+  CHECK(g.find_op("gradients/slope/mul").has_value());
+  CHECK_FALSE(mentions(g.path_of(id_of(slope)), "slope"));  // what comes next is beside it
+  scopes_to_leave = 3;
+  const auto before = g.digest();
+  CHECK(mentions(message_of<graph_error>([&] { (void)gradient(y, any_tensor(x)); }),
+                 "the gradient rule of test_entering"));
+  CHECK(g.digest() == before);
+  CHECK(g.current_scope() == scope_id{});
 }

@@ -20,9 +20,9 @@ struct clone_data;
 /// What became of one variable.
 struct variable_image {
   variable_id source;
-  /// In the clone's graph. Not valid for frozen and replaced variables and for those that only these
-  /// need; the source itself for a linked variable, and where only a shared variable's initial value
-  /// or update needs it.
+  /// In the clone's graph. Not valid for frozen and replaced variables, for those that only these
+  /// need and for those that a rule removed; the source itself for a linked variable, and where only a
+  /// shared variable's initial value or update needs it.
   variable_id image;
   variable_policy policy = variable_policy::fresh;
 };
@@ -39,7 +39,8 @@ struct source_access {
 /// The map is total: every op, tensor and variable of the region has an image, boundary inputs
 /// included (what they were bound to). `copy(y)` keeps the static type of y and the structure of
 /// tuples, arrays, vectors and optionals; ids map to ids. What is shared is its own image. Only
-/// what belongs to frozen variables alone (their initial values and updates) has none.
+/// what belongs to frozen variables alone (their initial values and updates) has none, and what a rule
+/// removed (@see each_op). What is removed later keeps its image, which is then a stale id.
 ///
 /// A clone is a value; copying it is cheap. It may outlive its graphs: then every use that needs
 /// one throws handle_error.
@@ -103,7 +104,8 @@ class Clone {
   /// The ops that were added and are still there: copies, placeholders of unbound inputs, constants of frozen
   /// variables, what rules added; in the order of ids
   [[nodiscard]] std::vector<op_id> nodes() const;
-  /// The new variables that are still there (fresh, copied, made by rules), in order of creation.
+  /// The new variables that are still there (fresh, copied, made by rules), in order of creation. Bodies hold
+  /// no variables: those of a clone in an open body are its rules', and of the outermost graph.
   [[nodiscard]] std::vector<variable_id> variables() const;
   /// The new variables that an optimiser may train: trainable, of role parameter.
   [[nodiscard]] std::vector<variable_id> parameters() const;
@@ -181,8 +183,11 @@ class Clone {
   std::shared_ptr<const clone_data> data_;
 };
 
-/// The images of updates, as a group of the clone's graph.
-/// @throws handle_error for an update that is not in the region, or whose variable has no copy
+/// The images of updates, as a group of the clone's graph: of each the update that a rule made of it, if it made
+/// one, and those of the further parameters where ties were split. Updates that a rule dropped, and images that were
+/// removed, are left out.
+/// @throws handle_error for an update that is not in the region, or whose variable has no copy, and for a group of
+/// another graph
 update_group clone_image(const Clone& clone, const update_group& updates);
 
 /// The variables that a variable was cloned from, in the same graph: its source, the source of that,
@@ -237,9 +242,9 @@ std::vector<Clone> replicate_region(const Region& region, std::size_t count,
 /// @throws boundary_error for a key that is no input or is bound twice; dtype_error, shape_error
 /// for a replacement that does not fit; handle_error for foreign or stale handles; graph_error for
 /// a stale region; uninitialized_error where a value to copy or freeze is missing; name_error under
-/// names::exact; argument_error for variables::linked in another graph, and for a rule that returns
-/// another number of tensors than the op has; unsupported_error for nested graphs that cannot follow. Both graphs are then as
-/// before. Complexity: O(region), independent of the size of the graphs, but for collections, which
+/// names::exact; argument_error for variables::linked in another graph, for a rule that returns another number of
+/// tensors than the op has, and for rules that leave an input or output without an image; unsupported_error for
+/// nested graphs that cannot follow. Both graphs are then as before. Complexity: O(region), independent of the size of the graphs, but for collections, which
 /// are looked through
 template <class... Choices>
 Clone clone(const Region& region, const Choices&... choices) {
@@ -270,11 +275,13 @@ std::array<Clone, Count> replicate(const Region& region, const Choices&... choic
 }
 
 /// Gives the clone's fresh and copied variables the values that their sources have now; elements
-/// are copied when either is written. Shared and frozen variables are left alone.
+/// are copied when either is written. Shared and frozen variables are left alone, and pairs of which one
+/// was removed since.
 /// @throws uninitialized_error naming a source without a value; nothing has changed then
 void copy_values(const Clone& clone);
 
-/// Exchanges the values of the clone's fresh and copied variables with their sources'.
+/// Exchanges the values of the clone's fresh and copied variables with their sources'. Pairs of which one was
+/// removed since are left alone.
 /// @throws uninitialized_error naming a variable without a value, argument_error where ties were split;
 /// nothing has changed then
 void swap_values(const Clone& clone);
@@ -299,7 +306,9 @@ Clone unfreeze_clone(const Clone& frozen, clone_options options);
 /// @param choices as for clone(); a policy counts for variables that were not frozen, without one they
 /// are shared with the source
 /// @throws argument_error if nothing in the clone is frozen; where rules were asked about the clone (they are not
-/// kept) and none are given; and, in another graph, for an expression that is not given anew; else as clone() does
+/// kept) and none are given; and, in another graph, for an expression that is not given anew; graph_error where a
+/// constant of the clone was removed since, as its value went with it, or what an input was bound to; else as clone()
+/// does
 template <class... Choices>
 [[nodiscard]] Clone unfreeze(const Clone& frozen, const Choices&... choices) {
   clone_options options;

@@ -277,6 +277,7 @@ struct op_transform {
 /// `std::vector{op.operands[0]}` drops the op, nothing keeps it. Types follow from op to op. The rule may add ops
 /// and variables (they are among Clone::nodes(), variables() and, without a value, initializer()), and change the
 /// copy's attributes (Graph::set_attributes). A copy that is no longer read stays in the graph; runs leave it out.
+/// Ops in bodies are not asked about, but the ops that have bodies are.
 ///
 /// Updates follow: where a rule drops an assign, or puts another one in its place, the variable's own updates and
 /// the clone's image of an update_group leave it out, or have the other.
