@@ -4,6 +4,7 @@
 #include <set>
 
 #include "graph/building.hpp"
+#include "surgery/own_updates.hpp"
 
 namespace graft {
 namespace detail {
@@ -33,7 +34,7 @@ int cut_set::search(std::uint32_t producer, std::uint32_t output) const {
 }
 
 closure_result close_backwards(const Graph& g, const cut_set& cuts, std::size_t cut_count,
-                               const std::vector<tensor_id>& outputs) {
+                               const std::vector<tensor_id>& outputs, own_updates updates) {
   const Graph::tables& t = g.data();
   closure_result result;
   result.cut_used.resize(cut_count, false);
@@ -64,6 +65,7 @@ closure_result close_backwards(const Graph& g, const cut_set& cuts, std::size_t 
     if (r.scope != scope) result.scopes.insert(scope = r.scope);
     // Reads, updates and effects are needed as ops, even where their tensor is cut.
     for_each_need(g, index, on_variable, [&](tensor_id wanted, std::uint32_t producer, lead by) {
+      if (by == lead::own_update && updates == own_updates::leave) return;
       need(producer, wanted.output, by == lead::data || by == lead::initial);
     });
   }
@@ -203,6 +205,42 @@ std::vector<hidden_cut> resolve_hidden(const Graph& home, const extract_options&
   return hidden;
 }
 
+// What layers that are applied inside take where they are applied outside. Only the updates of their variables, which
+// follow from all applications, have led there.
+std::vector<tensor_id> taken_outside(const Graph& g, const cut_set& cuts, std::size_t cut_count,
+                                     const std::vector<tensor_id>& outputs,
+                                     const closure_result& all) {
+  std::vector<variable_id> shared;
+  for (const variable_id v : all.variables.sorted_as<variable_id>()) {
+    if (g.variable_of(v).own_updates.size() > 1) shared.push_back(v);
+  }
+  std::vector<tensor_id> taken;
+  if (shared.empty()) return taken;
+  const closure_result inside =
+      detail::close_backwards(g, cuts, cut_count, outputs, detail::own_updates::leave);
+  const auto place = [&](op_id op) { return g.data().index(op); };
+  const auto is_inside = [&](op_id op) { return inside.ops.contains(place(op)); };
+  for (const variable_id v : shared) {
+    const auto follower = detail::follower_of(g, g.variable_of(v));
+    if (!follower) continue;
+    const auto applications = detail::applications(g, *follower);
+    if (std::none_of(applications.begin(), applications.end(), is_inside)) continue;
+    for (const op_id op : applications) {
+      if (is_inside(op) || !all.ops.contains(place(op))) continue;
+      for (const tensor_id t : g.operands(op)) {
+        const std::uint32_t producer = place(t.op);
+        const bool known =
+            is_inside(t.op) || cuts.find(producer, t.output) >= 0 ||
+            std::binary_search(inside.sources.begin(), inside.sources.end(), producer);
+        if (!known && !g.variable_read_by(t)) taken.push_back(t);
+      }
+    }
+  }
+  std::sort(taken.begin(), taken.end());
+  taken.erase(std::unique(taken.begin(), taken.end()), taken.end());
+  return taken;
+}
+
 std::shared_ptr<region_data> assemble(Graph& g, std::vector<tensor_id> inputs,
                                       std::vector<tensor_id> outputs,
                                       const std::vector<hidden_cut>& hidden,
@@ -277,11 +315,14 @@ result<Region, boundary_problem> try_extract_region(const input_list& in, const 
   cut_set cuts;
   closure_result closure;
   const detail::diagnosis_request request{g, inputs, outputs, cuts, closure};
-  for (bool again = true; again;) {
+  const auto close = [&] {
     all_cuts = inputs;
     for (const hidden_cut& h : hidden) all_cuts.push_back(h.tensor);
     cuts = cut_set(g, all_cuts);
     closure = detail::close_backwards(g, cuts, all_cuts.size(), outputs);
+  };
+  for (bool again = true; again;) {
+    close();
     again = false;
     if (options.crossing != reentry::extend) break;
     for (const boundary_finding& f : find_reentries(request)) {
@@ -293,7 +334,12 @@ result<Region, boundary_problem> try_extract_region(const input_list& in, const 
                     std::make_move_iterator(more.end()));
   };
   const bool leaks_refused = options.uncut == leaks::error || options.uncut == leaks::constant;
-  if (leaks_refused && !closure.sources.empty()) append(explain_sources(request));
+  if (leaks_refused && !closure.sources.empty()) {
+    const std::vector<tensor_id> taken = taken_outside(g, cuts, all_cuts.size(), outputs, closure);
+    for (const tensor_id t : taken) hidden.push_back({t, nullptr});
+    if (!taken.empty()) close();
+    if (!closure.sources.empty()) append(explain_sources(request));
+  }
   if (options.inputs == unused::error && std::find(closure.cut_used.begin(), closure.cut_used.end(),
                                                    false) != closure.cut_used.end()) {
     append(explain_unused(request));

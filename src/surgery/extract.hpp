@@ -72,9 +72,11 @@ struct closure_result {
   bool edited = false;  ///< some op has been edited
 };
 
+enum class own_updates : std::uint8_t { follow, leave };
 /// All that outputs need, stopped at the cuts.
 closure_result close_backwards(const Graph& g, const cut_set& cuts, std::size_t cut_count,
-                               const std::vector<tensor_id>& outputs);
+                               const std::vector<tensor_id>& outputs,
+                               own_updates updates = own_updates::follow);
 
 /// Findings, with paths and texts, and the sentence for them.
 struct diagnosis_request {

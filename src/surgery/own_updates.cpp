@@ -13,12 +13,46 @@
 namespace graft::detail {
 namespace {
 
-// How an operator follows a variable: it takes it as an operand and gives its next value as an output.
-struct follower {
-  variable_id variable;
-  op_id update;  // declared by the layer
-  std::uint32_t operand, output;
-};
+// Linked clones read a variable through an identity.
+bool reads(const Graph& g, tensor_id t, variable_id v) {
+  while (is_operator(g.schema_of(t.op), ops::identity)) t = g.operand(t.op, 0);
+  return g.variable_read_by(t) == v;
+}
+
+}  // namespace
+
+std::optional<follower> follower_of(const Graph& g, const variable_info& v) {
+  for (const op_id update : v.own_updates) {
+    if (!is_operator(g.schema_of(update), ops::assign)) continue;
+    const tensor_id next = g.operand(update, 0);
+    if (g.output_count(next.op) < 2 || g.schema_of(next.op).has(ops::random)) continue;
+    for (std::uint32_t k = 0; k < g.operand_count(next.op); ++k) {
+      if (reads(g, g.operand(next.op, k), v.id)) return follower{v.id, update, k, next.output};
+    }
+  }
+  return {};
+}
+
+std::unordered_set<op_id> applications(const Graph& g, const follower& f) {
+  const operator_schema& schema = g.schema_of(g.operand(f.update, 0).op);
+  std::unordered_set<op_id> found;
+  std::vector<op_id> open{g.variable_of(f.variable).read.op};
+  while (!open.empty()) {
+    const op_id reading = open.back();
+    open.pop_back();
+    g.for_each_use(reading, [&](const Graph::use& u, std::uint32_t) {
+      const operator_schema& user = g.schema_of(u.user);
+      if (is_operator(user, ops::identity)) {
+        open.push_back(u.user);
+      } else if (is_operator(user, schema) && g.operand(u.user, f.operand).op == reading) {
+        found.insert(u.user);
+      }
+    });
+  }
+  return found;
+}
+
+namespace {
 
 class collector {
  public:
@@ -54,44 +88,6 @@ class collector {
   }
 
  private:
-  // Linked clones read a variable through an identity.
-  [[nodiscard]] bool reads(tensor_id t, variable_id v) const {
-    while (is_operator(g_.schema_of(t.op), ops::identity)) t = g_.operand(t.op, 0);
-    return g_.variable_read_by(t) == v;
-  }
-
-  [[nodiscard]] std::optional<follower> follower_of(const variable_info& v) const {
-    for (const op_id update : v.own_updates) {
-      if (!is_operator(g_.schema_of(update), ops::assign)) continue;
-      const tensor_id next = g_.operand(update, 0);
-      if (g_.output_count(next.op) < 2 || g_.schema_of(next.op).has(ops::random)) continue;
-      for (std::uint32_t k = 0; k < g_.operand_count(next.op); ++k) {
-        if (reads(g_.operand(next.op, k), v.id)) return follower{v.id, update, k, next.output};
-      }
-    }
-    return {};
-  }
-
-  // All ops that follow a variable as the layer's op does.
-  [[nodiscard]] std::unordered_set<op_id> applications(const follower& f) const {
-    const operator_schema& schema = g_.schema_of(g_.operand(f.update, 0).op);
-    std::unordered_set<op_id> found;
-    std::vector<op_id> open{g_.variable_of(f.variable).read.op};
-    while (!open.empty()) {
-      const op_id reading = open.back();
-      open.pop_back();
-      g_.for_each_use(reading, [&](const Graph::use& u, std::uint32_t) {
-        const operator_schema& user = g_.schema_of(u.user);
-        if (is_operator(user, ops::identity)) {
-          open.push_back(u.user);
-        } else if (is_operator(user, schema) && g_.operand(u.user, f.operand).op == reading) {
-          found.insert(u.user);
-        }
-      });
-    }
-    return found;
-  }
-
   // Those among some applications that the declared updates follow from.
   [[nodiscard]] std::unordered_set<op_id> declared(const variable_info& v,
                                                    const std::unordered_set<op_id>& among) const {
@@ -118,12 +114,12 @@ class collector {
   void choose(variable_id id) {
     const variable_info& v = g_.variable_of(id);
     if (v.own_updates.empty()) return;
-    const auto f = follower_of(v);
+    const auto f = follower_of(g_, v);
     if (!f) {
       updates_[id] = v.own_updates;
       return;
     }
-    const std::unordered_set<op_id> all = applications(*f), known = declared(v, all);
+    const std::unordered_set<op_id> all = applications(g_, *f), known = declared(v, all);
     const auto is_below = [&](op_id op) { return below_.contains(op); };
     const bool whole = std::all_of(known.begin(), known.end(), is_below);
     if (whole || std::none_of(all.begin(), all.end(), is_below)) {

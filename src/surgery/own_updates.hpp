@@ -1,11 +1,25 @@
 // The updates of the layers that a tensor depends on.
 #pragma once
 
+#include <optional>
+#include <unordered_set>
 #include <vector>
 
 #include "graft/graph/graph.hpp"
 
 namespace graft::detail {
+
+/// How an operator follows a variable: it takes it as an operand and gives its next value as an output.
+struct follower {
+  variable_id variable;
+  op_id update;  ///< declared by the layer
+  std::uint32_t operand, output;
+};
+
+/// How the layer that declared a variable's updates follows it, if it does.
+std::optional<follower> follower_of(const Graph& g, const variable_info& v);
+/// All ops that follow a variable as the layer's op does.
+std::unordered_set<op_id> applications(const Graph& g, const follower& f);
 
 /// Once each, in the order of their variables: the updates that layers declared for the variables that y depends on.
 ///

@@ -13,7 +13,8 @@ namespace graft {
 
 /// What happens to placeholders that an output depends on and no input cuts off.
 enum class leaks : std::uint8_t {
-  error,     ///< boundary_error, with the path from the output to each
+  error,  ///< boundary_error, with the path from the output to each. Where only the updates of a shared layer that is
+  ///< applied elsewhere too need one, as those of batch norm do, what it takes there is kept instead
   keep,      ///< they stay outside; a clone in the same graph reads the same placeholders
   lift,      ///< they become inputs, after those given, in the order of ids
   constant,  ///< clones have constants in their place, of values from given(); without one it is an
@@ -135,7 +136,7 @@ class Region {
   /// The outputs in the order given, repetitions included.
   [[nodiscard]] const std::vector<tensor_id>& outputs() const;
   /// Hidden inputs, in the order of ids: sources left uncut by leaks::keep, inputs that were
-  /// dropped, and tensors with given values.
+  /// dropped, tensors with given values, and what layers take where they are applied outside (@see leaks).
   [[nodiscard]] const std::vector<tensor_id>& kept() const;
   /// The value that a tensor of kept() was given, or nullptr.
   [[nodiscard]] const Array* value_of(tensor_id t) const;
