@@ -59,7 +59,8 @@ std::vector<bool> leads_to_wanted(const Graph& g, const detail::closure& ops,
   return leads;
 }
 
-void backpropagate(Graph& g, op_id op, const std::vector<bool>& operand_wanted, arrivals& arrived) {
+void backpropagate(Graph& g, op_id op, const std::vector<bool>& operand_wanted, arrivals& arrived,
+                   detail::known_gradients& known) {
   const operator_schema& schema = g.schema_of(op);
   std::vector<any_tensor> operands, outputs;
   std::vector<std::optional<any_tensor>> gradients;
@@ -89,7 +90,7 @@ void backpropagate(Graph& g, op_id op, const std::vector<bool>& operand_wanted, 
       g, op, operands, outputs, gradients, attributes, {wanted.get(), operand_wanted.size()}};
   const detail::callback_scope inside(g, g.current_scope());  // programs register rules too
   const operand_gradients result =
-      bodies ? detail::gradient_of_bodies(arguments) : definition->gradient(arguments);
+      bodies ? detail::gradient_of_bodies(arguments, known) : definition->gradient(arguments);
   inside.check([&] {
     return std::pair("the gradient rule of " + std::string(schema.name) + " was asked about '" +
                          g.path_of(op) + "'",
@@ -161,7 +162,8 @@ void take_from_around(Graph& body, const any_tensor& y, std::span<const any_tens
 }  // namespace
 
 std::vector<std::optional<any_tensor>> detail::pull_back(
-    Graph& g, std::span<const gradient_seed> seeds, std::span<const any_tensor> with_respect_to) {
+    Graph& g, std::span<const gradient_seed> seeds, std::span<const any_tensor> with_respect_to,
+    known_gradients& known) {
   std::unordered_map<tensor_id, std::size_t> wanted;
   std::vector<tensor_id> ids, targets;
   for (const any_tensor& x : with_respect_to) {
@@ -192,7 +194,7 @@ std::vector<std::optional<any_tensor>> detail::pull_back(
     if (std::find(operand_wanted.begin(), operand_wanted.end(), true) == operand_wanted.end()) {
       continue;
     }
-    backpropagate(g, op, operand_wanted, arrived);
+    backpropagate(g, op, operand_wanted, arrived, known);
   }
   std::vector<std::optional<any_tensor>> result;
   for (const tensor_id id : ids) result.push_back(arrived.at(id));
@@ -228,7 +230,8 @@ std::vector<std::optional<any_tensor>> try_gradients(const any_tensor& y,
   {
     const scope_guard scope(g, "gradients");
     const detail::gradient_seed from{y, seed ? *seed : any_tensor(ones_like(y))};
-    result = detail::pull_back(g, {&from, 1}, with_respect_to);
+    detail::known_gradients known;
+    result = detail::pull_back(g, {&from, 1}, with_respect_to, known);
   }
   undo.commit();
   return result;

@@ -1,4 +1,4 @@
-// Bodies that own one another many times over are planned, compared and copied once each: at the depth
+// Bodies that own one another many times over are planned, compared, differentiated and copied once each: at the depth
 // of these a walk along all ways would not end.
 #include "nested_bodies.hpp"
 
@@ -68,6 +68,49 @@ TEST_CASE("nested bodies are planned once each", "[session]") {
                                 feed(c.x, Array::from<float>({2}, {2, -3})));
     CHECK(y.same_bits(Array::from<float>({2}, {4, 9})));
   }
+}
+
+TEST_CASE("gradients share bodies as what they go back through does", "[gradients]") {
+  choices c(squared);
+  const any_tensor by = c.x;
+  const any_tensor once = gradients(sum(c.y), {by})[0];
+  CHECK(bodies_below(c.g) <= 4 * deep);
+  const any_tensor twice = gradients(sum(once), {by})[0];
+  CHECK(bodies_below(c.g) <= 16 * deep);
+  c.g.validate();
+  Session session(c.g);
+  const auto [dy, ddy] = session.run(std::tuple{once, twice}, feed(c.p, Array::scalar(false)),
+                                     feed(c.x, Array::from<float>({2}, {2, -3})));
+  CHECK(dy.same_bits(Array::from<float>({2}, {4, -6})));
+  CHECK(ddy.same_bits(Array::from<float>({2}, {2, 2})));
+}
+
+TEST_CASE("gradients of bodies that differ in what they are given are their own", "[gradients]") {
+  Graph g;
+  const auto p = placeholder<bool, shape<>>(g, "p");
+  const auto x = placeholder<float, shape<>>(g, "x"), z = placeholder<float, shape<>>(g, "z");
+  const auto product = [&](const any_tensor& a, const any_tensor& b) {
+    return cond(p, [&] { return any_tensor(a * b); }, [&] { return any_tensor(a + b); });
+  };
+  // One body, with other operands, with one operand twice, and with another gradient wanted.
+  const any_tensor first = product(x, z);
+  const auto again = [&](const any_tensor& a, const any_tensor& b) {
+    std::vector<tensor_id> operands{id_of(p)};
+    for (int i = 0; i < 2; ++i) operands.insert(operands.end(), {id_of(a), id_of(b)});
+    return g.handle({g.add(ops::cond, operands, g.attributes_of(id_of(first).op)), 0});
+  };
+  const any_tensor second = again(z, x), square = again(x, x), fixed = again(x, stop_gradient(z));
+  const any_tensor y = first + second * 10.0f + square * 100.0f + fixed * 1000.0f;
+  const auto d = gradients(y, {any_tensor(x), any_tensor(z)});
+  g.validate();
+  Session session(g);
+  const auto at = [&](bool which) {
+    const auto [dx, dz] = session.run(std::tuple{d[0], d[1]}, feed(p, Array::scalar(which)),
+                                      feed(x, Array::scalar(3.0f)), feed(z, Array::scalar(5.0f)));
+    return std::pair(dx.item<float>(), dz.item<float>());
+  };
+  CHECK(at(true) == std::pair(5.0f + 50.0f + 600.0f + 5000.0f, 3.0f + 30.0f));
+  CHECK(at(false) == std::pair(1.0f + 10.0f + 200.0f + 1000.0f, 1.0f + 10.0f));
 }
 
 TEST_CASE("nested bodies are compared once each") {
