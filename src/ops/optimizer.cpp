@@ -156,8 +156,8 @@ std::vector<Array> reference_step(std::span<const Array> in, const attribute_lis
   return out;
 }
 
-template <std::size_t Slots, bool Counted>
-std::vector<operator_sample> step_samples(bool decay) {
+template <optimiser_op Op, std::size_t Slots, bool Counted>
+std::vector<operator_sample> step_samples() {
   std::vector<operator_sample> samples;
   for (const std::int64_t n : {0, 1, 7, 33}) {
     operator_sample s;
@@ -172,10 +172,8 @@ std::vector<operator_sample> step_samples(bool decay) {
     }
     if constexpr (Counted) s.operands.push_back(Array::scalar<std::int64_t>(3));
     s.operands.push_back(Array::scalar<double>(0.05));
-    s.attributes.set("momentum", 0.9)
-        .set("nesterov", n == 7)
-        .set("weight_decay", decay ? 0.01 : 0.0);
-    s.attributes.set("decoupled", n == 33);
+    if (Op == optimiser_op::momentum) s.attributes.set("momentum", 0.9).set("nesterov", n == 7);
+    s.attributes.set("weight_decay", 0.01).set("decoupled", n == 33);
     s.differentiable = false;
     samples.push_back(std::move(s));
   }
@@ -217,7 +215,7 @@ operator_definition step_definition(const operator_schema& schema) {
   d.gradient = support::no_gradient;
   d.bind = bind_step<Op, Slots, Counted>;
   d.reference = reference_step<Op, Slots, Counted>;
-  d.samples = [] { return step_samples<Slots, Counted>(true); };
+  d.samples = step_samples<Op, Slots, Counted>;
   d.error_samples = step_errors<Slots, Counted>;
   return d;
 }

@@ -78,6 +78,26 @@ TEST_CASE("attributes that an operator does not declare are tags, and refer to n
   CHECK(g.digest() == digest);
 }
 
+TEST_CASE("arithmetic and steps of optimisers say what they take") {
+  Graph g;
+  const auto x = input4(g);
+  for (const any_tensor& y : {any_tensor(x + x), any_tensor(x * x), any_tensor(maximum(x, x))}) {
+    const auto with = [&](const attribute_list& a) { g.set_attributes(id_of(y).op, a); };
+    with(attribute_list().set("equal_shapes", true));
+    CHECK(mentions(
+        message_of<argument_error>([&] { with(attribute_list().set("equal_shapes", 0.5)); }),
+        "'equal_shapes' is a real; it must be an integer from 0 to 1"));
+    CHECK(mentions(message_of<argument_error>(
+                       [&] { with(attribute_list().set("equal_shapes", std::int64_t{2})); }),
+                   "'equal_shapes' is the integer 2"));
+  }
+  for (const char* step : {"sgd_update", "momentum_update", "rmsprop_update", "adagrad_update"}) {
+    const auto& takes = find_operator(step)->schema->attributes;
+    CHECK(std::any_of(takes.begin(), takes.end(),
+                      [](const attribute_rule& r) { return r.key == "decoupled"; }));
+  }
+}
+
 TEST_CASE("attributes that are replaced are held to the same, and the graph stays") {
   Graph g;
   const auto x = input4(g);

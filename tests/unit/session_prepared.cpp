@@ -219,6 +219,12 @@ TEST_CASE("a prepared call follows the graph") {
   const auto input = call.input<float>();
   call.run();
   CHECK(call.output<float>()[0] == 2);
+  const auto output = call.output<float>();
+  (void)relu(y);  // no op of the call is edited
+  call.run();
+  prepared_call moved = std::move(call);
+  call = std::move(moved);
+  CHECK(call.output<float>().data() == output.data());
   session.reset();  // the call keeps what it needs
   g->set_operand(g->id(y).op, 0, g->id(x));
   input[0] = 5;

@@ -43,6 +43,7 @@ constexpr inferred infer_scalar(const infer_args& in) {
 
 namespace detail {
 inline constexpr attribute_rule scalar_takes[] = {declare::type("type"), declare::number("value")};
+inline constexpr attribute_rule arithmetic_takes[] = {declare::flag("equal_shapes")};
 }  // namespace detail
 
 /// () -> a tensor of rank 0. Attributes: type, value (a real, or an integer where that matters).
@@ -52,22 +53,26 @@ inline constexpr operator_schema scalar{
 /// (a, b) -> a + b, and so on, element by element after broadcasting. Integers wrap. Attribute of all:
 /// equal_shapes; where it is 1 nothing is broadcast, and a run whose shapes differ is refused. ONNX Add,
 /// Sub, Mul, Div, Pow.
-inline constexpr operator_schema add{"add", 2, 2, detail::infer_arithmetic,
-                                     elementwise | commutative};
-inline constexpr operator_schema sub{"sub", 2, 2, detail::infer_arithmetic, elementwise};
-inline constexpr operator_schema mul{"mul", 2, 2, detail::infer_arithmetic,
-                                     elementwise | commutative};
+inline constexpr operator_schema add{
+    "add", 2, 2, detail::infer_arithmetic, elementwise | commutative, detail::arithmetic_takes};
+inline constexpr operator_schema sub{
+    "sub", 2, 2, detail::infer_arithmetic, elementwise, detail::arithmetic_takes};
+inline constexpr operator_schema mul{
+    "mul", 2, 2, detail::infer_arithmetic, elementwise | commutative, detail::arithmetic_takes};
 /// Integers: towards zero; by zero gives 0.
-inline constexpr operator_schema div{"div", 2, 2, detail::infer_arithmetic, elementwise};
-inline constexpr operator_schema pow{"pow", 2, 2, detail::infer_arithmetic, elementwise};
+inline constexpr operator_schema div{
+    "div", 2, 2, detail::infer_arithmetic, elementwise, detail::arithmetic_takes};
+inline constexpr operator_schema pow{
+    "pow", 2, 2, detail::infer_arithmetic, elementwise, detail::arithmetic_takes};
 /// The larger of two elements; NaN where either is. ONNX Max, Min.
-inline constexpr operator_schema maximum{"maximum", 2, 2, detail::infer_arithmetic,
-                                         elementwise | commutative};
-inline constexpr operator_schema minimum{"minimum", 2, 2, detail::infer_arithmetic,
-                                         elementwise | commutative};
+inline constexpr operator_schema maximum{
+    "maximum", 2, 2, detail::infer_arithmetic, elementwise | commutative, detail::arithmetic_takes};
+inline constexpr operator_schema minimum{
+    "minimum", 2, 2, detail::infer_arithmetic, elementwise | commutative, detail::arithmetic_takes};
 /// (a, b) -> (a - b)^2.
 inline constexpr operator_schema squared_difference{
-    "squared_difference", 2, 2, detail::infer_arithmetic, elementwise | commutative};
+    "squared_difference",    2, 2, detail::infer_arithmetic, elementwise | commutative,
+    detail::arithmetic_takes};
 
 }  // namespace graft::ops
 

@@ -107,19 +107,23 @@ constexpr inferred infer_soft_update(const infer_args& in) {
 }  // namespace detail
 
 namespace detail {
-inline constexpr attribute_rule sgd_takes[] = {declare::real("weight_decay")};
+inline constexpr attribute_rule sgd_takes[] = {declare::real("weight_decay"),
+                                               declare::flag("decoupled")};
 inline constexpr attribute_rule momentum_takes[] = {
-    declare::real("momentum"), declare::flag("nesterov"), declare::real("weight_decay")};
+    declare::real("momentum"), declare::flag("nesterov"), declare::real("weight_decay"),
+    declare::flag("decoupled")};
 inline constexpr attribute_rule rmsprop_takes[] = {declare::real("rho"), declare::real("epsilon"),
-                                                   declare::real("weight_decay")};
-inline constexpr attribute_rule adagrad_takes[] = {declare::real("epsilon"),
-                                                   declare::real("weight_decay")};
+                                                   declare::real("weight_decay"),
+                                                   declare::flag("decoupled")};
+inline constexpr attribute_rule adagrad_takes[] = {
+    declare::real("epsilon"), declare::real("weight_decay"), declare::flag("decoupled")};
 inline constexpr attribute_rule adam_takes[] = {
     declare::real("beta1"), declare::real("beta2"), declare::real("epsilon"),
     declare::real("weight_decay"), declare::flag("decoupled")};
 }  // namespace detail
 
-/// (parameter, gradient, rate) -> parameter - rate * gradient. Attributes: weight_decay, decoupled.
+/// (parameter, gradient, rate) -> parameter - rate * gradient. Attributes, of all steps: weight_decay; decoupled, where
+/// it is 1 the decay is no part of the gradient.
 inline constexpr operator_schema sgd_update{
     "sgd_update", 3, 3, detail::infer_optimizer_step<0>, 0, detail::sgd_takes};
 /// (parameter, gradient, velocity, rate) -> (parameter, velocity). Attributes: momentum, nesterov.
@@ -135,7 +139,7 @@ inline constexpr operator_schema rmsprop_update{
 inline constexpr operator_schema adagrad_update{
     "adagrad_update", 4, 4, detail::infer_optimizer_step<1>, 0, detail::adagrad_takes};
 /// (parameter, gradient, m, v, step, rate) -> (parameter, m, v); step is the int64 number of this step, 1 first.
-/// Attributes: beta1, beta2, epsilon, weight_decay, decoupled (AdamW).
+/// Attributes: beta1, beta2, epsilon; with decoupled it is AdamW.
 /// @see Kingma & Ba, Adam, 2015; Loshchilov & Hutter, Decoupled weight decay regularization, 2019
 inline constexpr operator_schema adam_update{
     "adam_update", 6, 6, detail::infer_optimizer_step<2, true>, 0, detail::adam_takes};
