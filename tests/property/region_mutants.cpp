@@ -426,3 +426,17 @@ TEST_CASE("mutants of a region with several outputs and control edges are refuse
     return extract(inputs(x), outputs(y, z, b));
   });
 }
+
+TEST_CASE("mutants of a region with given values are refused or run", "[edge-86]") {
+  check([](Graph& g) {
+    const auto x = placeholder<float, shape<dyn, 4>>(g, "x");
+    const auto mask = placeholder<float, shape<4>>(g, "mask");
+    const auto kept = placeholder<float, shape<4>>(g, "kept");
+    const auto h = tanh(dense<4>(x * mask));
+    const auto inner = exp(kept);
+    const auto y = h * inner + kept;
+    return extract(inputs(x, kept), outputs(y, mask),
+                   given(mask, Array::from<float>({4}, {1, 0, 1, 0}), inner,
+                         Array::from<float>({4}, {1, 2, 3, 4})));
+  });
+}
