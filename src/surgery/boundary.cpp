@@ -183,6 +183,13 @@ const char* hint_for(boundary_fault fault) {
   return "";
 }
 
+// True where an update that a layer declared leads to a source, as for one branch of those that share batch norm.
+bool leads_through_update(const Graph& g, const boundary_finding& f) {
+  return f.fault == boundary_fault::uncut_source &&
+         std::any_of(f.path.begin(), f.path.end(),
+                     [&](tensor_id t) { return g.schema_of(t.op).has(ops::update); });
+}
+
 }  // namespace
 
 std::vector<boundary_finding> explain_sources(const diagnosis_request& r) {
@@ -320,6 +327,14 @@ boundary_problem make_problem(const Graph* g, const std::vector<tensor_id>& inpu
     if (i == 0 || findings[i - 1].fault != findings[i].fault) {
       hints += (hints.empty() ? "" : "; ") + std::string(hint);
     }
+  }
+  if (g != nullptr && std::any_of(findings.begin(), findings.end(), [&](const boundary_finding& f) {
+        return leads_through_update(*g, f);
+      })) {
+    hints +=
+        "; an update of a layer leads there: with leaks::keep what only it needs stays outside, "
+        "and "
+        "clones of batch norm follow their own inputs";
   }
   problem.parts.hint = std::move(hints);
   problem.findings = std::move(findings);

@@ -210,6 +210,26 @@ TEST_CASE("one application of a shared layer is trained alone", "[updates]") {
   CHECK(g.op_count() == ops + 3);  // the sum
 }
 
+TEST_CASE("one branch of those that share a layer is cut out with leaks::keep", "[updates]") {
+  Graph g;
+  const row4 x = input4(g, "x"), x2 = input4(g, "x2"), x3 = input4(g, "x3");
+  const auto layer = batch_norm().momentum(0.75).shared("bn");
+  const row4 y(tanh(layer(x)).ref()), y2(tanh(layer(x2)).ref());
+  const std::string text =
+      message_of<boundary_error>([&] { (void)extract(inputs(x2), outputs(y2)); });
+  CHECK(mentions(text, "update 'batch_norm/update_mean'"));
+  CHECK(mentions(text, "an update of a layer leads there: with leaks::keep"));
+  const Clone c = clone(extract(inputs(x2), outputs(y2), leaks::keep), bind(x2, x3));
+  const variable_id mean_of = variable_named(g, "batch_norm/moving_mean");
+  Session session(g);
+  session.initialize();
+  const Array before = session.value(mean_of);
+  session.run(updates_of(c(y2)), feed(x3, rows(0.4f)));
+  session.run(updates_of(y), feed(x, rows(0.4f)));
+  CHECK(session.value(c(mean_of)).same_bits(session.value(mean_of)));
+  CHECK_FALSE(session.value(mean_of).same_bits(before));
+}
+
 TEST_CASE("an update that needs what was not fed says whose it is", "[updates]") {
   Graph g;
   const row4 x = input4(g, "x"), x2 = input4(g, "x2");
