@@ -73,15 +73,16 @@ void check_as(const any_tensor& tensor, const value_type& wanted) {
 }
 
 graph_reference ensured_as(const any_tensor& tensor, const value_type& wanted, source_line line) {
+  using traits = target_traits<Graph>;
   check_as(tensor, wanted);
-  Graph& g = target_traits<Graph>::target_of(tensor.ref());
-  const tensor_id id = g.id(tensor);
-  const value_type known = g.type_of(id), ensured = rules::refine(known, wanted);
-  if (ensured == known) return tensor.ref();
+  const graph_reference& r = tensor.ref();
+  const value_type known = traits::type_of(r), ensured = rules::refine(known, wanted);
+  if (ensured == known) return r;
   attribute_list attributes;
   attributes.set("type", ensured.type);
   if (ensured.ranked) attributes.set("shape", ensured.shape);
-  return g.handle({g.add(ops::ensure_shape, {&id, 1}, attributes, {}, line), 0}).ref();
+  // In a body, the tensor may be one from outside.
+  return traits::add(traits::target_of(r), ops::ensure_shape, {&r, 1}, attributes, {}, line)[0];
 }
 
 }  // namespace detail

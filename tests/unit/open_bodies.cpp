@@ -351,3 +351,23 @@ TEST_CASE("rules are asked about ops that have bodies, not about those in them",
   CHECK(session.run(copy(y), feed(m.p, false), feed(m.z, Array::full<float>({2}, 0.0f)))
             .at<float>({0}) == 2.0f);
 }
+
+TEST_CASE("a tensor from outside is viewed with a known shape in a body, which takes it in") {
+  Graph g;
+  const auto p = placeholder<bool, shape<>>(g, "p");
+  const any_tensor x = placeholder<float, shape<dyn>>(g, "x");
+  const auto known = placeholder<float, shape<3>>(g, "known");
+  const auto y = cond(
+      p, [&] { return as<float, shape<3>>(x) + known; },
+      [&] { return as<float, shape<3>>(any_tensor(known)) * 2.0f; });
+  g.validate();
+  Session session(g);
+  const Array ones = Array::full<float>({3}, 1.0f), fours = Array::full<float>({3}, 4.0f);
+  CHECK(session.run(y, feed(p, true), feed(x, ones), feed(known, fours))
+            .same_bits(Array::full<float>({3}, 5.0f)));
+  CHECK(session.run(y, feed(p, false), feed(x, ones), feed(known, fours))
+            .same_bits(Array::full<float>({3}, 8.0f)));
+  CHECK_THROWS_AS(
+      session.run(y, feed(p, true), feed(x, Array::full<float>({2}, 1.0f)), feed(known, fours)),
+      shape_error);
+}
