@@ -210,17 +210,12 @@ std::vector<hidden_cut> resolve_hidden(const Graph& home, const extract_options&
 std::vector<tensor_id> taken_outside(const Graph& g, const cut_set& cuts, std::size_t cut_count,
                                      const std::vector<tensor_id>& outputs,
                                      const closure_result& all) {
-  std::vector<variable_id> shared;
-  for (const variable_id v : all.variables.sorted_as<variable_id>()) {
-    if (g.variable_of(v).own_updates.size() > 1) shared.push_back(v);
-  }
   std::vector<tensor_id> taken;
-  if (shared.empty()) return taken;
   const closure_result inside =
       detail::close_backwards(g, cuts, cut_count, outputs, detail::own_updates::leave);
   const auto place = [&](op_id op) { return g.data().index(op); };
   const auto is_inside = [&](op_id op) { return inside.ops.contains(place(op)); };
-  for (const variable_id v : shared) {
+  for (const variable_id v : all.variables.sorted_as<variable_id>()) {
     const auto follower = detail::follower_of(g, g.variable_of(v));
     if (!follower) continue;
     const auto applications = detail::applications(g, *follower);

@@ -89,6 +89,26 @@ TEST_CASE("one of two applications of a layer is cut out", "[extract][updates][e
   n.g.validate();
 }
 
+TEST_CASE("a clone that shares statistics is cut out", "[extract][updates]") {
+  Graph g;
+  const row4 x = input4(g), x2 = input4(g, "x2"), x3 = input4(g, "x3");
+  const any_tensor y = tanh(batch_norm().momentum(0.75)(x));
+  const auto policy = GENERATE(variable_policy::shared, variable_policy::linked);
+  const Clone first = clone(extract(inputs(x), outputs(y)), bind(x, x2), policy);
+  const any_tensor theirs = first(y);
+  const Region region = extract(inputs(x2), outputs(theirs));
+  CHECK(region.kept() == ids(x));
+  const Clone copy = clone(region, bind(x2, x3));
+  copy.check();
+  Session session(g);
+  session.initialize();
+  const Array rows = numbers({3, 4}, 0.3f);
+  session.run(updates_of(copy(theirs)), feed(x3, rows));
+  check_same({session.value(copy(variable_named(g, "batch_norm/moving_mean"))),
+              session.value(copy(variable_named(g, "batch_norm/moving_variance")))},
+             moved_by(rows));
+}
+
 TEST_CASE("one of two applications of a layer in other graphs and files", "[extract][updates]") {
   two_views n;
   const Region one = extract(inputs(n.x), outputs(n.y1));
