@@ -83,19 +83,25 @@ TEST_CASE("a clone that shares statistics moves them by its own input", "[clone]
       other.run(same, feed(alone.x, rows(first)));
       check_same(n.statistics(session), alone.statistics(other), 1e-6);
     }
+    // The step is cut out by itself, too.
+    const Clone again =
+        clone(extract_training(inputs(n.x2), step), bind(n.x2, n.x2), variables::copied);
+    session.run(again(step), feed(n.x2, rows(0.7f)));
+    other.run(same, feed(alone.x, rows(0.7f)));
+    check_same({session.value(again(n.mean_of)), session.value(again(n.variance_of))},
+               alone.statistics(other), 1e-6);
   }
   SECTION("a clone of the clone, too") {
     const row4 x3 = input4(n.g, "x3");
-    const Clone d =
-        clone(extract(inputs(n.x2), outputs(c(n.y)), leaks::keep), bind(n.x2, x3), policy);
+    const Clone d = clone(extract(inputs(n.x2), outputs(c(n.y))), bind(n.x2, x3), policy);
     session.run(updates_of(d(c(n.y))), feed(x3, rows(0.4f)));
     other.run(updates_of(alone.y), feed(alone.x, rows(0.4f)));
     check_same(n.statistics(session), alone.statistics(other));
   }
   SECTION("a copy of the clone moves its own") {
     const row4 x3 = input4(n.g, "x3");
-    const Clone d = clone(extract(inputs(n.x2), outputs(c(n.y)), leaks::keep), bind(n.x2, x3),
-                          variables::copied);
+    const Clone d =
+        clone(extract(inputs(n.x2), outputs(c(n.y))), bind(n.x2, x3), variables::copied);
     session.run(updates_of(d(c(n.y))), feed(x3, rows(0.4f)));
     other.run(updates_of(alone.y), feed(alone.x, rows(0.4f)));
     check_same(n.statistics(session), start);
