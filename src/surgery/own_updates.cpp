@@ -5,6 +5,7 @@
 #include <optional>
 #include <unordered_set>
 
+#include "graft/ops/shape_ops.hpp"
 #include "graft/ops/sources.hpp"
 
 #include "graph/building.hpp"
@@ -13,10 +14,10 @@
 namespace graft::detail {
 namespace {
 
-// Linked clones read a variable through an identity.
-bool reads(const Graph& g, tensor_id t, variable_id v) {
-  while (is_operator(g.schema_of(t.op), ops::identity)) t = g.operand(t.op, 0);
-  return g.variable_read_by(t) == v;
+// Linked clones read a variable through an identity, ensembles through a reshape, and have the next value through one.
+tensor_id behind_views(const Graph& g, tensor_id t) {
+  while (g.schema_of(t.op).has(ops::view)) t = g.operand(t.op, 0);
+  return t;
 }
 
 }  // namespace
@@ -24,17 +25,18 @@ bool reads(const Graph& g, tensor_id t, variable_id v) {
 std::optional<follower> follower_of(const Graph& g, const variable_info& v) {
   for (const op_id update : v.own_updates) {
     if (!is_operator(g.schema_of(update), ops::assign)) continue;
-    const tensor_id next = g.operand(update, 0);
+    const tensor_id next = behind_views(g, g.operand(update, 0));
     if (g.output_count(next.op) < 2 || g.schema_of(next.op).has(ops::random)) continue;
     for (std::uint32_t k = 0; k < g.operand_count(next.op); ++k) {
-      if (reads(g, g.operand(next.op, k), v.id)) return follower{v.id, update, k, next.output};
+      if (g.variable_read_by(behind_views(g, g.operand(next.op, k))) == v.id)
+        return follower{v.id, update, k, next.output};
     }
   }
   return {};
 }
 
 std::unordered_set<op_id> applications(const Graph& g, const follower& f) {
-  const operator_schema& schema = g.schema_of(g.operand(f.update, 0).op);
+  const operator_schema& schema = g.schema_of(behind_views(g, g.operand(f.update, 0)).op);
   std::unordered_set<op_id> found;
   std::vector<op_id> open{g.variable_of(f.variable).read.op};
   while (!open.empty()) {
@@ -42,7 +44,7 @@ std::unordered_set<op_id> applications(const Graph& g, const follower& f) {
     open.pop_back();
     g.for_each_use(reading, [&](const Graph::use& u, std::uint32_t) {
       const operator_schema& user = g.schema_of(u.user);
-      if (is_operator(user, ops::identity)) {
+      if (user.has(ops::view) && u.slot == 0) {
         open.push_back(u.user);
       } else if (is_operator(user, schema) && g.operand(u.user, f.operand).op == reading) {
         found.insert(u.user);
@@ -141,15 +143,31 @@ class collector {
     for (const follower& f : followers) {
       const auto latest = latest_.find(f.variable);
       if (latest == latest_.end()) continue;
-      before = operands[f.operand] = latest->second;
+      before = operands[f.operand] = viewed(latest->second, g_.type_of(operands[f.operand]));
     }
     const op_id applied = before ? again(op, operands, *before) : op;
     for (const follower& f : followers) {
-      const op_id update = updated(f, {applied, f.output});
+      const op_id update = updated(f, viewed({applied, f.output}, g_.variable_of(f.variable).type));
       updates_[f.variable].push_back(update);
       latest_[f.variable] = {update, 0};
     }
     g_.leave_scope();
+  }
+
+  // A tensor in the shape that is wanted of it, which has as many elements.
+  tensor_id viewed(tensor_id t, const value_type& type) {
+    if (g_.type_of(t) == type) return t;
+    std::optional<tensor_id> known;
+    g_.for_each_use(t.op, [&](const Graph::use& u, std::uint32_t output) {
+      const tensor_id other{u.user, 0};
+      if (output == t.output && is_operator(g_.schema_of(u.user), ops::reshape) &&
+          g_.type_of(other) == type) {
+        known = other;
+      }
+    });
+    if (known) return *known;
+    const attribute_list attributes = attribute_list().set("shape", type.shape);
+    return {g_.add(ops::reshape, {&t, 1}, attributes, {}, g_.line_of(t.op)), 0};
   }
 
   op_id again(op_id op, const std::vector<tensor_id>& operands, tensor_id before) {

@@ -140,6 +140,51 @@ TEST_CASE("members of an ensemble of one application of a layer", "[extract][ens
   const Array all = n.session.run(many(n.y1), feed(n.x, n.rows));
   check_close(all.rows(1, 2).reshaped({3, 4}), n.session.run(n.y1, feed(n.x, n.rows)));
   n.session.run(updates_of(many.detach(1, bind(n.x, n.x))(n.y1)), feed(n.x, n.rows));
+  // Statistics of all members move by what the application that is inside takes.
+  n.session.run(updates_of(many(n.y1)), feed(n.x, n.rows));
+  const std::vector<Array> wanted = moved_by(n.rows);
+  const std::vector<Array> moved = n.statistics(n.session, many(n.mean_of), many(n.variance_of));
+  for (std::int64_t i = 0; i < 2; ++i) {
+    check_close(moved[0].rows(i, i + 1).reshaped({4}), wanted[0]);
+    check_close(moved[1].rows(i, i + 1).reshaped({4}), wanted[1]);
+  }
+}
+
+TEST_CASE("an ensemble of both applications is trained through one or both",
+          "[ensemble][updates]") {
+  two_views n;
+  const Region both = extract(inputs(n.x, n.x2), outputs(n.y1, n.y2));
+  const Ensemble many = ensemble(both, 2, bind(n.x, n.x, n.x2, n.x2));
+  const auto clones = replicate(both, 2, bind(n.x, n.x, n.x2, n.x2), into("single"));
+  n.session.initialize();
+  many.scatter_from(clones);
+  const auto check_members = [&] {
+    for (std::int64_t i = 0; i < 2; ++i) {
+      for (const variable_id v : {n.mean_of, n.variance_of}) {
+        check_close(n.session.value(many(v)).rows(i, i + 1).reshaped({4}),
+                    n.session.value(clones[static_cast<std::size_t>(i)](v)));
+      }
+    }
+  };
+  const Array other = numbers({3, 4}, -0.8f);
+  for (const any_tensor& y : {n.y2, n.y1}) {
+    const auto fed = y.ref() == n.y1.ref() ? feed(n.x, n.rows) : feed(n.x2, other);
+    const update_group updates = updates_of(many(y));
+    CHECK(updates.assigns().size() == 2);
+    n.session.run(updates, fed);
+    for (const Clone& c : clones) n.session.run(updates_of(c(y)), fed);
+    check_members();
+    // Asked again, it is there.
+    const std::size_t ops = n.g.op_count();
+    CHECK(updates_of(many(y)).assigns() == updates.assigns());
+    CHECK(n.g.op_count() == ops);
+  }
+  n.session.run(updates_of(many(n.y1) + many(n.y2)), feed(n.x, n.rows), feed(n.x2, other));
+  for (const Clone& c : clones) {
+    n.session.run(updates_of(c(n.y1) + c(n.y2)), feed(n.x, n.rows), feed(n.x2, other));
+  }
+  check_members();
+  n.g.validate();
 }
 
 TEST_CASE("what an output itself needs is no part of other applications", "[extract][updates]") {
