@@ -5,6 +5,7 @@
 // it runs.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <new>
@@ -131,6 +132,19 @@ class static_network {
         scratch_(fixed::make_floats(plan.scratch_per_row * plan.rows)) {
     fixed::check_network<Net>();
   }
+
+  /// A network of its own with the same values. @throws handle_error if the other was moved from
+  static_network(const static_network& other) : static_network() { *this = other; }
+  static_network& operator=(const static_network& other) {
+    if (other.persistent_ == nullptr) fixed::refuse_moved();
+    if (this == &other) return *this;
+    if (persistent_ == nullptr) *this = static_network();
+    std::copy_n(other.persistent_.get(), plan.persistent, persistent_.get());
+    loaded_ = other.loaded_;
+    return *this;
+  }
+  static_network(static_network&&) noexcept = default;
+  static_network& operator=(static_network&&) noexcept = default;
 
   /// Floats of an input or output row.
   [[nodiscard]] static constexpr std::size_t input_size(std::size_t i = 0) {

@@ -103,13 +103,25 @@ bool obeys(const attribute& a, const attribute_rule& rule) {
                         .hint = std::move(hint)});
 }
 
+// What the last op that referred to it did not take along.
+bool is_there(const tables& t, attribute_kind kind, std::size_t number) {
+  switch (kind) {
+    case attribute_kind::constant:
+      return t.constants[number].type() != dtype::any;
+    case attribute_kind::body:
+      return t.bodies[number] != nullptr;
+    default:
+      return t.variables[number].id.valid();
+  }
+}
+
 void check_reference(const tables& t, const attribute& a, function_ref<op_in_words()> words) {
   const bool constant = a.kind == attribute_kind::constant, body = a.kind == attribute_kind::body;
   const std::size_t count = constant ? t.constants.size()
                             : body   ? t.bodies.size()
                                      : t.variables.size();
   if (a.integer >= 0 && static_cast<std::uint64_t>(a.integer) < count &&
-      (constant || body || t.variables[static_cast<std::size_t>(a.integer)].id.valid())) {
+      is_there(t, a.kind, static_cast<std::size_t>(a.integer))) {
     return;
   }
   refuse(words,

@@ -17,6 +17,13 @@ namespace {
                       .hint = "use the numbers in the attributes of this graph's ops"});
 }
 
+[[noreturn]] void refuse_removed(const char* what, std::int64_t index) {
+  throw handle_error({.asked = std::string(what) + " " + std::to_string(index) + " was asked for",
+                      .found = "it went with the last op that referred to it",
+                      .where = {},
+                      .hint = "use the numbers in the attributes of this graph's ops"});
+}
+
 }  // namespace
 
 const Array& Graph::constant(std::int64_t index) const {
@@ -24,7 +31,9 @@ const Array& Graph::constant(std::int64_t index) const {
   if (index < 0 || static_cast<std::uint64_t>(index) >= t.constants.size()) {
     refuse_number("constant", index, t.constants.size());
   }
-  return t.constants[static_cast<std::size_t>(index)];
+  const Array& value = t.constants[static_cast<std::size_t>(index)];
+  if (value.type() == dtype::any) refuse_removed("constant", index);
+  return value;
 }
 
 const Graph& Graph::body(std::int64_t index) const {
@@ -32,7 +41,9 @@ const Graph& Graph::body(std::int64_t index) const {
   if (index < 0 || static_cast<std::uint64_t>(index) >= t.bodies.size()) {
     refuse_number("body", index, t.bodies.size());
   }
-  return *t.bodies[static_cast<std::size_t>(index)];
+  const Graph* const body = t.bodies[static_cast<std::size_t>(index)].get();
+  if (body == nullptr) refuse_removed("body", index);
+  return *body;
 }
 
 std::int64_t Graph::add_body(std::unique_ptr<Graph> body) {

@@ -278,7 +278,7 @@ types infer_within(const body_view& body, std::span<const value_type> inputs,
       return op_in_words{*r.schema, path_of_op(t, i), line, owner, key};
     };
     inferred answer = infer(*r.schema, {operands, attributes});
-    if (answer.error) refuse_operands(words(), operands, answer.error);
+    if (answer.error) refuse_operands(words(), operands, answer.error, attributes);
     if (r.schema->has(ops::bodies)) {
       const op_in_words op = words();
       refinement(t, op, attributes, operands, results, answer).run();

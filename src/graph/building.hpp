@@ -139,9 +139,9 @@ struct op_in_words {
 };
 /// "add 'net/add'", "add 'add' in body 'then' of cond 'net/cond'".
 std::string describe_op(const op_in_words& op);
-/// Throws the sentence of a shape rule's problem.
+/// Throws the sentence of a shape rule's problem, with the attributes where it is not about what the operands need.
 [[noreturn]] void refuse_operands(const op_in_words& op, std::span<const value_type> operands,
-                                  const problem& why);
+                                  const problem& why, const attribute_list& attributes);
 /// Holds attributes to what the operator declares (attribute_rules.cpp). `words` are asked for in order to
 /// refuse only.
 /// @throws argument_error

@@ -24,6 +24,8 @@ struct replaced {
   std::vector<std::pair<variable_id, std::shared_ptr<variable_cell>>> cells;
   std::map<std::string, variable_id, std::less<>> shared_keys;
   std::vector<Graph::tables::named_collection> collections;
+  std::vector<std::pair<std::size_t, Array>> constants;
+  std::vector<std::pair<std::size_t, std::shared_ptr<const Graph>>> bodies;
 
   void exchange(Graph::tables& t) noexcept {
     ops.swap(t.ops);
@@ -37,6 +39,8 @@ struct replaced {
     for (auto& [id, cell] : cells) cell = t.store->exchange(id, std::move(cell));
     shared_keys.swap(t.shared_keys);
     collections.swap(t.collections);
+    for (auto& [place, value] : constants) std::swap(value, t.constants[place]);
+    for (auto& [place, body] : bodies) body.swap(t.bodies[place]);
   }
 };
 
@@ -77,6 +81,7 @@ class eraser {
     build_ids(*made);
     build_variables(*made);
     build_collections(*made);
+    build_references(*made);
     return made;
   }
 
@@ -212,6 +217,36 @@ class eraser {
         if (!goes_with) kept.add(m);
       }
       made.collections.push_back(std::move(kept));
+    }
+  }
+
+  // Constants and bodies that only removed ops referred to leave empty places, so that their memory is free once
+  // nothing can bring them back. Others keep their numbers.
+  void build_references(replaced& made) {
+    std::vector<bool> constants(t_.constants.size()), bodies(t_.bodies.size());
+    const auto each = [&](bool gone, auto&& see) {
+      for (std::uint32_t i = 0; i < t_.ops.size(); ++i) {
+        if (gone_[i] != gone || !t_.marked(t_.ops[i])) continue;
+        for (const detail::stored_attribute& a : t_.stored(t_.ops[i])) see(a);
+      }
+    };
+    bool any = false;
+    const auto mark = [&](bool value) {
+      return [&, value](const detail::stored_attribute& a) {
+        const auto number = static_cast<std::size_t>(a.integer);
+        if (a.kind == attribute_kind::constant) constants[number] = value;
+        if (a.kind == attribute_kind::body) bodies[number] = value;
+        any = any || a.kind == attribute_kind::constant || a.kind == attribute_kind::body;
+      };
+    };
+    each(true, mark(true));
+    if (!any) return;
+    each(false, mark(false));
+    for (std::size_t i = 0; i < constants.size(); ++i) {
+      if (constants[i]) made.constants.emplace_back(i, Array());
+    }
+    for (std::size_t i = 0; i < bodies.size(); ++i) {
+      if (bodies[i]) made.bodies.emplace_back(i, nullptr);
     }
   }
 

@@ -104,7 +104,7 @@ std::uint32_t append_op(Graph::tables& t, const operator_schema& schema,
   const auto words = [&] { return op_in_words{schema, future_path(t, schema, name), line}; };
   check_attributes(t, schema, attributes, operands.size(), words);
   inferred answer = infer(schema, {types, attributes});
-  if (answer.error) refuse_operands(words(), types, answer.error);
+  if (answer.error) refuse_operands(words(), types, answer.error, attributes);
   if (schema.has(ops::update) || has_references(attributes)) {
     check_op(t, words(), attributes, types, answer);
   }
@@ -347,9 +347,9 @@ tensor_id Graph::id(const graph_reference& r) const {
            .hint = "return it from the body, and use what cond, while_loop or scan "
                    "returned"});
     }
-    throw handle_error({.asked = "a tensor was used with a graph",
+    throw handle_error({.asked = "'" + of.path_of(r.id) + "' was used with a graph",
                         .found = "it belongs to another graph",
-                        .where = {},
+                        .where = detail::where(of.line_of(r.id.op)),
                         .hint = "clone what it belongs to into this graph"});
   }
   (void)t.index(r.id);

@@ -106,7 +106,9 @@ Graph& traits::target_of(const reference& r) {
   throw handle_error({.asked = "a tensor was used",
                       .found = r.slot == nullptr ? "its handle is empty" : "its graph is gone",
                       .where = {},
-                      .hint = "keep the graph alive as long as its handles are used"});
+                      .hint = r.slot == nullptr
+                                  ? "give it what an operator or placeholder() returned"
+                                  : "keep the graph alive as long as its handles are used"});
 }
 
 value_type traits::type_of(const reference& r) {

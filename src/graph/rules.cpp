@@ -6,12 +6,14 @@
 #include <cstring>
 #include <functional>
 #include <set>
+#include <sstream>
 #include <unordered_map>
 
 #include "graft/core/error.hpp"
 #include "graft/schema/body_rules.hpp"
 #include "graft/schema/core_operators.hpp"
 
+#include "graph/attribute_lists.hpp"
 #include "graph/building.hpp"
 
 namespace graft::detail {
@@ -39,6 +41,21 @@ std::string list(std::span<const value_type> operands) {
   return text;
 }
 
+// " with axis 3, steps [1, -1]": the numbers that the operator declares.
+std::string numbers_of(const operator_schema& schema, const attribute_list& attributes) {
+  std::string text;
+  for (const attribute& a : attributes) {
+    if (rule_of(schema, a.key) == nullptr) continue;
+    std::string number;
+    if (a.kind == attribute_kind::integer) number = std::to_string(a.integer);
+    if (a.kind == attribute_kind::integers) number = integers_text(schema, a);
+    if (a.kind == attribute_kind::real) number = (std::ostringstream() << a.real).str();
+    if (number.empty()) continue;
+    text += (text.empty() ? " with " : ", ") + std::string(a.key) + " " + number;
+  }
+  return text;
+}
+
 std::string shape_in_words(const value_type& v) {
   return v.ranked ? to_string(v.shape) : "unknown rank";
 }
@@ -52,10 +69,11 @@ bool is_operator(const operator_schema& schema, const operator_schema& known) {
 bool may_be(const value_type& wanted, const value_type& got) { return rules::may_be(wanted, got); }
 
 void refuse_operands(const op_in_words& op, std::span<const value_type> operands,
-                     const problem& why) {
+                     const problem& why, const attribute_list& attributes) {
   error_parts parts;
   parts.asked =
       describe_op(op) + (operands.empty() ? " cannot be made" : " cannot take " + list(operands));
+  if (!why.about_type && !why.needs.ranked) parts.asked += numbers_of(op.schema, attributes);
   parts.found = why.clause;
   const int n = static_cast<int>(operands.size());
   const bool miscounted =
@@ -108,12 +126,14 @@ void check_op(const tables& t, const op_in_words& op, const attribute_list& attr
   if (!rules::types_agree(v.type.type, result.type)) {
     refuse_operands(
         op, operands,
-        rules::type_problem("an update must have the variable's element type", v.type, result));
+        rules::type_problem("an update must have the variable's element type", v.type, result),
+        attributes);
   }
   if (rules::surely_differ(v.type, result)) {
     refuse_operands(
         op, operands,
-        rules::shape_problem("an update must have the variable's shape", v.type, result));
+        rules::shape_problem("an update must have the variable's shape", v.type, result),
+        attributes);
   }
   result = v.type;
 }
@@ -133,7 +153,7 @@ inferred infer_op(const tables& t, std::uint32_t op, const attribute_list& attri
     check_attribute_rules(*r.schema, attributes, words);
   }
   inferred answer = infer(*r.schema, {types, attributes});
-  if (answer.error) refuse_operands(words(), types, answer.error);
+  if (answer.error) refuse_operands(words(), types, answer.error, attributes);
   if (!registered) {
     // A copy whose variable comes next: the update has the variable's type already.
     if (r.schema->has(ops::update)) answer.outputs[0] = t.type_of(op, 0);

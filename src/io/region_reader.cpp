@@ -49,6 +49,7 @@ class builder {
       make_top_scope();
       add_inputs();
       for (std::size_t i = 0; i < r_.ops.size(); ++i) add_op(i);
+      check_front();
       finish();
     } catch (const name_error& e) {
       if (of_the_caller_) throw;
@@ -65,6 +66,15 @@ class builder {
   }
 
  private:
+  // Of a front of names to leave out.
+  void check_front() {
+    if (options_.strip.empty() || stripped_) return;
+    of_the_caller_ = true;
+    throw name_error({"the region of '" + path_ + "' was to be loaded without '" + options_.strip +
+                          "' in front of its names",
+                      "none of its names begins with '" + options_.strip + "/'", path_,
+                      "give the scope that it was saved from, or leave from() out"});
+  }
   void check_no_body() const {
     if (!g_.is_open_body() || r_.variables.empty()) return;
     throw graph_error({"a region was to be loaded from '" + path_ + "' into a body",
@@ -178,6 +188,7 @@ class builder {
     if (!options_.strip.empty() && rest.starts_with(options_.strip) &&
         rest.size() > options_.strip.size() && rest[options_.strip.size()] == '/') {
       rest.remove_prefix(options_.strip.size() + 1);
+      stripped_ = true;
     }
     const std::size_t slash = rest.rfind('/');
     if (slash == std::string_view::npos) return {top_, std::string(rest)};
@@ -382,6 +393,7 @@ class builder {
   std::unordered_map<std::size_t, std::size_t> variable_of_read_;
   std::vector<variable_id> variables_;  // by number
   bool of_the_caller_ = false;
+  bool stripped_ = false;  // names had the front that is to be left out
   bool building_ = false;
 };
 

@@ -14,6 +14,11 @@ std::string format(const char* pattern, double value) {
   return buffer;
 }
 
+std::string loss_text(double loss) {
+  const double size = std::abs(loss);
+  return format(size == 0 || (size >= 1e-3 && size < 1e6) ? "%.4f" : "%.3e", loss);
+}
+
 std::string duration(double seconds) {
   const auto s = static_cast<long long>(seconds + 0.5);
   char buffer[64];
@@ -64,8 +69,13 @@ progress::progress(const progress_options& options)
 progress::~progress() { finish(); }
 
 void progress::step(double loss) {
-  const bool first = steps_++ == options_.first_step;
-  smooth_ = first ? loss : 0.9 * smooth_ + 0.1 * loss;
+  ++steps_;
+  latest_ = loss;
+  // A loss that is no number is shown while it is the latest, and leaves no trace.
+  if (std::isfinite(loss)) {
+    smooth_ = smoothed_ ? 0.9 * smooth_ + 0.1 * loss : loss;
+    smoothed_ = true;
+  }
   const auto now = std::chrono::steady_clock::now();
   const double since = std::chrono::duration<double>(now - last_).count();
   if (since < (terminal_ ? 0.1 : options_.interval)) return;
@@ -95,7 +105,8 @@ std::string progress::line() const {
       text += " [" + std::string(filled, '#') + std::string(20 - filled, '.') + "]";
     }
   }
-  text += "  loss " + format("%.4f", smooth_) + "  " + format("%.1f", rate) + " steps/s";
+  text += "  loss " + loss_text(std::isfinite(latest_) ? smooth_ : latest_) + "  " +
+          format("%.1f", rate) + " steps/s";
   if (options_.total_steps > steps_ && rate > 0) {
     text += "  " + duration(static_cast<double>(options_.total_steps - steps_) / rate) + " left";
   }

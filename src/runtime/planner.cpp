@@ -137,7 +137,7 @@ class planner {
     const operator_schema& schema = schema_of(op);
     const attribute_list attributes = attributes_of(op);
     inferred answer = infer(schema, {operands, attributes});
-    if (answer.error) refuse_operands(in_words(op), operands, answer.error);
+    if (answer.error) refuse_operands(in_words(op), operands, answer.error, attributes);
     if (schema.has(ops::update) || schema.has(ops::bodies))
       check_op(t_, in_words(op), attributes, operands, answer);
     if (answer.outputs.size() != output_count(op)) {

@@ -42,9 +42,9 @@ Ensemble ensemble_region(const Region& region, std::size_t members,
 
 std::size_t Ensemble::size() const { return static_cast<std::size_t>(data_->members); }
 Graph& Ensemble::graph() const { return detail::graph_of(*data_); }
-const Region& Ensemble::origin() const { return data_->region; }
+const Region& Ensemble::origin() const& { return data_->region; }
 scope_id Ensemble::scope() const { return data_->scope; }
-const std::vector<variable_id>& Ensemble::variables() const { return data_->created; }
+const std::vector<variable_id>& Ensemble::variables() const& { return data_->created; }
 
 std::vector<variable_id> Ensemble::parameters() const {
   const Graph& g = graph();

@@ -149,10 +149,10 @@ const char* missing(bool forward) {
 }  // namespace
 
 Graph& Clone::graph() const { return graph_of(*data_); }
-const Region& Clone::origin() const { return data_->region; }
+const Region& Clone::origin() const& { return data_->region; }
 scope_id Clone::scope() const { return data_->scope; }
 std::string Clone::scope_path() const { return graph().scope_path(data_->scope); }
-const std::vector<variable_image>& Clone::variable_images() const { return data_->images; }
+const std::vector<variable_image>& Clone::variable_images() const& { return data_->images; }
 std::vector<variable_id> Clone::variables() const { return data_->present(data_->created); }
 
 std::vector<variable_id> Clone::images(variable_id v) const {

@@ -9,12 +9,12 @@
 
 namespace graft {
 
-const std::vector<tensor_id>& Region::inputs() const { return data_->inputs; }
-const std::vector<tensor_id>& Region::outputs() const { return data_->outputs; }
-const std::vector<tensor_id>& Region::kept() const { return data_->kept; }
-const std::vector<op_id>& Region::nodes() const { return data_->nodes; }
-const std::vector<variable_id>& Region::variables() const { return data_->variables; }
-const std::vector<tensor_id>& Region::passthroughs() const { return data_->passthroughs; }
+const std::vector<tensor_id>& Region::inputs() const& { return data_->inputs; }
+const std::vector<tensor_id>& Region::outputs() const& { return data_->outputs; }
+const std::vector<tensor_id>& Region::kept() const& { return data_->kept; }
+const std::vector<op_id>& Region::nodes() const& { return data_->nodes; }
+const std::vector<variable_id>& Region::variables() const& { return data_->variables; }
+const std::vector<tensor_id>& Region::passthroughs() const& { return data_->passthroughs; }
 
 const Array* Region::value_of(tensor_id t) const { return detail::value_of(*data_, t); }
 

@@ -300,7 +300,7 @@ class substituter {
       }
       const op_in_words words{*r.schema, path_of_op(t_, s.op), g_.line_of(t_.id(s.op))};
       inferred answer = infer(*r.schema, {operands, attributes});
-      if (answer.error) refuse_operands(words, operands, answer.error);
+      if (answer.error) refuse_operands(words, operands, answer.error, attributes);
       if (r.schema->has(ops::update) || has_references(attributes))
         check_op(t_, words, attributes, operands, answer);
       for (std::uint32_t o = 0; o < answer.outputs.size(); ++o) {

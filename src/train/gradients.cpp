@@ -59,6 +59,18 @@ std::vector<bool> leads_to_wanted(const Graph& g, const detail::closure& ops,
   return leads;
 }
 
+// Refuses what surely is no gradient of y.
+void require_fit(const Graph& g, tensor_id y, tensor_id gradient,
+                 function_ref<std::string()> asked) {
+  const value_type wanted = g.type_of(y), got = g.type_of(gradient);
+  const bool types = rules::types_agree(wanted.type, got.type);
+  if (types && !rules::surely_differ(wanted, got)) return;
+  error_parts parts{asked(), "it is " + to_string(got) + " and the tensor " + to_string(wanted),
+                    g.path_of(gradient), "a gradient has its tensor's type and shape"};
+  if (!types) throw dtype_error(std::move(parts));
+  throw shape_error(std::move(parts));
+}
+
 void backpropagate(Graph& g, op_id op, const std::vector<bool>& operand_wanted, arrivals& arrived,
                    detail::known_gradients& known) {
   const operator_schema& schema = g.schema_of(op);
@@ -97,7 +109,13 @@ void backpropagate(Graph& g, op_id op, const std::vector<bool>& operand_wanted, 
                      g.path_of(op));
   });
   for (std::uint32_t k = 0; k < operands.size() && k < result.size(); ++k) {
-    if (result[k] && operand_wanted[k]) arrived.add(g.operand(op, k), *result[k]);
+    if (!result[k] || !operand_wanted[k]) continue;
+    require_fit(g, g.operand(op, k), g.id(*result[k]), [&] {
+      return "the gradient rule of '" + std::string(schema.name) + "' gave '" +
+             g.path_of(g.id(*result[k])) + "' for operand " + std::to_string(k) + " of '" +
+             g.path_of(op) + "'";
+    });
+    arrived.add(g.operand(op, k), *result[k]);
   }
 }
 
@@ -201,20 +219,6 @@ std::vector<std::optional<any_tensor>> detail::pull_back(
   return result;
 }
 
-namespace {
-
-// A seed that is surely not a gradient of y.
-void require_seed_fits(const Graph& g, tensor_id y, tensor_id seed) {
-  const value_type wanted = g.type_of(y), got = g.type_of(seed);
-  error_parts parts{"'" + g.path_of(seed) + "' was given as the gradient of '" + g.path_of(y) + "'",
-                    "it is " + to_string(got) + " and the tensor " + to_string(wanted),
-                    g.path_of(seed), "give a seed of the tensor's type and shape"};
-  if (!rules::types_agree(wanted.type, got.type)) throw dtype_error(std::move(parts));
-  if (rules::surely_differ(wanted, got)) throw shape_error(std::move(parts));
-}
-
-}  // namespace
-
 std::vector<std::optional<any_tensor>> try_gradients(const any_tensor& y,
                                                      std::span<const any_tensor> with_respect_to,
                                                      std::optional<any_tensor> seed) {
@@ -225,7 +229,12 @@ std::vector<std::optional<any_tensor>> try_gradients(const any_tensor& y,
   for (const any_tensor& x : with_respect_to) {
     require_floating(g, g.id(x), "a tensor to differentiate by");
   }
-  if (seed) require_seed_fits(g, g.id(y), g.id(*seed));
+  if (seed) {
+    require_fit(g, g.id(y), g.id(*seed), [&] {
+      return "'" + g.path_of(g.id(*seed)) + "' was given as the gradient of '" +
+             g.path_of(g.id(y)) + "'";
+    });
+  }
   std::vector<std::optional<any_tensor>> result;
   {
     const scope_guard scope(g, "gradients");

@@ -153,6 +153,43 @@ TEST_CASE("progress that goes on counts the steps before, and not in its speed")
         "step 8/10  loss 3.0000  N steps/s  T left\nstep 9/10  loss 2.9000  N steps/s  T left\n");
 }
 
+TEST_CASE(
+    "losses that are no numbers are shown while they last, tiny and huge ones in few digits") {
+  std::FILE* file = std::tmpfile();
+  REQUIRE(file != nullptr);
+  {
+    progress shown({.stream = file, .interval = 0});
+    for (const double loss : {2.0, std::nan(""), 1.0, HUGE_VAL, 1.0}) shown.step(loss);
+  }
+  for (const double loss : {3e-6, 1e300, 0.0}) {
+    progress shown({.stream = file, .interval = 0});
+    shown.step(loss);
+  }
+  std::rewind(file);
+  std::string text;
+  for (int c = std::fgetc(file); c != EOF; c = std::fgetc(file)) text += static_cast<char>(c);
+  std::fclose(file);
+  std::string losses;
+  const std::regex one("loss ([^ ]+)");
+  for (std::sregex_iterator at(text.begin(), text.end(), one), end; at != end; ++at) {
+    losses += (*at)[1].str() + " ";
+  }
+  CHECK(losses == "2.0000 nan 1.9000 inf 1.8100 3.000e-06 1.000e+300 0.0000 ");
+}
+
+TEST_CASE("pictures are well-formed whatever bytes a name holds") {
+  Graph g;
+  (void)placeholder<float, shape<2>>(g,
+                                     "a\xff"
+                                     "b\xc3\xa9\xed\xa0\x80\xe2\x82"
+                                     "c");
+  const std::string picture = svg(g);
+  CHECK(picture.find("a\xef\xbf\xbd"
+                     "b\xc3\xa9\xef\xbf\xbd") != std::string::npos);
+  CHECK(picture.find('\xff') == std::string::npos);
+  CHECK(picture.find("\xed\xa0") == std::string::npos);
+}
+
 TEST_CASE("progress on a terminal is one line that is rewritten") {
   const int master = ::posix_openpt(O_RDWR | O_NOCTTY);
   if (master < 0 || ::grantpt(master) != 0 || ::unlockpt(master) != 0) return;  // there are none

@@ -127,6 +127,23 @@ constexpr auto recorded_update = net<[](auto x) {
                 (cond(all(x > 0), [&] { return dropout(x, 0.5); }, [&] { return x; })));
 },
                                      in<float, shape<4>>>();
+// expect: recorder_refuses
+constexpr auto recorded_clip =
+    net<[](auto x) { return clip(x, either(0.0, 2.0), 1.0); }, in<float, shape<4>>>();
+// expect: recorder_refuses
+constexpr auto recorded_momentum =
+    net<[](auto x) { return batch_norm<"bn">().momentum(either(0.9, 2.0))(x); },
+        in<float, shape<dyn, 4>>>();
+// expect: recorder_refuses
+constexpr auto recorded_epsilon =
+    inference_net<[](auto x) { return batch_norm<"bn">().epsilon(either(0.001, -1.0))(x); },
+                  in<float, shape<dyn, 4>>>();
+// expect: recorder_refuses
+constexpr auto recorded_slope =
+    net<[](auto x) { return leaky_relu(x, either(0.1, -1.0)); }, in<float, shape<4>>>();
+static_assert(recorded_clip.op_count() + recorded_momentum.op_count() +
+                  recorded_epsilon.op_count() + recorded_slope.op_count() >
+              0);
 static_assert(recorded_lstm.op_count() + recorded_cond.op_count() + recorded_loop.op_count() +
                   recorded_scan.op_count() + recorded_leak.op_count() + recorded_update.op_count() >
               0);

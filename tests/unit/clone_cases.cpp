@@ -106,6 +106,11 @@ TEST_CASE("the map refuses handles of elsewhere, of graphs that moved or are gon
   CHECK_THROWS_AS(g->op_count(), handle_error);
   CHECK(clone(region, bind(x, x)).nodes().size() == 2);
 
+  // What a temporary gives by value may be walked over.
+  std::size_t seen = 0;
+  for (const op_id op : extract(inputs(x), outputs(late)).nodes()) seen += moved.contains(op);
+  CHECK(seen == 2);
+
   // Regions and clones that were moved from are as they were.
   Region given_away = region;
   Clone also = copy;
@@ -129,6 +134,22 @@ TEST_CASE("the map refuses handles of elsewhere, of graphs that moved or are gon
   CHECK(copy.nodes().size() == 2);  // ids need no graph
   CHECK_THROWS_AS(copy.check(), handle_error);
   CHECK_THROWS_AS(clone(region), handle_error);
+}
+
+TEST_CASE("parts counted at run time are outputs, fetched and mapped like others", "[clone]") {
+  Graph g;
+  const auto x = input4(g);
+  const auto parts = split(relu(x), 2, 1);
+  const auto uneven = split(x, dims{1, 3}, 1);
+  const Region region = extract(inputs(x), outputs(parts));
+  CHECK(region.outputs().size() == 2);
+  const Clone copy = clone(region, bind(x, x));
+  Session session(g);
+  const auto values = session.run(parts, feed(x, Array::from<float>({1, 4}, {1, 2, 3, 4})));
+  const auto copied = session.run(copy(parts), feed(x, Array::from<float>({1, 4}, {1, 2, 3, 4})));
+  REQUIRE(copied.size() == 2);
+  for (std::size_t i = 0; i < 2; ++i) CHECK(copied[i].same_bits(values[i]));
+  CHECK(session.run(uneven, feed(x, Array::from<float>({1, 4}, {1, 2, 3, 4})))[1].shape()[1] == 3);
 }
 
 TEST_CASE("a weight's read may be bound, its variable stays out of the clone", "[clone][edge-17]") {

@@ -234,7 +234,22 @@ TEST_CASE("static networks load clones by scope and refuse what does not fit", "
   f(in, out, 1);
   CHECK(out == before);
 
+  {
+    const auto original = out;
+    auto copy = f;  // a network of its own
+    std::vector<float> changed(2);
+    copy.set("dense_2/bias", std::vector<float>{10, 20});
+    f(in, out, 1);
+    CHECK(out == original);
+    copy(in, changed, 1);
+    CHECK(changed[0] == Approx(out[0] + 10));
+    f = copy;
+    f(in, out, 1);
+    CHECK(out == changed);
+    f.load(g, "copy");
+  }
   auto moved = std::move(f);
+  CHECK_THROWS_AS(static_network<perceptron>(f), handle_error);  // NOLINT
   CHECK_THROWS_AS(f(in, out, 1), handle_error);  // NOLINT: what was moved from is the subject
   CHECK_THROWS_AS(f.load(g, "copy"), handle_error);
   CHECK_THROWS_AS(f.set("dense_2/bias", out), handle_error);

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "graft/graft.hpp"
+#include "graft/graph/operator.hpp"
 
 #include "clone_fixture.hpp"
 
@@ -153,6 +154,31 @@ TEST_CASE("gradients that cannot be are refused and change nothing", "[gradients
   CHECK_THROWS_AS(gradients(any_tensor(x * x), wanted, any_tensor(n)), dtype_error);
   CHECK(g.op_count() == before + 1);  // the product
   g.validate();
+}
+
+TEST_CASE("what a gradient rule gives is a gradient of the operand", "[gradients]") {
+  static constexpr operator_schema same{
+      "gradients_test_same", 1, 1, [](const infer_args& in) -> inferred { return in.operands[0]; }};
+  static any_tensor (*rule)(const any_tensor&) = nullptr;
+  operator_definition d;
+  d.schema = &same;
+  d.gradient = [](const gradient_args& a) {
+    return operand_gradients{rule(*a.output_gradients[0])};
+  };
+  if (find_operator(same.name) == nullptr) register_operator(d);
+  Graph g;
+  const auto x = placeholder<double, shape<3>>(g, "x");
+  const tensor_id operand = g.id(x);
+  const any_tensor y = sum(g.handle({g.add(same, {&operand, 1}, {}), 0}));
+  const std::uint64_t before = g.digest();
+  rule = [](const any_tensor& grad) { return any_tensor(sum(grad)); };
+  CHECK(mentions(message_of<shape_error>([&] { (void)gradients(y, {x}); }),
+                 "the gradient rule of 'gradients_test_same'"));
+  rule = [](const any_tensor& grad) { return any_tensor(cast<float>(grad)); };
+  CHECK_THROWS_AS(gradients(y, {x}), dtype_error);
+  CHECK(g.digest() == before);
+  rule = [](const any_tensor& grad) { return grad; };
+  CHECK(gradients(y, {x}).size() == 1);
 }
 
 TEST_CASE("gradients of a hundred thousand ops need no stack", "[gradients]") {

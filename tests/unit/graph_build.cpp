@@ -232,6 +232,31 @@ TEST_CASE("a chain of 100000 ops needs no stack") {
   CHECK_THROWS_AS(g.set_operand(g.op_at(1), 0, x), graph_error);
 }
 
+TEST_CASE("constants go with the last op that refers to them, and come back with it") {
+  Graph g;
+  const tensor_id kept = g.add_constant(Array::full<float>({2}, 1)),
+                  gone = g.add_constant(Array::full<float>({2}, 2));
+  const auto number = [&](tensor_id t) { return g.attributes_of(t.op).integer("value"); };
+  const std::int64_t first = number(kept), second = number(gone);
+  {
+    Graph::transaction undo(g);
+    g.erase_ops(std::vector{gone.op});
+    CHECK_THROWS_AS(g.constant(second), handle_error);
+    g.validate();
+  }
+  CHECK(g.constant(second).span<float>()[0] == 2);
+  const attribute_list same = g.attributes_of(gone.op);
+  const op_id again = g.add(ops::constant, {}, same);
+  g.erase_ops(std::vector{gone.op});
+  CHECK(g.constant(second).span<float>()[0] == 2);  // another op refers to it
+  g.erase_ops(std::vector{again});
+  CHECK_THROWS_AS(g.constant(second), handle_error);
+  CHECK(g.constant(first).span<float>()[0] == 1);
+  CHECK_THROWS_AS(g.add(ops::constant, {}, same), argument_error);
+  CHECK(number(g.add_constant(Array::full<float>({2}, 3))) > second);
+  g.validate();
+}
+
 TEST_CASE("bodies are checked and kept") {
   Graph g;
   auto inner = std::make_unique<Graph>();

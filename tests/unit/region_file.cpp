@@ -159,6 +159,8 @@ TEST_CASE("names go where they are asked to go") {
                  "'actor'"));
   CHECK(
       mentions(message_of<name_error>([&] { load_region(to, file.path, into("a//b")); }), "empty"));
+  CHECK(mentions(message_of<name_error>([&] { load_region(to, file.path, from("critic")); }),
+                 "none of its names begins with 'critic/'"));
   CHECK_THROWS_AS(load_region(to, file.path, into(g, "there")), argument_error);
   CHECK(to.digest() == digest);
   // The current scope counts.

@@ -95,7 +95,10 @@ class Recorder : public detail::table_writer {
                                 std::size_t output_count) {
     const std::uint32_t first = begin_op(*op.schema, operands, operand_count, op.name, op.line);
     if (op.has_fixed) keep_attributes(op.fixed());
-    if (op.has_more) keep_attributes(*op.more);
+    if (op.has_more) {  // numbers that the types were worked out without
+      keep_attributes(*op.more);
+      check_attributes(op, operands, operand_count);
+    }
     for (std::size_t i = 0; i < output_count; ++i) {
       add_value(outputs[i].type, outputs[i].ranked, outputs[i].extents, outputs[i].rank);
     }
@@ -204,6 +207,18 @@ class Recorder : public detail::table_writer {
   }
 
  private:
+  // As adding to a graph does: what an operator refuses, a network known to the compiler refuses, too.
+  constexpr void check_attributes(const detail::op_parts& op, const reference* operands,
+                                  std::size_t count) {
+    if (op.schema->has(ops::bodies)) return;  // its types follow from theirs
+    attribute_list all = op.has_fixed ? op.fixed() : attribute_list();
+    all.set(*op.more);
+    small_vector<value_type, 3> types;
+    for (std::size_t i = 0; i < count; ++i) types.push_back(table_.type_of(value_of(operands[i])));
+    const inferred answer = infer(*op.schema, {types, all});
+    if (answer.error) detail::recorder_refuses(op.schema->name, answer.error);
+  }
+
   struct captured_value {
     std::uint32_t body = 0, outer = 0, inner = 0;
   };

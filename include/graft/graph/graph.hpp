@@ -183,7 +183,7 @@ class Graph {
   [[nodiscard]] const Graph& body(std::int64_t index) const;
   /// Adds a graph that was built elsewhere. @throws graph_error if it is not valid
   std::int64_t add_body(std::unique_ptr<Graph> body);
-  [[nodiscard]] std::size_t body_count() const;
+  [[nodiscard]] std::size_t body_count() const;  ///< numbers ever given, of removed ones too
 
   /// Opens a body: until it is closed, what is built through handles of this graph goes into the graph that is
   /// returned. Tensors of this graph that are used there become captures; variables that are made there belong

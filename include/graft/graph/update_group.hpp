@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "graft/graph/graph.hpp"
@@ -19,7 +20,8 @@ class update_group {
   [[nodiscard]] Graph& graph() const {
     return target_traits<Graph>::target_of(graph_reference{slot_, generation_, {}});
   }
-  [[nodiscard]] const std::vector<op_id>& assigns() const { return assigns_; }
+  [[nodiscard]] const std::vector<op_id>& assigns() const& { return assigns_; }
+  [[nodiscard]] std::vector<op_id> assigns() && { return std::as_const(*this).assigns(); }
   [[nodiscard]] bool empty() const { return assigns_.empty(); }
 
   /// Both groups' updates, each once. @throws handle_error for groups of different graphs

@@ -88,7 +88,7 @@ loaded_region load_region_from(Graph& graph, const std::string& path,
 /// @param choices in any order:
 ///   - `into("copy")`: a new scope for its ops; without it they go under the current scope, with the
 ///     names they had
-///   - `from("actor")`: the front of the names to leave out
+///   - `from("actor")`: the front of the names to leave out; name_error where none has it
 ///   - `inputs(x2)`: tensors of the graph in place of the saved inputs, in order and all of them;
 ///     without it inputs become placeholders of their saved name, type and shape
 ///   - `names::exact`: name_error where a name is taken; else it gets a number

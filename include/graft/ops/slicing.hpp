@@ -3,6 +3,7 @@
 #pragma once
 
 #include <tuple>
+#include <vector>
 
 #include "graft/schema/axes.hpp"
 #include "graft/schema/rules.hpp"
@@ -470,7 +471,7 @@ constexpr auto split(const X& x, std::string_view name = {},
   }
 }
 /// The same for a count and an axis known at run time.
-/// @return a small_vector of handles
+/// @return a vector of handles
 template <tensor_like X>
 constexpr auto split(const X& x, std::int64_t count, std::int64_t axis, std::string_view name = {},
                      source_line here = source_line::now()) {
@@ -480,7 +481,7 @@ constexpr auto split(const X& x, std::int64_t count, std::int64_t axis, std::str
   a.set("count", count);
   const std::array<typename target_traits<Target>::reference, 1> operands{x.ref()};
   const auto refs = apply_dynamic<Target>(ops::split, operands, a, name, here);
-  small_vector<tensor<Target, X::type, any_shape>, 4> parts;
+  std::vector<tensor<Target, X::type, any_shape>> parts;
   for (const auto& r : refs) parts.push_back(tensor<Target, X::type, any_shape>(r));
   return parts;
 }
@@ -495,7 +496,7 @@ constexpr auto split(const X& x, const dims& sizes, std::int64_t axis, std::stri
   a.set("sizes", sizes);
   const std::array<typename target_traits<Target>::reference, 1> operands{x.ref()};
   const auto refs = apply_dynamic<Target>(ops::split, operands, a, name, here);
-  small_vector<tensor<Target, X::type, any_shape>, 4> parts;
+  std::vector<tensor<Target, X::type, any_shape>> parts;
   for (const auto& r : refs) parts.push_back(tensor<Target, X::type, any_shape>(r));
   return parts;
 }

@@ -40,7 +40,8 @@ class progress {
   bool terminal_;
   bool finished_ = false;
   std::int64_t steps_ = 0, shown_steps_ = 0;
-  double smooth_ = 0;
+  double latest_ = 0, smooth_ = 0;
+  bool smoothed_ = false;
   std::size_t shown_width_ = 0;
   std::chrono::steady_clock::time_point start_, last_;
 };

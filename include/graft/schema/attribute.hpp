@@ -62,6 +62,13 @@ class attribute_list {
     slot(key, attribute_kind::integers).integers = value;
     return *this;
   }
+  constexpr attribute_list& set(std::string_view key, std::string_view value) {
+    return set_string(key, value);
+  }
+  /// The same of a literal, which would be a truth value else.
+  constexpr attribute_list& set(std::string_view key, const char* value) {
+    return set_string(key, value);
+  }
   constexpr attribute_list& set_string(std::string_view key, std::string_view value) {
     slot(key, attribute_kind::string).string = value;
     return *this;

@@ -93,7 +93,8 @@ class Clone {
   /// The graph the clone is in. @throws handle_error if it is gone
   [[nodiscard]] Graph& graph() const;
   /// The region that was copied.
-  [[nodiscard]] const Region& origin() const;
+  [[nodiscard]] const Region& origin() const&;
+  [[nodiscard]] Region origin() && { return std::as_const(*this).origin(); }
   /// The scope that the clone's ops are under; 0 (the root) for into("") at the root.
   [[nodiscard]] scope_id scope() const;
   [[nodiscard]] std::string scope_path() const;
@@ -111,7 +112,10 @@ class Clone {
   [[nodiscard]] std::vector<variable_id> parameters() const;
   /// What became of each variable of the region, in the order of Region::variables(). Of a parameter
   /// whose ties were split it names the first image. @see images
-  [[nodiscard]] const std::vector<variable_image>& variable_images() const;
+  [[nodiscard]] const std::vector<variable_image>& variable_images() const&;
+  [[nodiscard]] std::vector<variable_image> variable_images() && {
+    return std::as_const(*this).variable_images();
+  }
   /// All images of a variable: several where ties were split, in the order of the ops that read them;
   /// none for frozen and replaced variables. @throws handle_error for a variable outside the region
   [[nodiscard]] std::vector<variable_id> images(variable_id v) const;

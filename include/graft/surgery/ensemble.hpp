@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "graft/surgery/clone.hpp"
@@ -48,7 +49,8 @@ class Ensemble {
   [[nodiscard]] std::size_t size() const;  ///< the number of members
   /// @throws handle_error if the graph is gone
   [[nodiscard]] Graph& graph() const;
-  [[nodiscard]] const Region& origin() const;
+  [[nodiscard]] const Region& origin() const&;
+  [[nodiscard]] Region origin() && { return std::as_const(*this).origin(); }
   [[nodiscard]] scope_id scope() const;
 
   /// The tensor of all members, [members, ...], that a tensor of the region became.
@@ -69,7 +71,8 @@ class Ensemble {
 
   /// The new variables, in order of creation: stacked ones, and the streams that dropout draws from,
   /// which members share.
-  [[nodiscard]] const std::vector<variable_id>& variables() const;
+  [[nodiscard]] const std::vector<variable_id>& variables() const&;
+  [[nodiscard]] std::vector<variable_id> variables() && { return std::as_const(*this).variables(); }
   /// Those that an optimiser may train and that are still there.
   [[nodiscard]] std::vector<variable_id> parameters() const;
   /// The new variables that had no value when they were made and are still there.

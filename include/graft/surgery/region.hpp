@@ -132,20 +132,28 @@ class Region {
   Region& operator=(const Region&) = default;
 
   /// The inputs in the order given, then those lifted.
-  [[nodiscard]] const std::vector<tensor_id>& inputs() const;
+  [[nodiscard]] const std::vector<tensor_id>& inputs() const&;
+  [[nodiscard]] std::vector<tensor_id> inputs() && { return std::as_const(*this).inputs(); }
   /// The outputs in the order given, repetitions included.
-  [[nodiscard]] const std::vector<tensor_id>& outputs() const;
+  [[nodiscard]] const std::vector<tensor_id>& outputs() const&;
+  [[nodiscard]] std::vector<tensor_id> outputs() && { return std::as_const(*this).outputs(); }
   /// Hidden inputs, in the order of ids: sources left uncut by leaks::keep, inputs that were
   /// dropped, tensors with given values, and what layers take where they are applied outside (@see leaks).
-  [[nodiscard]] const std::vector<tensor_id>& kept() const;
+  [[nodiscard]] const std::vector<tensor_id>& kept() const&;
+  [[nodiscard]] std::vector<tensor_id> kept() && { return std::as_const(*this).kept(); }
   /// The value that a tensor of kept() was given, or nullptr.
   [[nodiscard]] const Array* value_of(tensor_id t) const;
   /// All ops, in the order of ids: reads, initial values and own updates of variables included.
-  [[nodiscard]] const std::vector<op_id>& nodes() const;
+  [[nodiscard]] const std::vector<op_id>& nodes() const&;
+  [[nodiscard]] std::vector<op_id> nodes() && { return std::as_const(*this).nodes(); }
   /// In order of creation.
-  [[nodiscard]] const std::vector<variable_id>& variables() const;
+  [[nodiscard]] const std::vector<variable_id>& variables() const&;
+  [[nodiscard]] std::vector<variable_id> variables() && { return std::as_const(*this).variables(); }
   /// Outputs that are inputs too, in the order of the outputs.
-  [[nodiscard]] const std::vector<tensor_id>& passthroughs() const;
+  [[nodiscard]] const std::vector<tensor_id>& passthroughs() const&;
+  [[nodiscard]] std::vector<tensor_id> passthroughs() && {
+    return std::as_const(*this).passthroughs();
+  }
 
   [[nodiscard]] bool contains(op_id op) const;       ///< O(1)
   [[nodiscard]] bool contains(variable_id v) const;  ///< O(log variables)
