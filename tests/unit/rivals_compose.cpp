@@ -241,7 +241,7 @@ TEST_CASE("a network with variables is not read into a body", "[rival]") {
                             load_region(*h.current_body(), file.path, inputs(inside)).outputs[0]);
                       },
                       [&] { return row4(z); }),
-                  io_error);
+                  graph_error);
   CHECK(h.current_body() == nullptr);
   CHECK(h.digest() == digest);
   h.validate();
