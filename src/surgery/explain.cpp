@@ -327,6 +327,17 @@ std::string explain(const Clone& clone, std::string_view path) {
   return with_second_line(std::move(text), "  clone: no part of it, nor of what was cloned\n");
 }
 
+namespace {
+
+std::vector<tensor_id> images_of(const std::unordered_map<tensor_id, tensor_id>& cuts,
+                                 const std::vector<tensor_id>& tensors) {
+  std::vector<tensor_id> images;
+  for (const tensor_id t : tensors) images.push_back(cuts.at(t));
+  return images;
+}
+
+}  // namespace
+
 std::string to_string(const Clone& clone) {
   const clone_account account(clone);
   const Graph &target = clone.graph(), &source = clone.origin().graph();
@@ -359,6 +370,13 @@ std::string to_string(const Clone& clone) {
     const bool itself = &target == &source && image.image == image.source;
     text += itself ? "" : ", " + account.image_of(image);
     text += "\n";
+  }
+  list("kept", clone.origin().kept(), images_of(clone.data()->cut_images, clone.origin().kept()));
+  for (const variable_id made : clone.variables()) {
+    const Graph& owner = clone.data()->variables_graph();
+    if (clone.data()->backward(made) || !owner.contains(made)) continue;
+    text += "  variable made by a rule: " + quoted(owner.path_of(made)) + " " +
+            to_string(owner.variable_of(made).type) + "\n";
   }
   return text;
 }

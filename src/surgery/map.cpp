@@ -136,8 +136,9 @@ Graph& graph_of(const clone_data& d) {
 }
 
 [[noreturn]] void refuse(const std::string& what, const std::string& why) {
-  throw handle_error({"the map of a clone was asked for " + what, why, "",
-                      "ask for what the region holds; find() and or_self() accept everything"});
+  throw handle_error(
+      {"the map of a clone was asked for " + what, why, "",
+       "ask for what the region holds; find() and or_self() accept all of its graph"});
 }
 
 const char* missing(bool forward) {

@@ -116,6 +116,22 @@ TEST_CASE("the account of a clone", "[edge-94]") {
         "  variable 'net/w' float32 [4, 4]: fresh, 'copy/w'\n"
         "  variable 'net/b' float32 [4]: fresh, 'copy/b'\n"
         "  variable 'net/s' float32 [4]: fresh, 'copy/s'\n");
+  // What stays uncut, what has a given value, and what rules make.
+  const auto mask = input4(s.g, "mask"), side = input4(s.g, "side");
+  const auto sum_of_all = s.y * mask + side;
+  const Region held = extract(inputs(s.x), outputs(sum_of_all),
+                              given(mask, Array::full<float>({1, 4}, 2)), leaks::keep);
+  const std::string account = to_string(clone(
+      held, bind(s.x, s.z), into("held"), variables::shared,
+      each_op([&](const copied_op& op) -> std::optional<std::vector<any_tensor>> {
+        if (op.schema->name != "add") return std::nullopt;
+        return std::vector<any_tensor>{op.outputs[0] *
+                                       make_variable<float, shape<4>>(*op.graph, "gain", ones())};
+      })));
+  CAPTURE(account);
+  CHECK(account.find("  kept 'mask': 'held/mask' float32 [1, 4]\n") != std::string::npos);
+  CHECK(account.find("  kept 'side': itself\n") != std::string::npos);
+  CHECK(account.find("  variable made by a rule: 'held/gain' float32 [4]\n") != std::string::npos);
   const Clone split = clone(region, variables::linked);
   CHECK(to_string(split).find("'net/w' float32 [4, 4]: linked") != std::string::npos);
 }
