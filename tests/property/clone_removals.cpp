@@ -73,13 +73,6 @@ op_transform random_rule(dice& d) {
   });
 }
 
-template <class List>
-List as_list(const Graph& g, const std::vector<tensor_id>& tensors) {
-  List list;
-  for (const tensor_id t : tensors) list.tensors.push_back(g.handle(t).ref());
-  return list;
-}
-
 void check_map(const Clone& c) {
   const Graph &source = c.origin().graph(), &target = c.graph();
   c.check();

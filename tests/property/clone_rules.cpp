@@ -135,13 +135,6 @@ void shuffle(random_net& made, dice& d) {
   }
 }
 
-template <class List>
-List as_list(const Graph& g, const std::vector<tensor_id>& tensors) {
-  List list;
-  for (const tensor_id t : tensors) list.tensors.push_back(g.handle(t).ref());
-  return list;
-}
-
 void check_map(const Clone& c) {
   const Graph& g = c.origin().graph();
   for (const op_id op : c.origin().nodes()) {

@@ -127,4 +127,12 @@ struct random_net {
   }
 };
 
+/// inputs(...) or outputs(...) of any number of tensors.
+template <class List>
+List as_list(const Graph& g, const std::vector<tensor_id>& tensors) {
+  List list;
+  for (const tensor_id t : tensors) list.tensors.push_back(g.handle(t).ref());
+  return list;
+}
+
 }  // namespace graft_test

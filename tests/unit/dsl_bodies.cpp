@@ -6,8 +6,10 @@
 #include "graft/graft.hpp"
 
 #include "catch.hpp"
+#include "same_graphs.hpp"
 
 using namespace graft;
+using graft_test::check_same;
 
 namespace {
 
@@ -70,26 +72,6 @@ constexpr auto directly = [](Graph&, const auto& p, const auto& x) { return ever
 constexpr auto by_table = [](Graph& g, const auto& p, const auto& x) {
   return lower(recorded, g, p, x);
 };
-
-void check_same(const Graph& a, const Graph& b) {
-  REQUIRE(a.op_count() == b.op_count());
-  REQUIRE(a.body_count() == b.body_count());
-  for (std::size_t i = 0; i < a.op_count(); ++i) {
-    const op_id p = a.op_at(i), q = b.op_at(i);
-    INFO(a.path_of(p));
-    CHECK(a.path_of(p) == b.path_of(q));
-    CHECK(&a.schema_of(p) == &b.schema_of(q));
-    CHECK(a.operands(p) == b.operands(q));
-    CHECK(a.attributes_of(p) == b.attributes_of(q));
-    for (std::uint32_t k = 0; k < a.output_count(p); ++k) {
-      CHECK(a.type_of({p, k}) == b.type_of({q, k}));
-    }
-  }
-  for (std::size_t i = 0; i < a.body_count(); ++i) {
-    INFO("body " << i);
-    check_same(a.body(static_cast<std::int64_t>(i)), b.body(static_cast<std::int64_t>(i)));
-  }
-}
 
 Array some_rows(std::int64_t batch) {
   Array a(dtype::float32, {batch, 5, 3});

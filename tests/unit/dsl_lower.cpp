@@ -5,8 +5,10 @@
 #include "graft/graft.hpp"
 
 #include "catch.hpp"
+#include "same_graphs.hpp"
 
 using namespace graft;
+using graft_test::check_same;
 
 namespace {
 
@@ -50,16 +52,7 @@ TEST_CASE("lowering a table gives the graph that the builder gives", "[dsl][lowe
   build(direct, [](auto x, auto t) { return everything(x, t); });
   build(lowered, [&](auto x, auto t) { return lower(recorded, lowered.g, x, t); });
   const Graph &a = direct.g, &b = lowered.g;
-  REQUIRE(a.op_count() == b.op_count());
-  for (std::size_t i = 0; i < a.op_count(); ++i) {
-    const op_id p = a.op_at(i), q = b.op_at(i);
-    INFO(a.path_of(p));
-    CHECK(a.path_of(p) == b.path_of(q));
-    CHECK(&a.schema_of(p) == &b.schema_of(q));
-    CHECK(a.operands(p) == b.operands(q));
-    CHECK(a.attributes_of(p) == b.attributes_of(q));
-    CHECK(a.type_of({p, 0}) == b.type_of({q, 0}));
-  }
+  check_same(a, b);
   CHECK(a.digest() == b.digest());
   CHECK(direct.outputs == lowered.outputs);
   CHECK(b.current_scope() == scope_id{});
