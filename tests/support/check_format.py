@@ -15,7 +15,7 @@ FOLDERS = ["src", "include", "tests", "examples", "docs/snippets"]
 def sources(root):
     files = []
     for folder in FOLDERS:
-        found = [file for ending in ("cpp", "hpp") for file in (root / folder).rglob(f"*.{ending}")]
+        found = [file for ending in ("cpp", "hpp", "ipp") for file in (root / folder).rglob(f"*.{ending}")]
         if not found:
             sys.exit(f"There is no C++ in {root / folder}.")
         files += found

@@ -10,36 +10,35 @@ using std::int64_t;
 template <class T>
 struct vec;
 
-#define GRAFT_FUSE_COMMON(T)                                                        \
-  typedef T raw __attribute__((vector_size(GRAFT_FUSE_BYTES)));                     \
-  typedef T loose                                                                   \
-      __attribute__((vector_size(GRAFT_FUSE_BYTES), aligned(sizeof(T)), may_alias)); \
-  raw v;                                                                            \
-  vec() = default;                                                                  \
-  GRAFT_INLINE vec(raw x) : v(x) {}                                                 \
-  friend GRAFT_INLINE vec operator+(vec a, vec b) { return vec(a.v + b.v); }        \
+#define GRAFT_FUSE_COMMON(T)                                                                     \
+  typedef T raw __attribute__((vector_size(GRAFT_FUSE_BYTES)));                                  \
+  typedef T loose __attribute__((vector_size(GRAFT_FUSE_BYTES), aligned(sizeof(T)), may_alias)); \
+  raw v;                                                                                         \
+  vec() = default;                                                                               \
+  GRAFT_INLINE vec(raw x) : v(x) {}                                                              \
+  friend GRAFT_INLINE vec operator+(vec a, vec b) { return vec(a.v + b.v); }                     \
   friend GRAFT_INLINE vec operator-(vec a, vec b) { return vec(a.v - b.v); }
 
-#define GRAFT_FUSE_REAL(T)                                                      \
-  template <>                                                                   \
-  struct vec<T> {                                                               \
-    GRAFT_FUSE_COMMON(T)                                                        \
-    GRAFT_INLINE explicit vec(T x) : v(x - raw{}) {}                            \
-    GRAFT_INLINE vec operator-() const { return vec(-v); }                      \
-    friend GRAFT_INLINE vec operator*(vec a, vec b) { return vec(a.v * b.v); }  \
-    friend GRAFT_INLINE vec operator/(vec a, vec b) { return vec(a.v / b.v); }  \
+#define GRAFT_FUSE_REAL(T)                                                     \
+  template <>                                                                  \
+  struct vec<T> {                                                              \
+    GRAFT_FUSE_COMMON(T)                                                       \
+    GRAFT_INLINE explicit vec(T x) : v(x - raw{}) {}                           \
+    GRAFT_INLINE vec operator-() const { return vec(-v); }                     \
+    friend GRAFT_INLINE vec operator*(vec a, vec b) { return vec(a.v * b.v); } \
+    friend GRAFT_INLINE vec operator/(vec a, vec b) { return vec(a.v / b.v); } \
   };
-#define GRAFT_FUSE_WHOLE(T)                                                     \
-  template <>                                                                   \
-  struct vec<T> {                                                               \
-    GRAFT_FUSE_COMMON(T)                                                        \
-    GRAFT_INLINE explicit vec(T x) : v(x + raw{}) {}                            \
-    GRAFT_INLINE vec operator~() const { return vec(~v); }                      \
-    friend GRAFT_INLINE vec operator&(vec a, vec b) { return vec(a.v & b.v); }  \
-    friend GRAFT_INLINE vec operator|(vec a, vec b) { return vec(a.v | b.v); }  \
-    friend GRAFT_INLINE vec operator^(vec a, vec b) { return vec(a.v ^ b.v); }  \
-    friend GRAFT_INLINE vec operator<<(vec a, int n) { return vec(a.v << n); }  \
-    friend GRAFT_INLINE vec operator>>(vec a, int n) { return vec(a.v >> n); }  \
+#define GRAFT_FUSE_WHOLE(T)                                                    \
+  template <>                                                                  \
+  struct vec<T> {                                                              \
+    GRAFT_FUSE_COMMON(T)                                                       \
+    GRAFT_INLINE explicit vec(T x) : v(x + raw{}) {}                           \
+    GRAFT_INLINE vec operator~() const { return vec(~v); }                     \
+    friend GRAFT_INLINE vec operator&(vec a, vec b) { return vec(a.v & b.v); } \
+    friend GRAFT_INLINE vec operator|(vec a, vec b) { return vec(a.v | b.v); } \
+    friend GRAFT_INLINE vec operator^(vec a, vec b) { return vec(a.v ^ b.v); } \
+    friend GRAFT_INLINE vec operator<<(vec a, int n) { return vec(a.v << n); } \
+    friend GRAFT_INLINE vec operator>>(vec a, int n) { return vec(a.v >> n); } \
   };
 GRAFT_FUSE_REAL(float)
 GRAFT_FUSE_REAL(double)
@@ -75,38 +74,34 @@ struct mask {
   GRAFT_INLINE mask operator!() const { return {~m}; }
 };
 
-#define GRAFT_FUSE_FUNCTIONS(T, I)                                                             \
-  GRAFT_INLINE mask<T> operator==(vec<T> a, vec<T> b) {                                        \
-    return {vec<I>((typename vec<I>::raw)(a.v == b.v))};                                       \
-  }                                                                                            \
-  GRAFT_INLINE mask<T> operator<(vec<T> a, vec<T> b) {                                         \
-    return {vec<I>((typename vec<I>::raw)(a.v < b.v))};                                        \
-  }                                                                                            \
-  GRAFT_INLINE mask<T> operator<=(vec<T> a, vec<T> b) {                                        \
-    return {vec<I>((typename vec<I>::raw)(a.v <= b.v))};                                       \
-  }                                                                                            \
-  GRAFT_INLINE mask<T> operator>(vec<T> a, vec<T> b) { return b < a; }                         \
-  GRAFT_INLINE mask<T> operator>=(vec<T> a, vec<T> b) { return b <= a; }                       \
-  GRAFT_INLINE mask<T> not_equal(vec<T> a, vec<T> b) { return !(a == b); }                     \
-  GRAFT_INLINE mask<T> is_nan(vec<T> x) { return !(x == x); }                                  \
-  GRAFT_INLINE vec<T> select(mask<T> m, vec<T> a, vec<T> b) {                                  \
-    return vec<T>(m.m.v ? a.v : b.v);                                                          \
-  }                                                                                            \
-  GRAFT_INLINE vec<T> load(const T* p) {                                                       \
-    return vec<T>(*reinterpret_cast<const typename vec<T>::loose*>(p));                        \
-  }                                                                                            \
-  GRAFT_INLINE void store(T* p, vec<T> x) {                                                    \
-    *reinterpret_cast<typename vec<T>::loose*>(p) = x.v;                                       \
-  }                                                                                            \
-  template <class U>                                                                           \
-    requires std::is_same_v<U, T>                                                              \
-  GRAFT_INLINE vec<I> to_bits(vec<U> x) {                                                      \
-    return vec<I>((typename vec<I>::raw)x.v);                                                  \
-  }                                                                                            \
-  template <class U>                                                                           \
-    requires std::is_same_v<U, T>                                                              \
-  GRAFT_INLINE vec<U> from_bits(vec<I> x) {                                                    \
-    return vec<U>((typename vec<U>::raw)x.v);                                                  \
+#define GRAFT_FUSE_FUNCTIONS(T, I)                                                                 \
+  GRAFT_INLINE mask<T> operator==(vec<T> a, vec<T> b) {                                            \
+    return {vec<I>((typename vec<I>::raw)(a.v == b.v))};                                           \
+  }                                                                                                \
+  GRAFT_INLINE mask<T> operator<(vec<T> a, vec<T> b) {                                             \
+    return {vec<I>((typename vec<I>::raw)(a.v < b.v))};                                            \
+  }                                                                                                \
+  GRAFT_INLINE mask<T> operator<=(vec<T> a, vec<T> b) {                                            \
+    return {vec<I>((typename vec<I>::raw)(a.v <= b.v))};                                           \
+  }                                                                                                \
+  GRAFT_INLINE mask<T> operator>(vec<T> a, vec<T> b) { return b < a; }                             \
+  GRAFT_INLINE mask<T> operator>=(vec<T> a, vec<T> b) { return b <= a; }                           \
+  GRAFT_INLINE mask<T> not_equal(vec<T> a, vec<T> b) { return !(a == b); }                         \
+  GRAFT_INLINE mask<T> is_nan(vec<T> x) { return !(x == x); }                                      \
+  GRAFT_INLINE vec<T> select(mask<T> m, vec<T> a, vec<T> b) { return vec<T>(m.m.v ? a.v : b.v); }  \
+  GRAFT_INLINE vec<T> load(const T* p) {                                                           \
+    return vec<T>(*reinterpret_cast<const typename vec<T>::loose*>(p));                            \
+  }                                                                                                \
+  GRAFT_INLINE void store(T* p, vec<T> x) { *reinterpret_cast<typename vec<T>::loose*>(p) = x.v; } \
+  template <class U>                                                                               \
+    requires std::is_same_v<U, T>                                                                  \
+  GRAFT_INLINE vec<I> to_bits(vec<U> x) {                                                          \
+    return vec<I>((typename vec<I>::raw)x.v);                                                      \
+  }                                                                                                \
+  template <class U>                                                                               \
+    requires std::is_same_v<U, T>                                                                  \
+  GRAFT_INLINE vec<U> from_bits(vec<I> x) {                                                        \
+    return vec<U>((typename vec<U>::raw)x.v);                                                      \
   }
 GRAFT_FUSE_FUNCTIONS(float, std::int32_t)
 GRAFT_FUSE_FUNCTIONS(double, std::int64_t)
@@ -167,7 +162,10 @@ GRAFT_INLINE void store_partial(T* p, vec<T> x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) p[i] = x.v[i];
 }
 
+// Each uses those before it.
+// clang-format off
 #include "graft/vector/primitives.ipp"
 #include "graft/vector/math.ipp"
 #include "graft/vector/operators.ipp"
 #include "graft/vector/fused.ipp"
+// clang-format on

@@ -110,11 +110,10 @@ struct unary_function {
           x, [](float v) { return (v > 0 ? v : 0.0f) + std::log1p(std::exp(-std::fabs(v))); });
     }
     if constexpr (what == kind::gelu) {
-      return lane_by_lane(
-          x, [](float v) {
-            if (v == -infinity) return -0.0f;
-            return 0.5f * v * (1.0f + std::erf(v * 0.707106781186547524f));
-          });
+      return lane_by_lane(x, [](float v) {
+        if (v == -infinity) return -0.0f;
+        return 0.5f * v * (1.0f + std::erf(v * 0.707106781186547524f));
+      });
     }
     if constexpr (what == kind::log) return lane_by_lane(x, [](float v) { return std::log(v); });
     if constexpr (what == kind::sqrt) return lane_by_lane(x, [](float v) { return std::sqrt(v); });
@@ -402,13 +401,12 @@ GRAFT_FIXED_INLINE void concatenate(const memory& m, float* y, std::size_t rows)
   [&]<std::uint32_t... P>(std::integer_sequence<std::uint32_t, P...>) {
     const int done[] = {(concat_part<Net, I, P>(m, y, rows), 0)...};
     static_cast<void>(done);
-  }
-  (std::make_integer_sequence<std::uint32_t, Net.table().ops[I].operands.count>{});
+  }(std::make_integer_sequence<std::uint32_t, Net.table().ops[I].operands.count>{});
 }
 
 template <auto Net>
-using all_ops = std::make_integer_sequence<std::uint32_t,
-                                           static_cast<std::uint32_t>(Net.table().op_count())>;
+using all_ops =
+    std::make_integer_sequence<std::uint32_t, static_cast<std::uint32_t>(Net.table().op_count())>;
 // Runs the ops of a body, or of the network itself: body 0.
 template <auto Net, std::uint32_t Body, std::uint32_t... I>
 void run_all(const memory& m, std::size_t rows, std::integer_sequence<std::uint32_t, I...>);

@@ -3,7 +3,7 @@
 // Calls f<0>(), f<1>(), ...
 template <class F, std::uint32_t... K>
 GRAFT_FIXED_INLINE void each(const F& f, std::integer_sequence<std::uint32_t, K...>) {
-  const int done[] = {0, (f.template operator()<K>(), 0)...};
+  const int done[] = { 0, (f.template operator()<K>(), 0)... };
   static_cast<void>(done);
 }
 template <std::uint32_t Count, class F>

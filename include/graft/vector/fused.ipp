@@ -37,19 +37,19 @@ GRAFT_INLINE void fused_node(fused_values<T>& v) {
     v.truths[I] = apply_logic<T, n.op>(v.template truth<n.operands[0]>(),
                                        v.template truth<n.operands[count - 1]>());
   } else if constexpr (gives_truth(n.op)) {
-    v.truths[I] = apply_comparison<T, n.op>(v.template get<n.operands[0]>(),
-                                            v.template get<n.operands[1]>());
+    v.truths[I] =
+        apply_comparison<T, n.op>(v.template get<n.operands[0]>(), v.template get<n.operands[1]>());
   } else if constexpr (n.op >= form_op::relu_gradient) {
-    v.nodes[I] = apply_gradient<T, n.op>(v.template get<n.operands[0]>(),
-                                         v.template get<n.operands[1]>(),
-                                         vec<T>(number_of<T>(n.numbers[0])));
+    v.nodes[I] =
+        apply_gradient<T, n.op>(v.template get<n.operands[0]>(), v.template get<n.operands[1]>(),
+                                vec<T>(number_of<T>(n.numbers[0])));
   } else if constexpr (count == 2) {
-    v.nodes[I] = apply_binary<T, n.op>(v.template get<n.operands[0]>(),
-                                       v.template get<n.operands[1]>());
+    v.nodes[I] =
+        apply_binary<T, n.op>(v.template get<n.operands[0]>(), v.template get<n.operands[1]>());
   } else {
-    v.nodes[I] = apply_unary<T, n.op>(v.template get<n.operands[0]>(),
-                                      vec<T>(number_of<T>(n.numbers[0])),
-                                      vec<T>(number_of<T>(n.numbers[1])));
+    v.nodes[I] =
+        apply_unary<T, n.op>(v.template get<n.operands[0]>(), vec<T>(number_of<T>(n.numbers[0])),
+                             vec<T>(number_of<T>(n.numbers[1])));
   }
 }
 
