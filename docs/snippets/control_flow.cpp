@@ -35,10 +35,34 @@ void check_recorded() {
         "a part with a loop computes what it does in the whole");
 }
 
+void check_rules() {
+  Graph g;
+  auto words = placeholder<float, shape<2, 5, 8>>(g, "words");
+  auto state = lstm<4>(words);
+  //! [rules]
+  Clone hard = clone(extract(inputs(words), outputs(state)),
+                     each_op([](const copied_op& op) -> std::optional<std::vector<any_tensor>> {
+                       if (op.schema->name != "sigmoid") return std::nullopt;
+                       // op.graph is the body of the scan
+                       return std::vector<any_tensor>{clip(op.operands[0] * 0.2f + 0.5f, 0, 1)};
+                     }));
+
+  rewritten done = simplify(g);                            // in bodies, too
+  rewritten flat = simplify(g, {.nested = bodies::skip});  // the graph's own ops only
+  //! [rules]
+  const Graph& body = g.body(g.attributes_of(*hard.find(*g.find_op("lstm/scan"))).integer("body"));
+  bool clips = false;
+  for (std::size_t i = 0; i < body.op_count(); ++i) {
+    clips = clips || body.schema_of(body.op_at(i)).name == "clip";
+  }
+  check(clips, "the clone's gates are hard");
+}
+
 }  // namespace
 
 int main() {
   check_recorded();
+  check_rules();
   Graph g;
   auto p = placeholder<bool, shape<>>(g, "p");
   auto a = placeholder<float, shape<2>>(g, "a");

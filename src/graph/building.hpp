@@ -192,8 +192,9 @@ class ordered_edit {
   /// @param first the first of the ops that are visited or added meanwhile
   ordered_edit(Graph& g, op_id first) : graph_(g), first_(first) {}
   /// The next op: makes some of its operands others and works out its types.
+  /// @param anew true: something else that its types follow from was changed
   /// @throws shape_error, dtype_error where it cannot take them
-  void visit(op_id op, std::span<const operand_change> changes);
+  void visit(op_id op, std::span<const operand_change> changes, bool anew = false);
   /// An op that may be on a cycle without a change of its operands: the read of a variable that starts with
   /// another tensor now.
   void watch(op_id op) { watched_.push_back(op); }

@@ -242,7 +242,7 @@ void Graph::rename(op_id op, std::string_view name) {
 
 namespace detail {
 
-void ordered_edit::visit(op_id op, std::span<const operand_change> changes) {
+void ordered_edit::visit(op_id op, std::span<const operand_change> changes, bool anew) {
   tables& t = graph_.data();
   const std::vector<placed_change> placed = place(graph_, changes);
   relink(t, placed);
@@ -250,10 +250,10 @@ void ordered_edit::visit(op_id op, std::span<const operand_change> changes) {
   made_.insert(made_.end(), changes.begin(), changes.end());
   const std::uint32_t at = t.index(op);
   const auto operands = t.operands_of(at);
-  const bool again =
-      !placed.empty() || std::any_of(operands.begin(), operands.end(), [&](const tables::edge& e) {
-        return changed_.contains(t.id(e.producer));
-      });
+  const bool again = anew || !placed.empty() ||
+                     std::any_of(operands.begin(), operands.end(), [&](const tables::edge& e) {
+                       return changed_.contains(t.id(e.producer));
+                     });
   if (again && infer_in_place(t, at)) changed_.insert(op);
 }
 

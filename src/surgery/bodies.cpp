@@ -1,12 +1,12 @@
 // Bodies of cloned ops. What a body takes from outside comes through operands, which are mapped like
 // all others; so a body itself is shared, unless the clone is in another mode or draws other numbers.
 #include <bit>
-#include <numeric>
 #include <string>
 #include <unordered_set>
 
 #include "graft/schema/control_operators.hpp"
 
+#include "graph/body_edit.hpp"
 #include "graph/body_view.hpp"
 #include "graph/building.hpp"
 #include "graph/copy.hpp"
@@ -69,13 +69,6 @@ std::shared_ptr<const Graph> cloner::changed_body(const std::shared_ptr<const Gr
 
   auto made = std::make_shared<Graph>();
   Graph& to = *made;
-  std::vector<std::uint32_t> all(from.op_count());
-  std::iota(all.begin(), all.end(), 0u);
-  copy_request request;
-  request.from = &from;
-  request.to = &to;
-  request.ops = all;
-  request.ask_traits = ops::modal | ops::random;
   const auto attributes = [&](op_id op, attribute_list& list) {
     const operator_schema& schema = from.schema_of(op);
     for (attribute& a : list) {
@@ -96,20 +89,7 @@ std::shared_ptr<const Graph> cloner::changed_body(const std::shared_ptr<const Gr
       list.set("training", *options_.as_mode == mode::training);
     }
   };
-  request.attributes = attributes;
-  std::unordered_map<std::uint32_t, std::uint32_t> scopes{{0, 0}};
-  const auto scope = [&](scope_id s) {
-    std::vector<scope_id> path;  // those without an image, the innermost first
-    for (; !scopes.contains(s.value); s = from.parent_scope(s)) path.push_back(s);
-    std::uint32_t image = scopes.at(s.value);
-    for (; !path.empty(); path.pop_back()) {
-      image = append_scope(to, {image}, scope_name(from, path.back())).value;
-      scopes.emplace(path.back().value, image);
-    }
-    return scope_id{image};
-  };
-  request.scope = scope;
-  append_copy(request);
+  copy_whole(from, to, attributes, ops::modal | ops::random);
   to.data().closed = true;
   body_images_[body.get()] = made;
   return made;

@@ -2,14 +2,18 @@
 // transaction.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <unordered_map>
 #include <vector>
 
+#include "graph/body_edit.hpp"
 #include "graph/building.hpp"
 #include "graph/copy.hpp"
 #include "graph/index_map.hpp"
+#include "graph/inside_scope.hpp"
+#include "surgery/body_owner.hpp"
 #include "surgery/clone_data.hpp"
 #include "surgery/index_set.hpp"
 
@@ -25,18 +29,6 @@ scope_id append_scopes(Graph& g, std::string_view path, names naming);
 
 /// True if a body among an op's attributes, at any depth, has an op of the other mode.
 bool mode_differs(const Graph& owner, const attribute_view& attributes, bool training);
-
-/// Builds in a scope that was made before; comes back on every way out.
-class inside_scope {
- public:
-  inside_scope(Graph& g, scope_id s) : graph_(g) { graph_.reenter_scope(s); }
-  ~inside_scope() { graph_.leave_scope(); }
-  inside_scope(const inside_scope&) = delete;
-  inside_scope& operator=(const inside_scope&) = delete;
-
- private:
-  Graph& graph_;
-};
 
 /// Values of variables of a region that a clone takes in place of those that they have.
 using start_values = std::unordered_map<variable_id, Array>;
@@ -61,6 +53,16 @@ class clone_transaction {
   std::optional<steps> unseen_;
   std::optional<Graph::transaction> seen_;
 };
+
+/// An op as rules see it.
+copied_op seen_by_rules(Graph& g, op_id copy, const Graph& origin, op_id source);
+
+/// Operands that an op got besides its own, as its bodies take more.
+struct more_operands {
+  std::uint32_t at, count;
+};
+/// Where an operand is after that.
+std::uint32_t moved_slot(std::uint32_t slot, const std::vector<more_operands>& by);
 
 class cloner {
  public:
@@ -99,7 +101,11 @@ class cloner {
   void add_ways_back();
   void apply_rules();  // each_op.cpp
   void ask_rules(op_id copy);
+  std::vector<any_tensor> asked_rules(copied_op op, const body_owner* in);
   [[noreturn]] void refuse_removed(tensor_id original, op_id user) const;
+  std::vector<more_operands> rule_bodies(const copied_op& op,
+                                         const body_owner* in);  // rule_bodies.cpp
+  void rule_body(Graph& body, const Graph& source, const body_owner& owner);
   std::vector<op_id> start_with_images();
   void settle_rules(op_id first_of_rules);  // rule_results.cpp
   void forget_removed();
@@ -181,6 +187,8 @@ class cloner {
   index_map<std::uint32_t> scope_images_;
   std::unordered_map<std::int64_t, std::int64_t> constant_images_;
   std::unordered_map<const Graph*, std::shared_ptr<const Graph>> body_images_;
+  /// What rules made of bodies; where these take more than they did, in each graph around them.
+  std::map<std::pair<const Graph*, const Graph*>, other_body> ruled_bodies_;
   scope_id base_;                  // of the source: not repeated
   std::uint32_t first_scope_ = 0;  // of those made for the clone
   op_id first_op_;                 // of those added

@@ -29,16 +29,19 @@ void cloner::apply_rules() {
   for (const op_id copy : copies) {
     if (!target_.contains(copy)) continue;  // removed by a rule
     changes.clear();
-    for (std::uint32_t i = 0; i < target_.operand_count(copy); ++i) {
-      const tensor_id operand = target_.operand(copy, i);
+    const op_id source = *data_->backward(copy);
+    const auto more = rule_bodies(seen_by_rules(target_, copy, source_, source), nullptr);
+    for (std::uint32_t i = 0; i < source_.operand_count(source); ++i) {
+      const std::uint32_t slot = moved_slot(i, more);
+      const tensor_id operand = target_.operand(copy, slot);
       if (!data_->is_copy(operand.op)) continue;
       const tensor_id original = *data_->backward(operand);
       const auto image = data_->rewired.find(original);
       if (image == data_->rewired.end()) continue;
       if (!target_.contains(image->second.op)) refuse_removed(original, copy);
-      changes.push_back({copy, i, image->second});
+      changes.push_back({copy, slot, image->second});
     }
-    edit.visit(copy, changes);
+    edit.visit(copy, changes, target_.schema_of(copy).has(ops::bodies));
     ask_rules(copy);
   }
   for (const op_id read : start_with_images()) edit.watch(read);
@@ -65,41 +68,55 @@ void cloner::refuse_removed(tensor_id original, op_id user) const {
                      "leave it there: runs leave out what nothing needs"});
 }
 
-void cloner::ask_rules(op_id copy) {
-  const op_id old_op = *data_->backward(copy);
-  copied_op op{&target_, old_op, copy, &target_.schema_of(copy), {}, {}};
-  for (std::uint32_t i = 0; i < target_.operand_count(copy); ++i) {
-    op.operands.push_back(target_.handle(target_.operand(copy, i)));
+copied_op seen_by_rules(Graph& g, op_id copy, const Graph& origin, op_id source) {
+  copied_op op{&g, &origin, source, copy, &g.schema_of(copy), {}, {}};
+  for (std::uint32_t i = 0; i < g.operand_count(copy); ++i) {
+    op.operands.push_back(g.handle(g.operand(copy, i)));
   }
-  for (std::uint32_t o = 0; o < target_.output_count(copy); ++o) {
-    op.outputs.push_back(target_.handle({copy, o}));
+  for (std::uint32_t o = 0; o < g.output_count(copy); ++o) {
+    op.outputs.push_back(g.handle({copy, o}));
   }
-  const auto update = updates_.find(old_op);
-  if (update != updates_.end()) update->second.first = op_id{target_.op_id_bound()};
-  for (const op_rule& rule : options_.rules) {
-    if (!target_.contains(copy)) break;  // removed by the rule before
+  return op;
+}
+
+// What the rules return for an op, one after the other.
+// @param in where the op is in a body
+std::vector<any_tensor> cloner::asked_rules(copied_op op, const body_owner* in) {
+  Graph& g = *op.graph;
+  const auto asked = [&] {
+    return "a rule of clone was asked about " + place_in_words(op.origin->path_of(op.source), in);
+  };
+  for (const auto& [rule, nested] : options_.rules) {
+    if (!g.contains(op.copy)) break;  // removed by the rule before
+    if (in != nullptr && nested == bodies::skip) continue;
     std::optional<std::vector<any_tensor>> answer;
     {
-      const callback_scope inside(target_, target_.scope_of(copy));
+      const callback_scope inside(g, g.scope_of(op.copy));
       answer = rule(op);
-      inside.check([&] {
-        const std::string path = source_.path_of(old_op);
-        return std::pair("a rule of clone was asked about '" + path + "'", path);
-      });
+      inside.check([&] { return std::pair(asked(), op.origin->path_of(op.source)); });
     }
     if (!answer) continue;
     if (answer->size() != op.outputs.size()) {
-      throw argument_error({"a rule of clone was asked about '" + source_.path_of(old_op) + "'",
+      throw argument_error({asked(),
                             "it returned " + std::to_string(answer->size()) + " tensors for " +
                                 std::to_string(op.outputs.size()) + " outputs",
-                            source_.path_of(old_op), "return one for each, or nothing"});
+                            op.origin->path_of(op.source), "return one for each, or nothing"});
     }
     op.outputs = std::move(*answer);
   }
+  return std::move(op.outputs);
+}
+
+void cloner::ask_rules(op_id copy) {
+  const op_id old_op = *data_->backward(copy);
+  const auto update = updates_.find(old_op);
+  if (update != updates_.end()) update->second.first = op_id{target_.op_id_bound()};
+  const std::vector<any_tensor> outputs =
+      asked_rules(seen_by_rules(target_, copy, source_, old_op), nullptr);
   if (update != updates_.end()) update->second.end = op_id{target_.op_id_bound()};
-  for (std::uint32_t o = 0; o < op.outputs.size(); ++o) {
-    if (op.outputs[o].ref() == graph_reference{data_->slot, data_->generation, {copy, o}}) continue;
-    const tensor_id image = id_for_use(target_, op.outputs[o].ref());
+  for (std::uint32_t o = 0; o < outputs.size(); ++o) {
+    if (outputs[o].ref() == graph_reference{data_->slot, data_->generation, {copy, o}}) continue;
+    const tensor_id image = id_for_use(target_, outputs[o].ref());
     data_->rewired.emplace(tensor_id{old_op, o}, image);
     data_->rewired_originals.try_emplace(image, tensor_id{old_op, o});
   }

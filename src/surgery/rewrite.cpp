@@ -1,18 +1,23 @@
 #include "graft/surgery/rewrite.hpp"
 
 #include <algorithm>
+#include <map>
 #include <unordered_set>
 
 #include "graft/ops/sources.hpp"
 
+#include "graph/body_edit.hpp"
 #include "graph/building.hpp"
 #include "graph/callback_scope.hpp"
+#include "graph/inside_scope.hpp"
+#include "surgery/body_owner.hpp"
 #include "surgery/pattern_search.hpp"
 #include "surgery/region_data.hpp"
 
 namespace graft {
 namespace {
 
+using detail::body_owner;
 using detail::none;
 using detail::search_space;
 
@@ -37,43 +42,165 @@ void redirect_use(Graph& g, op_id user, std::uint32_t slot, tensor_id value) {
   if (producer > at) t.ordered = false;
 }
 
-class rewriter {
- public:
-  rewriter(Graph& g, const Region* region, const std::vector<rewrite_rule>& rules,
-           const rewrite_options& options)
-      : g_(g), rules_(rules), options_(options), first_new_(g.op_id_bound()) {
-    if (region != nullptr) region_ = given_ = *region;
-    if (options_.replacements == 0) options_.replacements = 16 * g.op_count() + 1024;
+// The ops of a graph, and how many of them are in its bodies, each body counted once.
+std::size_t count_ops(const Graph& outermost, bool within) {
+  std::size_t count = 0;
+  std::unordered_set<const Graph*> met{&outermost};
+  std::vector<const Graph*> open{&outermost};
+  while (!open.empty()) {
+    const Graph& g = *open.back();
+    open.pop_back();
+    count += g.op_count();
+    if (!within) break;
+    for (const std::shared_ptr<const Graph>& body : g.data().bodies) {
+      if (body != nullptr && met.insert(body.get()).second) open.push_back(body.get());
+    }
+  }
+  return count;
+}
+
+// One call of rewrite(): the rules, and what was done so far.
+struct rewriting {
+  rewriting(const Graph& g, const std::vector<rewrite_rule>& all, const rewrite_options& chosen)
+      : rules(all), options(chosen) {
+    if (options.replacements == 0) {
+      options.replacements = 16 * count_ops(g, options.nested == bodies::enter) + 1024;
+    }
     for (const rewrite_rule& r : rules) {
       if (!r.replace) {
         throw argument_error({"a graph was to be rewritten by '" + r.name + "'",
                               "the rule has no right side", "", "give it a function"});
       }
-      done_.by_rule.emplace_back(r.name, 0);
+      done.by_rule.emplace_back(r.name, 0);
     }
   }
 
-  rewritten run() {
-    Graph::transaction all(g_);
-    for (;;) {
-      if (++done_.passes > options_.passes) {
+  // What a body became. It is held, so that no other body comes to its address.
+  struct treated_body {
+    std::shared_ptr<const Graph> body;
+    detail::other_body by;
+  };
+
+  const std::vector<rewrite_rule>& rules;
+  rewrite_options options;
+  rewritten done;
+  std::size_t last_rule = 0;
+  // Where bodies take more than they did, by the graph around them, too.
+  std::map<std::pair<const Graph*, const Graph*>, treated_body> treated;
+};
+
+// One graph, or one body, which is open: its inputs and results stay what they are.
+class rewriter {
+ public:
+  rewriter(rewriting& all, Graph& g, const Region* region, const body_owner* in = nullptr)
+      : all_(all),
+        g_(g),
+        in_(in),
+        rules_(all.rules),
+        options_(all.options),
+        first_new_(g.op_id_bound()),
+        done_(all.done) {
+    if (region != nullptr) region_ = given_ = *region;
+  }
+
+  // @returns the number of passes
+  std::size_t run() {
+    for (std::size_t pass = 1;; ++pass) {
+      if (pass > options_.passes) {
         refuse_limit("after " + std::to_string(options_.passes) + " passes it still applied");
       }
       const std::size_t before = done_.replacements;
       for (std::size_t i = 0; i < rules_.size(); ++i) turn(i);
-      if (done_.replacements == before) break;
+      if (options_.nested == bodies::enter) enter_bodies();
+      if (done_.replacements == before) return pass;
       remove_dead();
     }
-    finish_images();
-    all.commit();
-    return std::move(done_);
+  }
+
+  void finish_images() {
+    for (const auto& [root, value] : images_) {
+      if (root.op.value < first_new_) done_.images.emplace(root, image_of(value));
+    }
   }
 
  private:
   [[noreturn]] void refuse_limit(const std::string& found) const {
-    const std::string name = rules_.empty() ? std::string() : rules_[last_rule_].name;
+    const std::string name = rules_.empty() ? std::string() : rules_[all_.last_rule].name;
     throw graph_error({"a graph was to be rewritten by the rule '" + name + "'", found, "",
                        "let a rule make something that no rule matches, or raise the limit"});
+  }
+  // "'net/neg' was to be replaced by the rule 'r'"
+  [[nodiscard]] std::string asked(tensor_id root, std::size_t rule) const {
+    return detail::place_in_words(g_.path_of(root), in_) + " was to be replaced by the rule '" +
+           rules_[rule].name + "'";
+  }
+
+  // The bodies of the ops that are there, each rewritten until no rule matches in it.
+  void enter_bodies() {
+    if (g_.data().bodies.empty()) return;
+    if (region_) refresh_region();
+    std::vector<op_id> owners;
+    for (std::size_t i = 0; i < g_.op_count(); ++i) {
+      const op_id op = g_.op_at(i);
+      if (!g_.schema_of(op).has(ops::bodies) || dead_.count(op) != 0) continue;
+      if (!region_ || region_->contains(op)) owners.push_back(op);
+    }
+    for (const op_id op : owners) {
+      bool changed = false;
+      const attribute_list attributes = g_.attributes_of(op);
+      for (const attribute& a : attributes) {
+        if (a.kind == attribute_kind::body) changed = enter_body(op, a) || changed;
+      }
+      if (changed) detail::infer_downstream(g_.data(), {g_.data().index(op)});
+    }
+  }
+
+  bool enter_body(op_id op, const attribute& a) {
+    const std::shared_ptr<const Graph> body = g_.data().bodies[static_cast<std::size_t>(a.integer)];
+    auto known = all_.treated.find({body.get(), nullptr});
+    if (known == all_.treated.end()) known = all_.treated.find({body.get(), &g_});
+    if (known == all_.treated.end()) {
+      detail::other_body by = rewritten_body(body, {g_, op, a.key, in_});
+      // What came out is done with, where it is met again.
+      all_.treated.insert_or_assign({by.body.get(), nullptr},
+                                    rewriting::treated_body{by.body, {by.body, {}}});
+      const Graph* const frame = by.captures.empty() ? nullptr : &g_;
+      known =
+          all_.treated
+              .insert_or_assign({body.get(), frame}, rewriting::treated_body{body, std::move(by)})
+              .first;
+    }
+    if (known->second.by.body == body) return false;
+    (void)detail::replace_body(g_, op, a.key, known->second.by);
+    return true;
+  }
+
+  detail::other_body rewritten_body(const std::shared_ptr<const Graph>& body,
+                                    const body_owner& owner) {
+    if (!may_match(*body)) return {body, {}};
+    const std::size_t before = done_.replacements;
+    const detail::inside_scope around(g_, g_.scope_of(owner.op));
+    detail::body_copy copy(g_, body);
+    (void)rewriter(all_, copy.graph(), nullptr, &owner).run();
+    if (done_.replacements == before) return {body, {}};
+    return copy.close();
+  }
+
+  // Whether a rule matches anything in a body or in those within.
+  [[nodiscard]] bool may_match(const Graph& outermost) const {
+    std::unordered_set<const Graph*> met{&outermost};
+    std::vector<const Graph*> open{&outermost};
+    while (!open.empty()) {
+      const Graph& body = *open.back();
+      open.pop_back();
+      for (const rewrite_rule& r : rules_) {
+        if (!find_matches(body, r.find).empty()) return true;
+      }
+      for (const std::shared_ptr<const Graph>& inner : body.data().bodies) {
+        if (inner != nullptr && met.insert(inner.get()).second) open.push_back(inner.get());
+      }
+    }
+    return false;
   }
 
   void turn(std::size_t i) {
@@ -109,7 +236,7 @@ class rewriter {
   }
 
   void apply(std::size_t i, const pattern_match& match) {
-    last_rule_ = i;
+    all_.last_rule = i;
     const tensor_id root = match.root;
     const std::uint32_t first_made = g_.op_id_bound();
     Graph::transaction building(g_);  // a rule may decline after it has built something
@@ -140,22 +267,17 @@ class rewriter {
                          "leave that to rewrite(): what nothing takes any more is removed after a "
                          "pass"});
     }
-    inside.check([&] {
-      const std::string path = g_.path_of(match.root);
-      return std::pair("'" + path + "' was to be replaced by the rule '" + rules_[i].name + "'",
-                       path);
-    });
+    inside.check([&] { return std::pair(asked(match.root, i), g_.path_of(match.root)); });
     return made;
   }
 
   void check_fits(std::size_t i, tensor_id root, tensor_id value) const {
     const value_type was = g_.type_of(root), is = g_.type_of(value);
     const auto parts = [&] {
-      return error_parts{
-          "'" + g_.path_of(root) + "' was to be replaced by the rule '" + rules_[i].name + "'",
-          "it is " + to_string(was) + ", the replacement '" + g_.path_of(value) + "' is " +
-              to_string(is),
-          g_.path_of(root), "make a tensor of the same type and shape"};
+      return error_parts{asked(root, i),
+                         "it is " + to_string(was) + ", the replacement '" + g_.path_of(value) +
+                             "' is " + to_string(is),
+                         g_.path_of(root), "make a tensor of the same type and shape"};
     };
     if (was.type != is.type) throw dtype_error(parts());
     if (!was.ranked || !is.ranked) return;
@@ -226,9 +348,8 @@ class rewriter {
   }
 
   [[noreturn]] void refuse_cycle(std::size_t i, tensor_id root, const std::string& found) const {
-    throw graph_error(
-        {"'" + g_.path_of(root) + "' was to be replaced by the rule '" + rules_[i].name + "'",
-         found, g_.path_of(root), "make the replacement of tensors that the match captured"});
+    throw graph_error({asked(root, i), found, g_.path_of(root),
+                       "make the replacement of tensors that the match captured"});
   }
 
   void redirect_variables(std::size_t i, tensor_id root, tensor_id value, bool safe) {
@@ -322,37 +443,43 @@ class rewriter {
            detail::is_operator(schema, ops::constant);
   }
 
-  void finish_images() {
-    for (const auto& [root, value] : images_) {
-      if (root.op.value < first_new_) done_.images.emplace(root, image_of(value));
-    }
-  }
-
+  rewriting& all_;
   Graph& g_;
+  const body_owner* in_;                  // of a body
   std::optional<Region> given_, region_;  // as it was given, and as it is now
   bool outputs_fresh_ = true;
   const std::vector<rewrite_rule>& rules_;
-  rewrite_options options_;
+  const rewrite_options& options_;
   std::uint32_t first_new_;
-  std::size_t last_rule_ = 0;
   std::unordered_map<tensor_id, tensor_id> images_;
   std::unordered_map<tensor_id, std::vector<variable_id>> initial_of_;  // whose initial value it is
   std::size_t variables_seen_ = 0;
   std::unordered_set<op_id> dead_;
   std::vector<op_id> candidates_;
-  rewritten done_;
+  rewritten& done_;
 };
+
+rewritten rewrite_all(Graph& g, const Region* region, const std::vector<rewrite_rule>& rules,
+                      const rewrite_options& options) {
+  rewriting all(g, rules, options);
+  Graph::transaction undo(g);
+  rewriter whole(all, g, region);
+  all.done.passes = whole.run();
+  whole.finish_images();
+  undo.commit();
+  return std::move(all.done);
+}
 
 }  // namespace
 
 rewritten rewrite(Graph& graph, const std::vector<rewrite_rule>& rules,
                   const rewrite_options& options) {
-  return rewriter(graph, nullptr, rules, options).run();
+  return rewrite_all(graph, nullptr, rules, options);
 }
 rewritten rewrite(const Region& region, const std::vector<rewrite_rule>& rules,
                   const rewrite_options& options) {
   Graph& g = detail::require_current(*region.data());
-  return rewriter(g, &region, rules, options).run();
+  return rewrite_all(g, &region, rules, options);
 }
 
 rewritten simplify(Graph& graph, const rewrite_options& options) {

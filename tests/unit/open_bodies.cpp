@@ -334,22 +334,26 @@ TEST_CASE("a rule puts a tensor from outside into a body's clone", "[clone][rule
   }) == 10.0f);
 }
 
-TEST_CASE("rules are asked about ops that have bodies, not about those in them", "[clone][rule]") {
+TEST_CASE("rules are asked about ops that have bodies, and on demand not about those in them",
+          "[clone][rule]") {
   model m;
   const auto y = cond(m.p, [&]() -> row { return tanh(m.x); }, [&]() -> row { return exp(m.x); });
+  const bodies nested = GENERATE(bodies::enter, bodies::skip);
   std::vector<std::string> asked;
-  const Clone copy =
-      clone(extract(inputs(m.x, m.p), outputs(y)), bind(m.x, m.z, m.p, m.p),
-            each_op([&](const copied_op& op) -> std::optional<std::vector<any_tensor>> {
-              asked.emplace_back(op.schema->name);
-              return std::vector<any_tensor>{op.outputs[0] * 2.0f};
-            }));
+  const auto doubled = [&](const copied_op& op) -> std::optional<std::vector<any_tensor>> {
+    asked.emplace_back(op.schema->name);
+    return std::vector<any_tensor>{op.outputs[0] * 2.0f};
+  };
+  const Clone copy = clone(extract(inputs(m.x, m.p), outputs(y)), bind(m.x, m.z, m.p, m.p),
+                           each_op(doubled, nested));
   copy.check();
   m.g.validate();
-  CHECK(asked == std::vector<std::string>{"cond"});
+  const bool enter = nested == bodies::enter;
+  CHECK(asked == (enter ? std::vector<std::string>{"tanh", "exp", "cond"}
+                        : std::vector<std::string>{"cond"}));
   Session session(m.g);
   CHECK(session.run(copy(y), feed(m.p, false), feed(m.z, Array::full<float>({2}, 0.0f)))
-            .at<float>({0}) == 2.0f);
+            .at<float>({0}) == (enter ? 4.0f : 2.0f));
 }
 
 TEST_CASE("a tensor from outside is viewed with a known shape in a body, which takes it in") {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "graft/schema/mismatch.hpp"
+#include "graft/surgery/bodies.hpp"
 #include "graft/surgery/mirror.hpp"
 
 namespace graft {
@@ -255,9 +256,10 @@ constexpr bindings bind_reshaped(const From& from, const To& to, const Rest&... 
 
 /// One op that a clone copied, as a rule sees it. @see each_op
 struct copied_op {
-  Graph* graph = nullptr;  ///< of the clone
-  op_id source;            ///< in the region's graph
-  op_id copy;              ///< in the clone's
+  Graph* graph = nullptr;         ///< of the copy: the clone's, or a body in it
+  const Graph* origin = nullptr;  ///< of the source: the region's, or a body in it
+  op_id source;                   ///< in `origin`
+  op_id copy;                     ///< in `graph`
   const operator_schema* schema = nullptr;
   std::vector<any_tensor> operands;  ///< of the copy: what the rules made of the ops before
   std::vector<any_tensor> outputs;   ///< of the copy, or what the rules before this one returned
@@ -267,6 +269,7 @@ using op_rule = std::function<std::optional<std::vector<any_tensor>>(const copie
 /// A rule for the ops of a clone. @see each_op
 struct op_transform {
   op_rule rule;
+  bodies nested = bodies::enter;
 };
 
 /// Calls a rule for each op that is copied, inside the scope of the copy: an op after those that it takes, and of
@@ -277,7 +280,13 @@ struct op_transform {
 /// `std::vector{op.operands[0]}` drops the op, nothing keeps it. Types follow from op to op. The rule may add ops
 /// and variables (they are among Clone::nodes(), variables() and, without a value, initializer()), and change the
 /// copy's attributes (Graph::set_attributes). A copy that is no longer read stays in the graph; runs leave it out.
-/// Ops in bodies are not asked about, but the ops that have bodies are.
+///
+/// Ops in bodies are asked about like others, before the op that has the body; `bodies::skip` asks about the graph's own
+/// ops only. There `graph` and `origin` are the body and its source, whose ops the ids are of. What a rule builds of the
+/// body's tensors goes into the body; tensors of the clone's graph that it takes become operands of the op that has
+/// the body, and variables that it makes belong to the clone's graph. A body that several ops have is treated once,
+/// unless it takes more from around it than it did, and stays shared; one that no rule changes stays as it is. The map
+/// of the clone is of the graph's own ops.
 ///
 /// Updates follow: where a rule drops an assign, or puts another one in its place, the variable's own updates and
 /// the clone's image of an update_group leave it out, or have the other.
@@ -289,12 +298,14 @@ struct op_transform {
 /// are split afterwards, with what rules put behind a parameter.
 /// @param rule takes a `const copied_op&`, returns a std::optional<std::vector<any_tensor>>; what it
 /// throws leaves the graphs as they were
+/// @param nested whether it is asked about ops in bodies
 /// @throws graph_error from clone() for a result that depends on what takes it, or that another rule removed before it
-/// was taken; for a rule that leaves a scope it had not entered, or a body open
+/// was taken; for a tensor that a body takes although it depends on the op that has the body; for a rule that leaves a
+/// scope it had not entered, or a body open
 /// Complexity: O(ops that are copied and added, and their operands) besides the rules' own work
 template <class Rule>
-op_transform each_op(Rule rule) {
-  return {op_rule(std::move(rule))};
+op_transform each_op(Rule rule, bodies nested = bodies::enter) {
+  return {op_rule(std::move(rule)), nested};
 }
 
 namespace variables {
@@ -334,7 +345,7 @@ struct clone_options {
   unbound inputs = unbound::placeholder;
   coverage covered = coverage::whole;
   ties tied = ties::keep;
-  std::vector<op_rule> rules;
+  std::vector<op_transform> rules;
   source_line line;
 
   void set(const bindings& b) {
@@ -361,7 +372,7 @@ struct clone_options {
   void set(unbound u) { inputs = u; }
   void set(coverage c) { covered = c; }
   void set(ties t) { tied = t; }
-  void set(const op_transform& t) { rules.push_back(t.rule); }
+  void set(const op_transform& t) { rules.push_back(t); }
 };
 
 }  // namespace graft

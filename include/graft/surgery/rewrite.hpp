@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "graft/surgery/bodies.hpp"
 #include "graft/surgery/pattern.hpp"
 
 namespace graft {
@@ -36,10 +37,11 @@ struct rewrite_rule {
 
 /// How far rewriting may go, and what becomes of what is left over.
 struct rewrite_options {
-  std::size_t passes = 100;
+  std::size_t passes = 100;  ///< over the graph, and over each body
   /// 0: sixteen for each op that is there at the beginning, and 1024.
   std::size_t replacements = 0;
-  bool keep_dead = false;  ///< true: ops of matches stay, though nothing takes their outputs
+  bool keep_dead = false;         ///< true: ops of matches stay, though nothing takes their outputs
+  bodies nested = bodies::enter;  ///< whether rules match in bodies
 };
 
 /// What rewriting did.
@@ -53,10 +55,11 @@ class rewritten {
   }
 
   std::size_t replacements = 0;
-  std::size_t passes = 0;                                    ///< the last of which replaced nothing
-  std::size_t removed = 0;                                   ///< ops that were erased
+  std::size_t passes = 0;   ///< over the graph, the last of which replaced nothing
+  std::size_t removed = 0;  ///< ops that were erased; as all counts, those in bodies too
   std::vector<std::pair<std::string, std::size_t>> by_rule;  ///< rules in order, and how often each
-  std::unordered_map<tensor_id, tensor_id> images;           ///< roots and what stands for them now
+  std::unordered_map<tensor_id, tensor_id>
+      images;  ///< roots of the graph and what stands for them now
 
  private:
   [[nodiscard]] tensor_id image(const tensor_id& t) const {
@@ -84,6 +87,11 @@ class rewritten {
 /// variables, members of collections. Ops of the match that nothing takes any more are removed after
 /// the pass, and the numbers they took with them, unless something refers to them.
 ///
+/// Bodies of cond, while_loop and scan are entered, at any depth: after the turns of a pass, rules match within each
+/// body as they do in a graph, never across its edge, until none does. A body that several ops have is treated once and
+/// stays shared; one in which nothing is replaced stays as it is. What a right side takes from around a body becomes
+/// an operand of the op that has it. rule_args::graph is the body then. `bodies::skip` leaves bodies alone.
+///
 /// It ends when a pass replaces nothing. Rules that never end, because what they make matches again,
 /// are stopped by the limits of the options, and that is an error.
 ///
@@ -95,7 +103,7 @@ class rewritten {
 /// Complexity: O(passes x (ops + replacements))
 rewritten rewrite(Graph& graph, const std::vector<rewrite_rule>& rules,
                   const rewrite_options& options = {});
-/// The same for the ops of a region: matches lie inside; its inputs, hidden ones and given values
+/// The same for the ops of a region and their bodies: matches lie inside; its inputs, hidden ones and given values
 /// included, are not looked behind.
 /// Afterwards cut it out again: `extract(inputs(x), outputs(done(y)))`; the inputs stay, even unused.
 /// @throws handle_error, graph_error for a lost graph or a stale region
