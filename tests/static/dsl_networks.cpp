@@ -213,6 +213,15 @@ static_assert(sizeof(all_blocks) <= 64 * sizeof(one_block) + 64 * 8);
 // A network of the compiler's is an empty object, however many blocks it has.
 static_assert(sizeof(net<[](auto x) { return all_blocks(x); }, in<float, shape<dyn, 16>>>()) == 1);
 
+// --- Attributes that types do not depend on are checked with those that they do ------------------
+
+constexpr auto padded =
+    net<[](auto x) { return pad<border<1, 2, 1>, border<2, 0, 3>>(pad<border<1, 1>>(x), -1.5); },
+        in<float, shape<dyn, 3, 4>>>();
+static_assert(padded.table().op_count() == 3);
+static_assert(padded.table().shape_of(padded.table().outputs[0]) == dims{dyn, 8, 7});
+static_assert(padded.table().real_of(padded.table().ops[2], "value") == -1.5);
+
 // --- Initial values are part of the table --------------------------------------------------------
 
 constexpr auto initialized =

@@ -211,8 +211,9 @@ class Recorder : public detail::table_writer {
   constexpr void check_attributes(const detail::op_parts& op, const reference* operands,
                                   std::size_t count) {
     if (op.schema->has(ops::bodies)) return;  // its types follow from theirs
-    attribute_list all = op.has_fixed ? op.fixed() : attribute_list();
-    all.set(*op.more);
+    // What fixed() returns is only read: g++ 12 gives a second call the list of the first one, whose memory is gone.
+    attribute_list all = *op.more;
+    if (op.has_fixed) all.set(op.fixed());
     small_vector<value_type, 3> types;
     for (std::size_t i = 0; i < count; ++i) types.push_back(table_.type_of(value_of(operands[i])));
     const inferred answer = infer(*op.schema, {types, all});
