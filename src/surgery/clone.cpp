@@ -13,6 +13,12 @@ namespace detail {
 
 namespace {
 
+template <class T>
+void fetch(const T* record) {
+  const auto* const bytes = reinterpret_cast<const char*>(record);
+  for (std::size_t i = 0; i < sizeof(T); i += 64) __builtin_prefetch(bytes + i);
+}
+
 Graph& target_graph(const region_data& r, const clone_options& options) {
   Graph& source = require_current(r);
   return options.where.graph != nullptr ? *options.where.graph : source;
@@ -216,7 +222,9 @@ void cloner::add_variables() {
   target_.store().reserve(made);
   if (made == 0) return;
   Graph::tables& t = target_.data();
-  for (const variable_image& image : data_->images) {
+  for (std::size_t i = 0; i < data_->images.size(); ++i) {
+    fetch_ahead(i);
+    const variable_image& image = data_->images[i];
     if (!is_made(image)) continue;
     // The transaction takes it back should anything fail.
     variable_info& info = t.variables.push_back(source_.data().variables[image.source.value]);
@@ -254,6 +262,25 @@ void cloner::add_variables() {
     target_.store().add(std::move(cell), info.type);
   }
   touch(t);
+}
+
+// Variables lie far apart among the ops: those that come next are asked for while one is worked on, or each would wait
+// for memory.
+void cloner::fetch_ahead(std::size_t i) const {
+  constexpr std::size_t near = 4, far = 8, many = 2048;
+  if (data_->images.size() < many) return;  // all in the caches
+  const Graph::tables &from = source_.data(), &to = target_.data();
+  if (i + far < data_->images.size()) {
+    fetch(&from.variables[data_->images[i + far].source.value]);
+  }
+  if (i + near >= data_->images.size()) return;
+  const variable_info& next = from.variables[data_->images[i + near].source.value];
+  for (const op_id op : {next.read.op, next.initial.op}) {
+    if (!op.valid() || !from.contains(op)) continue;
+    fetch(&from.ops[from.index(op)]);
+    const auto copy = data_->forward(op);
+    if (copy && to.contains(*copy)) fetch(&to.ops[to.index(*copy)]);
+  }
 }
 
 void cloner::set_key(op_id op, std::uint64_t key) {

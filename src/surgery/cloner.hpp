@@ -96,6 +96,7 @@ class cloner {
   std::int64_t image_of_body(std::int64_t index);  // bodies.cpp
   std::shared_ptr<const Graph> changed_body(const std::shared_ptr<const Graph>& body);
   void add_variables();
+  void fetch_ahead(std::size_t i) const;
   void set_initial_key(const variable_image& image, const variable_info& info);
   void split_streams();
   void add_ways_back();

@@ -65,6 +65,7 @@ closure_result close_backwards(const Graph& g, const cut_set& cuts, std::size_t 
     if (r.scope != scope) result.scopes.insert(scope = r.scope);
     // Reads, updates and effects are needed as ops, even where their tensor is cut.
     for_each_need(g, index, on_variable, [&](tensor_id wanted, std::uint32_t producer, lead by) {
+      result.owning = result.owning || by == lead::own_update;
       if (by == lead::own_update && updates == own_updates::leave) return;
       need(producer, wanted.output, by == lead::data || by == lead::initial);
     });
@@ -284,7 +285,7 @@ std::shared_ptr<region_data> assemble(Graph& g, std::vector<tensor_id> inputs,
   data->places = detail::place_map(std::span<const op_id>(data->nodes));
   data->variables = closure.variables.sorted_as<variable_id>();
   data->scopes = closure.scopes.sorted_as<scope_id>();
-  data->fingerprint = detail::edits_of(g, *data, closure.edited);
+  data->fingerprint = detail::edits_of(g, *data, closure.edited, closure.owning);
   return data;
 }
 

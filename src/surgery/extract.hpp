@@ -70,6 +70,7 @@ struct closure_result {
   std::vector<bool> cut_used;
   index_set scopes;     ///< of ops
   bool edited = false;  ///< some op has been edited
+  bool owning = false;  ///< some variable owns an update
 };
 
 enum class own_updates : std::uint8_t { follow, leave };

@@ -53,14 +53,14 @@ const Array* value_of(const region_data& r, tensor_id t) {
   return at == r.values.end() || at->first != t ? nullptr : &at->second;
 }
 
-std::uint64_t edits_of(const Graph& g, const region_data& r, bool edited) {
+std::uint64_t edits_of(const Graph& g, const region_data& r, bool edited, bool owning) {
   const Graph::tables& t = g.data();
   std::uint64_t hash = 0;
   const auto mix = [&hash](std::uint64_t what) {
     hash = (hash ^ what) * 0x9e3779b97f4a7c15ull;
     hash ^= hash >> 32;
   };
-  // Most ops were never edited; those count for nothing, which is quick.
+  // Most ops were never edited, and most variables own no update: those count for nothing, which is quick.
   for (std::size_t i = 0; edited && i < r.nodes.size(); ++i) {
     const op_id op = r.nodes[i];
     const std::uint64_t stamp = t.ops[t.index(op)].stamp;
@@ -68,7 +68,12 @@ std::uint64_t edits_of(const Graph& g, const region_data& r, bool edited) {
     mix(op.value);
     mix(stamp);
   }
-  for (const variable_id v : r.variables) mix(t.variables[v.value].own_updates.size());
+  for (std::size_t i = 0; owning && i < r.variables.size(); ++i) {
+    const std::size_t updates = t.variables[r.variables[i].value].own_updates.size();
+    if (updates == 0) continue;
+    mix(r.variables[i].value);
+    mix(updates);
+  }
   return hash;
 }
 

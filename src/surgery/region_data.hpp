@@ -40,7 +40,9 @@ Graph& graph_behind(graph_slot* slot, std::uint32_t generation, const char* what
 /// A number that changes when ops of a region are edited or get an own update: of edit stamps, not
 /// of contents. The ops and variables must be there.
 /// @param edited false: no op was ever edited
-std::uint64_t edits_of(const Graph& g, const region_data& r, bool edited = true);
+/// @param owning false: no variable owns an update
+std::uint64_t edits_of(const Graph& g, const region_data& r, bool edited = true,
+                       bool owning = true);
 
 /// @throws handle_error if the graph is gone, graph_error if the region is stale
 Graph& require_current(const region_data& r);
