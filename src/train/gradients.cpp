@@ -9,6 +9,7 @@
 
 #include "graft/graph/operator.hpp"
 #include "graft/ops/elementwise.hpp"
+#include "graft/ops/optimizer.hpp"
 #include "graft/ops/reduce.hpp"
 #include "graft/ops/sources.hpp"
 
@@ -284,7 +285,7 @@ any_tensor wide_norm(std::span<const any_tensor> tensors) {
                          "one is of " + std::string(name_of(type_of(t))),
                          target_traits<Graph>::in_words(t.ref()), "pass floating-point tensors"});
     }
-    const any_tensor squares = sum(square(cast(t, dtype::float64)));
+    const any_tensor squares = apply<ops::squared_norm>({}, {}, source_line::now(), t);
     total = total ? any_tensor(*total + squares) : squares;
   }
   return sqrt(*total);

@@ -225,6 +225,13 @@ TEST_CASE("the norm of many gradients is clipped together", "[gradients]") {
   const float inf = std::numeric_limits<float>::infinity();
   const Array lost = session.run(e, feed(c, Array::from<float>({2}, {1, inf})))[0];
   CHECK((std::isnan(lost.span<float>()[0]) && std::isnan(lost.span<float>()[1])));
+  // Their norm is worked out in float64, without copies of them in float64.
+  for (std::size_t i = 0; i < g.op_count(); ++i) {
+    const op_id op = g.op_at(i);
+    if (g.operand_count(op) == 0 || g.operand(op, 0) != g.id(c)) continue;
+    const value_type type = g.type_of(tensor_id{op, 0});
+    CHECK((type.type != dtype::float64 || type.shape.empty()));
+  }
   // Of several types: each keeps its own.
   const std::vector<any_tensor> mixed{a, c};
   CHECK(session

@@ -1,7 +1,7 @@
 // Operators that compute one optimiser step: new parameter and new slots from old ones and a gradient. And those of
-// soft_update().
+// soft_update() and of the norm of gradients.
 //
-// They only compute; `assign` makes the results the variables' values at the end of a run. All are float32 or
+// They only compute; `assign` makes the results the variables' values at the end of a run. Steps are float32 or
 // float64, elementwise, of the parameter's shape; `rate` is a scalar of any floating type.
 #pragma once
 
@@ -86,6 +86,16 @@ constexpr inferred infer_checked_fraction(const infer_args& in) {
   return value_type::of(in.operands[0].type, {});
 }
 
+constexpr inferred infer_squared_norm(const infer_args& in) {
+  const value_type& x = in.operands[0];
+  if (x.type == dtype::any || is_floating(x.type)) return value_type::of(dtype::float64, {});
+  return problem{.clause = "a norm needs floating elements",
+                 .needs = value_type::unranked(dtype::float32),
+                 .got = x,
+                 .hint = "insert cast<float>(x)",
+                 .about_type = true};
+}
+
 constexpr inferred infer_soft_update(const infer_args& in) {
   const value_type &target = in.operands[0], &source = in.operands[1];
   if (const problem p = tau_problem(in.operands[2])) return p;
@@ -150,5 +160,9 @@ inline constexpr operator_schema checked_fraction{"checked_fraction", 1, 1,
 /// (target, source, tau) -> target + tau * (source - target), in one pass. tau = 0 gives the bits of the target and
 /// tau = 1 those of the source, whatever they are. float32 or float64; tau is a scalar of either.
 inline constexpr operator_schema soft_update{"soft_update", 3, 3, detail::infer_soft_update};
+
+/// (x) -> the sum of the squares of all elements, a float64 scalar; 0 where there are none. x is of any shape and floating:
+/// elements are widened before they are squared, so that no square of a smaller type overflows.
+inline constexpr operator_schema squared_norm{"squared_norm", 1, 1, detail::infer_squared_norm};
 
 }  // namespace graft::ops
