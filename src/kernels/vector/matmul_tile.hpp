@@ -47,6 +47,13 @@ void tile(int64_t k, const T* a, int64_t row_step, int64_t k_step, const T* b, i
 #pragma GCC unroll 8
   for (int g = 0; g < groups; ++g) rows[g] = a + 3 * g * row_step;
 
+  // c is needed when all is done, and nothing is left to do while it comes.
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) __builtin_prefetch(out.c + r * out.ldc + v * w, 1);
+  }
+
   for (int64_t p = 0; p < k; ++p) {
     vec<T> bv[V];
 #pragma GCC unroll 4
