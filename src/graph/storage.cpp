@@ -1,10 +1,6 @@
 // Appending to the pools of a graph, and small questions about them.
 #include <algorithm>
 
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
-
 #include "graft/schema/core_operators.hpp"
 
 #include "graph/building.hpp"
@@ -23,20 +19,6 @@ Graph::tables::tables() : lookup(std::make_unique<detail::graph_lookup>()) {
 Graph::tables::~tables() = default;
 
 namespace detail {
-
-void use_large_pages(void* memory, std::size_t bytes) noexcept {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  constexpr std::size_t large = std::size_t{4} << 20, page = 4096;
-  if (bytes < large) return;
-  // What is asked for begins at a page; the system finds the large pages within.
-  const auto first = (reinterpret_cast<std::uintptr_t>(memory) + page - 1) / page * page;
-  const auto last = (reinterpret_cast<std::uintptr_t>(memory) + bytes) / page * page;
-  (void)::madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);  // a wish
-#else
-  (void)memory;
-  (void)bytes;
-#endif
-}
 
 void reserve_ops(tables& t, std::size_t count) {
   t.ops.reserve(count);

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include "core/large_pages.hpp"
 #include "tensor/limits.hpp"
 
 namespace graft {
@@ -11,18 +12,22 @@ namespace graft {
 // A header of one cache line, then the elements, so that one allocation serves both and elements
 // are aligned to 64 bytes.
 struct alignas(64) Array::storage {
-  std::atomic<std::size_t> owners{1};
+  explicit storage(std::align_val_t at) : alignment(at) {}
 
-  static constexpr std::size_t alignment = 64;
+  std::atomic<std::size_t> owners{1};
+  const std::align_val_t alignment;  // of the allocation
+
+  static constexpr std::size_t line = 64;
   void* elements() noexcept { return this + 1; }
 
   static storage* make(std::size_t bytes) {
     // Rounded up to whole lines, so that kernels may read the last one as a whole.
-    const std::size_t room = (bytes + alignment - 1) / alignment * alignment;
-    void* memory =
-        ::operator new(sizeof(storage) + room, std::align_val_t{alignment}, std::nothrow);
+    const std::size_t room = (bytes + line - 1) / line * line;
+    const auto [size, alignment] = detail::shape_of_block(sizeof(storage) + room, line);
+    void* memory = ::operator new(size, std::align_val_t{alignment}, std::nothrow);
     if (memory == nullptr) return nullptr;
-    return new (memory) storage;
+    if (alignment != line) detail::ask_for_large_pages(memory, size);
+    return new (memory) storage(std::align_val_t{alignment});
   }
 };
 
@@ -32,8 +37,9 @@ void Array::storage_ref::retain(storage* s) noexcept {
 
 void Array::storage_ref::release(storage* s) noexcept {
   if (s == nullptr || s->owners.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  const std::align_val_t alignment = s->alignment;
   s->~storage();
-  ::operator delete(static_cast<void*>(s), std::align_val_t{storage::alignment});
+  ::operator delete(static_cast<void*>(s), alignment);
 }
 
 namespace {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "core/large_pages.hpp"
 
 using namespace graft;
 
@@ -40,6 +41,25 @@ TEST_CASE("elements are aligned to 64 bytes") {
   for (const extent n : {0, 1, 3, 17, 1000}) {
     CHECK(reinterpret_cast<std::uintptr_t>(Array(dtype::uint8, {n}).data()) % 64 == 0);
   }
+}
+
+TEST_CASE("large arrays fill large pages from the first one on, and stay as large as they are") {
+  using graft::detail::large_page, graft::detail::shape_of_block;
+  CHECK(shape_of_block(1000, 64).bytes == 1000);
+  CHECK(shape_of_block(1000, 64).alignment == 64);
+  CHECK(shape_of_block(large_page - 1, 64).alignment == 64);
+  CHECK(shape_of_block(large_page + 1, 64).bytes == large_page + 1);  // not twice as large
+  CHECK(shape_of_block(2 * large_page - 5, 64).bytes == 2 * large_page);
+  CHECK(shape_of_block(SIZE_MAX - 5, 64).bytes == SIZE_MAX - 5);
+
+  const extent side = 1000;
+  Array a(dtype::float32, {side, side});
+  CHECK(reinterpret_cast<std::uintptr_t>(a.data()) % large_page == 64);
+  CHECK(a.bytes() == 4000000);
+  CHECK(a.at<float>({side - 1, side - 1}) == 0);
+  const Array b = a;
+  a.mutable_span<float>().back() = 1;
+  CHECK(b.at<float>({side - 1, side - 1}) == 0);
 }
 
 TEST_CASE("elements are given and read in row-major order") {
