@@ -27,9 +27,10 @@
 #define GRAFT_INLINE inline __attribute__((always_inline))
 
 namespace graft::fused::baseline {
-#define GRAFT_FUSE_BYTES 16
-#include "graft/fuse/vectors.ipp"
-#undef GRAFT_FUSE_BYTES
+#define GRAFT_VECTOR_BYTES 16
+#include "graft/vector/extensions.ipp"
+#include "graft/vector/fused.ipp"
+#undef GRAFT_VECTOR_BYTES
 }  // namespace graft::fused::baseline
 
 #if defined(__x86_64__)
@@ -40,11 +41,12 @@ namespace graft::fused::baseline {
 #pragma GCC target("avx2,fma")
 #endif
 namespace graft::fused::avx2 {
-#define GRAFT_FUSE_BYTES 32
-#define GRAFT_FUSE_AVX2 1
-#include "graft/fuse/vectors.ipp"
-#undef GRAFT_FUSE_BYTES
-#undef GRAFT_FUSE_AVX2
+#define GRAFT_VECTOR_BYTES 32
+#define GRAFT_VECTOR_AVX2 1
+#include "graft/vector/extensions.ipp"
+#include "graft/vector/fused.ipp"
+#undef GRAFT_VECTOR_BYTES
+#undef GRAFT_VECTOR_AVX2
 }  // namespace graft::fused::avx2
 #if defined(__clang__)
 #pragma clang attribute pop

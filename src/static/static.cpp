@@ -41,27 +41,45 @@ void refuse_moved() {
                       "use the object that it was moved to"});
 }
 
-Array value_of(const Graph& g, std::string_view path, const dims& shape) {
+void refuse_type(std::string_view path, dtype wanted, dtype got) {
+  throw dtype_error(
+      {"variable '" + std::string(path) + "' of a static network was set",
+       "it is " + std::string(name_of(wanted)) + ", and was given " + std::string(name_of(got)),
+       std::string(path), "give values of its element type"});
+}
+
+void refuse_index(std::string_view where, std::size_t place, std::int64_t index,
+                  std::size_t entries) {
+  throw numeric_error(
+      {"'" + std::string(where) + "' of a static network looks up entries among " +
+           std::to_string(entries),
+       "index number " + std::to_string(place) + " of a block of rows is " + std::to_string(index),
+       std::string(where),
+       "every index must be at least 0 and less than " + std::to_string(entries)});
+}
+
+Array value_of(const Graph& g, std::string_view path, const value_type& wanted) {
   const std::optional<variable_id> v = g.find_variable(path);
   if (!v) refuse_variable(path, "the graph has no variable of that name");
   const value_type& type = g.variable_of(*v).type;
-  if (type.type != dtype::float32) {
+  if (type.type != wanted.type) {
     throw dtype_error({"variable '" + std::string(path) + "' was loaded into a static network",
-                       "it is " + to_string(type), "", "static networks compute in float32"});
+                       "the network has " + to_string(wanted) + ", the graph " + to_string(type),
+                       "", "load from a graph that this network was lowered to, or its clone"});
   }
-  if (!(type.shape == shape)) {
+  if (!(type.shape == wanted.shape)) {
     throw shape_error(
         {"variable '" + std::string(path) + "' was loaded into a static network",
-         "the network has " + to_string(shape) + ", the graph " + to_string(type.shape), "",
+         "the network has " + to_string(wanted.shape) + ", the graph " + to_string(type.shape), "",
          "load from a graph that this network was lowered to, or its clone"});
   }
   return g.store().get(*v);
 }
 
-floats make_floats(std::size_t count) {
-  const std::size_t bytes = (count == 0 ? 1 : count) * sizeof(float);
-  floats result(static_cast<float*>(::operator new(bytes, std::align_val_t{64})));
-  std::memset(result.get(), 0, bytes);
+bytes make_bytes(std::size_t count) {
+  if (count == 0) count = 1;
+  bytes result(static_cast<std::byte*>(::operator new(count, std::align_val_t{64})));
+  std::memset(result.get(), 0, count);
   return result;
 }
 

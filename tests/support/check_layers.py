@@ -25,7 +25,7 @@ HEADERS = {
     "runtime": "core schema tensor graph ops surgery",
     "io": "core schema tensor graph ops surgery runtime",
     "report": "core schema tensor graph surgery",
-    "static": "core schema tensor graph ops dsl lower runtime",
+    "static": "core vector schema tensor graph ops dsl lower runtime",
     "fuse": "core vector schema tensor graph ops dsl lower runtime",
 }
 # What the sources of a layer may include beyond that. `kernels` and `cli` exist only under src.

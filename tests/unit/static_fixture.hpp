@@ -67,4 +67,89 @@ void compare() {
   }
 }
 
+// Every number as a session's: whole numbers and truth values the same, NaN where there is NaN, infinities and zeros by
+// their signs, the rest within `tolerance` of the larger of 1 and the number.
+template <class T>
+void check_numbers(std::span<const T> found, std::span<const T> wanted, double tolerance) {
+  REQUIRE(found.size() == wanted.size());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    INFO("element " << i << ": " << +found[i] << " for " << +wanted[i]);
+    if constexpr (!std::is_floating_point_v<T>) {
+      REQUIRE(found[i] == wanted[i]);
+    } else if (std::isnan(wanted[i])) {
+      REQUIRE(std::isnan(found[i]));
+    } else if (std::isinf(wanted[i]) || wanted[i] == 0) {
+      REQUIRE((found[i] == wanted[i] && std::signbit(found[i]) == std::signbit(wanted[i])));
+    } else {
+      REQUIRE(std::fabs(found[i] - wanted[i]) <= tolerance * std::fmax(1.0, std::fabs(wanted[i])));
+    }
+  }
+}
+
+template <class Input>
+struct input_element;
+template <class T, class Shape, graft::text Name>
+struct input_element<graft::in<T, Shape, Name>> {
+  using type = T;
+};
+
+// Runs a network of any inputs and one output both ways on given rows, for every instruction set, all at once and row by
+// row.
+template <auto Net, class... Inputs, std::size_t... I>
+void compare_on(const std::vector<graft::Array>& rows, double tolerance,
+                std::index_sequence<I...>) {
+  using namespace graft;
+  using network = static_network<Net>;
+  using result = typename network::template output_type<>;
+  Graph g;
+  const std::tuple x{
+      placeholder<typename input_element<Inputs>::type, typename Inputs::shape_type>(g)...};
+  const any_tensor y = [&] {
+    const auto m = with_mode(g, mode::inference);
+    return any_tensor(lower(Net, g, std::get<I>(x)...));
+  }();
+  Session session(g, {.seed = 5});
+  session.initialize();
+  const Array wanted = session.run(y, feed(std::get<I>(x), rows[I])...);
+  REQUIRE(dtype_of<result> == wanted.type());
+  const auto batch = static_cast<std::size_t>(rows[0].shape()[0]);
+  for (const char* isa : {"sse2", ""}) {
+    setenv("GRAFT_ISA", isa, 1);
+    network f;
+    unsetenv("GRAFT_ISA");
+    f.load(g);
+    for (const std::size_t at_once : {batch, std::size_t{1}}) {
+      INFO("isa '" << isa << "' " << at_once << " rows at once of " << batch);
+      Array found(wanted.type(), wanted.shape());
+      for (std::size_t row = 0; row < batch; row += at_once) {
+        f.run({rows[I].template span<typename network::template input_type<I>>().subspan(
+                  row * f.input_size(I), at_once * f.input_size(I))...},
+              {found.mutable_span<result>().subspan(row * f.output_size(),
+                                                    at_once * f.output_size())},
+              at_once);
+      }
+      check_numbers<result>(found.span<result>(), wanted.span<result>(), tolerance);
+    }
+  }
+}
+
+template <auto Builder, class... Inputs>
+void compare_with(const std::vector<graft::Array>& rows, double tolerance = 1e-5) {
+  static constexpr auto n = graft::inference_net<Builder, Inputs...>();
+  compare_on<n, Inputs...>(rows, tolerance, std::index_sequence_for<Inputs...>{});
+}
+
+// One row, an odd number of them, and more than a block.
+inline constexpr graft::extent batch_sizes[] = {1, 5, 33};
+
+template <graft::extent... Extents>
+using floats = graft::in<float, graft::shape<graft::dyn, Extents...>>;
+template <graft::extent... Extents>
+using longs = graft::in<std::int64_t, graft::shape<graft::dyn, Extents...>>;
+
+inline graft::Array some(const graft::dims& shape, unsigned seed = 3) {
+  const auto count = static_cast<std::size_t>(graft::element_count(shape));
+  return graft::Array::from<float>(shape, some_numbers(count, seed));
+}
+
 }  // namespace graft_test

@@ -1,29 +1,108 @@
 // The loops of a static network's ops as types full of constants, and the memory they run over.
 #pragma once
 
+#include "graft/dsl/extract.hpp"
 #include "graft/static/plan.hpp"
 
 namespace graft::fixed {
 
 /// Where a block of rows finds its values.
 struct memory {
-  const float* const* inputs;
-  float* const* outputs;
-  float* scratch;
-  float* persistent;
+  const void* const* inputs;
+  void* const* outputs;
+  std::byte* scratch;
+  std::byte* persistent;
+  std::byte* workspace;
 };
 
+/// The C++ type of a value's elements.
+template <auto Net, std::uint32_t V>
+using element_of = element_type<Net.table().values[V].type>;
+
+/// Where a value is, for those who read it and for the op that writes it.
+template <auto Net, std::uint32_t V>
+inline const element_of<Net, V>* read(const memory& m) {
+  constexpr value_plan v = plan_of<Net>.values[plan_of<Net>.values[V].root];
+  const void* at = nullptr;
+  if constexpr (v.where == place::input) at = m.inputs[v.offset];
+  if constexpr (v.where == place::output) at = m.outputs[v.offset];
+  if constexpr (v.where == place::scratch) at = m.scratch + v.offset * plan_of<Net>.rows;
+  if constexpr (v.where == place::persistent) at = m.persistent + v.offset;
+  return static_cast<const element_of<Net, V>*>(at);
+}
+template <auto Net, std::uint32_t V>
+inline element_of<Net, V>* write(const memory& m) {
+  return const_cast<element_of<Net, V>*>(read<Net, V>(m));
+}
+
+/// The numbers that are attributes of an elementwise op.
+struct numbers {
+  double first = 0, second = 0;
+};
+/// The attribute "value" of an op that fills or pads; 0 where it has none.
+template <class T, class Table>
+constexpr T number_of_attribute(const Table& t, const table_op& op) {
+  const std::uint32_t at = t.find_attribute(op, "value");
+  if (at == t.not_found) return T(0);
+  const table_attribute& a = t.attributes[at];
+  return a.kind == attribute_kind::real ? static_cast<T>(a.real) : static_cast<T>(a.integer);
+}
+/// How many elements a reduction would combine.
 template <class Table>
-constexpr extent last_extent(const Table& t, std::uint32_t value) {
-  const dims shape = t.shape_of(value);
-  return shape.back();
+constexpr extent reduction_size_of(const Table& t, const table_op& op) {
+  const dims all = t.shape_of(t.operand(op, 0));
+  extent size = 1;
+  for (const extent a : reduced_axes(t, op)) {
+    size *= all[static_cast<std::size_t>(a < 0 ? a + static_cast<extent>(all.size()) : a)];
+  }
+  return size;
+}
+
+/// The same text with every character written, its end too: else clang shows some as numbers.
+template <std::size_t N>
+constexpr text<N> spelled(const text<N>& t) {
+  text<N> result;
+  for (std::size_t i = 0; i < N; ++i) result.data[i] = t.data[i];
+  return result;
+}
+/// The path of an op, for messages.
+template <auto Net, std::uint32_t I>
+inline constexpr auto path_text_of =
+    spelled(graft::detail::path_text<std::remove_cv_t<decltype(Net)>, I>());
+template <auto Net, std::uint32_t I>
+inline constexpr std::string_view path_of = path_text_of<Net, I>.view();
+
+/// @throws numeric_error
+[[noreturn]] void refuse_index(std::string_view where, std::size_t place, std::int64_t index,
+                               std::size_t entries);
+template <class Index>
+void check_indices(const Index* indices, std::size_t count, std::size_t entries,
+                   std::string_view where) {
+  for (std::size_t i = 0; i < count; ++i) {
+    if (indices[i] < 0 || static_cast<std::size_t>(indices[i]) >= entries) {
+      refuse_index(where, i, static_cast<std::int64_t>(indices[i]), entries);
+    }
+  }
+}
+
+template <class Table>
+constexpr std::size_t last_extent(const Table& t, std::uint32_t value) {
+  return static_cast<std::size_t>(t.shape_of(value).back());
 }
 /// The extent after the batch axis.
 template <class Table>
-constexpr extent first_row_extent(const Table& t, std::uint32_t value) {
-  const dims shape = t.shape_of(value);
-  return shape[1];
+constexpr std::size_t first_row_extent(const Table& t, std::uint32_t value) {
+  return static_cast<std::size_t>(t.shape_of(value)[1]);
 }
+constexpr std::size_t product_of(const dims& d, std::size_t first, std::size_t last) {
+  std::size_t product = 1;
+  for (std::size_t i = first; i < last; ++i) product *= static_cast<std::size_t>(d[i]);
+  return product;
+}
+
+/// How far each operand of a line moves from element to element.
+template <extent... S>
+struct strides {};
 
 /// A list of extents as a constant.
 struct fixed_dims {
@@ -35,180 +114,184 @@ struct fixed_dims {
   }
 };
 
-struct three_dims {
-  fixed_dims extents, a, b;
+/// Extents, and the strides of some operands over them.
+template <std::size_t N>
+struct nested_loops {
+  fixed_dims extents;
+  std::array<fixed_dims, N> strides;
 };
 
-// Joins neighbouring axes over which both operands run on without a jump.
-constexpr three_dims collapsed(const dims& extents, const dims& a, const dims& b) {
-  dims e, sa, sb;
+/// Joins neighbouring axes over which all operands run on without a jump.
+template <std::size_t N>
+constexpr nested_loops<N> collapsed(const dims& extents, const std::array<dims, N>& strides) {
+  dims joined;
+  std::array<dims, N> steps;
   for (std::size_t i = 0; i < extents.size(); ++i) {
     if (extents[i] == 1) continue;
-    if (!e.empty() && sa.back() == a[i] * extents[i] && sb.back() == b[i] * extents[i]) {
-      e.back() *= extents[i];
-      sa.back() = a[i];
-      sb.back() = b[i];
-    } else {
-      e.push_back(extents[i]);
-      sa.push_back(a[i]);
-      sb.push_back(b[i]);
+    bool runs_on = !joined.empty();
+    for (std::size_t k = 0; k < N && runs_on; ++k) {
+      runs_on = steps[k].back() == strides[k][i] * extents[i];
+    }
+    if (runs_on) joined.back() *= extents[i];
+    if (!runs_on) joined.push_back(extents[i]);
+    for (std::size_t k = 0; k < N; ++k) {
+      if (runs_on) steps[k].back() = strides[k][i];
+      if (!runs_on) steps[k].push_back(strides[k][i]);
     }
   }
-  three_dims result;
-  result.extents = fixed_dims(e);
-  result.a = fixed_dims(sa);
-  result.b = fixed_dims(sb);
+  nested_loops<N> result;
+  result.extents = fixed_dims(joined);
+  for (std::size_t k = 0; k < N; ++k) result.strides[k] = fixed_dims(steps[k]);
   return result;
 }
 
+/// The loops of an op that computes elements from those in their places, after broadcasting.
 template <auto Net, std::uint32_t I>
-struct binary_loops {
+struct spread_loops {
   static constexpr const auto& table = Net.table();
   static constexpr const auto& p = plan_of<Net>;
-  static constexpr std::uint32_t a = table.operand(table.ops[I], 0);
-  static constexpr std::uint32_t b = table.operand(table.ops[I], 1);
-  static constexpr std::uint32_t out = table.ops[I].outputs.first;
-  static constexpr bool rows_a = p.values[a].has_rows, rows_b = p.values[b].has_rows,
-                        rows = p.values[out].has_rows;
-  static constexpr extent row_a = rows_a ? static_cast<extent>(p.values[a].count) : 0;
-  static constexpr extent row_b = rows_b ? static_cast<extent>(p.values[b].count) : 0;
+  static constexpr const table_op& op = table.ops[I];
+  static constexpr std::uint32_t out = op.outputs.first;
+  static constexpr std::uint32_t operands = operands_read(op, p.ops[I].what);
+  static constexpr bool rows = p.values[out].has_rows;
   static constexpr std::size_t count = p.values[out].count;
-  static constexpr three_dims loops =
-      collapsed(row_dims(table, out, rows), broadcast_strides(table, a, rows_a, out, rows).strides,
-                broadcast_strides(table, b, rows_b, out, rows).strides);
+
+  template <std::uint32_t K>
+  static constexpr std::uint32_t operand = table.operand(op, K);
+
+  static constexpr nested_loops<operands> make() {
+    std::array<dims, operands> steps;
+    for (std::uint32_t k = 0; k < operands; ++k) {
+      const std::uint32_t from = table.operand(op, k);
+      steps[k] = broadcast_strides(table, from, p.values[from].has_rows, out, rows).numbers;
+    }
+    return collapsed(row_dims(table, out, rows), steps);
+  }
+  static constexpr nested_loops<operands> loops = make();
   static constexpr std::size_t rank = loops.extents.size;
-  static constexpr std::array<extent, 12> extents = loops.extents.e;
-  static constexpr std::array<extent, 12> strides_a = loops.a.e;
-  static constexpr std::array<extent, 12> strides_b = loops.b.e;
+  template <std::size_t D>
+  static constexpr extent extent_at = loops.extents.e[D];
+  template <std::size_t K, std::size_t D>
+  static constexpr extent stride = loops.strides[K].e[D];
+  /// Elements from one row of an operand to the next.
+  template <std::uint32_t K>
+  static constexpr std::size_t row_stride =
+      p.values[operand<K>].has_rows ? p.values[operand<K>].count : 0;
+
   /// True where all rows together are one line.
-  static constexpr bool contiguous =
-      p.values[a].count == count && p.values[b].count == count && rows_a == rows && rows_b == rows;
+  static constexpr bool is_line() {
+    if (rank > 1) return false;
+    for (std::uint32_t k = 0; k < operands; ++k) {
+      const value_plan& v = p.values[table.operand(op, k)];
+      const extent step = rank == 0 ? 0 : loops.strides[k].e[0];
+      const bool along = v.has_rows && v.count == count && (count == 1 || step == 1);
+      if (rows && !along && !(!v.has_rows && v.count == 1)) return false;
+      if (!rows && v.count != 1 && step != 1) return false;
+    }
+    return true;
+  }
+  static constexpr bool one_line = is_line();
+  template <std::uint32_t K>
+  static constexpr extent line_stride =
+      p.values[operand<K>].has_rows || p.values[operand<K>].count > 1 ? 1 : 0;
 };
 
-// Walks the input of a reduction (giving places in the result) or the result of a copy (giving
-// places in the input).
+/// The loops of a reduction: over the elements of its operand as they lie, with their places in the result.
 template <auto Net, std::uint32_t I>
-struct copy_loops {
-  struct walk {
-    fixed_dims extents, strides;
-    extent start = 0;
-  };
-  static constexpr walk make() {
+struct fold_loops {
+  static constexpr nested_loops<2> make() {
     const auto& t = Net.table();
-    const auto& p = plan_of<Net>;
     const table_op& op = t.ops[I];
-    const std::uint32_t from = t.operand(op, 0), to = op.outputs.first;
-    const bool rows = p.values[to].has_rows;
-    const dims in = row_dims(t, from, rows), out = row_dims(t, to, rows);
-    dims in_strides(in.size(), 0);
-    extent step_size = 1;
-    for (std::size_t i = in.size(); i-- > 0; step_size *= in[i]) in_strides[i] = step_size;
-    walk result;
-    dims strides;
-    if (p.ops[I].what == kind::transpose) {
-      dims perm = t.integers_of(op, "perm");
-      const auto rank = static_cast<extent>(t.shape_of(from).size());
-      for (std::size_t i = 0; i < out.size(); ++i) {
-        extent axis = perm.empty() ? rank - 1 - static_cast<extent>(i) : perm[i + (rows ? 1 : 0)];
-        if (axis < 0) axis += rank;
-        strides.push_back(in_strides[static_cast<std::size_t>(axis - (rows ? 1 : 0))]);
-      }
-      result.extents = fixed_dims(out);
-    } else if (p.ops[I].what == kind::slice) {
-      const dims axes = row_axes(t, from, rows, t.integers_of(op, "axes")).strides;
-      const dims begin = t.integers_of(op, "begin"), steps = t.integers_of(op, "step");
-      strides = in_strides;
-      for (std::size_t i = 0; i < axes.size(); ++i) {
-        const auto axis = static_cast<std::size_t>(axes[i]);
-        result.start += (begin[i] < 0 ? begin[i] + in[axis] : begin[i]) * in_strides[axis];
-        if (i < steps.size()) strides[axis] = in_strides[axis] * steps[i];
-      }
-      result.extents = fixed_dims(out);
-    } else {
-      const dims axes = row_axes(t, from, rows, reduced_axes(t, op)).strides;
-      strides = dims(in.size(), 0);
-      extent step_out = 1;
-      for (std::size_t i = in.size(); i-- > 0;) {
-        bool reduced = false;
-        for (const extent a : axes) reduced = reduced || a == static_cast<extent>(i);
-        if (reduced) continue;
-        strides[i] = step_out;
-        step_out *= in[i];
-      }
-      result.extents = fixed_dims(in);
+    const std::uint32_t from = t.operand(op, 0);
+    const bool rows = plan_of<Net>.values[from].has_rows;
+    const dims in = row_dims(t, from, rows);
+    const dims axes = row_axes(t, from, rows, reduced_axes(t, op)).numbers;
+    dims to(in.size(), 0);
+    extent step = 1;
+    for (std::size_t i = in.size(); i-- > 0;) {
+      bool reduced = false;
+      for (const extent a : axes) reduced = reduced || a == static_cast<extent>(i);
+      if (reduced) continue;
+      to[i] = step;
+      step *= in[i];
     }
-    result.strides = fixed_dims(strides);
-    return result;
+    return collapsed<2>(in, {strides_of(in), to});
   }
-  static constexpr walk w = make();
-  static constexpr std::size_t size = w.extents.size + 1;
-
-  /// So many elements lie together at every place.
-  static constexpr auto run = static_cast<std::size_t>(
-      size > 1 && w.strides.e[size - 2] == 1 && w.extents.e[size - 2] > 1 ? w.extents.e[size - 2]
-                                                                          : 1);
-
-  /// Returns the place of an index and moves the index on, by a whole run where the last axis is left out; the last
-  /// element of `at` is the place itself.
-  template <std::size_t LeftOut = 0>
-  static constexpr std::size_t advance(std::array<extent, size>& at) {
-    const extent place = w.start + at[size - 1];
-    for (std::size_t i = size - 1 - LeftOut; i-- > 0;) {
-      at[size - 1] += w.strides.e[i];
-      if (++at[i] < w.extents.e[i]) break;
-      at[size - 1] -= w.strides.e[i] * w.extents.e[i];
-      at[i] = 0;
-    }
-    return static_cast<std::size_t>(place);
-  }
+  static constexpr nested_loops<2> loops = make();
+  static constexpr std::size_t rank = loops.extents.size;
+  template <std::size_t D>
+  static constexpr extent extent_at = loops.extents.e[D];
+  template <std::size_t D>
+  static constexpr extent to = loops.strides[1].e[D];
 };
 
-template <auto Net, std::uint32_t I, std::uint32_t Part>
-struct concat_runs {
+/// The lines of an op along one axis: `outer` times `size` elements that are `inner` apart.
+template <auto Net, std::uint32_t I>
+struct axis_lines {
   struct sizes {
-    std::size_t outer = 1, run = 1, out_run = 1, offset = 0;
+    std::size_t outer = 1, size = 1, inner = 1;
   };
   static constexpr sizes make() {
     const auto& t = Net.table();
     const table_op& op = t.ops[I];
-    const bool rows = plan_of<Net>.values[op.outputs.first].has_rows;
-    const auto axis = static_cast<std::size_t>(
-        row_axes(t, t.operand(op, 0), rows, {t.integer_of(op, "axis")}).strides[0]);
-    sizes result;
-    const dims part = row_dims(t, t.operand(op, Part), rows);
-    for (std::size_t i = 0; i < axis; ++i) result.outer *= static_cast<std::size_t>(part[i]);
-    std::size_t inner = 1;
-    for (std::size_t i = axis + 1; i < part.size(); ++i) inner *= static_cast<std::size_t>(part[i]);
-    result.run = inner * static_cast<std::size_t>(part[axis]);
-    const dims whole = row_dims(t, op.outputs.first, rows);
-    result.out_run = inner * static_cast<std::size_t>(whole[axis]);
-    for (std::uint32_t k = 0; k < Part; ++k) {
-      const dims before = row_dims(t, t.operand(op, k), rows);
-      result.offset += inner * static_cast<std::size_t>(before[axis]);
-    }
-    return result;
+    const std::uint32_t from = t.operand(op, 0);
+    const bool rows = plan_of<Net>.values[from].has_rows;
+    const dims in = row_dims(t, from, rows);
+    const auto axis = static_cast<std::size_t>(row_axis(t, op, from, rows, -1).numbers[0]);
+    return {product_of(in, 0, axis), static_cast<std::size_t>(in[axis]),
+            product_of(in, axis + 1, in.size())};
   }
   static constexpr sizes s = make();
-  static constexpr std::size_t outer = s.outer, run = s.run, out_run = s.out_run, offset = s.offset;
+  static constexpr std::size_t outer = s.outer, size = s.size, inner = s.inner;
 };
 
-/// The values of a scan.
+/// The matrices of a product that is not flat, within one row.
 template <auto Net, std::uint32_t I>
-struct scan_loops {
+struct matrix_loops {
   static constexpr const auto& table = Net.table();
+  static constexpr const auto& p = plan_of<Net>;
   static constexpr const table_op& op = table.ops[I];
-  static constexpr scan_parts parts = scan_parts::of(table, op);
-  static constexpr auto steps =
-      static_cast<std::size_t>(table.shape_of(table.operand(op, parts.states))[0]);
-  /// Of the body: its input of a number, its result of a number.
-  template <std::uint32_t K>
-  static constexpr std::uint32_t input = body_input(table, parts.body, K);
-  template <std::uint32_t K>
-  static constexpr std::uint32_t result = table.operand(table.ops[parts.results], K);
-  template <std::uint32_t K>
-  static constexpr std::uint32_t operand = table.operand(op, K);
-  template <std::uint32_t K>
-  static constexpr std::uint32_t output = op.outputs.first + K;
+  static constexpr std::uint32_t a = table.operand(op, 0), b = table.operand(op, 1);
+  static constexpr std::uint32_t out = op.outputs.first;
+  static constexpr bool rows = p.values[out].has_rows;
+  static constexpr bool transpose_a = table.integer_of(op, "transpose_a") != 0;
+  static constexpr bool transpose_b = table.integer_of(op, "transpose_b") != 0;
+
+  struct numbers {
+    std::size_t m = 0, k = 0, n = 0;
+    nested_loops<2> batch;
+  };
+  static constexpr numbers make() {
+    const dims of_a = matrix_dims(table, a, p.values[a].has_rows, out, rows).numbers;
+    const dims of_b = matrix_dims(table, b, p.values[b].has_rows, out, rows).numbers;
+    const dims y = row_dims(table, out, rows);
+    numbers result;
+    result.m = static_cast<std::size_t>(y[y.size() - 2]);
+    result.n = static_cast<std::size_t>(y.back());
+    result.k = static_cast<std::size_t>(of_a[of_a.size() - (transpose_a ? 2 : 1)]);
+    const dims batch(y.begin(), y.end() - 2);
+    std::array<dims, 2> steps{dims(batch.size(), 0), dims(batch.size(), 0)};
+    for (std::size_t o = 0; o < 2; ++o) {
+      const dims& of = o == 0 ? of_a : of_b;
+      const dims own = strides_of(of);
+      for (std::size_t i = 0; i + 2 < of.size(); ++i) {
+        steps[o][batch.size() + 2 - of.size() + i] = of[i] == 1 ? 0 : own[i];
+      }
+    }
+    result.batch = collapsed<2>(batch, steps);
+    return result;
+  }
+  static constexpr numbers sizes = make();
+  static constexpr std::size_t m = sizes.m, k = sizes.k, n = sizes.n;
+  static constexpr std::size_t row_a = p.values[a].has_rows ? p.values[a].count : 0;
+  static constexpr std::size_t row_b = p.values[b].has_rows ? p.values[b].count : 0;
+  static constexpr std::size_t rank = sizes.batch.extents.size;
+  template <std::size_t D>
+  static constexpr extent extent_at = sizes.batch.extents.e[D];
+  template <std::size_t D>
+  static constexpr extent step_a = sizes.batch.strides[0].e[D];
+  template <std::size_t D>
+  static constexpr extent step_b = sizes.batch.strides[1].e[D];
 };
 
 /// The numbers of a convolution or a pool.
@@ -253,6 +336,25 @@ struct window_shape {
   static constexpr extent dilation_h = n.window.dilation.height,
                           dilation_w = n.window.dilation.width;
   static constexpr extent pad_top = n.padding.top, pad_left = n.padding.left;
+};
+
+/// The values of a scan.
+template <auto Net, std::uint32_t I>
+struct scan_loops {
+  static constexpr const auto& table = Net.table();
+  static constexpr const table_op& op = table.ops[I];
+  static constexpr scan_parts parts = scan_parts::of(table, op);
+  static constexpr auto steps =
+      static_cast<std::size_t>(table.shape_of(table.operand(op, parts.states))[0]);
+  /// Of the body: its input of a number, its result of a number.
+  template <std::uint32_t K>
+  static constexpr std::uint32_t input = body_input(table, parts.body, K);
+  template <std::uint32_t K>
+  static constexpr std::uint32_t result = table.operand(table.ops[parts.results], K);
+  template <std::uint32_t K>
+  static constexpr std::uint32_t operand = table.operand(op, K);
+  template <std::uint32_t K>
+  static constexpr std::uint32_t output = op.outputs.first + K;
 };
 
 }  // namespace graft::fixed

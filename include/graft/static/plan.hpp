@@ -3,67 +3,30 @@
 #pragma once
 
 #include "graft/dsl/network.hpp"
-#include "graft/static/rows.hpp"
-#include "graft/static/scan_parts.hpp"
+#include "graft/static/row_rules.hpp"
 
 namespace graft::fixed {
 
-/// The network holds an operator that static_network cannot run, or cannot run row by row.
+/// The network holds an operator that static_network cannot run, or takes an output of it that is not computed. Which
+/// run says the page docs/how-to/static-networks.md.
 template <text Operator>
 struct operator_not_supported;
+/// An operator of the network does not keep the rows of the batch apart, as a sum over the batch would not, or its
+/// result has no batch as its first axis. Path and operator say where it is.
+template <text Path, text Operator>
+struct rows_not_apart;
+/// An operator of the network makes elements of a type that static_network does not compute with: float16, bfloat16 or
+/// text.
+template <text Operator, text Type>
+struct element_type_not_supported;
 /// The network holds control flow that static_network does not run: a cond, a while_loop, or a scan that is not along
 /// the axis after the batch, like those of recurrent layers, with a known number of steps. Lower the network to a graph
 /// and run it in a session. Path and operator say where it is.
 template <text Path, text Operator>
 struct control_flow_not_supported;
-/// Every input and output of a static network is float32 and has the batch, dyn or named, as its
-/// first axis only.
+/// Every input and output of a static network has the batch, dyn or named, as its first axis only.
 template <int Place>
 struct input_needs_a_batch_axis;
-
-enum class place : std::uint8_t {
-  none,       ///< never computed
-  input,      ///< where the caller keeps it
-  output,     ///< where the caller wants it
-  scratch,    ///< rewritten by every block of rows
-  persistent  ///< variables, constants and what follows from them alone
-};
-
-/// One value. `count` is per row for values that have rows.
-struct value_plan {
-  bool has_rows = false;
-  bool time_first =
-      false;  ///< the batch is the second axis; in memory its rows come first all the same
-  place where = place::none;
-  std::size_t count = 0;
-  std::size_t offset = 0;        ///< in floats; for inputs and outputs their number
-  std::uint32_t root = nothing;  ///< the value whose memory this one views, or itself
-  std::uint32_t last_use = 0;    ///< op; of roots
-};
-
-/// How an op runs.
-struct op_plan {
-  kind what = kind::other;
-  bool runs = false;               ///< for every block of rows
-  bool prepares = false;           ///< once after loading: nothing in it depends on an input
-  std::uint32_t bias = nothing;    ///< matmul: value added to every row of the result
-  bool relu = false;               ///< matmul: negative results become 0
-  std::uint32_t result = nothing;  ///< value that the op writes, after what was merged into it
-  std::size_t packed = 0;          ///< matmul: offset of the repacked matrix
-};
-
-template <std::size_t Ops, std::size_t Values>
-struct plan {
-  std::array<op_plan, Ops> ops{};
-  std::array<value_plan, Values> values{};
-  std::size_t persistent = 0;           ///< floats
-  std::size_t scratch_per_row = 0;      ///< floats
-  std::uint32_t unsupported = nothing;  ///< an op
-  std::size_t rows = 1;                 ///< of a block
-};
-
-inline constexpr std::size_t lanes = 8;  // of the widest vectors; matrices are packed to a multiple
-constexpr std::size_t padded(std::size_t n) { return (n + lanes - 1) / lanes * lanes; }
 
 template <class Table>
 class planner {
@@ -75,13 +38,18 @@ class planner {
   constexpr explicit planner(const Table& t) : t_(t) {}
 
   constexpr plan_type make() {
-    for (std::size_t i = 0; i < op_count; ++i) p_.ops[i].what = kind_of(*t_.ops[i].schema);
+    for (std::size_t i = 0; i < op_count; ++i) {
+      p_.ops[i].what = kind_of(*t_.ops[i].schema);
+      if (p_.ops[i].what == kind::elementwise) {
+        p_.ops[i].form = form_op_named(t_.ops[i].schema->name).op;
+      }
+    }
     find_needed();
-    for (std::uint32_t i = 0; i < op_count && p_.unsupported == nothing; ++i) {
-      if (needed_[i]) classify(i);
+    for (current_ = 0; current_ < op_count && p_.unsupported == nothing; ++current_) {
+      if (known_[current_]) classify(current_);
     }
     for (const std::uint32_t v : t_.outputs) {
-      if (p_.unsupported == nothing && p_.values[v].time_first) refuse(t_.values[v].op);
+      if (p_.unsupported == nothing && p_.values[v].time_first) refuse_output(t_.values[v].op);
     }
     if (p_.unsupported != nothing) return p_;
     merge();
@@ -96,40 +64,54 @@ class planner {
     return p_.ops[t_.values[op.outputs.first].op].what;
   }
   constexpr kind what(std::uint32_t op) const { return p_.ops[op].what; }
-  constexpr std::uint32_t operands_needed(const table_op& op) const {
-    if (op.outputs.count == 0) return op.operands.count;  // `results`
-    return what(op) == kind::dropout ? 1 : what(op) == kind::fill_like ? 0 : op.operands.count;
+  constexpr std::uint32_t read_by(std::uint32_t i) const {
+    return operands_read(t_.ops[i], p_.ops[i].what);
   }
+
+  // Ops are needed for their elements, or known for their rows alone.
   constexpr void find_needed() {
-    for (const std::uint32_t v : t_.outputs) {
-      needed_[t_.values[v].op] = true;
-      if (!is_computed(v)) refuse(t_.values[v].op);
-    }
-    for (std::size_t i = op_count; i-- > 0;) {
-      if (!needed_[i]) continue;
-      if (t_.ops[i].schema->has(ops::bodies)) find_needed_of_body(static_cast<std::uint32_t>(i));
-      for (std::uint32_t k = 0; k < operands_needed(t_.ops[i]); ++k) {
-        needed_[t_.values[t_.operand(t_.ops[i], k)].op] = true;
+    for (const std::uint32_t v : t_.inputs) need(v);
+    for (const std::uint32_t v : t_.outputs) need(v);
+    for (std::uint32_t i = op_count; i-- > 0;) {
+      if (!known_[i]) continue;
+      if (t_.ops[i].schema->has(ops::bodies)) find_needed_of_body(i);
+      for (std::uint32_t k = 0; k < read_by(i); ++k) {
+        known_[t_.values[t_.operand(t_.ops[i], k)].op] = true;
+        if (needed_[i]) needed_[t_.values[t_.operand(t_.ops[i], k)].op] = true;
+      }
+      if (const int like = like_operand(what(i)); like >= 0) {
+        known_[t_.values[t_.operand(t_.ops[i], static_cast<std::uint32_t>(like))].op] = true;
       }
     }
+  }
+  constexpr void need(std::uint32_t value) {
+    known_[t_.values[value].op] = needed_[t_.values[value].op] = true;
+    if (!is_computed(value)) refuse_output(t_.values[value].op);
   }
 
   // The body of an op comes before it.
   constexpr void find_needed_of_body(std::uint32_t i) {
-    if (p_.ops[i].what != kind::scan) return refuse(i);
+    if (p_.ops[i].what != kind::scan) {
+      if (needed_[i]) refuse_output(i);
+      return;
+    }
     const scan_parts s = scan_parts::of(t_, t_.ops[i]);
-    if (s.reverse) return refuse(i);
-    needed_[s.results] = true;
+    known_[s.results] = true;
+    if (needed_[i]) needed_[s.results] = true;
     for (std::size_t k = 0; k < i; ++k) {
-      if (t_.ops[k].body == s.body && p_.ops[k].what == kind::captured) needed_[k] = true;
+      if (t_.ops[k].body != s.body || p_.ops[k].what != kind::captured) continue;
+      known_[k] = true;
+      if (needed_[i]) needed_[k] = true;
     }
   }
 
-  // Only first outputs are: batch norm's statistics and the places of a pool's maxima are not. Of a scan, all but
-  // the traces.
+  // Only first outputs are, but for split: batch norm's statistics and the places of a pool's maxima are not. Of a scan,
+  // all but the traces.
   constexpr bool is_computed(std::uint32_t value) const {
     const table_value& v = t_.values[value];
-    if (v.output == 0 || p_.ops[v.op].what != kind::scan) return v.output == 0;
+    const kind made_by = p_.ops[v.op].what;
+    if (v.output == 0 || is_split(made_by)) return true;
+    if (made_by != kind::scan) return false;
     const scan_parts s = scan_parts::of(t_, t_.ops[v.op]);
     return v.output < s.states + s.stacked;
   }
@@ -138,50 +120,93 @@ class planner {
   constexpr void classify(std::uint32_t i) {
     const table_op& op = t_.ops[i];
     const std::uint32_t out = op.outputs.first;
-    for (std::uint32_t k = 0; k < operands_needed(op); ++k) {
-      if (!is_computed(t_.operand(op, k))) return refuse(t_.values[t_.operand(op, k)].op);
+    for (std::uint32_t k = 0; k < read_by(i); ++k) {
+      const std::uint32_t from = t_.operand(op, k);
+      if (!is_computed(from)) return refuse(t_.values[from].op, refusal::unknown);
+      if (p_.values[from].root == nothing) return refuse(i, refusal::rows);
     }
     if (what(i) == kind::results) return;  // judged with the scan
+    if (what(i) == kind::other) return refuse(i, refusal::unknown);
     p_.ops[i].result = out;
     if (what(i) == kind::captured) return classify_input(i);
     if (what(i) == kind::scan) return classify_scan(i);
     if (turns_time(op)) return view(out, t_.operand(op, 0), true);
-    bool rows = what(op) == kind::placeholder ||
-                (what(op) == kind::fill_like && !all_known(t_.shape_of(out)));
-    for (std::uint32_t k = 0; k < operands_needed(op); ++k) {
+    bool rows = what(op) == kind::placeholder;
+    for (std::uint32_t k = 0; k < read_by(i); ++k) {
       const value_plan& operand = p_.values[t_.operand(op, k)];
-      if (operand.time_first) return refuse(i);
+      if (operand.time_first) return refuse(i, refusal::rows);
       rows = rows || operand.has_rows;
     }
+    if (const int like = like_operand(what(i)); like >= 0 && !all_known(t_.shape_of(out))) {
+      const value_plan& l = p_.values[t_.operand(op, static_cast<std::uint32_t>(like))];
+      if (l.root == nothing || !l.has_rows || l.time_first) return refuse(i, refusal::rows);
+      rows = true;
+    }
+    for (std::uint32_t k = 0; k < (is_split(what(i)) ? op.outputs.count : 1); ++k) {
+      if (!set_size(out + k, rows)) return;
+    }
     value_plan& v = p_.values[out];
-    v.has_rows = rows;
-    v.root = out;
-    const dims all = t_.shape_of(out);
-    if (!t_.values[out].ranked || (rows && (all.empty() || all[0] >= 0))) return refuse(i);
-    const dims inner = row_dims(t_, out, rows);
-    if (!all_known(inner)) return refuse(i);
-    v.count = static_cast<std::size_t>(element_count(inner));
-    if (t_.values[out].type != dtype::float32) return refuse(i);
     if (what(op) == kind::placeholder) {
-      p_.values[out].where = place::input;
+      v.where = place::input;
       for (std::size_t k = 0; k < t_.inputs.size(); ++k) {
-        if (t_.inputs[k] == out) p_.values[out].offset = k;
+        if (t_.inputs[k] == out) v.offset = k;
       }
       return;
     }
     if (what(op) == kind::variable) {
-      p_.values[out].where = place::persistent;
+      v.where = place::persistent;
       return;
     }
     if (is_view(what(op))) {
-      p_.values[out].root = p_.values[t_.operand(op, 0)].root;
+      const value_plan& of = p_.values[t_.operand(op, 0)];
+      if (of.count != v.count) return refuse(i, refusal::rows);
+      v.root = of.root;
       return;
     }
-    if (!supported(op, rows)) return refuse(i);
+    const row_rules rules(t_, p_, op, what(op), rows);
+    if (!rules.keep_rows()) return refuse(i, refusal::rows);
+    if (!needed_[i]) return;
     (rows ? p_.ops[i].runs : p_.ops[i].prepares) = true;
-    p_.values[out].where = rows ? place::scratch : place::persistent;
+    p_.ops[i].flat = rules.is_flat();
+    p_.ops[i].packs = rules.packs();
+    for (std::uint32_t k = 0; k < (is_split(what(i)) ? op.outputs.count : 1); ++k) {
+      if (use_count(out + k) == 0) continue;
+      p_.values[out + k].where = rows ? place::scratch : place::persistent;
+    }
   }
-  constexpr void refuse(std::uint32_t i) { p_.unsupported = i; }
+  // Tells how many elements a value has, in a row if it has rows; false if that is no number.
+  constexpr bool set_size(std::uint32_t value, bool rows) {
+    const std::uint32_t op = t_.values[value].op;
+    const dims all = t_.shape_of(value);
+    value_plan& v = p_.values[value];
+    v.has_rows = rows;
+    const bool fits = t_.values[value].ranked && (!rows || (!all.empty() && all[0] < 0));
+    const dims inner = fits ? row_dims(t_, value, rows) : dims{-1};
+    if (!all_known(inner)) {
+      refuse(op, refusal::rows);
+      return false;
+    }
+    v.count = static_cast<std::size_t>(element_count(inner));
+    if (!is_computed_type(t_.values[value].type)) {
+      refuse(op, refusal::type);
+      return false;
+    }
+    v.root = value;
+    return true;
+  }
+  // An op that is known for its rows alone may well be none that runs.
+  constexpr void refuse(std::uint32_t i, refusal why) {
+    const table_span outputs = t_.ops[current_].outputs;
+    for (std::uint32_t k = 0; k < outputs.count; ++k) p_.values[outputs.first + k].root = nothing;
+    if (!needed_[current_] || p_.unsupported != nothing) return;
+    p_.unsupported = i;
+    p_.why = why;
+  }
+  constexpr void refuse_output(std::uint32_t i) {
+    if (p_.unsupported != nothing) return;
+    p_.unsupported = i;
+    p_.why = refusal::unknown;
+  }
 
   // A value of the memory of another one.
   constexpr void view(std::uint32_t value, std::uint32_t of, bool turned = false) {
@@ -195,7 +220,7 @@ class planner {
   // True for the transpose that makes the axis after the batch the first one, or the second one again: it moves
   // nothing.
   constexpr bool turns_time(const table_op& op) const {
-    if (what(op) != kind::transpose || !has_rows(op, 0)) return false;
+    if (what(op) != kind::transpose || !p_.values[t_.operand(op, 0)].has_rows) return false;
     const dims perm = t_.integers_of(op, "perm");
     const auto rank = static_cast<extent>(perm.size());
     for (extent i = 0; i < rank; ++i) {
@@ -212,14 +237,17 @@ class planner {
     const scan_parts s = scan_parts::of(t_, t_.ops[owner]);
     const auto number = static_cast<std::uint32_t>(t_.integer_of(op, "capture"));
     const std::uint32_t from = t_.operand(t_.ops[owner], number);
-    if (!is_computed(from)) return refuse(t_.values[from].op);
+    if (!is_computed(from)) return refuse(t_.values[from].op, refusal::unknown);
     const value_plan& outer = p_.values[from];
-    if (number >= s.arguments()) return outer.time_first ? refuse(owner) : view(out, from);
+    if (outer.root == nothing) return refuse(owner, refusal::rows);
+    if (number >= s.arguments()) {
+      return outer.time_first ? refuse(owner, refusal::rows) : view(out, from);
+    }
     const dims all = t_.shape_of(out);
     const dims inner = all.empty() ? dims{} : row_dims(t_, out, true);
     if (!outer.has_rows || outer.time_first != (number >= s.states) || all.empty() || all[0] >= 0 ||
-        !all_known(inner) || t_.values[out].type != dtype::float32) {
-      return refuse(owner);
+        !all_known(inner)) {
+      return refuse(owner, refusal::rows);
     }
     p_.values[out].has_rows = true;
     p_.values[out].count = static_cast<std::size_t>(element_count(inner));
@@ -234,14 +262,16 @@ class planner {
     const extent steps = t_.shape_of(t_.operand(op, s.states))[0];
     for (std::uint32_t k = 0; k < s.states + s.stacked; ++k) {
       const value_plan& result = p_.values[t_.operand(t_.ops[s.results], k)];
-      if (!result.has_rows || result.time_first) return refuse(i);
+      if (!result.has_rows || result.time_first) return refuse(i, refusal::rows);
       const std::uint32_t out = op.outputs.first + k;
       if (k < s.states) {
         const std::uint32_t state = body_input(t_, s.body, k);
-        if (result.count != p_.values[state].count) return refuse(i);
+        if (result.count != p_.values[state].count) return refuse(i, refusal::rows);
         // States change one after another: none may take what another one was.
         for (std::uint32_t other = 0; other < s.states; ++other) {
-          if (other != k && result.root == body_input(t_, s.body, other)) return refuse(i);
+          if (other != k && result.root == body_input(t_, s.body, other)) {
+            return refuse(i, refusal::rows);
+          }
         }
         view(out, state);
         continue;
@@ -255,64 +285,11 @@ class planner {
     p_.ops[i].runs = true;
   }
 
-  constexpr bool has_rows(const table_op& op, std::uint32_t operand) const {
-    return p_.values[t_.operand(op, operand)].has_rows;
-  }
-  constexpr bool all_operands_have(const table_op& op, bool rows) const {
-    for (std::uint32_t k = 0; k < op.operands.count; ++k) {
-      if (has_rows(op, k) != rows) return false;
-    }
-    return true;
-  }
-  constexpr bool only_first_has_rows(const table_op& op) const {
-    for (std::uint32_t k = 1; k < op.operands.count; ++k) {
-      if (has_rows(op, k)) return false;
-    }
-    return has_rows(op, 0);
-  }
-
-  constexpr bool supported(const table_op& op, bool rows) const {
-    const kind s = what(op);
-    if (s == kind::scalar || s == kind::fill_like || is_unary(s)) return true;
-    if (is_binary(s)) {
-      for (std::uint32_t k = 0; k < 2; ++k) {
-        if (!broadcast_strides(t_, t_.operand(op, k), has_rows(op, k), op.outputs.first, rows)
-                 .fits) {
-          return false;
-        }
-      }
-      return true;
-    }
-    const std::size_t rank = t_.shape_of(t_.operand(op, 0)).size();
-    if (s == kind::matmul) {
-      return only_first_has_rows(op) && t_.integer_of(op, "transpose_a") == 0 &&
-             t_.shape_of(t_.operand(op, 1)).size() == 2;
-    }
-    if (is_softmax(s)) {
-      const extent axis = t_.integer_of(op, "axis", -1);
-      return (axis == -1 || axis + 1 == static_cast<extent>(rank)) && rank > (rows ? 1u : 0u);
-    }
-    if (is_reduction(s)) return row_axes(t_, t_.operand(op, 0), rows, reduced_axes(t_, op)).fits;
-    if (s == kind::transpose) {
-      const dims perm = t_.integers_of(op, "perm");
-      return !rows || (!perm.empty() && (perm[0] == 0 || perm[0] == -static_cast<extent>(rank)));
-    }
-    if (s == kind::concat) {
-      return all_operands_have(op, rows) &&
-             row_axes(t_, t_.operand(op, 0), rows, {t_.integer_of(op, "axis")}).fits;
-    }
-    if (s == kind::slice)
-      return row_axes(t_, t_.operand(op, 0), rows, t_.integers_of(op, "axes")).fits;
-    if (s == kind::conv2d || s == kind::layer_norm || s == kind::batch_norm)
-      return only_first_has_rows(op);
-    return s == kind::max_pool2d || s == kind::avg_pool2d ? rows : false;
-  }
-
   constexpr std::uint32_t use_count(std::uint32_t value) const {
     std::uint32_t count = 0;
     for (std::uint32_t i = 0; i < op_count; ++i) {
       if (!needed_[i]) continue;
-      for (std::uint32_t k = 0; k < operands_needed(t_.ops[i]); ++k) {
+      for (std::uint32_t k = 0; k < read_by(i); ++k) {
         count += t_.operand(t_.ops[i], k) == value ? 1 : 0;
       }
     }
@@ -330,29 +307,37 @@ class planner {
     }
     return nothing;
   }
-  // Lets a product add its bias and cut off negative results while it stores them.
+  // Lets a product by a packed matrix start from what is added to it, and cut off negative results while it stores them.
   constexpr void merge() {
     for (std::uint32_t i = 0; i < op_count; ++i) {
       op_plan& op = p_.ops[i];
-      if (!op.runs || p_.ops[i].what != kind::matmul) continue;
+      if (!op.runs || !op.packs) continue;
       std::uint32_t next = only_user(op.result, i);
-      if (next != nothing && p_.ops[next].what == kind::add) {
+      if (is_form(next, form_op::add)) {
         const std::uint32_t a = t_.operand(t_.ops[next], 0), b = t_.operand(t_.ops[next], 1);
         const std::uint32_t other = a == op.result ? b : a;
-        const dims bias = t_.shape_of(other);
-        if (!p_.values[other].has_rows && bias.size() == 1 &&
-            bias[0] == t_.shape_of(op.result).back() &&
-            p_.values[p_.values[other].root].where == place::persistent) {
-          op.bias = other;
+        if (may_start(other, op.result, i)) {
+          op.start = other;
           take_over(op, next);
           next = only_user(op.result, next);
         }
       }
-      if (next != nothing && p_.ops[next].what == kind::relu) {
+      if (is_form(next, form_op::relu)) {
         op.relu = true;
         take_over(op, next);
       }
     }
+  }
+  constexpr bool is_form(std::uint32_t op, form_op form) const {
+    return op != nothing && what(op) == kind::elementwise && p_.ops[op].form == form;
+  }
+  // A bias, or a tensor like the result that is there before the product.
+  constexpr bool may_start(std::uint32_t start, std::uint32_t result, std::uint32_t product) const {
+    const value_plan& v = p_.values[start];
+    if (v.has_rows) return v.count == p_.values[result].count && t_.values[start].op < product;
+    const dims bias = t_.shape_of(start);
+    return bias.size() == 1 && bias[0] == t_.shape_of(result).back() &&
+           p_.values[v.root].where == place::persistent;
   }
   constexpr void take_over(op_plan& op, std::uint32_t next) {
     p_.values[op.result].where = place::none;
@@ -363,9 +348,10 @@ class planner {
   constexpr void find_last_uses() {
     for (std::uint32_t i = 0; i < op_count; ++i) {
       if (!p_.ops[i].runs) continue;
-      for (std::uint32_t k = 0; k < operands_needed(t_.ops[i]); ++k) {
+      for (std::uint32_t k = 0; k < read_by(i); ++k) {
         p_.values[p_.values[t_.operand(t_.ops[i], k)].root].last_use = i;
       }
+      if (p_.ops[i].start != nothing) p_.values[p_.values[p_.ops[i].start].root].last_use = i;
       if (what(i) == kind::scan) keep_through_steps(i);
     }
     for (const std::uint32_t v : t_.outputs) p_.values[p_.values[v].root].last_use = op_count;
@@ -390,37 +376,65 @@ class planner {
     }
   }
 
+  constexpr std::size_t size_of_element(std::uint32_t value) const {
+    return size_of(t_.values[value].type);
+  }
+  constexpr std::size_t room_for(std::uint32_t value) const {
+    return padded_bytes(p_.values[value].count * size_of_element(value));
+  }
+
   // Scratch memory of values that are not alive together is shared: first fit, in order of the ops.
   constexpr void allocate() {
     for (std::uint32_t v = 0; v < value_count; ++v) {
       value_plan& value = p_.values[v];
       if (value.where != place::persistent || value.root != v) continue;
       value.offset = p_.persistent;
-      p_.persistent += padded(value.count);
+      p_.persistent += room_for(v);
     }
     small_vector<std::uint32_t, 16> alive;
     for (std::uint32_t i = 0; i < op_count; ++i) {
       if (needed_[i] && what(i) == kind::captured) give_room_to_input(i, alive);
+      if (what(i) == kind::matmul && needed_[i] && !p_.ops[i].flat) keep_workspace(i);
       if (!p_.ops[i].runs) continue;
-      if (p_.ops[i].what == kind::matmul) {
+      if (p_.ops[i].packs) {
         p_.ops[i].packed = p_.persistent;
-        p_.persistent += static_cast<std::size_t>(t_.shape_of(t_.operand(t_.ops[i], 0)).back()) *
-                         padded(static_cast<std::size_t>(t_.shape_of(p_.ops[i].result).back()));
+        p_.persistent += packed_bytes(i);
       }
-      value_plan& value = p_.values[p_.ops[i].result];
-      if (value.where == place::scratch) give_room(value, p_.ops[i].result, alive);
+      for (std::uint32_t k = 0; k < (is_split(what(i)) ? t_.ops[i].outputs.count : 1); ++k) {
+        const std::uint32_t v = p_.ops[i].result + k;
+        if (p_.values[v].where == place::scratch && what(i) != kind::scan) give_room(v, alive);
+      }
       for (std::size_t k = alive.size(); k-- > 0;) {
         if (p_.values[alive[k]].last_use <= i) alive.erase(k);
       }
     }
     // A block fits in the first cache. With the steps of a scan it would hold one row or two, and each step would
     // read its matrices for them alone: then it fits in the second.
-    std::size_t room = 8192;
+    std::size_t room = std::size_t{1} << 15;
     for (const op_plan& op : p_.ops) {
-      if (op.runs && op.what == kind::scan) room = 65536;
+      if (op.runs && op.what == kind::scan) room = std::size_t{1} << 18;
     }
     const std::size_t fitting = p_.scratch_per_row == 0 ? 16 : room / p_.scratch_per_row;
     p_.rows = fitting >= 16 ? 16 : fitting >= 4 ? fitting / 4 * 4 : 1;
+  }
+  // Bytes of the packed matrix of a product.
+  constexpr std::size_t packed_bytes(std::uint32_t i) const {
+    const std::uint32_t a = t_.operand(t_.ops[i], 0), y = p_.ops[i].result;
+    return static_cast<std::size_t>(t_.shape_of(a).back()) *
+           padded_bytes(static_cast<std::size_t>(t_.shape_of(y).back()) * size_of_element(y));
+  }
+  // Other products pack each matrix when they come to it.
+  constexpr void keep_workspace(std::uint32_t i) {
+    const std::uint32_t a = t_.operand(t_.ops[i], 0), y = t_.ops[i].outputs.first;
+    const dims from = t_.shape_of(a), to = t_.shape_of(y);
+    const auto m = static_cast<std::size_t>(to[to.size() - 2]);
+    const auto n = static_cast<std::size_t>(to.back());
+    const bool transposed = t_.integer_of(t_.ops[i], "transpose_a") != 0;
+    const auto k = static_cast<std::size_t>(from[from.size() - (transposed ? 2 : 1)]);
+    const std::size_t size = size_of_element(y);
+    const std::size_t bytes =
+        k * padded_bytes(n * size) + padded_bytes(transposed ? m * k * size : 0);
+    if (bytes > p_.workspace) p_.workspace = bytes;
   }
   // States and elements have their room before the first step, and with the first of them what is stacked.
   constexpr void give_room_to_input(std::uint32_t i, small_vector<std::uint32_t, 16>& alive) {
@@ -429,34 +443,34 @@ class planner {
       const table_op& owner = t_.ops[t_.owner_of(t_.ops[i].body).op];
       const scan_parts s = scan_parts::of(t_, owner);
       for (std::uint32_t k = s.states; k < s.states + s.stacked; ++k) {
-        value_plan& value = p_.values[owner.outputs.first + k];
-        if (value.where == place::scratch) give_room(value, owner.outputs.first + k, alive);
+        const std::uint32_t value = owner.outputs.first + k;
+        if (p_.values[value].where == place::scratch) give_room(value, alive);
       }
     }
-    if (p_.values[input].where == place::scratch) give_room(p_.values[input], input, alive);
+    if (p_.values[input].where == place::scratch) give_room(input, alive);
   }
-  constexpr void give_room(value_plan& value, std::uint32_t id,
-                           small_vector<std::uint32_t, 16>& alive) {
+  constexpr void give_room(std::uint32_t value, small_vector<std::uint32_t, 16>& alive) {
+    const std::size_t room = room_for(value);
     std::size_t at = 0;
     for (bool moved = true; moved;) {
       moved = false;
       for (const std::uint32_t other : alive) {
-        const value_plan& o = p_.values[other];
-        if (at < o.offset + padded(o.count) && o.offset < at + padded(value.count)) {
-          at = o.offset + padded(o.count);
+        const std::size_t begin = p_.values[other].offset, end = begin + room_for(other);
+        if (at < end && begin < at + room) {
+          at = end;
           moved = true;
         }
       }
     }
-    value.offset = at;
-    alive.push_back(id);
-    if (at + padded(value.count) > p_.scratch_per_row)
-      p_.scratch_per_row = at + padded(value.count);
+    p_.values[value].offset = at;
+    alive.push_back(value);
+    if (at + room > p_.scratch_per_row) p_.scratch_per_row = at + room;
   }
 
   const Table& t_;
   plan_type p_;
-  std::array<bool, op_count> needed_{};
+  std::array<bool, op_count> needed_{}, known_{};
+  std::uint32_t current_ = 0;
 };
 
 /// The plan of a network, a constant of its type.

@@ -1,13 +1,13 @@
-// The loops of scans: how bodies are run. Included after kernels.ipp, in the same places.
+// The loops of scans: how bodies are run.
 
 // Calls f<0>(), f<1>(), ...
 template <class F, std::uint32_t... K>
-GRAFT_FIXED_INLINE void each(const F& f, std::integer_sequence<std::uint32_t, K...>) {
+GRAFT_INLINE void each(const F& f, std::integer_sequence<std::uint32_t, K...>) {
   const int done[] = { 0, (f.template operator()<K>(), 0)... };
   static_cast<void>(done);
 }
 template <std::uint32_t Count, class F>
-GRAFT_FIXED_INLINE void each(const F& f) {
+GRAFT_INLINE void each(const F& f) {
   each(f, std::make_integer_sequence<std::uint32_t, Count>{});
 }
 
@@ -20,17 +20,18 @@ void scan(const memory& m, std::size_t rows) {
   each<parts.states>([&]<std::uint32_t K>() {
     constexpr std::uint32_t state = loops::template input<K>;
     __builtin_memcpy(write<Net, state>(m), read<Net, loops::template operand<K>>(m),
-                     rows * p.values[state].count * sizeof(float));
+                     rows * p.values[state].count * sizeof(element_of<Net, state>));
   });
-  for (std::size_t t = 0; t < loops::steps; ++t) {
+  for (std::size_t number = 0; number < loops::steps; ++number) {
+    const std::size_t t = parts.reverse ? loops::steps - 1 - number : number;
     each<parts.sequences>([&]<std::uint32_t Q>() {
       constexpr std::uint32_t element = loops::template input<parts.states + Q>;
       constexpr std::size_t count = p.values[element].count;
-      const float* const from = read<Net, loops::template operand<parts.states + Q>>(m);
-      float* const to = write<Net, element>(m);
+      using T = element_of<Net, element>;
+      const T* const from = read<Net, loops::template operand<parts.states + Q>>(m);
+      T* const to = write<Net, element>(m);
       for (std::size_t r = 0; r < rows; ++r) {
-        __builtin_memcpy(to + r * count, from + (r * loops::steps + t) * count,
-                         count * sizeof(float));
+        __builtin_memcpy(to + r * count, from + (r * loops::steps + t) * count, count * sizeof(T));
       }
     });
     run_all<Net, parts.body>(m, rows, all_ops<Net>{});
@@ -40,11 +41,12 @@ void scan(const memory& m, std::size_t rows) {
       constexpr std::uint32_t stacked = loops::template output<parts.states + Y>;
       if constexpr (p.values[stacked].where != place::none) {
         constexpr std::size_t count = p.values[result].count;
-        const float* const from = read<Net, result>(m);
-        float* const to = write<Net, stacked>(m);
+        using T = element_of<Net, stacked>;
+        const T* const from = read<Net, result>(m);
+        T* const to = write<Net, stacked>(m);
         for (std::size_t r = 0; r < rows; ++r) {
           __builtin_memcpy(to + (r * loops::steps + t) * count, from + r * count,
-                           count * sizeof(float));
+                           count * sizeof(T));
         }
       }
     });
@@ -53,10 +55,8 @@ void scan(const memory& m, std::size_t rows) {
       constexpr std::uint32_t next = loops::template result<K>;
       if constexpr (p.values[next].root != state) {
         __builtin_memcpy(write<Net, state>(m), read<Net, next>(m),
-                         rows * p.values[state].count * sizeof(float));
+                         rows * p.values[state].count * sizeof(element_of<Net, state>));
       }
     });
   }
 }
-
-#undef GRAFT_FIXED_INLINE

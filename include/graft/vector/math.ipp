@@ -243,7 +243,7 @@ GRAFT_INLINE vec<T> sigmoid(vec<T> x) {
 template <class T>
 GRAFT_INLINE vec<T> tanh(vec<T> x) {
   if constexpr (sizeof(T) == 4) {
-    // Odd rational approximation; beyond the clamp it rounds to one.
+    // Odd rational approximation; beyond the limit one is as near.
     const vec<T> limit(7.90531110763549805f);
     const vec<T> c = clamp(x, -limit, limit);
     const vec<T> s = c * c;
@@ -253,10 +253,11 @@ GRAFT_INLINE vec<T> tanh(vec<T> x) {
                           4.89352455891786e-03f);
     const vec<T> q = polynomial<T>(s, 1.19825839466702e-06f, 1.18534705686654e-04f,
                                    2.26843463243900e-03f, 4.89352518554385e-03f);
-    const vec<T> y = p / q;
+    const vec<T> a = absolute(x);
+    const vec<T> y = select(a > limit, copy_sign(vec<T>(1.0f), x), p / q);
     // The quotient of the leading coefficients is not exactly one: tiny arguments are their own
     // tanh.
-    return select(absolute(x) < vec<T>(0.0004f), x, y);
+    return select(a < vec<T>(0.0004f), x, y);
   } else {
     const vec<T> a = absolute(x);
     const vec<T> e = expm1<T>(minimum(a, vec<T>(T(22))) * vec<T>(T(2)));

@@ -1,6 +1,7 @@
-// Vectors of a chain's kernels in the compiler's vector extensions: included once for each
-// instruction set, inside a namespace of its own, inside a region in which the compiler may use that
-// set. GRAFT_FUSE_BYTES tells the bytes of a vector, GRAFT_FUSE_AVX2 whether AVX2 and FMA are there.
+// Vectors in the compiler's vector extensions, and the functions of them: for code that is written into
+// users' own files. Included once for each instruction set, inside a namespace of its own, inside a region
+// in which the compiler may use that set. GRAFT_VECTOR_BYTES tells the bytes of a vector, GRAFT_VECTOR_AVX2
+// whether AVX2 and FMA are there.
 //
 // Vector types are named in full specialisations, never through template arguments, which would
 // drop their alignment.
@@ -10,28 +11,28 @@ using std::int64_t;
 template <class T>
 struct vec;
 
-#define GRAFT_FUSE_COMMON(T)                                                                     \
-  typedef T raw __attribute__((vector_size(GRAFT_FUSE_BYTES)));                                  \
-  typedef T loose __attribute__((vector_size(GRAFT_FUSE_BYTES), aligned(sizeof(T)), may_alias)); \
-  raw v;                                                                                         \
-  vec() = default;                                                                               \
-  GRAFT_INLINE vec(raw x) : v(x) {}                                                              \
-  friend GRAFT_INLINE vec operator+(vec a, vec b) { return vec(a.v + b.v); }                     \
+#define GRAFT_VECTOR_COMMON(T)                                                                     \
+  typedef T raw __attribute__((vector_size(GRAFT_VECTOR_BYTES)));                                  \
+  typedef T loose __attribute__((vector_size(GRAFT_VECTOR_BYTES), aligned(sizeof(T)), may_alias)); \
+  raw v;                                                                                           \
+  vec() = default;                                                                                 \
+  GRAFT_INLINE vec(raw x) : v(x) {}                                                                \
+  friend GRAFT_INLINE vec operator+(vec a, vec b) { return vec(a.v + b.v); }                       \
   friend GRAFT_INLINE vec operator-(vec a, vec b) { return vec(a.v - b.v); }
 
-#define GRAFT_FUSE_REAL(T)                                                     \
+#define GRAFT_VECTOR_REAL(T)                                                   \
   template <>                                                                  \
   struct vec<T> {                                                              \
-    GRAFT_FUSE_COMMON(T)                                                       \
+    GRAFT_VECTOR_COMMON(T)                                                     \
     GRAFT_INLINE explicit vec(T x) : v(x - raw{}) {}                           \
     GRAFT_INLINE vec operator-() const { return vec(-v); }                     \
     friend GRAFT_INLINE vec operator*(vec a, vec b) { return vec(a.v * b.v); } \
     friend GRAFT_INLINE vec operator/(vec a, vec b) { return vec(a.v / b.v); } \
   };
-#define GRAFT_FUSE_WHOLE(T)                                                    \
+#define GRAFT_VECTOR_WHOLE(T)                                                  \
   template <>                                                                  \
   struct vec<T> {                                                              \
-    GRAFT_FUSE_COMMON(T)                                                       \
+    GRAFT_VECTOR_COMMON(T)                                                     \
     GRAFT_INLINE explicit vec(T x) : v(x + raw{}) {}                           \
     GRAFT_INLINE vec operator~() const { return vec(~v); }                     \
     friend GRAFT_INLINE vec operator&(vec a, vec b) { return vec(a.v & b.v); } \
@@ -40,16 +41,16 @@ struct vec;
     friend GRAFT_INLINE vec operator<<(vec a, int n) { return vec(a.v << n); } \
     friend GRAFT_INLINE vec operator>>(vec a, int n) { return vec(a.v >> n); } \
   };
-GRAFT_FUSE_REAL(float)
-GRAFT_FUSE_REAL(double)
-GRAFT_FUSE_WHOLE(std::int32_t)
-GRAFT_FUSE_WHOLE(std::int64_t)
-#undef GRAFT_FUSE_COMMON
-#undef GRAFT_FUSE_REAL
-#undef GRAFT_FUSE_WHOLE
+GRAFT_VECTOR_REAL(float)
+GRAFT_VECTOR_REAL(double)
+GRAFT_VECTOR_WHOLE(std::int32_t)
+GRAFT_VECTOR_WHOLE(std::int64_t)
+#undef GRAFT_VECTOR_COMMON
+#undef GRAFT_VECTOR_REAL
+#undef GRAFT_VECTOR_WHOLE
 
 template <class T>
-inline constexpr int64_t width = GRAFT_FUSE_BYTES / static_cast<int64_t>(sizeof(T));
+inline constexpr int64_t width = GRAFT_VECTOR_BYTES / static_cast<int64_t>(sizeof(T));
 
 template <class T>
 struct int_of;
@@ -74,7 +75,7 @@ struct mask {
   GRAFT_INLINE mask operator!() const { return {~m}; }
 };
 
-#define GRAFT_FUSE_FUNCTIONS(T, I)                                                                 \
+#define GRAFT_VECTOR_FUNCTIONS(T, I)                                                               \
   GRAFT_INLINE mask<T> operator==(vec<T> a, vec<T> b) {                                            \
     return {vec<I>((typename vec<I>::raw)(a.v == b.v))};                                           \
   }                                                                                                \
@@ -103,11 +104,11 @@ struct mask {
   GRAFT_INLINE vec<U> from_bits(vec<I> x) {                                                        \
     return vec<U>((typename vec<U>::raw)x.v);                                                      \
   }
-GRAFT_FUSE_FUNCTIONS(float, std::int32_t)
-GRAFT_FUSE_FUNCTIONS(double, std::int64_t)
-#undef GRAFT_FUSE_FUNCTIONS
+GRAFT_VECTOR_FUNCTIONS(float, std::int32_t)
+GRAFT_VECTOR_FUNCTIONS(double, std::int64_t)
+#undef GRAFT_VECTOR_FUNCTIONS
 
-#if defined(GRAFT_FUSE_AVX2)
+#if defined(GRAFT_VECTOR_AVX2)
 GRAFT_INLINE vec<float> fma(vec<float> a, vec<float> b, vec<float> c) {
   return vec<float>(__builtin_ia32_vfmaddps256(a.v, b.v, c.v));
 }
@@ -167,5 +168,4 @@ GRAFT_INLINE void store_partial(T* p, vec<T> x, int64_t n) {
 #include "graft/vector/primitives.ipp"
 #include "graft/vector/math.ipp"
 #include "graft/vector/operators.ipp"
-#include "graft/vector/fused.ipp"
 // clang-format on
