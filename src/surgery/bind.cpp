@@ -28,8 +28,10 @@ namespace {
 }  // namespace
 
 void check_replacement(const Graph& g, tensor_id input, const Graph& h, tensor_id replacement,
-                       bool any_shape) {
-  const value_type wanted = g.type_of(input), got = h.type_of(replacement);
+                       bool any_shape, element_types elements) {
+  value_type wanted = g.type_of(input);
+  wanted.type = elements(wanted.type);
+  const value_type got = h.type_of(replacement);
   if (wanted == got) return;
   const auto refuse = [&](const std::string& why, const char* hint) {
     refuse_type(g, input, h, replacement, wanted, got, why, hint);
@@ -82,7 +84,7 @@ void cloner::resolve_bindings() {
     }
     const auto& reshaped = options_.bound.reshaped;
     const bool any_shape = std::find(reshaped.begin(), reshaped.end(), from) != reshaped.end();
-    check_replacement(source_, key, target_, value, any_shape);
+    check_replacement(source_, key, target_, value, any_shape, options_.elements);
     data_->reshaped = data_->reshaped || any_shape;
     infer_again_ = infer_again_ || !(source_.type_of(key) == target_.type_of(value));
   }
@@ -98,7 +100,12 @@ void cloner::resolve_bindings() {
         continue;
       }
       if (same_graph_ && (kept || options_.inputs == unbound::keep)) {
-        data_->cut_images.emplace(t, t);
+        const dtype type = source_.type_of(t).type;
+        if (options_.elements(type) == type) {
+          data_->cut_images.emplace(t, t);
+        } else {
+          converted_.push_back(t);
+        }
       } else if (!kept && options_.inputs != unbound::placeholder) {
         missing += (missing.empty() ? "'" : ", '") + source_.path_of(t) + "'";
       } else {
@@ -134,7 +141,7 @@ void cloner::resolve_expressions() {
       refuse("it is replaced twice", "name each variable once");
     }
     image->policy = variable_policy::replaced;
-    check_replacement(source_, key, target_, value);
+    check_replacement(source_, key, target_, value, false, options_.elements);
     infer_again_ = infer_again_ || !(source_.type_of(key) == target_.type_of(value));
   }
 }

@@ -1,5 +1,6 @@
 // Bodies of cloned ops. What a body takes from outside comes through operands, which are mapped like
 // all others; so a body itself is shared, unless the clone is in another mode or draws other numbers.
+#include <algorithm>
 #include <bit>
 #include <string>
 #include <unordered_set>
@@ -39,6 +40,17 @@ bool mode_differs(const Graph& owner, const attribute_view& attributes, bool tra
   return false;
 }
 
+namespace {
+
+// True if a body has tensors of a type that becomes another.
+bool has_converted(const Graph& body, const element_types& elements) {
+  const tables& t = body.data();
+  return std::any_of(t.outputs.begin(), t.outputs.end(),
+                     [&](const tables::output_record& o) { return elements(o.type) != o.type; });
+}
+
+}  // namespace
+
 std::int64_t cloner::image_of_body(std::int64_t index) {
   const std::shared_ptr<const Graph> body = source_.data().bodies[static_cast<std::size_t>(index)];
   const std::shared_ptr<const Graph> image = changed_body(body);
@@ -50,7 +62,7 @@ std::shared_ptr<const Graph> cloner::changed_body(const std::shared_ptr<const Gr
   const auto [known, fresh] = body_images_.try_emplace(body.get(), body);
   if (!fresh) return known->second;
   const Graph& from = *body;
-  bool changes = false;
+  bool changes = converts() && has_converted(from, options_.elements);
   for (std::size_t i = 0; i < from.op_count() && !changes; ++i) {
     const op_id op = from.op_at(i);
     const attribute_view attributes = from.attributes_of(op);
@@ -73,7 +85,7 @@ std::shared_ptr<const Graph> cloner::changed_body(const std::shared_ptr<const Gr
     const operator_schema& schema = from.schema_of(op);
     for (attribute& a : list) {
       if (a.kind == attribute_kind::constant) {
-        a.integer = append_constant(to, from.constant(a.integer));
+        a.integer = append_constant(to, converted(from.constant(a.integer)));
       } else if (a.kind == attribute_kind::body) {
         a.integer =
             append_body(to, changed_body(from.data().bodies[static_cast<std::size_t>(a.integer)]));
@@ -90,6 +102,7 @@ std::shared_ptr<const Graph> cloner::changed_body(const std::shared_ptr<const Gr
     }
   };
   copy_whole(from, to, attributes, ops::modal | ops::random);
+  if (converts()) convert_elements(to, op_id{0}, options_.elements);
   to.data().closed = true;
   body_images_[body.get()] = made;
   return made;

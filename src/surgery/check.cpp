@@ -75,6 +75,12 @@ class checker {
     if (!holds) fail(what, source_.contains(op) ? source_.path_of(op) : std::string());
   }
 
+  [[nodiscard]] bool converts() const { return d_.elements.to != dtype::any; }
+  [[nodiscard]] bool same_constant(const Array& mine, const Array& theirs) const {
+    const dtype type = d_.elements(mine.type());
+    return (type == mine.type() ? mine : mine.cast(type)).same_bits(theirs);
+  }
+
   void check_map() {
     std::unordered_set<op_id> images;
     for (const op_id op : d_.source().nodes) {
@@ -116,7 +122,7 @@ class checker {
     require(source_.output_count(old_op) == target_.output_count(copy),
             "a copy has another number of outputs", old_op);
     for (std::uint32_t o = 0; o < source_.output_count(old_op); ++o) {
-      require(source_.type_of({old_op, o}).type == target_.type_of({copy, o}).type,
+      require(d_.elements(source_.type_of({old_op, o}).type) == target_.type_of({copy, o}).type,
               "a copy has another element type", old_op);
     }
     check_attributes(old_op, copy);
@@ -146,13 +152,17 @@ class checker {
         require(image && image->value == theirs->integer, "a copy refers to another variable",
                 old_op);
       } else if (mine.kind == attribute_kind::constant) {
-        require(
-            d_.ruled || source_.constant(mine.integer).same_bits(target_.constant(theirs->integer)),
-            "a copy has another constant", old_op);
+        require(d_.ruled || same_constant(source_.constant(mine.integer),
+                                          target_.constant(theirs->integer)),
+                "a copy has another constant", old_op);
       } else if (mine.kind == attribute_kind::body) {
-        require(d_.ruled ||
+        require(d_.ruled || converts() ||
                     same_body(source_.body(mine.integer), target_.body(theirs->integer), compared_),
                 "a copy has another body", old_op);
+      } else if (mine.kind == attribute_kind::type) {
+        require(d_.ruled || static_cast<std::int64_t>(
+                                d_.elements(static_cast<dtype>(mine.integer))) == theirs->integer,
+                "an attribute of a copy names another type", old_op);
       } else if (!d_.ruled) {
         require(mine == *theirs || both_nan(mine, *theirs), "an attribute of a copy differs",
                 old_op);
@@ -186,7 +196,9 @@ class checker {
               "a variable's read is not the read's image", mine.read.op);
       require(!mine.initial.valid() || theirs.initial == d_.forward(mine.initial),
               "a variable's initial value is not the image of its source's", mine.read.op);
-      require(theirs.role == mine.role && theirs.type == mine.type,
+      value_type type = mine.type;
+      type.type = d_.elements(type.type);
+      require(theirs.role == mine.role && theirs.type == type,
               "a variable's role or type differs from its source's", mine.read.op);
       check_own_updates(mine, theirs);
       const bool same_cell =

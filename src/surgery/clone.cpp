@@ -48,6 +48,7 @@ cloner::cloner(const Region& region, const clone_options& options, const start_v
   data_->owner_generation = owner_.slot()->generation;
   data_->same_graph = same_graph_;
   data_->as_mode = options_.as_mode;
+  data_->elements = options_.elements;
 }
 
 Clone cloner::run() {
@@ -64,6 +65,7 @@ Clone cloner::run() {
   add_placeholders();
   add_stand_ins();
   append_ops();
+  if (converts()) convert_elements(target_, op_id{data_->first_id}, options_.elements);
   add_variables();
   split_streams();
   add_ways_back();
@@ -100,10 +102,10 @@ void cloner::add_ways_back() {
 }
 
 void cloner::add_placeholders() {
-  if (unbound_.empty() && valued_.empty()) return;
+  if (unbound_.empty() && valued_.empty() && converted_.empty()) return;
   const inside_scope inside(target_, data_->scope);
   for (const tensor_id t : unbound_) {
-    const value_type type = source_.type_of(t);
+    const value_type type = converted(source_.type_of(t));
     attribute_list attributes;
     attributes.set("type", type.type);
     if (type.ranked) attributes.set("shape", type.shape);
@@ -113,10 +115,16 @@ void cloner::add_placeholders() {
     data_->cut_images.emplace(t, tensor_id{added, 0});
   }
   for (const tensor_id t : valued_) {
-    const tensor_id added =
-        target_.add_constant(*value_of(r_, t), source_.name_of(t.op), source_.line_of(t.op));
+    const tensor_id added = target_.add_constant(converted(*value_of(r_, t)), source_.name_of(t.op),
+                                                 source_.line_of(t.op));
     data_->extra.push_back(added.op);
     data_->cut_images.emplace(t, added);
+  }
+  for (const tensor_id t : converted_) {
+    const tensor_id added = add_cast(t, source_.name_of(t.op), source_.line_of(t.op));
+    data_->extra.push_back(added.op);
+    data_->cut_images.emplace(t, added);
+    data_->cut_originals.emplace(t, t);  // as a kept tensor is its own image
   }
 }
 
@@ -129,6 +137,8 @@ void cloner::add_stand_ins() {
     tensor_id added;
     if (image.policy == variable_policy::frozen) {
       added = target_.add_constant(*start_of(image.source), name, source_.line_of(read));
+    } else if (source_.type_of({read, 0}) != converted(source_.type_of({read, 0}))) {
+      added = add_cast({read, 0}, name, source_.line_of(read));
     } else {
       const tensor_id operand{read, 0};
       added = {target_.add(ops::identity, {&operand, 1}, {}, name, source_.line_of(read)), 0};
@@ -188,7 +198,7 @@ void cloner::append_ops() {
     return kept ? before : op_id{};
   };
   request.control_outside = control;
-  request.infer_again = infer_again_;
+  request.infer_again = infer_again_ && !converts();  // else once types are the new ones
   data_->first_id = append_copy(request).first_id;
 }
 
@@ -198,19 +208,20 @@ std::int64_t cloner::image_of_reference(attribute_kind kind, std::int64_t number
     return image ? std::int64_t{image->value} : number;
   }
   if (kind == attribute_kind::body) return image_of_body(number);
-  if (same_graph_) return number;
+  const Array& value = source_.constant(number);
+  if (same_graph_ && options_.elements(value.type()) == value.type()) return number;
   const auto [place, fresh] = constant_images_.try_emplace(number, 0);
-  if (fresh) place->second = append_constant(target_, source_.constant(number));
+  if (fresh) place->second = append_constant(target_, converted(value));
   return place->second;
 }
 
 std::optional<Array> cloner::start_of(variable_id v) const {
   if (starts_ != nullptr) {
     const auto given = starts_->find(v);
-    if (given != starts_->end()) return given->second;
+    if (given != starts_->end()) return converted(given->second);
   }
   const VariableStore& store = source_.store();
-  return store.initialized(v) ? std::optional(store.get(v)) : std::nullopt;
+  return store.initialized(v) ? std::optional(converted(store.get(v))) : std::nullopt;
 }
 
 void cloner::add_variables() {
@@ -232,7 +243,9 @@ void cloner::add_variables() {
     info.origin = same_graph_ ? image.source : variable_id{};
     info.read.op = *data_->forward(info.read.op);
     if (target_.is_open_body()) refuse_in_body(target_, target_.path_of(info.read.op));
+    info.type = converted(info.type);
     if (info.initial.valid()) info.initial = *data_->forward(info.initial);
+    if (converts() && info.initial.valid()) require_initial(image.source, info);
     for (op_id& update : info.own_updates) update = *data_->forward(update);
     if (options_.trainable && (info.role == variable_role::parameter || !*options_.trainable)) {
       info.trainable = *options_.trainable;

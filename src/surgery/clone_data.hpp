@@ -24,8 +24,9 @@ struct clone_data {
   graph_slot* slot = nullptr;
   std::uint32_t generation = 0;
   bool same_graph = true;
-  bool reshaped = false;  ///< inputs may have other shapes: static types of images are checked
-  bool ruled = false;     ///< a rule saw the copies: their attributes may differ
+  bool reshaped = false;   ///< inputs may have other shapes: static types of images are checked
+  element_types elements;  ///< what types became: static types of images are checked
+  bool ruled = false;      ///< a rule saw the copies: their attributes may differ
   std::optional<mode> as_mode;  ///< the one that was asked for
   scope_id scope;
 

@@ -19,9 +19,15 @@
 
 namespace graft::detail {
 
+/// @param elements what the input's type becomes
 /// @throws dtype_error, shape_error where a tensor cannot stand for an input
 void check_replacement(const Graph& g, tensor_id input, const Graph& h, tensor_id replacement,
-                       bool any_shape = false);
+                       bool any_shape = false, element_types elements = {});
+
+/// Makes others of the element types of a graph's ops, from one on, attributes that name types included, and works out
+/// all their types anew. What they refer to must have been converted.
+/// @throws dtype_error where an op cannot take what its operands became
+void convert_elements(Graph& g, op_id first, element_types elements);
 
 /// Makes the scopes of a path under the current one; those above the last may be there.
 /// @throws name_error for a path that is none, and under names::exact where the last is there
@@ -95,6 +101,9 @@ class cloner {
   std::int64_t image_of_reference(attribute_kind kind, std::int64_t number);
   std::int64_t image_of_body(std::int64_t index);  // bodies.cpp
   std::shared_ptr<const Graph> changed_body(const std::shared_ptr<const Graph>& body);
+  tensor_id add_cast(tensor_id t, const std::string& name, source_line line);  // element_types.cpp
+  void require_initial(variable_id source, const variable_info& image) const;
+  [[nodiscard]] bool elements_change(std::uint32_t index) const;
   void add_variables();
   void fetch_ahead(std::size_t i) const;
   void set_initial_key(const variable_image& image, const variable_info& info);
@@ -147,6 +156,15 @@ class cloner {
   [[nodiscard]] bool is_cut(tensor_id t) const;
   /// The value that a copied or frozen variable starts with, or nothing.
   [[nodiscard]] std::optional<Array> start_of(variable_id v) const;
+  [[nodiscard]] bool converts() const { return options_.elements.to != dtype::any; }
+  [[nodiscard]] value_type converted(value_type v) const {
+    v.type = options_.elements(v.type);
+    return v;
+  }
+  [[nodiscard]] Array converted(const Array& value) const {
+    const dtype type = options_.elements(value.type());
+    return type == value.type() ? value : value.cast(type);
+  }
   void set_key(op_id op, std::uint64_t key);
   /// The key of a stream of the clone, from the one that its path gives.
   [[nodiscard]] std::uint64_t key_from(std::uint64_t of_path) const {
@@ -172,6 +190,7 @@ class cloner {
   bool infer_again_ = false;
   std::vector<tensor_id> unbound_;
   std::vector<tensor_id> valued_;      // not bound, with values of the region's
+  std::vector<tensor_id> converted_;   // of the source, read through casts
   index_map<variable_id> joined_;      // shared variables that another graph has already: by source
   index_set needed_variables_;         // unless all are
   op_indices copies_;                  // the ops to copy, by dense index

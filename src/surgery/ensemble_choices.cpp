@@ -17,8 +17,8 @@ void ensemble_builder::check_choices(std::size_t members) const {
   }
   if (options_.naming != names::unique || options_.streams != seeds::split ||
       options_.covered != coverage::whole || options_.inputs != unbound::placeholder ||
-      options_.strip || !options_.expressions.pairs.empty() || options_.tied != ties::keep ||
-      !options_.rules.empty() || !options_.bound.reshaped.empty() ||
+      options_.strip || options_.elements.to != dtype::any || !options_.expressions.pairs.empty() ||
+      options_.tied != ties::keep || !options_.rules.empty() || !options_.bound.reshaped.empty() ||
       !options_.stacked.reshaped.empty()) {
     refuse("one of the choices is for clones only",
            "give bind(...), into(...), a policy, trainable(...) or a mode");

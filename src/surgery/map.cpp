@@ -121,7 +121,19 @@ std::vector<variable_id> clone_data::present(std::vector<variable_id> some) cons
 }
 
 void Clone::check_type(const graph_reference& image, const value_type& wanted) const {
-  if ((data_->reshaped || data_->ruled) && (wanted.type != dtype::any || wanted.ranked)) {
+  if (data_->elements.to != dtype::any && wanted.type != dtype::any) {
+    const Graph& g = *image.slot->graph.load();
+    const dtype found = g.type_of(image.id).type;
+    if (found != dtype::any && found != wanted.type) {
+      const std::string path = g.path_of(image.id);
+      throw dtype_error({"the map of a clone was asked for '" + path + "' by a handle of " +
+                             std::string(name_of(wanted.type)),
+                         "the elements of the clone are " + std::string(name_of(found)), path,
+                         "ask for the image of any_tensor(y), and view it by as<T, shape>(...)"});
+    }
+  }
+  if ((data_->reshaped || data_->ruled || data_->elements.to != dtype::any) &&
+      (wanted.type != dtype::any || wanted.ranked)) {
     detail::check_as(any_tensor(image), wanted);
   }
 }

@@ -48,7 +48,7 @@ bool cloner::is_cut(tensor_id t) const {
 void cloner::decide_variables() {
   data_->images.reserve(r_.variables.size());
   for (const variable_id v : r_.variables) {
-    const variable_policy policy =
+    variable_policy policy =
         options_.decide ? options_.decide(source_, source_.variable_of(v)) : options_.policy;
     if (policy >= variable_policy::replaced) {
       throw argument_error(
@@ -62,6 +62,17 @@ void cloner::decide_variables() {
       throw argument_error({"clone was asked to link '" + source_.path_of(v) + "' in another graph",
                             "only ops of one graph can read the same tensor", source_.path_of(v),
                             "choose variables::shared, which shares storage between graphs"});
+    }
+    const value_type& type = source_.variable_of(v).type;
+    if (policy == variable_policy::shared && !(converted(type) == type)) {
+      if (!same_graph_) {
+        throw unsupported_error(
+            {"clone was asked to share '" + source_.path_of(v) + "' in another graph, as " +
+                 std::string(name_of(converted(type).type)),
+             "a variable has one element type, and what converts it must be in its graph",
+             source_.path_of(v), "clone within one graph, or choose variables::copied"});
+      }
+      policy = variable_policy::linked;  // what converts it is an op of the clone's own
     }
     data_->images.push_back({v, {}, policy});
   }
@@ -236,7 +247,7 @@ void cloner::select_affected() {
   for (std::uint32_t place = 0; place < state.size(); ++place) {
     if (state[place] != wanted) continue;
     const std::uint32_t index = t.index(r_.nodes[place]);
-    if (mode_changes(index)) change(place);
+    if (mode_changes(index) || elements_change(index)) change(place);
     if (!t.marked(t.ops[index])) continue;
     for_each_variable(source_, t.attributes_of(t.ops[index]), [&](variable_id v) {
       const variable_image* image = data_->image_of(v);

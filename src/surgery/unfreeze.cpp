@@ -23,6 +23,7 @@ class thawing {
     take_values();
     if (!options_.where_given) options_.set(into(target_, "unfrozen"));
     if (!options_.as_mode) options_.as_mode = d_.as_mode;
+    if (options_.elements.to == dtype::any) options_.elements = d_.elements;
     require_rules();
     choose_policies();
     Graph& into_graph = options_.where.graph != nullptr ? *options_.where.graph : source_;

@@ -56,7 +56,9 @@ void copy_values(const Clone& clone) {
   const both_graphs g = graphs_of(d);
   detail::value_change change({&g.source.store(), &g.target.store()});
   for (const auto& [source, image] : owned_pairs(d, g)) {
-    change.set(g.target.store(), image, value_of(g.source, source, "copied"));
+    const Array value = value_of(g.source, source, "copied");
+    const dtype type = g.target.variable_of(image).type.type;
+    change.set(g.target.store(), image, value.type() == type ? value : value.cast(type));
   }
   change.write();
 }
@@ -74,6 +76,15 @@ void swap_values(const Clone& clone) {
   }
   detail::value_change change({&g.source.store(), &g.target.store()});
   for (const auto& [source, image] : pairs) {
+    const value_type &mine = g.source.variable_of(source).type,
+                     &other = g.target.variable_of(image).type;
+    if (mine.type != other.type) {
+      throw dtype_error({"the values of a clone were to be swapped with its source's",
+                         "'" + g.source.path_of(source) + "' is " + to_string(mine) +
+                             ", its image is " + to_string(other),
+                         g.source.path_of(source),
+                         "copy_values() converts them, in one direction"});
+    }
     Array theirs = value_of(g.source, source, "swapped");
     change.set(g.source.store(), source, value_of(g.target, image, "swapped"));
     change.set(g.target.store(), image, std::move(theirs));

@@ -1,4 +1,6 @@
 // Random networks with bodies in bodies: rules of clones and rewriting do in each body what they do in a graph.
+#include <cmath>
+
 #include "graft/graft.hpp"
 
 #include "catch.hpp"
@@ -105,17 +107,25 @@ struct random_bodies {
   random_bodies(std::uint64_t seed, variant how) : made(seed, how), y(made.network(g)) {}
 
   Array run(const any_tensor& of, bool p) {
-    const auto some = [](const dims& shape, float first) {
+    return run(of, made.x_, made.scale_, made.xs_, made.p_, dtype::float32, p);
+  }
+  // The same of a clone that has inputs of its own.
+  Array run(const Clone& copy, bool p, dtype type) {
+    return run(copy(any_tensor(y)), copy(any_tensor(made.x_)), copy(any_tensor(made.scale_)),
+               copy(any_tensor(made.xs_)), copy(any_tensor(made.p_)), type, p);
+  }
+  Array run(const any_tensor& of, const any_tensor& x, const any_tensor& scale,
+            const any_tensor& xs, const any_tensor& which, dtype type, bool p) {
+    const auto some = [type](const dims& shape, float first) {
       Array a(dtype::float32, shape);
       for (float& e : a.mutable_span<float>()) e = first += 0.17f;
-      return a;
+      return a.cast(type);
     };
     // What nothing needs may not be fed.
     Session session(g, {.threads = 1});
-    const any_tensor all = of + (made.x_ * 0.0f + made.scale_ * 0.0f + sum(made.xs_) * 0.0f +
-                                 cast(made.p_, dtype::float32) * 0.0f);
-    return session.run(all, feed(made.x_, some({4}, -0.5f)), feed(made.scale_, some({4}, 0.2f)),
-                       feed(made.xs_, some({3, 4}, -1)), feed(made.p_, p));
+    const any_tensor all = of + (x * 0.0 + scale * 0.0 + sum(xs) * 0.0 + cast(which, type) * 0.0);
+    return session.run(all, feed(x, some({4}, -0.5f)), feed(scale, some({4}, 0.2f)),
+                       feed(xs, some({3, 4}, -1)), feed(which, p));
   }
 
   Graph g;
@@ -202,5 +212,36 @@ TEST_CASE("simplified bodies compute what they did, and nothing matches any more
     n.g.validate();
     CHECK(alike(n.run(y, false), no));
     CHECK(alike(n.run(y, true), yes));
+  });
+}
+
+TEST_CASE("clones in double precision compute what the network does, and back its very bits") {
+  for_seeds(300, [](std::uint64_t seed) {
+    INFO("seed " << seed);
+    random_bodies n(seed, variant::plain);
+    const builder& m = n.made;
+    const auto cut = [&](const any_tensor& x, const any_tensor& xs, const any_tensor& scale,
+                         const any_tensor& p, const any_tensor& y) {
+      return extract(inputs(x, xs, scale, p), outputs(y), leaks::error, unused::allow);
+    };
+    const Clone twice = clone(cut(m.x_, m.xs_, m.scale_, m.p_, n.y), element_type(dtype::float64));
+    const auto of = [&](const any_tensor& t) { return twice(t); };
+    const Region region = cut(of(m.x_), of(m.xs_), of(m.scale_), of(m.p_), of(n.y));
+    const Clone back = clone(region, element_type(dtype::float32));
+    n.g.validate();
+    twice.check();
+    back.check();
+    for (const bool p : {false, true}) {
+      const Array wanted = n.run(n.y, p), found = n.run(twice, p, dtype::float64);
+      REQUIRE(found.type() == dtype::float64);
+      // Where rounding has not been blown up, as products of products may.
+      for (std::size_t i = 0; i < 4; ++i) {
+        const double a = static_cast<double>(wanted.span<float>()[i]), b = found.span<double>()[i];
+        if (std::abs(a) < 10) CHECK(std::abs(a - b) < 1e-3);
+      }
+      const Array again = n.run(back(of(n.y)), back(of(m.x_)), back(of(m.scale_)), back(of(m.xs_)),
+                                back(of(m.p_)), dtype::float32, p);
+      CHECK(alike(again, wanted));
+    }
   });
 }

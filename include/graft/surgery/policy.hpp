@@ -168,6 +168,49 @@ struct trainable_flag {
   bool value = true;
 };
 
+/// Which element types of a clone are others than its source's. @see element_type
+struct element_types {
+  dtype from = dtype::any;  ///< any: every floating type
+  dtype to = dtype::any;    ///< any: all stay as they are
+
+  /// What a type becomes.
+  constexpr dtype operator()(dtype t) const {
+    return to != dtype::any && (from == dtype::any ? is_floating(t) : t == from) ? to : t;
+  }
+};
+
+namespace detail {
+
+[[noreturn]] void refuse_element_type(dtype asked);
+
+}  // namespace detail
+
+/// The clone computes in another floating type: `clone(region, element_type(dtype::float64), variables::copied)` is a
+/// float32 network in double precision, as checks of gradients by differences need it.
+///
+/// All floating tensors become of that type, or with `element_type(from, to)` those of one type: variables with their
+/// initial values and, where they are copied, the values themselves; constants, frozen variables among them; attributes
+/// that name a type, as those of casts and random operators do; bodies; placeholders of inputs. What is bound must have
+/// the new type. What the clone reads of its source's graph (variables::shared and linked, kept tensors) it reads
+/// through a cast, so a float32 variable may be trained by a float16 clone; variables shared like that are in the map as
+/// linked ones, and shared within one graph only. Everything else (integers, booleans, counters, streams) stays.
+///
+/// Types are worked out anew, before rules are asked. The map gives images of their new type: a handle whose type says
+/// another is refused, so ask for that of `any_tensor(y)` and view it, as<double, shape<...>>(copy(any_tensor(y))).
+/// copy_values() converts; what moves values both ways or blends them (swap_values, soft_update) is refused.
+/// @throws argument_error where a type is no floating one; dtype_error, from clone(), of an operator that does not take
+/// the new types, or that makes others from them than its users take. An operator without a kernel for a type is
+/// refused by the session that runs it.
+constexpr element_types element_type(dtype to) {
+  if (!is_floating(to)) detail::refuse_element_type(to);
+  return {dtype::any, to};
+}
+constexpr element_types element_type(dtype from, dtype to) {
+  if (!is_floating(from)) detail::refuse_element_type(from);
+  if (!is_floating(to)) detail::refuse_element_type(to);
+  return {from, to};
+}
+
 /// Where the clone's ops go: a new scope under the current one. "a/b" goes into a (made if need be)
 /// and makes b. An empty path puts them into the current scope itself.
 constexpr destination into(std::string_view scope) { return {nullptr, std::string(scope)}; }
@@ -345,6 +388,7 @@ struct clone_options {
   unbound inputs = unbound::placeholder;
   coverage covered = coverage::whole;
   ties tied = ties::keep;
+  element_types elements;
   std::vector<op_transform> rules;
   source_line line;
 
@@ -372,6 +416,7 @@ struct clone_options {
   void set(unbound u) { inputs = u; }
   void set(coverage c) { covered = c; }
   void set(ties t) { tied = t; }
+  void set(const element_types& e) { elements = e; }
   void set(const op_transform& t) { rules.push_back(t); }
 };
 
