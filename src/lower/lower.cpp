@@ -228,6 +228,13 @@ class replay {
   std::int64_t variable_number(std::int64_t in_table) const {
     const graph_reference& read =
         values_[table_.variables[static_cast<std::size_t>(in_table)].value];
+    if (graph_.is_open_body()) {
+      throw graph_error({"a network was lowered into a body that is open",
+                         "it updates '" + graph_.path_of(read.id) +
+                             "', and a body may run often or never, so it updates no variable",
+                         "",
+                         "lower it outside the body, or record it in a scope of mode::inference"});
+    }
     return std::int64_t{graph_.variable_read_by(read.id)->value};
   }
 
@@ -242,20 +249,27 @@ class replay {
 
 }  // namespace
 
-std::vector<any_tensor> lower(const table_view& table, Graph& g,
+std::vector<any_tensor> lower(const table_view& table, Graph& outer,
                               std::span<const any_tensor> inputs) {
+  // As where the builder is called: what is built goes to the innermost body that is open.
+  Graph* innermost = &outer;
+  while (Graph* body = innermost->current_body()) innermost = body;
+  Graph& g = *innermost;
   if (inputs.size() != table.inputs.size()) {
     throw argument_error(
         {"a network was lowered onto " + std::to_string(inputs.size()) + " tensors",
          "it has " + std::to_string(table.inputs.size()) + " inputs", "",
          "pass one tensor for each input"});
   }
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const tensor_id id = g.id(inputs[i]);  // refuses handles of other graphs
-    check_input(table.type_of(table.inputs[i]), g.type_of(id), i);
-  }
   Graph::transaction changes(g);
-  std::vector<any_tensor> outputs = replay(table, g, inputs).run();
+  std::vector<any_tensor> taken;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    // Refuses handles of other graphs; what is around a body becomes an input of it.
+    const tensor_id id = g.is_open_body() ? g.capture(inputs[i].ref()) : g.id(inputs[i]);
+    check_input(table.type_of(table.inputs[i]), g.type_of(id), i);
+    taken.push_back(g.handle(id));
+  }
+  std::vector<any_tensor> outputs = replay(table, g, taken).run();
   changes.commit();
   return outputs;
 }

@@ -375,3 +375,76 @@ TEST_CASE("a tensor from outside is viewed with a known shape in a body, which t
       session.run(y, feed(p, true), feed(x, Array::full<float>({2}, 1.0f)), feed(known, fours)),
       shape_error);
 }
+
+namespace {
+
+constexpr auto two_layers =
+    net<[](auto x) { return dense<2, "second">(tanh(dense<3, "first">(x))); },
+        in<float, shape<dyn, 4>>>();
+constexpr auto normalized =
+    net<[](auto x) { return batch_norm(dense<3>(x)); }, in<float, shape<dyn, 4>>>();
+constexpr auto recurrent = net<[](auto x) { return lstm<2>(x); }, in<float, shape<1, 3, 4>>>();
+
+}  // namespace
+
+TEST_CASE("a compile-time network is lowered into the body that is open", "[edge-60]") {
+  Graph g;
+  const auto p = placeholder<bool, shape<>>(g, "p");
+  const auto x = placeholder<float, shape<1, 4>>(g, "x");
+  const auto other = placeholder<float, shape<1, 2>>(g, "other");
+  // On a tensor of the body, and on one around it.
+  const bool inside = GENERATE(true, false);
+  const bool nested = GENERATE(true, false);
+  const auto build = [&] {
+    if (inside) return any_tensor(lower(two_layers, g, x * 2.0f));
+    return any_tensor(lower(two_layers, g, x));
+  };
+  const auto y = cond(
+      p,
+      [&] {
+        if (!nested) return build();
+        return any_tensor(cond(p, build, [&] { return any_tensor(other); }));
+      },
+      [&] { return any_tensor(other); });
+  g.validate();
+  CHECK(g.variable_count() == 4);
+  CHECK(g.find_variable("first/kernel").has_value());
+  CHECK_FALSE(g.find_op("second/matmul").has_value());  // it is in the body
+  Session session(g, {.seed = 3});
+  session.initialize();
+  Graph alone;
+  const auto z = placeholder<float, shape<1, 4>>(alone, "x");
+  const auto wanted = lower(two_layers, alone, z);
+  Session reference(alone, {.seed = 3});
+  reference.initialize();
+  const Array some = Array::full<float>({1, 4}, 0.5f), twice = Array::full<float>({1, 4}, 1.0f);
+  CHECK(session.run(y, feed(p, true), feed(x, some), feed(other, Array(dtype::float32, {1, 2})))
+            .same_bits(reference.run(wanted, feed(z, inside ? twice : some))));
+}
+
+TEST_CASE("a network with bodies is lowered into a body", "[edge-60]") {
+  Graph g;
+  const auto p = placeholder<bool, shape<>>(g, "p");
+  const auto x = placeholder<float, shape<1, 3, 4>>(g, "x");
+  const auto y = cond(
+      p, [&] { return any_tensor(lower(recurrent, g, tanh(x))); },
+      [&] { return any_tensor(lower(recurrent, g, x)); });
+  g.validate();
+  CHECK(g.variable_count() == 6);
+  Session session(g);
+  session.initialize();
+  CHECK(session.run(y, feed(p, true), feed(x, Array::full<float>({1, 3, 4}, 0.5f))).size() == 2);
+}
+
+TEST_CASE("a network that updates variables is not lowered into a body", "[edge-60]") {
+  model m;
+  const auto x = placeholder<float, shape<1, 4>>(m.g, "wide");
+  const std::string text = m.failure<graph_error>([&] {
+    (void)lower(normalized, m.g, x);
+    return m.x;
+  });
+  CHECK(says(text, "a network was lowered into a body that is open"));
+  CHECK(says(text, "it updates no variable"));
+  CHECK(m.g.variable_count() == 0);
+  m.g.validate();
+}

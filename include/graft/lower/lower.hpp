@@ -44,10 +44,12 @@ table_view view_of(const basic_table<Lists>& t) {
 /// Adds a recorded network to a graph: ops, scopes and variables as its builder would have added
 /// them.
 ///
+/// While a body of the graph is open, into that body, as what a builder builds: inputs may be the body's tensors or
+/// those around it, and the variables belong to the outermost graph.
 /// @param inputs one tensor of the graph for each input of the table
 /// @return the results
-/// @throws shape_error, dtype_error where an input does not fit; handle_error; then the graph is
-/// unchanged
+/// @throws shape_error, dtype_error where an input does not fit; handle_error; graph_error for a network that updates
+/// variables (batch norm, dropout) in a body; then the graph is unchanged
 std::vector<any_tensor> lower(const table_view& table, Graph& g,
                               std::span<const any_tensor> inputs);
 
