@@ -232,8 +232,7 @@ class replay {
       throw graph_error({"a network was lowered into a body that is open",
                          "it updates '" + graph_.path_of(read.id) +
                              "', and a body may run often or never, so it updates no variable",
-                         "",
-                         "lower it outside the body, or record it in a scope of mode::inference"});
+                         "", "lower it outside the body, onto the whole sequence"});
     }
     return std::int64_t{graph_.variable_read_by(read.id)->value};
   }

@@ -208,6 +208,7 @@ std::int64_t cloner::image_of_reference(attribute_kind kind, std::int64_t number
     return image ? std::int64_t{image->value} : number;
   }
   if (kind == attribute_kind::body) return image_of_body(number);
+  if (same_graph_ && !converts()) return number;
   const Array& value = source_.constant(number);
   if (same_graph_ && options_.elements(value.type()) == value.type()) return number;
   const auto [place, fresh] = constant_images_.try_emplace(number, 0);
@@ -242,8 +243,16 @@ void cloner::add_variables() {
     info.id = image.image;
     info.origin = same_graph_ ? image.source : variable_id{};
     info.read.op = *data_->forward(info.read.op);
-    if (target_.is_open_body()) refuse_in_body(target_, target_.path_of(info.read.op));
-    info.type = converted(info.type);
+    if (target_.is_open_body()) {
+      throw graph_error(
+          {"clone was asked to make a variable of its own of '" + source_.path_of(image.source) +
+               "' in a body",
+           "a body runs any number of times and holds no values, so it has no variables",
+           source_.path_of(image.source),
+           "read the graph's own (variables::shared), or clone outside the body and use the "
+           "clone's tensors inside"});
+    }
+    info.type.type = options_.elements(info.type.type);
     if (info.initial.valid()) info.initial = *data_->forward(info.initial);
     if (converts() && info.initial.valid()) require_initial(image.source, info);
     for (op_id& update : info.own_updates) update = *data_->forward(update);

@@ -86,6 +86,7 @@ class cloner {
   void select_affected();
   void keep_shared_bundles();
   void settle_variables();
+  void capture_shared();
   void find_joined();
   void map_joined(const variable_image& image);
   void check_references();
@@ -127,6 +128,8 @@ class cloner {
   void add_further(const variable_image& image, variable_id first, const Clone& made);
   void add_further_update(op_id first, op_id further);
 
+  /// True where the clone goes into an open body, and the source is the graph around that has the variables.
+  [[nodiscard]] bool is_around() const { return !same_graph_ && &owner_ == &source_; }
   [[nodiscard]] bool is_new(const variable_image& image) const {
     return image.policy == variable_policy::fresh || image.policy == variable_policy::copied ||
            (image.policy == variable_policy::shared && !same_graph_ &&

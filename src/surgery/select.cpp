@@ -58,13 +58,13 @@ void cloner::decide_variables() {
            source_.path_of(v),
            "name tensors by variables::expr(w, tensor), or choose another policy"});
     }
-    if (policy == variable_policy::linked && !same_graph_) {
+    if (policy == variable_policy::linked && !same_graph_ && !is_around()) {
       throw argument_error({"clone was asked to link '" + source_.path_of(v) + "' in another graph",
                             "only ops of one graph can read the same tensor", source_.path_of(v),
                             "choose variables::shared, which shares storage between graphs"});
     }
     const value_type& type = source_.variable_of(v).type;
-    if (policy == variable_policy::shared && !(converted(type) == type)) {
+    if (policy == variable_policy::shared && options_.elements(type.type) != type.type) {
       if (!same_graph_) {
         throw unsupported_error(
             {"clone was asked to share '" + source_.path_of(v) + "' in another graph, as " +
@@ -77,7 +77,19 @@ void cloner::decide_variables() {
     data_->images.push_back({v, {}, policy});
   }
   resolve_expressions();
+  if (is_around()) capture_shared();
   if (!same_graph_) find_joined();
+}
+
+// A body reads variables of the graph around it as it reads other tensors.
+void cloner::capture_shared() {
+  for (variable_image& image : data_->images) {
+    if (image.policy != variable_policy::shared && image.policy != variable_policy::linked)
+      continue;
+    const tensor_id read = source_.variable_of(image.source).read;
+    data_->stand_ins.emplace(read.op, target_.capture(source_.handle(read).ref()));
+    image.policy = variable_policy::replaced;
+  }
 }
 
 // A variable that the other graph shares already, by an earlier clone, is that graph's own.

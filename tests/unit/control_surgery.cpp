@@ -166,18 +166,25 @@ TEST_CASE("a body has no variables of its own") {
   auto other = placeholder<float, shape<3, 4>>(g, "other");
   auto p = placeholder<bool, shape<>>(g, "p");
   const auto y = dense<4>(x);
+  Session(g).initialize();
   const Region region = extract(inputs(x), outputs(y));
   const auto before = g.digest();
-  CHECK_THROWS_AS(cond(
-                      p,
-                      [&] {
-                        auto inner = other * 1.0f;
-                        const Clone copy = clone(region, bind(x, inner), variables::shared,
-                                                 into(*g.current_body(), "copy"));
-                        return any_tensor(copy(y));
-                      },
-                      [&] { return any_tensor(other); }),
-                  graph_error);
+  const auto policy = GENERATE(variables::fresh, variables::copied);
+  std::string text;
+  try {
+    (void)cond(
+        p,
+        [&] {
+          auto inner = other * 1.0f;
+          return any_tensor(
+              clone(region, bind(x, inner), policy, into(*g.current_body(), "copy"))(y));
+        },
+        [&] { return any_tensor(other); });
+  } catch (const graph_error& e) {
+    text = e.what();
+  }
+  CHECK(text.find("make a variable of its own of 'dense/kernel' in a body") != std::string::npos);
+  CHECK(text.find("variables::shared") != std::string::npos);
   CHECK_THROWS_AS(cond(
                       p,
                       [&] {
@@ -191,6 +198,56 @@ TEST_CASE("a body has no variables of its own") {
   CHECK(g.digest() == before);
   CHECK(g.current_body() == nullptr);
   g.validate();
+}
+
+TEST_CASE("a region is copied into a body that reads the graph's own variables", "[edge-60]") {
+  Graph g;
+  auto x = placeholder<float, shape<3, 4>>(g, "x");
+  auto other = placeholder<float, shape<3, 4>>(g, "other");
+  auto p = placeholder<bool, shape<>>(g, "p");
+  const auto y = dense<4>(tanh(dense<4>(x)));
+  const Region region = extract(inputs(x), outputs(y));
+  const auto policy = GENERATE(variables::shared, variables::linked);
+  const bool nested = GENERATE(false, true);
+  const auto copied = [&](Graph& body) {
+    const Clone copy = clone(region, bind(x, other * 2.0f), policy, into(body, "copy"));
+    copy.check();
+    CHECK(copy.variables().empty());
+    return any_tensor(copy(y));
+  };
+  const auto z = cond(
+      p,
+      [&] {
+        if (!nested) return copied(*g.current_body());
+        return any_tensor(cond(
+            p, [&] { return copied(*g.current_body()->current_body()); },
+            [&] { return any_tensor(other); }));
+      },
+      [&] { return any_tensor(other); });
+  g.validate();
+  CHECK(g.variable_count() == 4);
+  CHECK(trainable_variables(z) == trainable_variables(y));
+  Session session(g);
+  session.initialize();
+  const Array half = Array::full<float>({3, 4}, 0.5f), one = Array::full<float>({3, 4}, 1.0f);
+  CHECK(equal(session.run(z, feed(p, true), feed(other, half)), session.run(y, feed(x, one))));
+  const any_tensor kernel = g.handle(g.variable_of(trainable_variables(y)[0]).read);
+  const Array slope = session.run(gradients(sum(y), {kernel})[0], feed(x, one));
+  CHECK(
+      equal(session.run(gradients(sum(z), {kernel})[0], feed(p, true), feed(other, half)), slope));
+  // A body of another graph has variables of its own nowhere.
+  Graph h;
+  const auto q = placeholder<bool, shape<>>(h, "q");
+  const auto v = placeholder<float, shape<3, 4>>(h, "v");
+  CHECK_THROWS_AS(cond(
+                      q,
+                      [&] {
+                        return any_tensor(clone(region, bind(x, v), variables::shared,
+                                                into(*h.current_body(), "copy"))(y));
+                      },
+                      [&] { return any_tensor(v); }),
+                  graph_error);
+  CHECK(h.current_body() == nullptr);
 }
 
 TEST_CASE("a gradient's body draws what the body draws, in clones too", "[edge-61]") {

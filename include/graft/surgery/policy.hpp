@@ -38,7 +38,8 @@ inline constexpr variable_policy fresh = variable_policy::fresh;
 /// The source must have a value.
 inline constexpr variable_policy copied = variable_policy::copied;
 /// The same variable; in another graph a variable with the same storage. Training either trains
-/// both.
+/// both. In an open body, which has no variables, the graph's own is read as any tensor around the body; in the map it is
+/// a replaced one then.
 inline constexpr variable_policy shared = variable_policy::shared;
 /// A constant with the value of now; never trained, never changed by the source's later updates.
 /// The source must have a value.
