@@ -9,12 +9,13 @@
 
 #include "graft/core/error.hpp"
 
+#include "core/large_pages.hpp"
 #include "graph/building.hpp"
 
 namespace graft::detail {
 namespace {
 
-constexpr std::align_val_t alignment{64};
+constexpr std::size_t cache_line = 64;
 
 // Looks the variables up and puts their addresses into the pointers of the steps.
 void find_variables(const Plan& p, const plan_instance& own, run_context& c, const Graph& g) {
@@ -150,14 +151,17 @@ void commit(const Plan& p, const plan_instance& own, run_context& c, Graph& g,
 }  // namespace
 
 run_context::run_context(const Plan& p) : cells(p.variables.size()) {
-  const std::size_t bytes = p.arena_bytes > 0 ? p.arena_bytes : 64;
+  const auto [bytes, begins] = shape_of_block(std::max(p.arena_bytes, cache_line), cache_line);
+  alignment_ = std::align_val_t{begins};
   pointers.reserve(p.pointers.size());
-  arena = static_cast<std::byte*>(::operator new(bytes, alignment, std::nothrow));
+  arena = static_cast<std::byte*>(::operator new(bytes, alignment_, std::nothrow));
   if (arena == nullptr) {
-    throw size_error({"a plan was to be run",
-                      "there is no memory for its " + std::to_string(bytes) + " bytes of results",
-                      "", "use smaller batches"});
+    throw size_error(
+        {"a plan was to be run",
+         "there is no memory for its " + std::to_string(p.arena_bytes) + " bytes of results", "",
+         "use smaller batches"});
   }
+  if (begins != cache_line) ask_for_large_pages(arena, bytes);
   for (const location& at : p.pointers) {
     void* address = nullptr;
     if (at.where == home::arena) address = arena + at.index;
@@ -166,7 +170,7 @@ run_context::run_context(const Plan& p) : cells(p.variables.size()) {
   }
 }
 
-run_context::~run_context() { ::operator delete(arena, alignment); }
+run_context::~run_context() { ::operator delete(arena, alignment_); }
 
 void run_plan(const Plan& p, const plan_instance& own, run_context& c, Graph& g,
               const run_arguments& a, function_ref<void()> at_start) {

@@ -1,6 +1,7 @@
 // Running a plan.
 #pragma once
 
+#include <new>
 #include <vector>
 
 #include "runtime/plan.hpp"
@@ -19,6 +20,9 @@ class run_context {
   std::byte* arena = nullptr;
   std::vector<void*> pointers;        // of all steps' operands and outputs
   std::vector<variable_cell*> cells;  // of the plan's variables
+
+ private:
+  std::align_val_t alignment_{64};  // of the arena
 };
 
 /// What changes from run to run.
