@@ -81,13 +81,16 @@ bound_kernel bind_matmul(const bind_args& b) {
     return result;
   }
   const std::int64_t chunks = kernel.chunks(l.m, l.n, l.k);
-  const std::int64_t tasks = chunks * l.batches();
-  const std::int64_t parts = std::min(tasks, most_parts);
   const auto bytes =
       static_cast<std::size_t>(kernel.scratch_bytes(l.m, l.n, l.k, l.transpose_a, l.transpose_b));
   const std::size_t scratch = (bytes + 63) / 64 * 64;
-  result.scratch_bytes = scratch * static_cast<std::size_t>(parts);
+  result.scratch_bytes =
+      scratch * static_cast<std::size_t>(std::min(chunks * l.batches(), most_parts));
   result.run = [=](const kernel_call& call) {
+    // Each chunk packs what it reads: one thread alone does without. The bits are the same.
+    const bool alone = call.parallel.threads() == 1;
+    const std::int64_t pieces = alone ? 1 : chunks, tasks = pieces * l.batches();
+    const std::int64_t parts = alone ? 1 : std::min(tasks, most_parts);
     support::run_parts(call, parts, [&](std::int64_t part) {
       kernels::matmul_args args;
       args.m = l.m, args.n = l.n, args.k = l.k;
@@ -97,11 +100,15 @@ bound_kernel bind_matmul(const bind_args& b) {
       args.ldc = l.n;
       args.scratch = call.scratch + static_cast<std::size_t>(part) * scratch;
       for (std::int64_t task = tasks * part / parts; task < tasks * (part + 1) / parts; ++task) {
-        const std::int64_t batch = task / chunks;
+        const std::int64_t batch = task / pieces;
         args.a = element_address(call.in[0], l.a[static_cast<std::size_t>(batch)], width);
         args.b = element_address(call.in[1], l.b[static_cast<std::size_t>(batch)], width);
         args.c = element_address(call.out[0], batch * l.m * l.n, width);
-        kernel.run_chunk(args, task % chunks);
+        if (pieces == 1) {
+          kernel.run(args);
+        } else {
+          kernel.run_chunk(args, task % pieces);
+        }
       }
     });
   };

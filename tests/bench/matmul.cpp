@@ -47,7 +47,7 @@ struct product {
 int main(int argc, char** argv) {
   graft::bench::harness bench(argc, argv);
   for (const int threads : bench.thread_counts()) {
-    for (const int n : {512, 1024}) {
+    for (const int n : {256, 512, 1000, 1024}) {
       const auto p = std::make_shared<product>(n, threads);
       const std::string size =
           std::to_string(n) + "x" + std::to_string(n) + "x" + std::to_string(n);

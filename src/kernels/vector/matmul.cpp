@@ -119,8 +119,8 @@ void multiply_integers(const matmul_args& g, range rows, range cols) {
 
 std::int64_t no_scratch(std::int64_t, std::int64_t, std::int64_t, bool, bool) { return 0; }
 
-// A grid of chunks: enough work in each to be worth a thread, enough rows and columns that packing
-// a and b once a chunk costs little.
+// A grid of chunks: enough work in each to be worth a thread, few enough of them, with enough rows and
+// columns, that packing a and b once a chunk costs little.
 struct grid {
   int64_t rows, cols, row_step, col_step;
 };
@@ -128,11 +128,11 @@ struct grid {
 template <class T>
 grid make_grid(int64_t m, int64_t n, int64_t k) {
   constexpr double least_work = 2e6;  // multiplications
-  constexpr int64_t least_side = 128, most = 8;
+  constexpr int64_t least_side = 128, most = 8, most_chunks = 16;
   int64_t r = smaller(most, larger(int64_t{1}, m / least_side));
   int64_t c = smaller(most, larger(int64_t{1}, n / least_side));
   const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-  while (r * c > 1 && work / static_cast<double>(r * c) < least_work) {
+  while (r * c > most_chunks || (r * c > 1 && work / static_cast<double>(r * c) < least_work)) {
     if (r >= c)
       --r;
     else
