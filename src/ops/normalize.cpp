@@ -319,8 +319,15 @@ std::vector<operator_error_sample> layer_norm_errors() {
 }  // namespace
 
 void add_normalize_operators(std::vector<operator_definition>& all) {
-  all.push_back({&ops::batch_norm, "BatchNormalization", batch_norm_gradient, bind_batch_norm,
-                 reference_batch_norm, batch_norm_samples, batch_norm_errors});
+  all.push_back({&ops::batch_norm,
+                 "BatchNormalization",
+                 batch_norm_gradient,
+                 bind_batch_norm,
+                 reference_batch_norm,
+                 batch_norm_samples,
+                 batch_norm_errors,
+                 // The moving statistics.
+                 {{.operand = 3, .output = 1}, {.operand = 4, .output = 2}}});
   all.push_back({&ops::layer_norm, "LayerNormalization", layer_norm_gradient, bind_layer_norm,
                  reference_layer_norm, layer_norm_samples, layer_norm_errors});
 }

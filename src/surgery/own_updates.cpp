@@ -5,6 +5,7 @@
 #include <optional>
 #include <unordered_set>
 
+#include "graft/graph/operator.hpp"
 #include "graft/ops/shape_ops.hpp"
 #include "graft/ops/sources.hpp"
 
@@ -26,10 +27,12 @@ std::optional<follower> follower_of(const Graph& g, const variable_info& v) {
   for (const op_id update : v.own_updates) {
     if (!is_operator(g.schema_of(update), ops::assign)) continue;
     const tensor_id next = behind_views(g, g.operand(update, 0));
-    if (g.output_count(next.op) < 2 || g.schema_of(next.op).has(ops::random)) continue;
-    for (std::uint32_t k = 0; k < g.operand_count(next.op); ++k) {
-      if (g.variable_read_by(behind_views(g, g.operand(next.op, k))) == v.id)
-        return follower{v.id, update, k, next.output};
+    const operator_definition* const known = find_operator(g.schema_of(next.op).name);
+    if (known == nullptr) continue;
+    for (const next_value& n : known->next_values) {
+      if (n.output != next.output || n.operand >= g.operand_count(next.op)) continue;
+      if (g.variable_read_by(behind_views(g, g.operand(next.op, n.operand))) == v.id)
+        return follower{v.id, update, n.operand, n.output};
     }
   }
   return {};

@@ -9,7 +9,8 @@
 
 namespace graft::detail {
 
-/// How an operator follows a variable: it takes it as an operand and gives its next value as an output.
+/// How an operator follows a variable: it takes it as an operand and gives its next value as an output, as its
+/// definition declares.
 struct follower {
   variable_id variable;
   op_id update;  ///< declared by the layer
@@ -23,7 +24,8 @@ std::unordered_set<op_id> applications(const Graph& g, const follower& f);
 
 /// Once each, in the order of their variables: the updates that layers declared for the variables that y depends on.
 ///
-/// Some operators give a variable's next value beside their result, as batch norm does. Of these only the updates of
+/// Some operators declare that they give a variable's next value (operator_definition::next_values), as batch norm
+/// does. Of these only the updates of
 /// the applications that y depends on count, one after the other in the order in which they were made; those in
 /// inference mode have none. What is missing of them, as for a clone that shares the variables of its source, is added
 /// to the graph beside the application, once.

@@ -202,6 +202,26 @@ TEST_CASE("every operator is defined in full") {
   }
 }
 
+TEST_CASE("the next value of an operand is of its type") {
+  std::size_t declared = 0;
+  for (const operator_definition* d : all_operators()) {
+    INFO(d->schema->name);
+    for (const next_value& n : d->next_values) {
+      ++declared;
+      REQUIRE(d->samples != nullptr);
+      for (const operator_sample& s : d->samples()) {
+        std::vector<value_type> types;
+        for (const Array& a : s.operands) types.push_back(value_type::of(a.type(), a.shape()));
+        const inferred answer = infer(*d->schema, {types, s.attributes});
+        REQUIRE(n.operand < types.size());
+        REQUIRE(n.output < answer.outputs.size());
+        CHECK(answer.outputs[n.output] == types[n.operand]);
+      }
+    }
+  }
+  CHECK(declared >= 2);  // those of batch norm
+}
+
 TEST_CASE("kernels agree with the references") {
   for (const operator_definition* d : all_operators()) {
     if (!stands_alone(*d->schema) || d->samples == nullptr || d->reference == nullptr) continue;

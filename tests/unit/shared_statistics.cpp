@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "graft/graft.hpp"
+#include "graft/graph/operator.hpp"
 
 #include "clone_fixture.hpp"
 
@@ -265,4 +266,85 @@ TEST_CASE("an update that needs what was not fed says whose it is", "[updates]")
   CHECK(mentions(text, "{.own_updates = false}"));
   session.run(minimize(mean(square(c(y))), sgd{0.1}, {.own_updates = false}).loss,
               feed(x2, rows(0.4f)));
+}
+
+namespace {
+
+// (x, total) -> (x - total, total + the sum of x). What moves the total is declared, or not.
+constexpr inferred infer_less_total(const infer_args& in) {
+  inferred both;
+  both.outputs.push_back(in.operands[0]);
+  both.outputs.push_back(in.operands[1]);
+  return both;
+}
+constexpr operator_schema less_total{"test.less_total", 2, 2, infer_less_total};
+constexpr operator_schema less_total_unsaid{"test.less_total_unsaid", 2, 2, infer_less_total};
+
+bound_kernel bind_less_total(const bind_args& b) {
+  bound_kernel k;
+  k.run = [n = b.inputs[0].size](const kernel_call& call) {
+    const auto* x = static_cast<const float*>(call.in[0]);
+    const float total = *static_cast<const float*>(call.in[1]);
+    float sum = 0;
+    for (std::int64_t i = 0; i < n; ++i) sum += x[i];
+    for (std::int64_t i = 0; call.out[0] != nullptr && i < n; ++i)
+      static_cast<float*>(call.out[0])[i] = x[i] - total;
+    if (call.out[1] != nullptr) *static_cast<float*>(call.out[1]) = total + sum;
+  };
+  return k;
+}
+
+void register_less_total() {
+  if (find_operator(less_total.name) != nullptr) return;
+  operator_definition d;
+  d.bind = bind_less_total;
+  d.schema = &less_total_unsaid;
+  register_operator(d);
+  d.schema = &less_total;
+  d.next_values = {{.operand = 1, .output = 1}};
+  register_operator(d);
+}
+
+// A layer as its author writes it.
+template <const operator_schema& Schema>
+row4 less_total_layer(const row4& x) {
+  Graph& g = target_traits<Graph>::target_of(x.ref());
+  const in_scope inside(g, "total");
+  const auto total = make_variable<float, shape<>>(g, "total", zeros());
+  const auto [y, next] = apply<Schema>({}, {}, {}, x, total);
+  g.own_update(*g.variable_read_by(id_of(total)), op_of(assign(total, next)));
+  return row4(y.ref());
+}
+
+}  // namespace
+
+TEST_CASE("operators declare what moves their states", "[clone][updates]") {
+  register_less_total();
+  const bool said = GENERATE(true, false);
+  Graph g;
+  const row4 x = input4(g), x2 = input4(g, "x2");
+  const row4 y = said ? less_total_layer<less_total>(x) : less_total_layer<less_total_unsaid>(x);
+  const variable_id total = variable_named(g, "total/total");
+  const Clone c = clone(extract(inputs(x), outputs(y)), bind(x, x2), variables::shared);
+  const std::size_t ops = g.op_count();
+  const update_group group = updates_of(c(y));
+  g.validate();
+  REQUIRE(group.assigns().size() == 1);
+  // Where nothing is declared, the variable's own update is all that is known.
+  CHECK((group.assigns() == g.variable_of(total).own_updates) == !said);
+  CHECK((g.op_count() == ops) == !said);
+  Session session(g);
+  session.initialize();
+  const Array in = Array::full<float>({1, 4}, 2.0f);
+  if (said) {
+    session.run(group, feed(x2, in));
+    CHECK(session.value(total).item<float>() == 8);
+    session.run(updates_of(y), feed(x, in));
+    CHECK(session.value(total).item<float>() == 16);
+    // Where a loss depends on both, one moves on what the other has left.
+    session.run(updates_of(y + c(y)), feed(x2, in), feed(x, in));
+    CHECK(session.value(total).item<float>() == 32);
+  } else {
+    CHECK_THROWS_AS(session.run(group, feed(x2, in)), error);  // it asks for x
+  }
 }

@@ -132,6 +132,12 @@ using reference_rule = std::vector<Array> (*)(std::span<const Array> operands,
 
 // --- Definition and registry --------------------------------------------------------------------------
 
+/// An output that is the next value of an operand, as those of a batch norm are of its moving statistics.
+struct next_value {
+  std::uint32_t operand = 0;
+  std::uint32_t output = 0;
+};
+
 /// Everything about one operator outside its schema.
 struct operator_definition {
   const operator_schema* schema = nullptr;
@@ -141,6 +147,10 @@ struct operator_definition {
   reference_rule reference = nullptr;
   std::vector<operator_sample> (*samples)() = nullptr;
   std::vector<operator_error_sample> (*error_samples)() = nullptr;
+  /// For operators of layers that read variables as such operands, and own the assigns of the outputs to them
+  /// (Graph::own_update). Where such a variable is shared, each op that reads it moves it on: a clone has the assign
+  /// that its op lacks made when its updates are asked for (updates_of, minimize).
+  std::vector<next_value> next_values = {};
 };
 
 /// Adds an operator of the user's own. Thread-safe.
