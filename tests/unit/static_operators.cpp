@@ -194,6 +194,19 @@ TEST_CASE("static broadcasts equal a session's", "[static]") {
   }
 }
 
+TEST_CASE("a static network takes inputs of which only the rows matter, or nothing", "[static]") {
+  static constexpr auto n = net<[](auto x, auto) { return fill_like(x, 3) + zeros_like(x * 2.0f); },
+                                floats<5>, longs<2>>();
+  static_network<n> f;
+  CHECK(f.input_size(0) == 5);
+  CHECK(f.input_size(1) == 2);
+  const std::vector<float> x(10);
+  const std::vector<std::int64_t> unread(4);
+  std::vector<float> y(10);
+  f.run({x, unread}, {y}, 2);
+  CHECK(y == std::vector<float>(10, 3.0f));
+}
+
 TEST_CASE("static products of batches equal a session's", "[static]") {
   for (const extent b : batch_sizes) {
     compare_with<[](auto x, auto y) { return matmul(x, y); }, floats<3, 5>, floats<5, 17>>(

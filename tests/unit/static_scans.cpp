@@ -91,6 +91,33 @@ TEST_CASE("static scans carry states, stack results and take what is around them
                 3, 4>();
 }
 
+TEST_CASE("static scans step along elements of several types", "[static]") {
+  for (const extent b : batch_sizes) {
+    Array words(dtype::int64, {b, 6});
+    for (std::size_t i = 0; i < words.span<std::int64_t>().size(); ++i) {
+      words.mutable_span<std::int64_t>()[i] = static_cast<std::int64_t>(i * 5 % 7);
+    }
+    // A table is looked up in the body; one state counts, another one is a choice; truth values are stacked.
+    compare_with<[](auto w, auto x) {
+      const auto table = dense<3>(x);
+      const auto count = cast<std::int64_t>(zeros_like(x));
+      const auto result =
+          scan(std::tuple{table, count}, transpose<1, 0>(w), [&](const auto& s, auto e) {
+            const auto one = expand_dims<1>(e);
+            const auto larger = greater(broadcast_like(one, std::get<1>(s)), std::get<1>(s));
+            const auto vector = one_hot<7>(e);
+            const auto next =
+                select(slice<along<1, 0, 3>>(larger), dense<3>(vector), std::get<0>(s));
+            return std::tuple{std::tuple{next, std::get<1>(s) + one}, larger};
+          });
+      const auto [last, counted] = std::get<0>(result);
+      return concat<1>(last, cast<float>(counted),
+                       cast<float>(flatten(transpose<1, 0, 2>(std::get<1>(result)))));
+    },
+                 longs<6>, floats<4>>({words, some({b, 4})});
+  }
+}
+
 TEST_CASE("static scans nest", "[static]") {
   compare_built<[](auto x) {
     const auto zero = zeros_of_a_row(x);

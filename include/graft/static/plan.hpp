@@ -91,11 +91,12 @@ class planner {
 
   // The body of an op comes before it.
   constexpr void find_needed_of_body(std::uint32_t i) {
-    if (p_.ops[i].what != kind::scan) {
+    const bool scans = p_.ops[i].what == kind::scan;
+    const scan_parts s = scans ? scan_parts::of(t_, t_.ops[i]) : scan_parts{};
+    if (!scans || s.reverse) {
       if (needed_[i]) refuse_output(i);
       return;
     }
-    const scan_parts s = scan_parts::of(t_, t_.ops[i]);
     known_[s.results] = true;
     if (needed_[i]) needed_[s.results] = true;
     for (std::size_t k = 0; k < i; ++k) {

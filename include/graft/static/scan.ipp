@@ -22,8 +22,7 @@ void scan(const memory& m, std::size_t rows) {
     __builtin_memcpy(write<Net, state>(m), read<Net, loops::template operand<K>>(m),
                      rows * p.values[state].count * sizeof(element_of<Net, state>));
   });
-  for (std::size_t number = 0; number < loops::steps; ++number) {
-    const std::size_t t = parts.reverse ? loops::steps - 1 - number : number;
+  for (std::size_t t = 0; t < loops::steps; ++t) {
     each<parts.sequences>([&]<std::uint32_t Q>() {
       constexpr std::uint32_t element = loops::template input<parts.states + Q>;
       constexpr std::size_t count = p.values[element].count;
