@@ -1,5 +1,6 @@
 // Rules of a clone that are asked about the ops in bodies.
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "graft/graft.hpp"
@@ -334,4 +335,41 @@ TEST_CASE("rules for a layer that runs step by step", "[rule][edge-60]") {
   float v = 0;
   for (float& e : in.mutable_span<float>()) e = (v += 0.1f);
   CHECK_FALSE(session.run(copy(y), feed(x, in)).same_bits(session.run(y, feed(x, in))));
+}
+
+TEST_CASE("ids of ops in a body are the body's", "[rule][edge-60]") {
+  loop n;
+  // The scan, and the op of the body that has the same number.
+  const op_id wanted = n.last.ref().id.op;
+  std::vector<std::string> alike, own;
+  (void)clone(n.region, each_op([&](const copied_op& op) -> answer {
+                if (op.source == wanted) alike.emplace_back(op.schema->name);
+                if (op.source == wanted && op.origin == &n.g) own.emplace_back(op.schema->name);
+                CHECK(op.origin->contains(op.source));
+                return std::nullopt;
+              }));
+  CHECK(alike.size() > own.size());
+  CHECK(own == std::vector<std::string>{"scan"});
+}
+
+TEST_CASE("rules see the element types of a clone, in bodies too",
+          "[rule][element type][edge-60]") {
+  loop n;
+  std::size_t asked = 0;
+  const Clone copy =
+      clone(n.region, element_type(dtype::float64), each_op([&](const copied_op& op) -> answer {
+              ++asked;
+              const tensor_id made = op.graph->id(op.outputs[0]);
+              CHECK(op.graph->type_of(made).type == dtype::float64);
+              if (op.schema->name != "tanh") return std::nullopt;
+              return std::vector<any_tensor>{op.outputs[0] * 0.5};
+            }));
+  CHECK(asked == 3);
+  n.g.validate();
+  copy.check();
+  Session session(n.g);
+  const Array found = session.run(
+      copy(any_tensor(n.last)), feed(copy(any_tensor(n.xs)), Array(dtype::float64, {2, 3})),
+      feed(copy(any_tensor(n.h)), Array::from<double>({3}, {1, 0, -1})));
+  CHECK(found.span<double>()[0] == Approx(0.5 * std::tanh(0.5 * std::tanh(1.0))));
 }
