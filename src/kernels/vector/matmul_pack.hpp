@@ -55,15 +55,24 @@ void pack_lines(const T* src, int64_t stride, T* dst, int64_t panel, int64_t lin
   }
 }
 
-// Lines are neighbours, steps of k are far apart.
+// Lines are neighbours, steps of k are far apart: too far for the processor to see what comes next.
 template <class T>
 void pack_steps(const T* src, int64_t stride, T* dst, int64_t panel, int64_t lines, int64_t steps) {
-  constexpr int64_t w = width<T>;
+  constexpr int64_t w = width<T>, line = 64 / sizeof(T), ahead = 12;
   for (int64_t p = 0; p < steps; ++p) {
     const T* from = src + p * stride;
     T* to = dst + p * panel;
+    if (p + ahead < steps) {
+      for (int64_t l = 0; l < lines; l += line) __builtin_prefetch(from + ahead * stride + l);
+    }
     int64_t l = 0;
     for (; l + w <= lines; l += w) store(to + l, load(from + l));
+#if defined GRAFT_VECTOR_512
+    if (l < lines) {  // masks cost nothing here
+      store_partial(to + l, load_partial(from + l, lines - l), smaller(w, panel - l));
+      l += w;
+    }
+#endif
     for (; l < lines; ++l) to[l] = from[l];
     for (; l < panel; ++l) to[l] = T(0);
   }
