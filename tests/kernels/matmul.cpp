@@ -108,6 +108,9 @@ TEST_CASE("matrix products that are packed, cut into runs and chunks") {
       check<float>(k, {300, 290, 65, ta, tb});
       check<float>(k, {16, 512, 330, ta, tb, false, 1});
       check<float>(k, {64, 10, 512, ta, tb, true, 0, true, 5});
+      check<float>(k, {64, 300, 700, ta, tb, true, 2, true, 0});  // b is read where it lies
+      check<float>(k, {72, 1024, 40, ta, tb, false, 1});
+      check<float>(k, {73, 300, 330, ta, tb, false, 1});
       check<float>(k, {1, 300, 784, ta, tb, false, 1, true});
       check<float>(k, {1, 300, 5, ta, tb, true, 2, true});
       check<float>(k, {300, 1, 784, ta, tb, true, 2});

@@ -28,13 +28,19 @@ int64_t run_of(int64_t k) {
   return larger(int64_t{1}, ceil_div(k, runs));
 }
 
-// Whether tiles read b where it lies. Packing pays when b is read by many tiles of rows and is not
-// in cache.
+// Whether tiles read b where it lies. Packing pays when b is read by many tiles of rows, or by some from memory: from
+// the caches a few of them read rows that lie apart as fast as packed ones, but for narrow pieces of rows that are pages
+// apart, which fall into the same places of the first cache.
 template <class T>
 bool reads_b_directly(int64_t m, int64_t n, int64_t k, bool trans_b) {
   if (trans_b) return false;
   if (width<T> * sizeof(T) < 32 && n % width<T> != 0) return false;  // no masked loads
-  return m <= 2 * tile_rows || (k * n * static_cast<int64_t>(sizeof(T)) <= 32768);
+  constexpr int64_t first_cache = int64_t{32} << 10, caches = int64_t{4} << 20, page = 4096;
+  constexpr int64_t some_rows = 72, wide = 128;
+  const int64_t row = n * static_cast<int64_t>(sizeof(T)), bytes = k * row;
+  if (m <= 2 * tile_rows || bytes <= first_cache) return true;
+  const bool apart = tile_cols<T> * static_cast<int64_t>(sizeof(T)) >= wide || row % page != 0;
+  return m <= some_rows && bytes <= caches && apart;
 }
 // Whether tiles read a where it lies.
 template <class T>
