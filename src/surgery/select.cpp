@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <array>
 
+#include "graft/ops/logic.hpp"
+
 #include "surgery/cloner.hpp"
 #include "surgery/extract.hpp"
 
@@ -65,7 +67,7 @@ void cloner::decide_variables() {
     }
     const value_type& type = source_.variable_of(v).type;
     if (policy == variable_policy::shared && options_.elements(type.type) != type.type) {
-      if (!same_graph_) {
+      if (!same_graph_ && !is_around()) {
         throw unsupported_error(
             {"clone was asked to share '" + source_.path_of(v) + "' in another graph, as " +
                  std::string(name_of(converted(type).type)),
@@ -87,7 +89,14 @@ void cloner::capture_shared() {
     if (image.policy != variable_policy::shared && image.policy != variable_policy::linked)
       continue;
     const tensor_id read = source_.variable_of(image.source).read;
-    data_->stand_ins.emplace(read.op, target_.capture(source_.handle(read).ref()));
+    tensor_id taken = target_.capture(source_.handle(read).ref());
+    const dtype type = target_.type_of(taken).type, becomes = options_.elements(type);
+    if (becomes != type) {
+      const attribute_list attributes = attribute_list().set("type", becomes);
+      taken = {target_.add(ops::cast, {&taken, 1}, attributes), 0};
+      data_->extra.push_back(taken.op);
+    }
+    data_->stand_ins.emplace(read.op, taken);
     image.policy = variable_policy::replaced;
   }
 }

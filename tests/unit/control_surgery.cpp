@@ -235,6 +235,23 @@ TEST_CASE("a region is copied into a body that reads the graph's own variables",
   const Array slope = session.run(gradients(sum(y), {kernel})[0], feed(x, one));
   CHECK(
       equal(session.run(gradients(sum(z), {kernel})[0], feed(p, true), feed(other, half)), slope));
+  // In double precision they are read through casts.
+  const auto twice = cond(
+      p,
+      [&] {
+        const Clone copy =
+            clone(region, bind(any_tensor(x), any_tensor(cast<double>(other * 2.0f))), policy,
+                  element_type(dtype::float64), into(*g.current_body(), "twice"));
+        copy.check();
+        return any_tensor(cast(copy(any_tensor(y)), dtype::float32));
+      },
+      [&] { return any_tensor(other); });
+  g.validate();
+  const Array found = session.run(twice, feed(p, true), feed(other, half));
+  const Array wanted = session.run(y, feed(x, one));
+  for (std::size_t i = 0; i < wanted.span<float>().size(); ++i) {
+    CHECK(found.span<float>()[i] == Approx(wanted.span<float>()[i]).margin(1e-5));
+  }
   // A body of another graph has variables of its own nowhere.
   Graph h;
   const auto q = placeholder<bool, shape<>>(h, "q");
