@@ -18,25 +18,29 @@ void selecting() {
   auto x = placeholder<float, shape<dyn, 4>>(g, "x");
   auto y = dense<2, "head">(relu(dense<8, "trunk">(x)));
   //! [select]
-  auto sums = find_ops(g, of_operator("add"));         // filter_ops, select_ops
-  auto biases = find_ops(g, matching("bias$"));        // filter_ops_from_regex
-  auto results = find_tensors(g, of_operator("add"));  // filter_ts, select_ts
-  auto heads = find_tensors_matching(g, "^head/");     // filter_ts_from_regex
-  auto trunk = find_ops(g, within_scope("trunk"));     // get_name_scope_ops: "trunk2" is another
+  auto sums = find_ops(g, of_operator("add"));      // filter_ops, select_ops
+  auto biases = find_ops(g, matching("bias$"));     // filter_ops_from_regex
+  auto trunk = find_ops(g, within_scope("trunk"));  // get_name_scope_ops: "trunk2" is another
   auto some = find_ops(g, of_operator("add") && !within_scope("trunk"));  // positive_filter
-  std::pair ops_and_ts{find_ops(g, matching("add")),
-                       find_tensors(g, matching("add"))};  // select_ops_and_ts
-  auto around = neighbours(g, trunk, true);     // get_ops_ios; true: check_cios(control_ios)
-  op_boundary border = boundary_of(g, trunk);   // compute_boundary_ts
-  auto island = flood(g, x, y);                 // get_within_boundary_ops
-  auto inner = between(inputs(x), outputs(y));  // ... but only what lies between tensors
+  auto taken =
+      find_tensors(g, trunk, [&](tensor_id t) { return g.uses(t).size() == 1; });  // filter_ts
+  auto heads = find_tensors(g, sums, tensors_matching("^head/"));  // filter_ts_from_regex
+  auto made = find_tensors(g, tensors_matching("relu"));           // select_ts
+  selection both_kinds =
+      choose(g, matching("add"), tensors_matching("relu"), x, trunk);  // select_ops_and_ts
+  auto around = neighbours(g, trunk, true);         // get_ops_ios; true: check_cios(control_ios)
+  op_boundary border = boundary_of(g, trunk);       // compute_boundary_ts
+  auto island = flood(g, x, y, {.control = true});  // get_within_boundary_ops
+  auto inner = between(inputs(x), outputs(y));      // ... but only what lies between tensors
   auto ahead = forward_walk(g, x, {.inclusive = true});       // get_forward_walk_ops
   auto behind = backward_walk(g, y, {.stop_at = {g.id(x)}});  // get_backward_walk_ops
   auto both = walk_intersection(g, x, y);                     // get_walks_intersection_ops
   auto either = walk_union(g, x, y, {.control = true});       // get_walks_union_ops
   //! [select]
-  check(sums.size() == 2 && some.size() == 1 && results.size() == 2, "filters combine");
-  check(!biases.empty() && !heads.empty() && ops_and_ts.first.size() == 2, "names are searched");
+  check(sums.size() == 2 && some.size() == 1 && made.size() == 1, "filters combine");
+  check(!biases.empty() && taken.size() == 5 && heads.size() == 3, "tensors are searched");
+  check(both_kinds.ops.size() == trunk.size() + 1 && both_kinds.tensors.size() == 2,
+        "each counts once");
   check(both == inner && inner.size() == 5, "what lies between lies on a path");
   check(ahead.size() == 5 && behind.size() > both.size() && either.size() >= behind.size(),
         "the way back meets weights, too");

@@ -111,6 +111,12 @@ op_filter matching(std::string_view pattern) {
   });
 }
 
+tensor_filter tensors_matching(std::string_view pattern) {
+  return tensor_filter([regex = compile(pattern)](const Graph& g, tensor_id t) {
+    return std::regex_search(g.path_of(t), *regex);
+  });
+}
+
 op_filter within_scope(std::string_view path) {
   return op_filter([pattern = parse(path)](const Graph& g, op_id op) {
     if (pattern.empty()) return true;
@@ -151,24 +157,26 @@ std::vector<op_id> find_ops(const Graph& g, const std::vector<op_id>& among,
   return result;
 }
 
-std::vector<tensor_id> find_tensors(const Graph& g, const op_filter& accept) {
-  std::vector<tensor_id> result;
-  for (const op_id op : find_ops(g, accept)) {
-    for (std::uint32_t o = 0; o < g.output_count(op); ++o) result.push_back({op, o});
-  }
-  return result;
-}
-
-std::vector<tensor_id> find_tensors_matching(const Graph& g, std::string_view pattern) {
-  const auto regex = compile(pattern);
+std::vector<tensor_id> find_tensors(const Graph& g, const tensor_filter& accept) {
   std::vector<tensor_id> result;
   for (std::size_t i = 0; i < g.op_count(); ++i) {
     const op_id op = g.op_at(i);
     for (std::uint32_t o = 0; o < g.output_count(op); ++o) {
-      if (std::regex_search(g.path_of(tensor_id{op, o}), *regex)) result.push_back({op, o});
+      if (accept(g, {op, o})) result.push_back({op, o});
     }
   }
   return result;
+}
+
+std::vector<tensor_id> find_tensors(const Graph& g, const std::vector<op_id>& of,
+                                    const tensor_filter& accept) {
+  std::vector<tensor_id> result = tensors_of(g, of);
+  std::erase_if(result, [&](tensor_id t) { return !accept(g, t); });
+  return result;
+}
+
+std::vector<tensor_id> find_tensors_matching(const Graph& g, std::string_view pattern) {
+  return find_tensors(g, tensors_matching(pattern));
 }
 
 std::vector<variable_id> find_variables(const Graph& g, const op_filter& accept) {
@@ -179,4 +187,22 @@ std::vector<variable_id> find_variables(const Graph& g, const op_filter& accept)
   return result;
 }
 
+namespace detail {
+
+void selector::add(const op_filter& accept) { add_listed({find_ops(graph_, accept), {}}); }
+
+void selector::add(const tensor_filter& accept) { add_listed({{}, find_tensors(graph_, accept)}); }
+
+void selector::add_listed(const selection& some) {
+  for (const op_id op : some.ops) {
+    (void)graph_.index_of(op);
+    if (ops_.insert(op).second) found_.ops.push_back(op);
+  }
+  for (const tensor_id t : some.tensors) {
+    (void)graph_.type_of(t);
+    if (tensors_.insert(t).second) found_.tensors.push_back(t);
+  }
+}
+
+}  // namespace detail
 }  // namespace graft

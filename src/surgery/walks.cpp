@@ -113,7 +113,7 @@ std::vector<op_id> in_either(std::vector<op_id> first, const std::vector<op_id>&
 }
 
 std::vector<op_id> flood(const Graph& g, const walk_seeds& seeds, const walk_seeds& boundary,
-                         bool with_boundary, bool control) {
+                         const flood_options& where) {
   const Graph::tables& t = g.data();
   index_set walls = indices_of(g, boundary.ops);
   for (const tensor_id tensor : boundary.tensors) walls.insert(t.index(tensor));
@@ -127,23 +127,38 @@ std::vector<op_id> flood(const Graph& g, const walk_seeds& seeds, const walk_see
                           "that op is part of the boundary, too", path,
                           "give seeds that lie inside the boundary"});
   }
+  const walk_options as_walk{where.inclusive, where.control, where.within, where.within_if,
+                             where.stop_at};
+  const walk_limits given(g, as_walk);
+  const auto limits = given.limits();
   index_set met;  // boundary ops
   const auto within = [&](vertex v) {
+    if (!limits.within(v)) return false;
     const auto index = static_cast<std::uint32_t>(v);
     if (!walls.contains(index)) return true;
     met.insert(index);
     return false;
   };
-  const auto follow = [control](const graph_model::edge& e) { return control || !e.control; };
   op_marks marks;
-  const std::vector<vertex> inside = walks::flood(
-      g, starts, walks::limits<decltype(within), decltype(follow)>{within, follow, true}, marks);
+  const std::vector<vertex> inside =
+      walks::flood(g, starts,
+                   walks::limits<decltype(within), decltype(limits.follow)>{within, limits.follow,
+                                                                            where.inclusive},
+                   marks);
   index_set all;
   for (const vertex v : inside) all.insert(static_cast<std::uint32_t>(v));
-  if (with_boundary) {
+  if (where.with_boundary) {
     for (const std::uint32_t index : met.sorted()) all.insert(index);
   }
   std::vector<op_id> result;
+  if (where.within) {
+    index_set told;
+    for (const op_id op : *where.within) {
+      const std::uint32_t index = t.index(op);
+      if (all.contains(index) && told.insert(index)) result.push_back(op);
+    }
+    return result;
+  }
   for (const std::uint32_t index : all.sorted()) result.push_back(t.id(index));
   return result;
 }

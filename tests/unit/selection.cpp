@@ -4,7 +4,7 @@
 #include "graft/surgery/ensemble.hpp"
 #include "graft/surgery/select.hpp"
 
-#include "clone_fixture.hpp"
+#include "letters_fixture.hpp"
 
 using namespace graft;
 using namespace graft_test;
@@ -112,6 +112,66 @@ TEST_CASE("ops and tensors are selected by regular expression, operator and pred
   CHECK(mentions(text, "'a('"));
   CHECK_THROWS_AS(find_tensors_matching(g, "["), argument_error);
   CHECK_THROWS_AS(find_ops(g, {op_id{12345}}, any_op()), handle_error);
+}
+
+TEST_CASE("tensors that some ops take and make are selected, operands first, each once") {
+  const letters s;
+  const Graph& g = s.graph;
+  const std::vector<op_id> some = ops_of({s.h, s.g, s.f});
+  const auto all = [](tensor_id) { return true; };
+  CHECK(find_tensors(g, some, all) == ids(s.f, s.g, s.c, s.a, s.d, s.h));
+  CHECK(find_tensors(g, some, all) == tensors_of(g, some));
+  CHECK(find_tensors(g, ops_of({s.h, s.h}), all) == ids(s.f, s.g, s.h));
+  CHECK(find_tensors(g, std::vector<op_id>{}, all).empty());
+  // By predicate, expression, scope and operator; filters of ops are of what makes the tensor.
+  CHECK(find_tensors(g, some, [&](tensor_id t) { return t == id_of(s.d); }) == ids(s.d));
+  CHECK(find_tensors(g, some, [](const Graph& h, tensor_id t) { return h.uses(t).size() > 1; }) ==
+        ids(s.c, s.a, s.d));
+  CHECK(find_tensors(g, some, tensors_matching("^foo/[cd]$")) == ids(s.c, s.d));
+  CHECK(find_tensors(g, some, within_scope("foo/bar")) == ids(s.f, s.g, s.h));
+  CHECK(find_tensors(g, some, of_operator("placeholder")) == ids(s.a, s.d));
+  CHECK(find_tensors(g, some, [&](op_id op) { return op == op_of(s.g); }) == ids(s.g));
+  CHECK(find_tensors(g, some, !within_scope("foo") || tensors_matching("h$")) == ids(s.a, s.h));
+  CHECK(find_tensors(g, some, tensors_matching("foo") && !tensors_matching("bar")) ==
+        ids(s.c, s.d));
+  // Of the whole graph, in storage order.
+  CHECK(find_tensors(g, tensors_matching("foo/bar/[fg]")) == ids(s.f, s.g));
+  CHECK(find_tensors(g, all).size() == g.op_count());
+  CHECK_THROWS_AS(find_tensors(g, {op_id{999}}, all), handle_error);
+  CHECK_THROWS_AS(tensors_matching("("), argument_error);
+}
+
+TEST_CASE("outputs after the first are tensors of their own to filters") {
+  Graph g;
+  const auto x = input4(g, "x");
+  const auto halves = split<2, 1>(x);
+  const op_id cut = op_of(std::get<0>(halves));
+  const auto second = relu(std::get<1>(halves), "second");
+  CHECK(find_tensors(g, {cut}, of_operator("split")) == std::vector<tensor_id>{{cut, 0}, {cut, 1}});
+  CHECK(find_tensors(g, ops_of({second}), tensors_matching(":1$")) ==
+        std::vector<tensor_id>{{cut, 1}});
+  CHECK(find_tensors(g, [](tensor_id t) { return t.output == 1; }) ==
+        std::vector<tensor_id>{{cut, 1}});
+}
+
+TEST_CASE("ops and tensors are chosen together, in the order of first mention") {
+  const letters s;
+  const Graph& g = s.graph;
+  const selection some =
+      choose(g, of_operator("placeholder"), tensors_matching("[gh]$"), op_of(s.h), s.a,
+             std::vector{op_of(s.a), op_of(s.c)}, std::tuple{s.h, op_of(s.e)});
+  CHECK(some.ops == ops_of({s.a, s.b, s.d, s.h, s.c, s.e}));
+  CHECK(some.tensors == ids(s.g, s.h, s.a));
+  CHECK(choose(g).ops.empty());
+  CHECK(choose(g, [&](op_id op) { return op == op_of(s.f); }).ops == ops_of({s.f}));
+  CHECK(choose(g, [&](tensor_id t) { return t == id_of(s.f); }).tensors == ids(s.f));
+  const selection again = choose(g, some, s.b);
+  CHECK(again.ops == some.ops);
+  CHECK(again.tensors == ids(s.g, s.h, s.a, s.b));
+  CHECK(forward_walk(g, choose(g, s.d, op_of(s.g))) == ops_of({s.g, s.e, s.f, s.h}));
+  CHECK_THROWS_AS(choose(g, op_id{999}), handle_error);
+  Graph other;
+  CHECK_THROWS_AS(choose(g, input4(other)), handle_error);
 }
 
 TEST_CASE("expressions that take long elsewhere end on long names") {

@@ -109,13 +109,54 @@ TEST_CASE("floods follow edges both ways, which is why regions are not made so",
   letters s;
   const Graph& g = s.graph;
   // e is on no path from c to h, and comes along all the same.
-  CHECK(flood(g, op_of(s.f), ops_of({s.c, s.h}), false, true) == ops_of({s.d, s.e, s.f}));
-  CHECK(flood(g, op_of(s.f), ops_of({s.c, s.h}), true) == ops_of({s.c, s.d, s.e, s.f, s.h}));
+  CHECK(flood(g, op_of(s.f), ops_of({s.c, s.h}), {.with_boundary = false, .control = true}) ==
+        ops_of({s.d, s.e, s.f}));
+  CHECK(flood(g, op_of(s.f), ops_of({s.c, s.h})) == ops_of({s.c, s.d, s.e, s.f, s.h}));
   CHECK(flood(g, op_of(s.h), ops_of({s.f, s.g})) == ops_of({s.f, s.g, s.h}));
-  CHECK(flood(g, op_of(s.h), ops_of({s.f, s.g}), true, true).size() ==
+  CHECK(flood(g, op_of(s.h), ops_of({s.f, s.g}), {.control = true}).size() ==
         8);  // through the control edge
   CHECK_THROWS_AS(flood(g, op_of(s.f), ops_of({s.c, s.f})), argument_error);
   CHECK_FALSE(has(between(inputs(s.c), outputs(s.h)), op_of(s.e)));
+}
+
+TEST_CASE("floods keep to their limits") {
+  letters s;
+  const Graph& g = s.graph;
+  const std::vector<op_id> none;
+  SECTION("seeds are told or not") {
+    CHECK(flood(g, op_of(s.h), ops_of({s.f, s.g}), {.inclusive = false}) == ops_of({s.f, s.g}));
+    CHECK(flood(g, op_of(s.h), ops_of({s.f, s.g}), {.inclusive = false, .with_boundary = false})
+              .empty());
+    CHECK(flood(g, none, ops_of({s.f})).empty());
+  }
+  SECTION("within, in its order") {
+    const std::vector<op_id> some = ops_of({s.h, s.f, s.d, s.f, s.a});
+    CHECK(flood(g, op_of(s.f), none, {.within = some}) == ops_of({s.h, s.f, s.d}));
+    CHECK(flood(g, op_of(s.c), none, {.within = some}).empty());  // seeds, too
+    CHECK(flood(g, op_of(s.f), ops_of({s.h, s.c}), {.within = some}) == ops_of({s.h, s.f, s.d}));
+    CHECK(flood(g, op_of(s.f), none, {.within = none}).empty());
+  }
+  SECTION("within a predicate") {
+    const op_filter bar = within_scope("foo/bar");
+    CHECK(flood(g, op_of(s.f), none, {.within_if = bar}) == ops_of({s.f, s.g, s.h}));
+    // A boundary op outside is not told, as it was not met.
+    CHECK(flood(g, op_of(s.f), ops_of({s.c, s.g}), {.within_if = bar}) == ops_of({s.f, s.g, s.h}));
+    CHECK(flood(g, op_of(s.f), none, {.within = ops_of({s.h, s.f, s.c}), .within_if = bar}) ==
+          ops_of({s.h, s.f}));
+  }
+  SECTION("tensors that are not followed either way") {
+    CHECK(flood(g, op_of(s.h), none, {.stop_at = ids(s.c, s.d)}) ==
+          ops_of({s.a, s.b, s.c, s.f, s.g, s.h}));
+    CHECK(flood(g, op_of(s.h), none, {.stop_at = ids(s.c, s.d, s.a)}) == ops_of({s.f, s.g, s.h}));
+    CHECK(flood(g, op_of(s.c), none, {.stop_at = ids(s.c)}) ==
+          ops_of({s.a, s.b, s.c, s.d, s.e, s.f, s.g, s.h}));  // round by a and g
+  }
+  SECTION("what is not there is refused") {
+    CHECK_THROWS_AS(flood(g, op_of(s.h), none, {.within = std::vector<op_id>{op_id{77}}}),
+                    handle_error);
+    CHECK_THROWS_AS(flood(g, op_of(s.h), none, {.stop_at = {{op_of(s.h), 3}}}), handle_error);
+    CHECK_THROWS_AS(flood(g, op_of(s.h), op_id{77}), handle_error);
+  }
 }
 
 TEST_CASE("a walk along 100000 ops", "[edge-18]") {

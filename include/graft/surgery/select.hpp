@@ -2,11 +2,13 @@
 // boundary.
 #pragma once
 
+#include <concepts>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -69,16 +71,68 @@ op_filter within_scope(std::string_view path);
 /// Ops of one operator, by its name: of_operator("matmul").
 op_filter of_operator(std::string_view name);
 
+/// A condition on tensors. Filters are combined by &&, || and !. One of ops is one of tensors, too: of the op that
+/// makes the tensor.
+class tensor_filter {
+ public:
+  using condition = std::function<bool(const Graph&, tensor_id)>;
+  /// @param accept takes (tensor_id) or (const Graph&, tensor_id)
+  template <class F>
+    requires(!std::is_same_v<std::remove_cvref_t<F>, tensor_filter> &&
+             !std::is_same_v<std::remove_cvref_t<F>, op_filter> &&
+             (std::is_invocable_r_v<bool, const F&, tensor_id> ||
+              std::is_invocable_r_v<bool, const F&, const Graph&, tensor_id> ||
+              std::is_convertible_v<F, op_filter>))
+  tensor_filter(F accept) {  // NOLINT: lambdas are filters
+    if constexpr (std::is_invocable_r_v<bool, const F&, const Graph&, tensor_id>) {
+      accept_ = std::move(accept);
+    } else if constexpr (std::is_invocable_r_v<bool, const F&, tensor_id>) {
+      accept_ = [f = std::move(accept)](const Graph&, tensor_id t) { return f(t); };
+    } else {
+      *this = op_filter(std::move(accept));
+    }
+  }
+  tensor_filter(op_filter made_by)  // NOLINT: see above
+      : accept_([f = std::move(made_by)](const Graph& g, tensor_id t) { return f(g, t.op); }) {}
+  bool operator()(const Graph& g, tensor_id t) const { return accept_(g, t); }
+
+  friend tensor_filter operator&&(tensor_filter a, tensor_filter b) {
+    return condition([a = std::move(a), b = std::move(b)](const Graph& g, tensor_id t) {
+      return a(g, t) && b(g, t);
+    });
+  }
+  friend tensor_filter operator||(tensor_filter a, tensor_filter b) {
+    return condition([a = std::move(a), b = std::move(b)](const Graph& g, tensor_id t) {
+      return a(g, t) || b(g, t);
+    });
+  }
+  friend tensor_filter operator!(tensor_filter a) {
+    return condition([a = std::move(a)](const Graph& g, tensor_id t) { return !a(g, t); });
+  }
+
+ private:
+  condition accept_;
+};
+
+/// Tensors whose path, with ":1" for a second output, has a part that matches a regular expression as matching() does.
+/// @throws argument_error for a malformed expression
+tensor_filter tensors_matching(std::string_view regex);
+
 /// The ops that a filter accepts, in storage order. Complexity: O(ops of the graph)
 std::vector<op_id> find_ops(const Graph& g, const op_filter& accept);
 /// Those of a list that a filter accepts, in its order.
 /// @throws handle_error for an op that is not in the graph
 std::vector<op_id> find_ops(const Graph& g, const std::vector<op_id>& among,
                             const op_filter& accept);
-/// The outputs of the ops that a filter accepts, in storage order.
-std::vector<tensor_id> find_tensors(const Graph& g, const op_filter& accept);
-/// The tensors whose path, with ":1" for a second output, matches a regular expression as
-/// matching() does.
+/// The tensors that a filter accepts, in storage order: `find_tensors(g, within_scope("head"))`. Complexity: O(tensors of
+/// the graph)
+std::vector<tensor_id> find_tensors(const Graph& g, const tensor_filter& accept);
+/// Those that some ops take or make and a filter accepts, each once: operands first, in the order of their first use,
+/// then what the ops make. `find_tensors(g, ops, tensors_matching("^head/"))`
+/// @throws handle_error for an op that is not in the graph
+std::vector<tensor_id> find_tensors(const Graph& g, const std::vector<op_id>& of,
+                                    const tensor_filter& accept);
+/// The tensors whose path matches a regular expression: find_tensors(g, tensors_matching(regex)).
 std::vector<tensor_id> find_tensors_matching(const Graph& g, std::string_view regex);
 /// The variables whose read a filter accepts, in order of creation.
 std::vector<variable_id> find_variables(const Graph& g, const op_filter& accept);
@@ -100,12 +154,29 @@ struct walk_options {
   std::vector<tensor_id> stop_at = {};
 };
 
-/// Where walks begin: ops, and tensors that stand for their users (forward) or their producers
-/// (backward).
-struct walk_seeds {
+/// Where a flood goes, and what of it is told. @see flood
+struct flood_options {
+  /// False: the ops that the flood starts from are left out of the result.
+  bool inclusive = true;
+  /// False: boundary ops that were met are left out of the result.
+  bool with_boundary = true;
+  /// True: control edges are followed as well.
+  bool control = false;
+  /// If given, a flood visits only these, seeds and boundary ops included, and tells them in this order.
+  std::optional<std::vector<op_id>> within = {};
+  /// If given, a flood visits only what it accepts; boundary ops are asked about as well.
+  std::optional<op_filter> within_if = {};
+  /// Tensors that a flood does not follow, neither to those that take them nor to the op that makes them.
+  std::vector<tensor_id> stop_at = {};
+};
+
+/// Some ops and tensors. As seeds of a walk, tensors stand for their users (forward) or their producers (backward).
+struct selection {
   std::vector<op_id> ops;
   std::vector<tensor_id> tensors;
 };
+/// Where walks begin.
+using walk_seeds = selection;
 
 namespace detail {
 
@@ -139,9 +210,48 @@ std::vector<op_id> walk_backward(const Graph& g, const walk_seeds& seeds,
 std::vector<op_id> in_both(const std::vector<op_id>& first, const std::vector<op_id>& second);
 std::vector<op_id> in_either(std::vector<op_id> first, const std::vector<op_id>& second);
 std::vector<op_id> flood(const Graph& g, const walk_seeds& seeds, const walk_seeds& boundary,
-                         bool with_boundary, bool control);
+                         const flood_options& where);
+
+class selector {
+ public:
+  explicit selector(const Graph& g) : graph_(g) {}
+  void add(const op_filter& accept);
+  void add(const tensor_filter& accept);
+  template <class T>
+  void add(const T& some) {
+    if constexpr (std::convertible_to<const T&, op_filter>) {
+      add(op_filter(some));
+    } else if constexpr (std::convertible_to<const T&, tensor_filter>) {
+      add(tensor_filter(some));
+    } else {
+      add_listed(seeds_of(graph_, some));
+    }
+  }
+  selection take() { return std::move(found_); }
+
+ private:
+  void add_listed(const selection& some);
+
+  const Graph& graph_;
+  selection found_;
+  std::unordered_set<op_id> ops_;
+  std::unordered_set<tensor_id> tensors_;
+};
 
 }  // namespace detail
+
+/// Chooses ops and tensors together, each once, in the order of first mention:
+/// `choose(g, of_operator("add"), tensors_matching("^head/"), x, some_ops)`.
+/// @param what in any order: filters of ops, filters of tensors, handles, op_ids, tensor_ids, variable_ids (their
+/// reads), selections, or tuples, arrays, vectors of these but for filters
+/// @throws handle_error for what is not in the graph
+/// Complexity: O(graph) for each filter, O(1) for each of the others
+template <class... What>
+selection choose(const Graph& g, const What&... what) {
+  detail::selector all(g);
+  (all.add(what), ...);
+  return all.take();
+}
 
 /// The ops that depend on the seeds, nearest first.
 /// @param seeds handles, op_ids, tensor_ids, variable_ids, or tuples, arrays, vectors of these.
@@ -187,18 +297,18 @@ std::vector<op_id> walk_union(const Graph& g, const From& from, const To& to,
   return walk_union(g, from, to, where, where);
 }
 
-/// The ops connected with the seeds in either direction, up to boundary ops, in storage order.
+/// The ops connected with the seeds in either direction, up to boundary ops, in storage order or that of
+/// flood_options::within.
 ///
 /// This follows uses as well as operands: whatever hangs on an op comes along, losses and
 /// optimisers included. For the ops between tensors use between() or extract().
 /// @param boundary ops where the flood stops; tensors stand for their producers, as among the seeds
-/// @param inclusive whether the boundary ops that were met are in the result
-/// @throws argument_error if an op is both seed and boundary
+/// @throws argument_error if an op is both seed and boundary; handle_error for what is not in the graph
+/// Complexity: O(ops met and their edges), independent of the size of the graph; no recursion
 template <class Seeds, class Boundary>
 std::vector<op_id> flood(const Graph& g, const Seeds& seeds, const Boundary& boundary,
-                         bool inclusive = true, bool control = false) {
-  return detail::flood(g, detail::seeds_of(g, seeds), detail::seeds_of(g, boundary), inclusive,
-                       control);
+                         const flood_options& where = {}) {
+  return detail::flood(g, detail::seeds_of(g, seeds), detail::seeds_of(g, boundary), where);
 }
 
 // --- Sets between tensors
