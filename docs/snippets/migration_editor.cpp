@@ -114,9 +114,11 @@ void copies() {
       region, extract(inputs(there(x), there(mask)), outputs(there(y))));  // find_corresponding
   auto kept =
       there.graph().collections();  // collections follow (assign_renamed_collections_handler)
+  Clone waits = clone(region, control_in::keep);  // transform_control_input_handler: as it was
   //! [copy]
   check(alone.inputs().size() == 2 && named.scope_path() == "b", "copies stand alone");
   check(back.ref().id == y.ref().id && !maybe && kept == g.collections(), "the map leads back");
+  check(waits.control_images().empty(), "nothing waits from outside");
   check(pairs.differences.empty(), "a copy corresponds to its source");
   check(session.run(z, feed(x2, ones)).at<float>({0, 0}) == 1, "the replacement is taken");
 }

@@ -453,7 +453,7 @@ class copier {
       if (place != none) {
         controls_.push_back({place, after, true});
       } else if (request_.control_outside) {
-        const op_id becomes = request_.control_outside(from_.id(before));
+        const op_id becomes = request_.control_outside(from_.id(before), from_.id(op));
         if (becomes.valid()) controls_.push_back({to_.index(becomes), after, false});
       }
     }

@@ -130,9 +130,10 @@ struct copy_request {
   function_view<void(op_id old_op, attribute_list&)> attributes;
   unsigned ask_traits = 0;  ///< e.g. ops::modal | ops::random
 
-  /// The op of `to` that takes the place of one outside the region which an op of the region waits
-  /// for by a control edge; an invalid id drops the edge. Without it such edges are dropped.
-  function_view<op_id(op_id)> control_outside;
+  /// The op of `to` that takes the place of one outside the region (the first) which an op of the region (the second)
+  /// waits for by a control edge; an invalid id drops the edge. It must not name one op twice for another. Without it
+  /// such edges are dropped.
+  function_view<op_id(op_id, op_id)> control_outside;
 
   /// True: types are worked out anew once the ops are there, with the errors of Graph::add.
   /// Variables that are not registered yet are taken to have the type that their read op has.

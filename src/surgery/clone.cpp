@@ -55,6 +55,7 @@ Clone cloner::run() {
   std::optional<Graph::transaction> inputs;  // of a body: what is bound may come from around it
   if (target_.is_open_body()) inputs.emplace(target_);
   resolve_bindings();
+  resolve_controls();
   decide_variables();
   select_ops();
   check_scopes();
@@ -65,6 +66,7 @@ Clone cloner::run() {
   add_placeholders();
   add_stand_ins();
   append_ops();
+  settle_controls();
   if (converts()) convert_elements(target_, op_id{data_->first_id}, options_.elements);
   add_variables();
   split_streams();
@@ -191,11 +193,8 @@ void cloner::append_ops() {
     request.own_traits = ops::random;
     request.owned = random;
   }
-  const auto control = [this](op_id before) {
-    const std::uint32_t place = place_of(before);
-    const bool kept = place != place_map::none && !data_->copy_of_place.empty() &&
-                      data_->copy_of_place[place] == clone_data::itself;
-    return kept ? before : op_id{};
+  const auto control = [this](op_id before, op_id after) {
+    return image_of_control(before, after);
   };
   request.control_outside = control;
   request.infer_again = infer_again_ && !converts();  // else once types are the new ones

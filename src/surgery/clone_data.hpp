@@ -56,6 +56,8 @@ struct clone_data {
   /// What became of updates that have not their copy for their one image: what rules made of them, none where they
   /// dropped them, and those of the further parameters of split ties. @see updates_for
   std::unordered_map<op_id, std::vector<op_id>> update_images;
+  /// Of control edges into the region: ascending by what waits, then by what it waits for.
+  std::vector<control_image> control_images;
   std::vector<variable_id> created;  ///< fresh, copied, and made by rules; ascending
   std::vector<variable_id> unset;    ///< those of these that had no value then
   graph_slot* owner = nullptr;       ///< the graph of these: of an open body the outermost one

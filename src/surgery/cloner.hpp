@@ -79,6 +79,7 @@ class cloner {
  private:
   // Decisions: nothing changes.
   void resolve_bindings();     // bind.cpp
+  void resolve_controls();     // controls.cpp
   void decide_variables();     // select.cpp
   void resolve_expressions();  // bind.cpp
   void select_ops();           // select.cpp
@@ -99,6 +100,9 @@ class cloner {
   void add_placeholders();
   void add_stand_ins();
   void append_ops();
+  op_id image_of_control(op_id before, op_id after);  // controls.cpp
+  op_id image_of_outside(op_id before);
+  void settle_controls();
   std::int64_t image_of_reference(attribute_kind kind, std::int64_t number);
   std::int64_t image_of_body(std::int64_t index);  // bodies.cpp
   std::shared_ptr<const Graph> changed_body(const std::shared_ptr<const Graph>& body);
@@ -200,6 +204,13 @@ class cloner {
   std::vector<std::uint32_t> listed_;  // the same, unless they are consecutive
   std::vector<op_id> replaced_reads_;  // of frozen, linked and replaced variables; ascending
   std::vector<op_id> random_ops_;      // of the source
+  struct bound_control {
+    op_id instead;
+    bool used = false;
+  };
+  std::unordered_map<op_id, bound_control> bound_controls_;  // by op outside the region
+  op_id waiting_;         // the op whose control edges are asked for
+  index_set waited_for_;  // what its copy waits for besides copies
   struct asked_update {
     std::uint32_t outputs;
     op_id first, end;  // of what rules added when they were asked about it

@@ -19,7 +19,8 @@ void ensemble_builder::check_choices(std::size_t members) const {
       options_.covered != coverage::whole || options_.inputs != unbound::placeholder ||
       options_.strip || options_.elements.to != dtype::any || !options_.expressions.pairs.empty() ||
       options_.tied != ties::keep || !options_.rules.empty() || !options_.bound.reshaped.empty() ||
-      !options_.stacked.reshaped.empty()) {
+      !options_.stacked.reshaped.empty() || options_.waiting != control_in::drop ||
+      !options_.controls.pairs.empty()) {
     refuse("one of the choices is for clones only",
            "give bind(...), into(...), a policy, trainable(...) or a mode");
   }

@@ -372,6 +372,12 @@ std::string to_string(const Clone& clone) {
     text += "\n";
   }
   list("kept", clone.origin().kept(), images_of(clone.data()->cut_images, clone.origin().kept()));
+  for (const control_image& c : clone.control_images()) {
+    text += "  " + path_if_there(source, c.after) + " waits for " +
+            path_if_there(source, c.before) + ", its copy for " +
+            (c.image.valid() ? path_if_there(target, c.image) : std::string("nothing of that")) +
+            "\n";
+  }
   for (const variable_id made : clone.variables()) {
     const Graph& owner = clone.data()->variables_graph();
     if (clone.data()->backward(made) || !owner.contains(made)) continue;

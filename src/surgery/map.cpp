@@ -165,6 +165,7 @@ Graph& Clone::graph() const { return graph_of(*data_); }
 const Region& Clone::origin() const& { return data_->region; }
 scope_id Clone::scope() const { return data_->scope; }
 std::string Clone::scope_path() const { return graph().scope_path(data_->scope); }
+const std::vector<control_image>& Clone::control_images() const& { return data_->control_images; }
 const std::vector<variable_image>& Clone::variable_images() const& { return data_->images; }
 std::vector<variable_id> Clone::variables() const { return data_->present(data_->created); }
 

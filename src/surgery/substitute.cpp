@@ -359,7 +359,7 @@ class substituter {
     request.outside = outside;
     const auto scope = [](scope_id s) { return s; };
     request.scope = scope;
-    const auto control = [this](op_id before) { return copy_of(tensor_id{before, 0}).op; };
+    const auto control = [this](op_id before, op_id) { return copy_of(tensor_id{before, 0}).op; };
     request.control_outside = control;
     request.infer_again = retyped_;
     const copied_ops made = append_copy(request);

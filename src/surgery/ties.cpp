@@ -174,6 +174,7 @@ void cloner::split_ties() {
       return v.id == info.id ? image.policy : variable_policy::shared;
     }));
     each.set(options_.streams);
+    each.set(control_in::keep);  // what the first one waits for
     each.set(into(target_, ""));
     for (std::size_t k = 1; k < users.size(); ++k) {
       std::optional<Clone> made;

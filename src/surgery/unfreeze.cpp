@@ -29,7 +29,10 @@ class thawing {
     Graph& into_graph = options_.where.graph != nullptr ? *options_.where.graph : source_;
     const bool same_graph = &into_graph == &target_;
     keep_expressions(same_graph);
-    if (same_graph) keep_inputs();
+    if (same_graph) {
+      keep_inputs();
+      keep_controls();
+    }
 
     Graph::transaction all(into_graph);
     Clone result = detail::cloner(d_.region, options_, &values_).run();
@@ -133,6 +136,20 @@ class thawing {
       }
       kept.pairs.emplace_back(of_source(input), of_target(bound));
       if (d_.reshaped) kept.reshaped.push_back(of_source(input));
+    }
+    options_.set(kept);
+  }
+
+  // What its ops wait for outside, where that is still there.
+  void keep_controls() {
+    control_bindings kept;
+    detail::index_set named;
+    for (const auto& [before, instead] : options_.controls.pairs) {
+      named.insert((before.op.valid() ? before.op : source_.id(before.handle).op).value);
+    }
+    for (const control_image& c : d_.control_images) {
+      if (!c.image.valid() || !source_.contains(c.before) || !target_.contains(c.image)) continue;
+      if (named.insert(c.before.value)) kept.pairs.push_back({{c.before, {}}, {c.image, {}}});
     }
     options_.set(kept);
   }

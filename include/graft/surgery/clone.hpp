@@ -27,6 +27,14 @@ struct variable_image {
   variable_policy policy = variable_policy::fresh;
 };
 
+/// What became of a control edge by which an op of the region waits for one outside. @see control_in
+struct control_image {
+  op_id before;  ///< outside the region, in its graph
+  op_id after;   ///< of the region; it was copied
+  op_id
+      image;  ///< what the copy waits for, in the clone's graph; not valid where the edge was dropped
+};
+
 /// A read or an update of a variable of the source from inside a clone.
 struct source_access {
   variable_id variable;  ///< of the source
@@ -115,6 +123,11 @@ class Clone {
   [[nodiscard]] const std::vector<variable_image>& variable_images() const&;
   [[nodiscard]] std::vector<variable_image> variable_images() && {
     return std::as_const(*this).variable_images();
+  }
+  /// What became of the control edges that enter the region, in the order of the ops that wait.
+  [[nodiscard]] const std::vector<control_image>& control_images() const&;
+  [[nodiscard]] std::vector<control_image> control_images() && {
+    return std::as_const(*this).control_images();
   }
   /// All images of a variable: several where ties were split, in the order of the ops that read them;
   /// none for frozen and replaced variables. @throws handle_error for a variable outside the region
@@ -230,6 +243,8 @@ std::vector<Clone> replicate_region(const Region& region, std::size_t count,
 ///   - `mode::inference`, `mode::training`: for layers that differ between the two
 ///   - `from("actor")`, `names::exact`, `seeds::same`, `seeds::fresh(7)`, `unbound::keep`, `coverage::affected`,
 ///   `ties::split`
+///   - `control_in::keep`, `control_in::error`: for ops outside that ops of the region wait for; `bind_control(guard,
+///   guard2)` names others in their place
 ///   - `each_op(rule)`: to change, replace or drop ops on the way; several are asked in their order
 ///
 /// Scopes of the source are made again under the clone's scope, as paths from the deepest scope
@@ -241,9 +256,10 @@ std::vector<Clone> replicate_region(const Region& region, std::size_t count,
 /// own (@see seeds). Updates that a layer declared are copied for fresh and copied variables, dropped for frozen
 /// and replaced ones, and stay the source's where one is shared within a graph or linked (@see updates_of). Members of
 /// collections in the region have their copies added to the same collections. Control edges that
-/// leave or enter the region are dropped.
+/// leave the region are not copied, and those that enter it are dropped unless asked for (@see control_in).
 ///
-/// @throws boundary_error for a key that is no input or is bound twice; dtype_error, shape_error
+/// @throws boundary_error for a key that is no input or is bound twice, and for control edges that cannot be kept;
+/// dtype_error, shape_error
 /// for a replacement that does not fit; handle_error for foreign or stale handles; graph_error for
 /// a stale region; uninitialized_error where a value to copy or freeze is missing; name_error under
 /// names::exact; argument_error for variables::linked in another graph, for a rule that returns another number of

@@ -22,8 +22,8 @@ std::string explain(const Graph& g, std::string_view path);
 /// @throws as above; handle_error if a graph is gone
 std::string explain(const Clone& clone, std::string_view path);
 
-/// An account of a clone: its size and scope, what inputs became, and for each variable of the region its policy
-/// and its image. Stable: equal clones of equal graphs have equal accounts.
+/// An account of a clone: its size and scope, what inputs became, for each variable of the region its policy and its
+/// image, and what became of control edges from outside. Stable: equal clones of equal graphs have equal accounts.
 /// @throws handle_error if a graph is gone
 std::string to_string(const Clone& clone);
 

@@ -155,6 +155,18 @@ enum class coverage : std::uint8_t {
              ///< rest is shared
 };
 
+/// What becomes of control edges by which ops that are copied wait for ops outside the region. Those that bind_control()
+/// names are kept in any case; those inside the region are always copied. Ops outside never wait for copies.
+enum class control_in : std::uint8_t {
+  /// The copies do not wait, so that a clone runs, and outlives, nothing of its source's surroundings. @see
+  /// Clone::control_images
+  drop,
+  /// The copies wait for the same ops, and where those make inputs, for what the inputs were bound to. Running the clone
+  /// runs these ops, updates among them too. What is in another graph cannot be waited for: boundary_error
+  keep,
+  error,  ///< boundary_error that names the edges
+};
+
 /// Where a clone goes. @see into
 struct destination {
   Graph* graph = nullptr;  ///< nullptr: the source's
@@ -298,6 +310,47 @@ constexpr bindings bind_reshaped(const From& from, const To& to, const Rest&... 
   return all;
 }
 
+/// One end of a control edge: an op of a graph that a call names otherwise, or the op behind a handle.
+struct control_end {
+  op_id op;  ///< not valid: the handle's
+  graph_reference handle;
+};
+/// What copies wait for in place of ops outside the region. @see bind_control
+struct control_bindings {
+  std::vector<std::pair<control_end, control_end>> pairs;
+};
+
+namespace detail {
+template <class T>
+control_end control_end_of(const T& t) {
+  static_assert(graph_handle<T> || std::same_as<T, op_id>,
+                "graft: bind_control takes ids of ops, or handles of what they make");
+  if constexpr (graph_handle<T>) {
+    return {{}, t.ref()};
+  } else {
+    return {t, {}};
+  }
+}
+inline void bind_controls(control_bindings&) {}
+template <class From, class To, class... Rest>
+void bind_controls(control_bindings& all, const From& from, const To& to, const Rest&... rest) {
+  all.pairs.emplace_back(control_end_of(from), control_end_of(to));
+  bind_controls(all, rest...);
+}
+}  // namespace detail
+
+/// What waits in the region for `from`, an op outside, waits in the clone for `to`: `bind_control(guard, guard2)`. It
+/// holds whatever control_in is chosen, and for clones in other graphs.
+/// @param from an op_id of the region's graph, or a handle of what the op makes
+/// @param to the same of the clone's graph; further pairs may follow
+template <class From, class To, class... Rest>
+  requires(sizeof...(Rest) % 2 == 0)
+control_bindings bind_control(const From& from, const To& to, const Rest&... rest) {
+  control_bindings all;
+  detail::bind_controls(all, from, to, rest...);
+  return all;
+}
+
 /// One op that a clone copied, as a rule sees it. @see each_op
 struct copied_op {
   Graph* graph = nullptr;         ///< of the copy: the clone's, or a body in it
@@ -390,6 +443,8 @@ struct clone_options {
   coverage covered = coverage::whole;
   ties tied = ties::keep;
   element_types elements;
+  control_in waiting = control_in::drop;
+  control_bindings controls;
   std::vector<op_transform> rules;
   source_line line;
 
@@ -418,6 +473,10 @@ struct clone_options {
   void set(coverage c) { covered = c; }
   void set(ties t) { tied = t; }
   void set(const element_types& e) { elements = e; }
+  void set(control_in c) { waiting = c; }
+  void set(const control_bindings& b) {
+    controls.pairs.insert(controls.pairs.end(), b.pairs.begin(), b.pairs.end());
+  }
   void set(const op_transform& t) { rules.push_back(t); }
 };
 

@@ -90,7 +90,7 @@ struct region_report {
   std::vector<op_id> foreign_updates;
   std::vector<op_id> random;    ///< ops that draw from a stream
   std::vector<op_id> stateful;  ///< updates and ops with effects inside the region
-  std::vector<std::pair<op_id, op_id>> control_in;   ///< (outside, inside): dropped by a clone
+  std::vector<std::pair<op_id, op_id>> control_in;   ///< (outside, inside): @see clone
   std::vector<std::pair<op_id, op_id>> control_out;  ///< (inside, outside): dropped by a clone
 };
 
