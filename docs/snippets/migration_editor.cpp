@@ -96,6 +96,8 @@ void copies() {
   auto h = dense<4, "layer">(x) * mask;
   auto y = relu(h);
   g.leave_scope();
+  g.add_to_collection("results", {member::kind::tensor, {}, g.id(y)});
+  const auto kept_before = g.collections();
   Session session(g);
   session.initialize();
   //! [copy]
@@ -112,12 +114,17 @@ void copies() {
   auto maybe = bound.find(g.id(x2));    // transformed(x2, missing_fn): an optional
   auto pairs = correspond(
       region, extract(inputs(there(x), there(mask)), outputs(there(y))));  // find_corresponding
-  auto kept =
-      there.graph().collections();  // collections follow (assign_renamed_collections_handler)
+  auto kept = there.graph().collections();                                 // collections follow
+  Clone renamed = clone(region, collections::by([](std::string_view name) {
+                          return "b/" + std::string(name);  // assign_renamed_collections_handler
+                        }));
+  Clone lone = clone(region, collections::none);  // ... of a Transformer that assigns none
   Clone waits = clone(region, control_in::keep);  // transform_control_input_handler: as it was
   //! [copy]
   check(alone.inputs().size() == 2 && named.scope_path() == "b", "copies stand alone");
-  check(back.ref().id == y.ref().id && !maybe && kept == g.collections(), "the map leads back");
+  check(back.ref().id == y.ref().id && !maybe && kept == kept_before, "the map leads back");
+  check(g.collection("b/results").size() == 1 && lone.nodes().size() == renamed.nodes().size(),
+        "collections are named anew");
   check(waits.control_images().empty(), "nothing waits from outside");
   check(pairs.differences.empty(), "a copy corresponds to its source");
   check(session.run(z, feed(x2, ones)).at<float>({0, 0}) == 1, "the replacement is taken");

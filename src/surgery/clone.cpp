@@ -346,11 +346,23 @@ void cloner::split_streams() {
   }
 }
 
+bool joins_none(const clone_options& options) {
+  return options.joined == collection_policy::none && !options.rename_collection;
+}
+
+std::optional<std::string> joined_in_place_of(const clone_options& options,
+                                              std::string_view collection) {
+  std::string name(collection);  // rules may change the graph that it is in
+  return options.rename_collection ? options.rename_collection(name) : name;
+}
+
 void cloner::add_to_collections() {
   // Names and members are taken down first: adding to a collection may move it.
   std::vector<std::pair<std::string, member>> additions;
   const Graph::tables& t = source_.data();
   for (const Graph::tables::named_collection& collection : t.collections) {
+    if (joins_none(options_)) break;
+    std::optional<std::optional<std::string>> name;  // asked for once, if there is a member
     for (const member& m : collection.members) {
       member copy = m;
       if (m.what == member::kind::variable) {
@@ -367,7 +379,9 @@ void cloner::add_to_collections() {
         }
         if (!target_.contains(copy.tensor.op)) continue;  // removed by a rule
       }
-      additions.emplace_back(std::string(t.strings[collection.name]), copy);
+      if (!name) name = joined_in_place_of(options_, t.strings[collection.name]);
+      if (!*name) break;
+      additions.emplace_back(**name, copy);
     }
   }
   for (const auto& [name, m] : additions) target_.add_to_collection(name, m);

@@ -36,6 +36,12 @@ scope_id append_scopes(Graph& g, std::string_view path, names naming);
 /// True if a body among an op's attributes, at any depth, has an op of the other mode.
 bool mode_differs(const Graph& owner, const attribute_view& attributes, bool training);
 
+/// True where no copy joins any collection.
+bool joins_none(const clone_options& options);
+/// The collection that copies of the members of one join, or nothing.
+std::optional<std::string> joined_in_place_of(const clone_options& options,
+                                              std::string_view collection);
+
 /// Values of variables of a region that a clone takes in place of those that they have.
 using start_values = std::unordered_map<variable_id, Array>;
 

@@ -36,6 +36,7 @@ class ensemble_builder {
   void note_made(op_id op, std::size_t first, const std::vector<member_tensor>& results);
   void add_control_edges();
   void add_to_collections();
+  [[nodiscard]] bool has_image(const member& m) const;
   std::vector<member> images_of(const member& m);
 
   // Variables: ensemble_variables.cpp

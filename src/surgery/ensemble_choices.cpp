@@ -22,7 +22,7 @@ void ensemble_builder::check_choices(std::size_t members) const {
       !options_.stacked.reshaped.empty() || options_.waiting != control_in::drop ||
       !options_.controls.pairs.empty()) {
     refuse("one of the choices is for clones only",
-           "give bind(...), into(...), a policy, trainable(...) or a mode");
+           "give bind(...), into(...), a policy, trainable(...), a mode or collections");
   }
 }
 

@@ -173,14 +173,27 @@ void ensemble_builder::add_control_edges() {
 
 // What the region's members of collections became joins them, as clones do: of a tensor each member's part.
 void ensemble_builder::add_to_collections() {
+  if (joins_none(options_)) return;
   std::vector<std::pair<std::string, member>> additions;  // taken down first: adding may move them
   for (std::size_t c = 0; c < g_.data().collections.size(); ++c) {
-    const std::string name(g_.data().strings[g_.data().collections[c].name]);
-    for (const member& m : std::vector<member>(g_.data().collections[c].members)) {
-      for (const member& image : images_of(m)) additions.emplace_back(name, image);
+    const std::vector<member> members = g_.data().collections[c].members;
+    if (std::none_of(members.begin(), members.end(),
+                     [this](const member& m) { return has_image(m); }))
+      continue;
+    const auto name =
+        joined_in_place_of(options_, g_.data().strings[g_.data().collections[c].name]);
+    if (!name) continue;
+    for (const member& m : members) {
+      for (const member& image : images_of(m)) additions.emplace_back(*name, image);
     }
   }
   for (const auto& [name, m] : additions) g_.add_to_collection(name, m);
+}
+
+bool ensemble_builder::has_image(const member& m) const {
+  if (m.what != member::kind::variable) return made_.contains(m.tensor.op.value);
+  return std::any_of(data_->variables.begin(), data_->variables.end(),
+                     [&](const variable_image& v) { return v.source == m.variable; });
 }
 
 std::vector<member> ensemble_builder::images_of(const member& m) {

@@ -245,6 +245,7 @@ std::vector<Clone> replicate_region(const Region& region, std::size_t count,
 ///   `ties::split`
 ///   - `control_in::keep`, `control_in::error`: for ops outside that ops of the region wait for; `bind_control(guard,
 ///   guard2)` names others in their place
+///   - `collections::none`, `collections::by(rule)`: where the copies of members of collections are not to join the same
 ///   - `each_op(rule)`: to change, replace or drop ops on the way; several are asked in their order
 ///
 /// Scopes of the source are made again under the clone's scope, as paths from the deepest scope
@@ -255,7 +256,7 @@ std::vector<Clone> replicate_region(const Region& region, std::size_t count,
 /// graph names its source. Their initial values are copied with them, with random streams of their
 /// own (@see seeds). Updates that a layer declared are copied for fresh and copied variables, dropped for frozen
 /// and replaced ones, and stay the source's where one is shared within a graph or linked (@see updates_of). Members of
-/// collections in the region have their copies added to the same collections. Control edges that
+/// collections in the region have their copies added to the same collections (@see collections). Control edges that
 /// leave the region are not copied, and those that enter it are dropped unless asked for (@see control_in).
 ///
 /// @throws boundary_error for a key that is no input or is bound twice, and for control edges that cannot be kept;

@@ -162,7 +162,7 @@ Ensemble ensemble_region(const Region& region, std::size_t members,
 /// that are not bound become placeholders that all members share. `into("name")` within the same graph, as for
 /// clone(); policies: fresh draws every member's initial value from a stream of its own, copied starts all
 /// from the source's value, shared and frozen variables are not stacked, others are refused; `trainable(false)`;
-/// `mode::inference`
+/// `mode::inference`; `collections::none` or `by(rule)`
 ///
 /// An update among the ops of the outputs (of a training step, @see extract_training) updates the stacked
 /// variable; one of a shared variable the source's, which it may as long as it is the same for all members.

@@ -167,6 +167,34 @@ enum class control_in : std::uint8_t {
   error,  ///< boundary_error that names the edges
 };
 
+/// What of collections comes along. @see collections
+enum class collection_policy : std::uint8_t { keep, none };
+
+/// What the copies of members of collections join.
+namespace collections {
+
+/// Copies join the collections of what they are copies of.
+inline constexpr collection_policy keep = collection_policy::keep;
+/// Copies join none.
+inline constexpr collection_policy none = collection_policy::none;
+
+/// The collection that the copies of a collection's members join, or nothing.
+using rule = std::function<std::optional<std::string>(std::string_view)>;
+/// A rule for each collection. @see by
+struct chosen_by {
+  rule decide;
+};
+/// A decision for each collection: `collections::by([](std::string_view name) { return "copy/" + std::string(name); })`.
+/// @param decide takes the name, returns a std::optional<std::string> (std::nullopt: the copies join none); asked once
+/// for each collection with members that are copied, in the order the collections were made; it must not change the
+/// graphs, and what it throws leaves both as they were. The names that the graph keeps itself ("variables", "trainable_variables") are a name_error
+template <class Rule>
+chosen_by by(Rule decide) {
+  return {rule(std::move(decide))};
+}
+
+}  // namespace collections
+
 /// Where a clone goes. @see into
 struct destination {
   Graph* graph = nullptr;  ///< nullptr: the source's
@@ -445,6 +473,8 @@ struct clone_options {
   element_types elements;
   control_in waiting = control_in::drop;
   control_bindings controls;
+  collection_policy joined = collection_policy::keep;
+  collections::rule rename_collection;  ///< empty: `joined` for all
   std::vector<op_transform> rules;
   source_line line;
 
@@ -477,6 +507,11 @@ struct clone_options {
   void set(const control_bindings& b) {
     controls.pairs.insert(controls.pairs.end(), b.pairs.begin(), b.pairs.end());
   }
+  void set(collection_policy p) {
+    joined = p;
+    rename_collection = {};
+  }
+  void set(const collections::chosen_by& c) { rename_collection = c.decide; }
   void set(const op_transform& t) { rules.push_back(t); }
 };
 
