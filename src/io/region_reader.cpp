@@ -150,6 +150,10 @@ class builder {
                       "choose another scope, or leave names::exact out"});
   }
 
+  void require_name(op_id made, const std::string& name) {
+    if (options_.naming == names::exact && g_.name_of(made) != name) refuse_name(name);
+  }
+
   scope_id make_scope(scope_id under, std::string_view name) {
     if (options_.naming == names::exact && !detail::scope_name_is_free(g_, under, name)) {
       refuse_name(std::string(name));
@@ -266,6 +270,7 @@ class builder {
       const std::string& as = name;
       inputs_.push_back(
           {inside(scope, [&] { return g_.add(ops::placeholder, {}, attributes, as); }), 0});
+      require_name(inputs_.back().op, name);
     }
   }
 
@@ -281,6 +286,7 @@ class builder {
       refuse_region(path_, "its given value is not of its type", input.name);
     }
     const tensor_id made = inside(scope, [&] { return g_.add_constant(value, name); });
+    require_name(made.op, name);
     given_.values.emplace_back(g_.handle(made).ref(), std::move(value));
     return made;
   }
@@ -313,7 +319,7 @@ class builder {
       building_ = false;
       check_constant(g_, o, made, path_);
     }
-    if (options_.naming == names::exact && g_.name_of(made) != name) refuse_name(name);
+    require_name(made, name);
     ops_.push_back(made);
   }
 

@@ -169,6 +169,32 @@ TEST_CASE("names go where they are asked to go") {
   to.validate();
 }
 
+TEST_CASE("exact names are those of placeholders and given values, too", "[edge-68]") {
+  Graph g;
+  const row4 x = input4(g, "x"), mask = input4(g, "mask"), hidden = input4(g, "hidden");
+  const row4 y = add(mul(x, mask), hidden, "y");
+  const temporary_file file;
+  save_region(file.path, extract(inputs(x), outputs(y), given(mask, Array::full<float>({2, 4}, 2)),
+                                 leaks::keep));
+  for (const char* taken : {"x", "mask", "hidden", "y"}) {
+    INFO(taken);
+    Graph to;
+    (void)input4(to, taken);
+    const auto digest = to.digest();
+    const std::string text =
+        message_of<name_error>([&] { (void)load_region(to, file.path, names::exact); });
+    CHECK(mentions(text, "'" + std::string(taken) + "' among them"));
+    CHECK(to.digest() == digest);
+    (void)load_region(to, file.path);  // else a number is appended
+    CHECK(to.find_op(std::string(taken) + "_1").has_value());
+  }
+  // What is given needs no name.
+  Graph to;
+  const row4 there = input4(to, "x");
+  const loaded_region loaded = load_region(to, file.path, inputs(there), names::exact);
+  CHECK(loaded.inputs[0].ref() == there.ref());
+}
+
 TEST_CASE("saved inputs are replaced by what is given") {
   Graph g;
   const row4 a = input4(g, "a"), b = input4(g, "b");
