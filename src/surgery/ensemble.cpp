@@ -23,6 +23,15 @@ void require_member(const ensemble_data& d, std::size_t i) {
                         "ask for one of these"});
 }
 
+void require_origin(const ensemble_data& d) {
+  if (!d.region.stale()) return;
+  throw graph_error(
+      {"an ensemble was asked for a member",
+       "members are made of the ops of its region, which were edited or removed since", "",
+       "take members out before that, or move their values by gather_to(); what runs "
+       "all members needs the region no longer"});
+}
+
 }  // namespace detail
 
 namespace {
@@ -31,6 +40,12 @@ namespace {
   throw handle_error(
       {"an ensemble was asked for '" + g.path_of(t) + "'", why, g.path_of(t),
        "ask for an output of the region, or for what lies behind a member's variable"});
+}
+
+// What became of the region is known after its ops are gone, too.
+tensor_id id_in_source(const ensemble_data& d, const graph_reference& r) {
+  const Graph& g = detail::graph_of(d);
+  return r.slot == d.slot && r.generation == d.generation ? r.id : g.id(r);
 }
 
 }  // namespace
@@ -44,13 +59,18 @@ std::size_t Ensemble::size() const { return static_cast<std::size_t>(data_->memb
 Graph& Ensemble::graph() const { return detail::graph_of(*data_); }
 const Region& Ensemble::origin() const& { return data_->region; }
 scope_id Ensemble::scope() const { return data_->scope; }
-const std::vector<variable_id>& Ensemble::variables() const& { return data_->created; }
+
+std::vector<variable_id> Ensemble::variables() const {
+  const Graph& g = graph();
+  std::vector<variable_id> result = data_->created;
+  std::erase_if(result, [&g](variable_id v) { return !g.contains(v); });
+  return result;
+}
 
 std::vector<variable_id> Ensemble::parameters() const {
   const Graph& g = graph();
   std::vector<variable_id> result;
-  for (const variable_id v : data_->created) {
-    if (!g.contains(v)) continue;  // removed since
+  for (const variable_id v : variables()) {
     const variable_info& info = g.variable_of(v);
     if (info.trainable && info.role == variable_role::parameter) result.push_back(v);
   }
@@ -72,13 +92,13 @@ variable_id Ensemble::operator()(variable_id v) const {
 }
 
 bool Ensemble::has_members(const any_tensor& t) const {
-  const auto found = data_->images.find(graph().id(t));
+  const auto found = data_->images.find(id_in_source(*data_, t.ref()));
   return found != data_->images.end() && found->second.stacked;
 }
 
 graph_reference Ensemble::image(const graph_reference& r) const {
   const Graph& g = graph();
-  const tensor_id t = g.id(r);
+  const tensor_id t = id_in_source(*data_, r);
   const auto found = data_->images.find(t);
   if (found == data_->images.end()) refuse_tensor(g, t, "it is not in the region, or not needed");
   if (!found->second.stacked) refuse_tensor(g, t, "it is the same for all members");
@@ -89,6 +109,7 @@ Clone Ensemble::member_clone(std::size_t i, clone_options options) const {
   const ensemble_data& d = *data_;
   detail::require_member(d, i);
   Graph& g = graph();
+  detail::require_origin(d);
   detail::clone_transaction all(g, options);
   if (!options.where_given) options.set(into("member"));
   if (!options.as_mode) options.as_mode = d.as_mode;

@@ -42,6 +42,8 @@ std::optional<tensor_id> constant_of(const ensemble_data& d, const variable_info
 
 /// @throws argument_error for a member that does not exist
 void require_member(const ensemble_data& d, std::size_t i);
+/// @throws graph_error if the region is not as it was: members cannot be made any more
+void require_origin(const ensemble_data& d);
 
 }  // namespace detail
 }  // namespace graft

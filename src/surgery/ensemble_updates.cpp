@@ -71,14 +71,14 @@ update_group Ensemble::operator()(const update_group& updates) const {
   if (&updates.graph() != &g) refuse("a group of updates", "it is of another graph");
   for (const op_id op : updates.assigns()) {
     const auto image = data_->images.find({op, 0});
-    if (!g.contains(op)) refuse("an update", "it was removed");
     if (image == data_->images.end()) {
+      if (!g.contains(op)) refuse("an update", "it was removed");
       refuse("the update '" + g.path_of(op) + "'",
              "it is not in the region, or updates a variable that is frozen");
     }
     const op_id made = image->second.tensor.op;
     if (!g.contains(made) || !g.schema_of(made).has(ops::update)) {
-      refuse("the update '" + g.path_of(op) + "'", "what stood for it is gone");
+      refuse("an update", "what stood for it is gone");
     }
     images.push_back(made);
   }

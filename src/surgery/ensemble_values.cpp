@@ -59,6 +59,11 @@ std::vector<VariableStore*> stores_of(Graph& g, std::span<const Clone> clones) {
   return stores;
 }
 
+std::string path_in_source(const Clone& clone, variable_id v) {
+  const Graph& source = clone.origin().graph();
+  return source.contains(v) ? source.path_of(v) : "a variable that was removed";
+}
+
 // The value that all images of a variable in a clone have; where ties were split there are several.
 Array only_value(const Clone& clone, std::size_t number, variable_id v) {
   const Graph& g = clone.graph();
@@ -68,7 +73,7 @@ Array only_value(const Clone& clone, std::size_t number, variable_id v) {
     if (require_value(g, other).same_bits(value)) continue;
     throw argument_error(
         {"an ensemble's member " + std::to_string(number) + " was to take the value of '" +
-             clone.origin().graph().path_of(v) + "' from clone " + std::to_string(number),
+             path_in_source(clone, v) + "' from clone " + std::to_string(number),
          "its ties were split, and '" + g.path_of(images.front()) + "' and '" + g.path_of(other) +
              "' have come to differ",
          g.path_of(other),
@@ -91,7 +96,7 @@ void require_own(const ensemble_data& d, std::span<const Clone> clones) {
                found, g.path_of(image), "pass clones with variables of their own, each once"});
         };
         if (&g == &clones[i].origin().graph() && image == v) {
-          refuse("it shares '" + g.path_of(v) + "' with its source");
+          refuse("it shares '" + path_in_source(clones[i], v) + "' with its source");
         }
         const auto [place, first] = clone_of.emplace(std::pair(&g, image), i);
         if (!first && place->second != i) {
@@ -121,6 +126,7 @@ Clone Ensemble::detached_clone(std::size_t i, clone_options options) const {
   const ensemble_data& d = *data_;
   detail::require_member(d, i);
   const Graph& g = graph();
+  detail::require_origin(d);
   detail::start_values starts;
   std::unordered_set<variable_id> frozen;
   for (const variable_id v : d.region.variables()) {

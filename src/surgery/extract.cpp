@@ -220,8 +220,10 @@ std::vector<tensor_id> taken_outside(const Graph& g, const cut_set& cuts, std::s
     const auto follower = detail::follower_of(g, g.variable_of(v));
     if (!follower) continue;
     const auto applications = detail::applications(g, *follower);
-    if (std::none_of(applications.begin(), applications.end(), is_inside)) continue;
-    for (const op_id op : applications) {
+    if (std::none_of(applications.begin(), applications.end(),
+                     [&](const auto& a) { return is_inside(a.first); }))
+      continue;
+    for (const auto& [op, row] : applications) {
       if (is_inside(op) || !all.ops.contains(place(op))) continue;
       for (const tensor_id t : g.operands(op)) {
         const std::uint32_t producer = place(t.op);

@@ -7,6 +7,7 @@
 
 #include "graft/graph/operator.hpp"
 #include "graft/ops/shape_ops.hpp"
+#include "graft/ops/slicing.hpp"
 #include "graft/ops/sources.hpp"
 
 #include "graph/building.hpp"
@@ -19,6 +20,17 @@ namespace {
 tensor_id behind_views(const Graph& g, tensor_id t) {
   while (g.schema_of(t.op).has(ops::view)) t = g.operand(t.op, 0);
   return t;
+}
+
+// The row that an op takes out of a value, if it takes one.
+std::optional<std::int64_t> row_taken(const Graph& g, op_id op) {
+  if (!is_operator(g.schema_of(op), ops::slice)) return {};
+  const attribute_view a = g.attributes_of(op);
+  const auto axes = a.find("axes"), begin = a.find("begin"), size = a.find("size");
+  if (!axes || !begin || !size || a.size() != 3) return {};
+  const dims &along = axes->integers, &first = begin->integers, &count = size->integers;
+  const bool one = along == dims{0} && first.size() == 1 && count == dims{1} && first[0] >= 0;
+  return one ? std::optional(first[0]) : std::nullopt;
 }
 
 }  // namespace
@@ -38,19 +50,27 @@ std::optional<follower> follower_of(const Graph& g, const variable_info& v) {
   return {};
 }
 
-std::unordered_set<op_id> applications(const Graph& g, const follower& f) {
+std::unordered_map<op_id, std::optional<std::int64_t>> applications(const Graph& g,
+                                                                    const follower& f) {
   const operator_schema& schema = g.schema_of(behind_views(g, g.operand(f.update, 0)).op);
-  std::unordered_set<op_id> found;
-  std::vector<op_id> open{g.variable_of(f.variable).read.op};
+  std::unordered_map<op_id, std::optional<std::int64_t>> found;
+  struct reader {
+    op_id op;
+    std::optional<std::int64_t> row;
+  };
+  std::vector<reader> open{{g.variable_of(f.variable).read.op, {}}};
   while (!open.empty()) {
-    const op_id reading = open.back();
+    const reader reading = open.back();
     open.pop_back();
-    g.for_each_use(reading, [&](const Graph::use& u, std::uint32_t) {
+    g.for_each_use(reading.op, [&](const Graph::use& u, std::uint32_t) {
       const operator_schema& user = g.schema_of(u.user);
+      const auto row = reading.row ? std::nullopt : row_taken(g, u.user);
       if (user.has(ops::view) && u.slot == 0) {
-        open.push_back(u.user);
-      } else if (is_operator(user, schema) && g.operand(u.user, f.operand).op == reading) {
-        found.insert(u.user);
+        open.push_back({u.user, reading.row});
+      } else if (row) {
+        open.push_back({u.user, row});
+      } else if (is_operator(user, schema) && g.operand(u.user, f.operand).op == reading.op) {
+        found.emplace(u.user, reading.row);
       }
     });
   }
@@ -93,9 +113,15 @@ class collector {
   }
 
  private:
+  using application_rows = std::unordered_map<op_id, std::optional<std::int64_t>>;
+  struct followed {
+    follower by;
+    std::optional<std::int64_t> row;
+  };
+
   // Those among some applications that the declared updates follow from.
   [[nodiscard]] std::unordered_set<op_id> declared(const variable_info& v,
-                                                   const std::unordered_set<op_id>& among) const {
+                                                   const application_rows& among) const {
     std::unordered_set<op_id> found, seen;
     std::vector<op_id> open = v.own_updates;
     while (!open.empty()) {
@@ -124,37 +150,81 @@ class collector {
       updates_[id] = v.own_updates;
       return;
     }
-    const std::unordered_set<op_id> all = applications(g_, *f), known = declared(v, all);
+    const application_rows all = applications(g_, *f);
+    const std::unordered_set<op_id> known = declared(v, all);
     const auto is_below = [&](op_id op) { return below_.contains(op); };
     const bool whole = std::all_of(known.begin(), known.end(), is_below);
-    if (whole || std::none_of(all.begin(), all.end(), is_below)) {
+    if (whole ||
+        std::none_of(all.begin(), all.end(), [&](const auto& a) { return is_below(a.first); })) {
       updates_[id] = v.own_updates;
       latest_[id] = {v.own_updates.back(), 0};
     }
-    for (const op_id op : all) {
+    for (const auto& [op, row] : all) {
       if (!is_below(op) || in_inference_mode(op) || (whole && known.contains(op))) continue;
-      missing_[g_.data().index(op)].push_back(*f);
+      missing_[g_.data().index(op)].push_back({*f, row});
     }
   }
 
   // One more application: of the values that the ones before it gave.
-  void apply(op_id op, const std::vector<follower>& followers) {
+  void apply(op_id op, const std::vector<followed>& followers) {
     g_.reenter_scope(g_.scope_of(op));
     std::vector<tensor_id> operands;
     for (const tensor_id t : g_.operands(op)) operands.push_back(t);
     std::optional<tensor_id> before;
-    for (const follower& f : followers) {
+    for (const auto& [f, row] : followers) {
       const auto latest = latest_.find(f.variable);
       if (latest == latest_.end()) continue;
-      before = operands[f.operand] = viewed(latest->second, g_.type_of(operands[f.operand]));
+      tensor_id& operand = operands[f.operand];
+      const tensor_id value = row ? rows(latest->second, *row, 1) : latest->second;
+      before = operand = viewed(value, g_.type_of(operand));
     }
     const op_id applied = before ? again(op, operands, *before) : op;
-    for (const follower& f : followers) {
-      const op_id update = updated(f, viewed({applied, f.output}, g_.variable_of(f.variable).type));
+    for (const auto& [f, row] : followers) {
+      const tensor_id next{applied, f.output};
+      const value_type& type = g_.variable_of(f.variable).type;
+      const op_id update = updated(f, row ? with_row(f.variable, *row, next) : viewed(next, type));
       updates_[f.variable].push_back(update);
       latest_[f.variable] = {update, 0};
     }
     g_.leave_scope();
+  }
+
+  // The variable's latest value with another row.
+  tensor_id with_row(variable_id v, std::int64_t row, tensor_id next) {
+    const variable_info& info = g_.variable_of(v);
+    const auto latest = latest_.find(v);
+    const tensor_id all = latest == latest_.end() ? info.read : latest->second;
+    value_type type = info.type;
+    const std::int64_t behind = type.shape[0] - row - 1;
+    type.shape[0] = 1;
+    std::vector<tensor_id> parts;
+    if (row > 0) parts.push_back(rows(all, 0, row));
+    parts.push_back(viewed(next, type));
+    if (behind > 0) parts.push_back(rows(all, row + 1, behind));
+    if (parts.size() == 1) return parts.front();
+    return added_once(ops::concat, parts, attribute_list().set("axis", std::int64_t{0}));
+  }
+
+  tensor_id rows(tensor_id all, std::int64_t first, std::int64_t count) {
+    return added_once(
+        ops::slice, {&all, 1},
+        attribute_list().set("axes", dims{0}).set("begin", dims{first}).set("size", dims{count}));
+  }
+
+  // The output of an op that is added unless there is such a one.
+  tensor_id added_once(const operator_schema& schema, std::span<const tensor_id> operands,
+                       const attribute_list& attributes) {
+    std::optional<op_id> known;
+    g_.for_each_use(operands[0].op, [&](const Graph::use& u, std::uint32_t) {
+      const auto theirs = g_.operands(u.user);
+      if (is_operator(g_.schema_of(u.user), schema) &&
+          std::equal(theirs.begin(), theirs.end(), operands.begin(), operands.end()) &&
+          attribute_list(g_.attributes_of(u.user)) == attributes) {
+        known = u.user;
+      }
+    });
+    return {known ? *known : g_.add(schema, operands, attributes, {}, g_.line_of(operands[0].op)),
+            0};
   }
 
   // A tensor in the shape that is wanted of it, which has as many elements.
@@ -204,7 +274,7 @@ class collector {
   std::vector<variable_id> variables_;  // that y reads, ascending
   std::unordered_map<variable_id, std::vector<op_id>> updates_;
   std::unordered_map<variable_id, tensor_id> latest_;       // values after the updates so far
-  std::map<std::uint32_t, std::vector<follower>> missing_;  // by index of the application
+  std::map<std::uint32_t, std::vector<followed>> missing_;  // by index of the application
 };
 
 }  // namespace

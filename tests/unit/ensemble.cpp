@@ -461,6 +461,7 @@ TEST_CASE("an ensemble's variables that were removed are neither trained nor ini
   g.erase_ops(gone);
   g.validate();
   const variable_id left = both(*g.variable_read_by(id_of(b)));
+  CHECK(both.variables() == std::vector<variable_id>{left});
   CHECK(both.parameters() == std::vector<variable_id>{left});
   CHECK(both.initializer().variables == std::vector<variable_id>{left});
 }

@@ -144,3 +144,33 @@ TEST_CASE("a member is detached with values, into any graph", "[ensemble]") {
                   .same_bits(here.run(many.detach(1, bind(x, x))(y),
                                       feed(x, Array::full<float>({2, 4}, 1)))));
 }
+
+TEST_CASE("an ensemble goes on without its source", "[ensemble][edge-41]") {
+  subject s;
+  const Ensemble many = ensemble(s.region, 2, bind(s.x, s.x), variables::copied);
+  const auto clones = replicate(s.region, 2, bind(s.x, s.x), variables::copied);
+  const variable_id w = variable_named(s.g, "dense/w");
+  const update_group updates = updates_of(s.y);
+  const Array before = s.member_of(many, 1);
+  s.g.erase_ops(s.region.nodes());
+  s.g.validate();
+  CHECK(s.member_of(many, 1).same_bits(before));  // the map knows what is gone
+  CHECK(many.has_members(s.y));
+  CHECK(s.g.contains(many(w)));
+  s.session.run(many(updates), feed(s.x, s.value));
+  const auto step = minimize(mean(square(many(s.y))), sgd{0.1});
+  s.session.initialize();  // the step counter
+  s.session.run(step, feed(s.x, s.value));
+  many.gather_to(clones);
+  check_close(s.run(clones[1](s.y)), s.member_of(many, 1));
+  many.scatter_from(clones);
+  const auto digest = s.g.digest();
+  for (const std::string& text :
+       {message_of<graph_error>([&] { (void)many.member(0); }),
+        message_of<graph_error>([&] { (void)many.detach(1, bind(s.x, s.x)); })}) {
+    CHECK(mentions(text, "which were edited or removed since"));
+    CHECK(mentions(text, "gather_to()"));
+  }
+  CHECK_THROWS_AS(many.member(2), argument_error);
+  CHECK(s.g.digest() == digest);
+}

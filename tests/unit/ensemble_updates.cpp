@@ -181,3 +181,123 @@ TEST_CASE("an update that is declared and an output is made once", "[ensemble]")
   CHECK_THROWS_AS(many(update_group(other, {op_id{0}})), handle_error);
   CHECK(many(update_group()).empty());
 }
+
+namespace {
+
+// A layer with batch norm; all members of an ensemble on x, one of them on x2 as well.
+struct normalised {
+  Graph g;
+  row4 x = input4(g, "x"), x2 = input4(g, "x2");
+  row4 y = row4(batch_norm().momentum(0.75)(dense4(x)).ref());
+  Region region = extract(inputs(x), outputs(y));
+  variable_id mean_of = variable_named(g, "batch_norm/moving_mean");
+  variable_id variance_of = variable_named(g, "batch_norm/moving_variance");
+  Session session{g};
+  Array rows = numbers({3, 4}, 0.3f);
+
+  [[nodiscard]] std::vector<Array> statistics(const Ensemble& many) const {
+    return {session.value(many(mean_of)), session.value(many(variance_of))};
+  }
+  // The rows of all members but one are as they were; that one's equal a network's of its own.
+  void check_moved(const Ensemble& many, std::int64_t member, const Clone& own,
+                   const std::vector<Array>& before) {
+    const std::vector<Array> now = statistics(many);
+    const std::vector<Array> alone{session.value(own(mean_of)), session.value(own(variance_of))};
+    for (std::size_t k = 0; k < 2; ++k) {
+      for (std::int64_t i = 0; i < static_cast<std::int64_t>(many.size()); ++i) {
+        INFO("statistic " << k << " of member " << i);
+        const Array row = now[k].rows(i, i + 1);
+        if (i == member) {
+          check_close(row.reshaped({4}), alone[k]);
+          CHECK_FALSE(row.same_bits(before[k].rows(i, i + 1)));
+        } else {
+          CHECK(row.same_bits(before[k].rows(i, i + 1)));
+        }
+      }
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a member on an input of its own moves its statistics by that input",
+          "[ensemble][updates]") {
+  const auto [members, member] =
+      GENERATE(std::pair{3, 0}, std::pair{3, 1}, std::pair{3, 2}, std::pair{1, 0});
+  INFO(member << " of " << members);
+  normalised s;
+  const Ensemble many = ensemble(s.region, static_cast<std::size_t>(members), bind(s.x, s.x));
+  s.session.initialize();
+  const auto i = static_cast<std::size_t>(member);
+  const Clone view = many.member(i, bind(s.x, s.x2)), own = many.detach(i, bind(s.x, s.x2));
+  const std::vector<Array> before = s.statistics(many);
+
+  SECTION("asked for alone") {
+    const update_group group = updates_of(view(s.y));
+    s.g.validate();
+    REQUIRE(group.assigns().size() == 2);
+    s.session.run(group, feed(s.x2, s.rows));  // x is not fed
+    s.session.run(updates_of(own(s.y)), feed(s.x2, s.rows));
+    s.check_moved(many, member, own, before);
+    const auto digest = s.g.digest();
+    CHECK(updates_of(view(s.y)).assigns() == group.assigns());
+    CHECK(s.g.digest() == digest);
+  }
+  SECTION("in a training step") {
+    const auto step = minimize(mean(square(view(s.y))), sgd{0.1});
+    const auto alone = minimize(mean(square(own(s.y))), sgd{0.1});
+    s.session.initialize();  // step counters
+    for (int k = 0; k < 3; ++k) {
+      s.session.run(step, feed(s.x2, s.rows));
+      s.session.run(alone, feed(s.x2, s.rows));
+    }
+    s.check_moved(many, member, own, before);
+    const variable_id w = variable_named(s.g, "dense/w");
+    check_close(s.session.value(many(w)).rows(member, member + 1).reshaped({4, 4}),
+                s.session.value(own(w)));
+  }
+  SECTION("in inference mode it moves none") {
+    const Clone still = many.member(i, bind(s.x, s.x2), mode::inference);
+    CHECK(updates_of(still(s.y)).empty());
+  }
+  SECTION("and is cut out without the input of the others") {
+    const Region alone = extract(inputs(s.x2), outputs(view(s.y)));
+    const row4 x3 = input4(s.g, "x3");
+    const Clone copy = clone(alone, bind(s.x2, x3));
+    copy.check();
+    s.g.validate();
+  }
+}
+
+TEST_CASE("members on inputs of their own move the statistics one after the other",
+          "[ensemble][updates]") {
+  normalised s;
+  const Ensemble many = ensemble(s.region, 3, bind(s.x, s.x));
+  s.session.initialize();
+  const Clone first = many.member(0, bind(s.x, s.x)), last = many.member(2, bind(s.x, s.x2));
+  const Clone first_own = many.detach(0, bind(s.x, s.x)),
+              last_own = many.detach(2, bind(s.x, s.x2));
+  const std::vector<Array> before = s.statistics(many);
+  const auto both = any_tensor(first(s.y)) + any_tensor(last(s.y));
+  const Array other = numbers({3, 4}, -0.8f);
+  s.session.run(updates_of(both), feed(s.x, s.rows), feed(s.x2, other));
+  s.g.validate();
+  s.session.run(updates_of(first_own(s.y)), feed(s.x, s.rows));
+  s.session.run(updates_of(last_own(s.y)), feed(s.x2, other));
+  const std::vector<Array> now = s.statistics(many);
+  const auto check_row = [&](const Clone& own, std::int64_t i) {
+    check_close(now[0].rows(i, i + 1).reshaped({4}), s.session.value(own(s.mean_of)));
+    check_close(now[1].rows(i, i + 1).reshaped({4}), s.session.value(own(s.variance_of)));
+  };
+  check_row(first_own, 0);
+  check_row(last_own, 2);
+  CHECK(now[0].rows(1, 2).same_bits(before[0].rows(1, 2)));
+
+  // Beside the whole ensemble a member's application comes after that of all.
+  const auto all = mean(square(many(s.y))) + mean(square(last(s.y)));
+  const update_group group = updates_of(all);
+  s.g.validate();
+  CHECK(group.assigns().size() == 4);
+  s.session.run(group, feed(s.x, s.rows), feed(s.x2, other));
+  CHECK_FALSE(s.statistics(many)[0].rows(1, 2).same_bits(now[0].rows(1, 2)));
+}

@@ -37,7 +37,8 @@ using stacked_t =
 /// condition does not differ between members. Where it does, they run member by member.
 ///
 /// An ensemble is ordinary graph: take the gradient of sum(loss over members), and one optimiser
-/// trains all of them. It is a value; copying it is cheap.
+/// trains all of them. It is a value; copying it is cheap. It runs, is trained and asked what became of the region's
+/// tensors when the region is edited or gone, too; only member() and detach() need the region as it was.
 ///
 /// Results equal those of N clones but for rounding: sums may be taken in another order. What draws at random
 /// draws other numbers for each member, as clones do. Assertions hold for each member, and members of
@@ -69,10 +70,9 @@ class Ensemble {
   /// True for a tensor of the region that differs between members.
   [[nodiscard]] bool has_members(const any_tensor& t) const;
 
-  /// The new variables, in order of creation: stacked ones, and the streams that dropout draws from,
-  /// which members share.
-  [[nodiscard]] const std::vector<variable_id>& variables() const&;
-  [[nodiscard]] std::vector<variable_id> variables() && { return std::as_const(*this).variables(); }
+  /// The new variables that are still there, in order of creation: stacked ones, and the streams that dropout draws
+  /// from, which members share.
+  [[nodiscard]] std::vector<variable_id> variables() const;
   /// Those that an optimiser may train and that are still there.
   [[nodiscard]] std::vector<variable_id> parameters() const;
   /// The new variables that had no value when they were made and are still there.
@@ -81,7 +81,9 @@ class Ensemble {
   /// One member as a view: a clone that reads its slice of the stacked variables, and what the ensemble reads of
   /// shared and frozen ones, so that it follows it, and gradients flow into them.
   /// @param choices as for clone(), but for policies; without a mode the ensemble's
-  /// @throws argument_error for a member that does not exist
+  ///
+  /// What layers update, such as moving statistics, the view updates in its slice, by its own input (@see updates_of).
+  /// @throws argument_error for a member that does not exist; graph_error once the region was edited or removed
   template <class... Choices>
   [[nodiscard]] Clone member(std::size_t i, const Choices&... choices) const {
     clone_options options;
@@ -90,7 +92,8 @@ class Ensemble {
   }
   /// One member as a network of its own: a clone with variables that have the member's values now, shared ones too;
   /// of frozen ones it has constants. It may go into another graph. Choices are those of member().
-  /// @throws argument_error for a member that does not exist; uninitialized_error where a variable has no value
+  /// @throws argument_error for a member that does not exist; uninitialized_error where a variable has no value;
+  /// graph_error once the region was edited or removed
   template <class... Choices>
   [[nodiscard]] Clone detach(std::size_t i, const Choices&... choices) const {
     clone_options options;
