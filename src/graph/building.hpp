@@ -45,8 +45,8 @@ std::uint32_t take_name(tables& t, std::uint32_t scope, std::uint32_t base, std:
 inline bool is_removed(const tables::scope_record& scope) { return scope.serial == none; }
 /// Removes the scopes that have no ops, nor have those in them, and are not entered; their names are free again. To be
 /// called inside a transaction.
-/// @param lost by scope: ops of it were removed just now; others stay although they are empty
-void remove_empty_scopes(tables& t, std::vector<bool> lost);
+/// @param losing what ops were in that were removed just now; others stay although they are empty
+void remove_empty_scopes(tables& t, std::span<const std::uint32_t> losing);
 /// Takes names of ops one after another, with the entry of the last base name at hand.
 class name_taker {
  public:
@@ -104,6 +104,9 @@ std::uint32_t store_attributes(tables& t, const attribute_list& attributes);
 bool has_references(const attribute_list& attributes);
 /// Reserves room for ops, their ids included.
 void reserve_ops(tables& t, std::size_t count);
+/// The numbers of the variables that are there, ascending. Each has an op that reads it, so where more were removed than
+/// there are ops, the ops are asked. Complexity: O(min(ops, variables ever made))
+std::vector<std::uint32_t> live_variables(const tables& t);
 /// Gives ids to the op records from `first` on; the room must have been reserved.
 void give_ids(tables& t, std::uint32_t first);
 /// Stores an output's type; where the extents equal those of an operand they are shared. Room must

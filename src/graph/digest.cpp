@@ -8,6 +8,7 @@
 
 #include "graph/building.hpp"
 #include "graph/content_hash.hpp"
+#include "graph/index_map.hpp"
 
 namespace graft {
 
@@ -20,21 +21,15 @@ using known_bodies = std::unordered_map<const Graph*, std::uint64_t>;
 class digester {
  public:
   digester(const Graph& g, known_bodies& bodies)
-      : g_(g), t_(g.data()), scopes_(t_.scopes.size()), bodies_(bodies) {}
+      : g_(g), t_(g.data()), variables_(detail::live_variables(t_)), bodies_(bodies) {
+    scopes_.expect(t_.scopes.size(), t_.ops.size());
+    scopes_.set(0, 0);
+  }
 
   std::uint64_t run() {
-    for (std::uint32_t s = 1; s < t_.scopes.size(); ++s) {  // parents come first
-      content_hash h;
-      h.word(scopes_[t_.scopes[s].parent]);
-      h.text(t_.strings[t_.scopes[s].name]);
-      h.word(t_.scopes[s].ordinal);
-      scopes_[s] = h.value();
-    }
     out_.word(t_.ops.size());
     for (std::uint32_t i = 0; i < t_.ops.size(); ++i) op(i);
-    for (const variable_info& v : t_.variables) {
-      if (v.id.valid()) variable(v);
-    }
+    for (const std::uint32_t v : variables_) variable(t_.variables[v]);
     for (const auto& [key, id] : t_.shared_keys) {
       out_.text(key);
       out_.word(number(id));
@@ -45,12 +40,33 @@ class digester {
 
  private:
   // Place among the variables that are there, as removed ones leave no trace.
-  std::uint64_t number(variable_id id) {
-    if (numbers_.empty()) {
-      std::uint64_t next = 0;
-      for (const variable_info& v : t_.variables) numbers_.push_back(v.id.valid() ? next++ : no_id);
+  [[nodiscard]] std::uint64_t number(variable_id id) const {
+    const auto at = std::lower_bound(variables_.begin(), variables_.end(), id.value);
+    return at != variables_.end() && *at == id.value
+               ? static_cast<std::uint64_t>(at - variables_.begin())
+               : no_id;
+  }
+
+  // Of the scopes that ops are in: most may be removed.
+  std::uint64_t scope(std::uint32_t s) {
+    const std::uint64_t* known = scopes_.find(s);
+    if (known != nullptr) return *known;
+    std::vector<std::uint32_t> way;  // the innermost first
+    for (; known == nullptr; known = scopes_.find(s)) {
+      way.push_back(s);
+      s = t_.scopes[s].parent;
     }
-    return id.value < numbers_.size() ? numbers_[id.value] : no_id;
+    std::uint64_t hash = *known;
+    for (; !way.empty(); way.pop_back()) {
+      const Graph::tables::scope_record& r = t_.scopes[way.back()];
+      content_hash h;
+      h.word(hash);
+      h.text(t_.strings[r.name]);
+      h.word(r.ordinal);
+      hash = h.value();
+      scopes_.set(way.back(), hash);
+    }
+    return hash;
   }
 
   void tensor(tensor_id t) { out_.word(std::uint64_t{t_.index(t.op)} << 32 | t.output); }
@@ -58,7 +74,7 @@ class digester {
   void op(std::uint32_t i) {
     const Graph::tables::op_record& r = t_.ops[i];
     out_.text(r.schema->name);
-    out_.word(scopes_[r.scope]);
+    out_.word(scope(r.scope));
     out_.text(t_.strings[r.name]);
     out_.word(r.ordinal);
     for (const Graph::tables::edge& e : t_.operands_of(i)) {
@@ -158,8 +174,8 @@ class digester {
 
   const Graph& g_;
   const Graph::tables& t_;
-  std::vector<std::uint64_t> scopes_;
-  std::vector<std::uint64_t> numbers_;
+  const std::vector<std::uint32_t> variables_;
+  detail::index_map<std::uint64_t> scopes_;
   known_bodies& bodies_;
   content_hash out_;
 };

@@ -1,7 +1,10 @@
 // Scopes that go with the last of their ops.
+#include <algorithm>
 #include <memory>
+#include <unordered_set>
 
 #include "graph/building.hpp"
+#include "graph/lookup.hpp"
 
 namespace graft::detail {
 namespace {
@@ -25,6 +28,7 @@ struct removed_scopes {
     for (const counter& c : counters) t.names.undo(c.key, c.next, none);
     t.names.apart.swap(apart);
     for (const scope& s : scopes) t.scopes[s.index].serial = s.serial;
+    t.lookup->forget_scopes();
   }
 };
 
@@ -39,27 +43,49 @@ void free_name(name_counters& names, name_counters::entry& e, std::uint32_t ordi
 
 }  // namespace
 
-void remove_empty_scopes(tables& t, std::vector<bool> lost) {
+namespace {
+
+// Scopes with all that they are in.
+class scope_set {
+ public:
+  void insert(const tables& t, std::uint32_t scope) {
+    if (scope == last_) return;  // neighbouring ops as a rule
+    last_ = scope;
+    while (scopes_.insert(scope).second && scope != 0) scope = t.scopes[scope].parent;
+  }
+  [[nodiscard]] bool contains(std::uint32_t scope) const { return scopes_.count(scope) != 0; }
+  [[nodiscard]] const std::unordered_set<std::uint32_t>& all() const { return scopes_; }
+
+ private:
+  std::unordered_set<std::uint32_t> scopes_;
+  std::uint32_t last_ = none;
+};
+
+}  // namespace
+
+void remove_empty_scopes(tables& t, std::span<const std::uint32_t> losing) {
   if (t.open_body != nullptr) return;  // it knows scopes of this graph by number
-  std::vector<bool> lives(t.scopes.size());
-  lives[0] = true;
-  for (const tables::op_record& r : t.ops) lives[r.scope] = true;
-  for (const std::uint32_t s : t.scope_stack) lives[s] = true;
-  for (std::uint32_t s = t.scopes.size() - 1; s > 0; --s) {  // a scope comes after the one it is in
-    const std::uint32_t parent = t.scopes[s].parent;
-    if (lives[s]) lives[parent] = true;
-    if (lost[s]) lost[parent] = true;
+  scope_set lives, lost;
+  lives.insert(t, 0);
+  for (const tables::op_record& r : t.ops) lives.insert(t, r.scope);
+  for (const std::uint32_t s : t.scope_stack) lives.insert(t, s);
+  for (const std::uint32_t s : losing) lost.insert(t, s);
+  std::uint32_t first = t.scopes.size();  // of those that go
+  for (const std::uint32_t s : lost.all()) {
+    if (!lives.contains(s) && !is_removed(t.scopes[s])) first = std::min(first, s);
   }
 
   const auto removed = std::make_shared<removed_scopes>();
-  std::vector<bool> goes(t.scopes.size());
+  std::unordered_set<std::uint32_t> goes;
   std::vector<std::uint32_t> outermost;  // their names are among those of scopes that stay
-  for (std::uint32_t s = 1; s < t.scopes.size(); ++s) {
+  for (std::uint32_t s = first; s < t.scopes.size(); ++s) {  // a scope comes after the one it is in
     const tables::scope_record& r = t.scopes[s];
-    if (is_removed(r) || lives[s] || !(lost[s] || goes[r.parent])) continue;
-    goes[s] = true;
+    if (is_removed(r) || lives.contains(s)) continue;
+    const bool inner = goes.count(r.parent) != 0;
+    if (!lost.contains(s) && !inner) continue;
+    goes.insert(s);
     removed->scopes.push_back({s, r.serial});
-    if (!goes[r.parent]) outermost.push_back(s);
+    if (!inner) outermost.push_back(s);
   }
   if (removed->scopes.empty()) return;
   const auto key_of = [&](std::uint32_t s) {

@@ -1,5 +1,6 @@
 // Removing ops: everything is built anew beside the old, then exchanged.
 #include <algorithm>
+#include <set>
 
 #include "graft/core/error.hpp"
 #include "graft/schema/core_operators.hpp"
@@ -18,8 +19,10 @@ struct replaced {
   detail::pool<Graph::tables::edge> edges;
   detail::pool<Graph::tables::output_record> outputs;
   detail::pool<Graph::tables::control_edge> controls;
-  detail::pool<std::uint32_t> id_of_index, index_of_id;
-  bool ids_are_indices = false;
+  detail::pool<std::uint32_t> id_of_index;
+  detail::pool<std::uint32_t>
+      index_of_id;  // if it is the first removal, which the ids are equal to indices before
+  bool first = false;
   std::vector<std::pair<std::size_t, variable_info>> variables;
   std::vector<std::pair<variable_id, std::shared_ptr<variable_cell>>> cells;
   std::map<std::string, variable_id, std::less<>> shared_keys;
@@ -32,9 +35,7 @@ struct replaced {
     edges.swap(t.edges);
     outputs.swap(t.outputs);
     controls.swap(t.controls);
-    id_of_index.swap(t.id_of_index);
-    index_of_id.swap(t.index_of_id);
-    std::swap(ids_are_indices, t.ids_are_indices);
+    exchange_ids(t);
     for (auto& [place, info] : variables) std::swap(info, t.variables[place]);
     for (auto& [id, cell] : cells) cell = t.store->exchange(id, std::move(cell));
     shared_keys.swap(t.shared_keys);
@@ -42,11 +43,26 @@ struct replaced {
     for (auto& [place, value] : constants) std::swap(value, t.constants[place]);
     for (auto& [place, body] : bodies) body.swap(t.bodies[place]);
   }
+
+ private:
+  // The way from ids to indices has a place for each id ever given: only those of ops that are there are touched.
+  void exchange_ids(Graph::tables& t) noexcept {
+    if (first) {
+      id_of_index.swap(t.id_of_index);
+      index_of_id.swap(t.index_of_id);
+      t.ids_are_indices = !t.ids_are_indices;
+      return;
+    }
+    for (const std::uint32_t id : t.id_of_index) t.index_of_id[id] = none;
+    id_of_index.swap(t.id_of_index);
+    for (std::uint32_t i = 0; i < t.id_of_index.size(); ++i) t.index_of_id[t.id_of_index[i]] = i;
+  }
 };
 
 class eraser {
  public:
-  eraser(Graph::tables& t, std::span<const op_id> ops) : t_(t), gone_(t.ops.size()) {
+  eraser(Graph::tables& t, std::span<const op_id> ops)
+      : t_(t), variables_(detail::live_variables(t)), gone_(t.ops.size()) {
     for (const op_id op : ops) gone_[t.index(op)] = true;
   }
 
@@ -65,8 +81,9 @@ class eraser {
           refuse(i, "'" + detail::path_of_op(t_, t_.edges[e].user) + "' takes it");
       }
     }
-    for (const variable_info& v : t_.variables) {
-      if (!v.id.valid() || goes(v)) continue;
+    for (const std::uint32_t number : variables_) {
+      const variable_info& v = t_.variables[number];
+      if (goes(v)) continue;
       if (gone_[t_.index(v.initial.op)]) {
         refuse(t_.index(v.initial.op), "it is the initial value of variable '" +
                                            detail::path_of_op(t_, t_.index(v.read.op)) + "'");
@@ -173,21 +190,20 @@ class eraser {
   }
 
   void build_ids(replaced& made) {
-    made.id_of_index.reserve(made.ops.size());
-    made.index_of_id.reserve(t_.next_id);
-    for (std::uint32_t i = 0; i < t_.next_id; ++i) {
-      const bool there = t_.contains(op_id{i});
-      made.index_of_id.push_back(there ? new_index_[t_.index(op_id{i})] : none);
+    made.first = t_.ids_are_indices;
+    if (made.first) {
+      made.index_of_id.reserve(t_.ops.size());
+      for (const std::uint32_t index : new_index_) made.index_of_id.push_back(index);
     }
+    made.id_of_index.reserve(made.ops.size());
     for (std::uint32_t i = 0; i < t_.ops.size(); ++i) {
       if (!gone_[i]) made.id_of_index.push_back(t_.id(i).value);
     }
   }
 
   void build_variables(replaced& made) {
-    for (std::size_t i = 0; i < t_.variables.size(); ++i) {
+    for (const std::uint32_t i : variables_) {
       const variable_info& v = t_.variables[i];
-      if (!v.id.valid()) continue;
       if (goes(v)) {
         variable_info empty;
         empty.type = v.type;
@@ -223,34 +239,28 @@ class eraser {
   // Constants and bodies that only removed ops referred to leave empty places, so that their memory is free once
   // nothing can bring them back. Others keep their numbers.
   void build_references(replaced& made) {
-    std::vector<bool> constants(t_.constants.size()), bodies(t_.bodies.size());
+    using reference = std::pair<attribute_kind, std::size_t>;
+    std::set<reference> lost;
     const auto each = [&](bool gone, auto&& see) {
       for (std::uint32_t i = 0; i < t_.ops.size(); ++i) {
         if (gone_[i] != gone || !t_.marked(t_.ops[i])) continue;
-        for (const detail::stored_attribute& a : t_.stored(t_.ops[i])) see(a);
+        for (const detail::stored_attribute& a : t_.stored(t_.ops[i])) {
+          if (a.kind != attribute_kind::constant && a.kind != attribute_kind::body) continue;
+          see(reference(a.kind, static_cast<std::size_t>(a.integer)));
+        }
       }
     };
-    bool any = false;
-    const auto mark = [&](bool value) {
-      return [&, value](const detail::stored_attribute& a) {
-        const auto number = static_cast<std::size_t>(a.integer);
-        if (a.kind == attribute_kind::constant) constants[number] = value;
-        if (a.kind == attribute_kind::body) bodies[number] = value;
-        any = any || a.kind == attribute_kind::constant || a.kind == attribute_kind::body;
-      };
-    };
-    each(true, mark(true));
-    if (!any) return;
-    each(false, mark(false));
-    for (std::size_t i = 0; i < constants.size(); ++i) {
-      if (constants[i]) made.constants.emplace_back(i, Array());
-    }
-    for (std::size_t i = 0; i < bodies.size(); ++i) {
-      if (bodies[i]) made.bodies.emplace_back(i, nullptr);
+    each(true, [&](const reference& r) { lost.insert(r); });
+    if (lost.empty()) return;
+    each(false, [&](const reference& r) { lost.erase(r); });
+    for (const auto& [kind, number] : lost) {
+      if (kind == attribute_kind::constant) made.constants.emplace_back(number, Array());
+      if (kind == attribute_kind::body) made.bodies.emplace_back(number, nullptr);
     }
   }
 
   Graph::tables& t_;
+  const std::vector<std::uint32_t> variables_;  // that are there
   std::vector<bool> gone_;
   std::vector<std::uint32_t> new_index_;
 };
@@ -263,14 +273,15 @@ void Graph::erase_ops(std::span<const op_id> ops) {
   eraser job(t, ops);
   job.check();
   detail::steps all(t);
-  for (std::uint32_t b = 0; b < t.batches.size(); ++b) {
-    // Bulk copies are counted by ranges of indices, which are about to change.
-    for (std::uint32_t s = 0; !t.batches[b].counted && s < t.scopes.size(); ++s) {
-      if (t.scopes[s].batch == b) detail::count_names(t, s);
-    }
+  for (std::uint32_t i = 0; i < t.ops.size(); ++i) {
+    // Bulk copies are counted by ranges of indices, which are about to change. Each of their scopes has an op.
+    detail::count_names(t, t.ops[i].scope);
   }
-  std::vector<bool> lost(t.scopes.size());
-  for (const op_id op : ops) lost[t.ops[t.index(op)].scope] = true;
+  std::vector<std::uint32_t> lost;
+  for (const op_id op : ops) {
+    const std::uint32_t scope = t.ops[t.index(op)].scope;
+    if (lost.empty() || lost.back() != scope) lost.push_back(scope);
+  }
   const std::shared_ptr<replaced> made = job.build();
   detail::note(t, [made](tables& u) { made->exchange(u); });
   made->exchange(t);

@@ -23,13 +23,22 @@ struct name_place_hash {
 // Guarded by its mutex, so that a const graph may be asked from several threads.
 struct graph_lookup {
   std::mutex guard;
-  std::uint64_t version = 0;  // of the graph when the maps were made
-  std::unordered_map<name_place, std::uint32_t, name_place_hash> ops;     // dense indices
-  std::unordered_map<name_place, std::uint32_t, name_place_hash> scopes;  // by parent
+  std::uint64_t version = 0;  // of the graph when `ops` was made
+  std::unordered_map<name_place, std::uint32_t, name_place_hash> ops;  // dense indices
+  // By parent, the scopes below `scopes_seen`. Some may be gone.
+  std::unordered_map<name_place, std::uint32_t, name_place_hash> scopes;
+  std::uint32_t scopes_seen = 1;
+  std::uint32_t scopes_then = 1;  // how many there were when the map was last made from nothing
   // By variable, the ops with ids below `looked_at` that updated it when they were looked at, ascending. Some may be
   // gone.
   std::vector<std::vector<op_id>> updates;
   std::uint32_t looked_at = 0;
+
+  /// To be called where scopes that were removed come back.
+  void forget_scopes() noexcept {
+    scopes.clear();
+    scopes_seen = 1;
+  }
 };
 
 /// The ops that update a variable, in the order of ids. Complexity: O(its updates); each op that is added is looked at

@@ -252,8 +252,10 @@ bool nothing_changes(const tables& t, const std::vector<std::uint32_t>& ops) {
 }  // namespace
 
 void check_initial_values(const tables& t, const std::set<std::uint32_t>& changed) {
-  for (const variable_info& v : t.variables) {
-    if (!v.id.valid() || !v.initial.valid() || !changed.contains(t.index(v.initial.op))) continue;
+  if (changed.empty()) return;
+  for (const std::uint32_t number : live_variables(t)) {
+    const variable_info& v = t.variables[number];
+    if (!v.initial.valid() || !changed.contains(t.index(v.initial.op))) continue;
     const value_type initial = t.type_of(t.index(v.initial.op), v.initial.output);
     if (may_be(v.type, initial)) continue;
     const std::string path = path_of_op(t, t.index(v.read.op));

@@ -101,20 +101,29 @@ namespace {
 
 using place = detail::name_place;
 
-void refresh(const Graph::tables& t, detail::graph_lookup& l) {
+void refresh_ops(const Graph::tables& t, detail::graph_lookup& l) {
   if (l.version == t.version) return;
-  l.version = 0;  // in case making the maps fails
+  l.version = 0;  // in case making the map fails
   l.ops.clear();
-  l.scopes.clear();
   l.ops.reserve(t.ops.size());
   for (std::uint32_t i = 0; i < t.ops.size(); ++i) {
     l.ops.emplace(place{t.ops[i].scope, t.ops[i].name, t.ops[i].ordinal}, i);
   }
-  for (std::uint32_t i = 1; i < t.scopes.size(); ++i) {
-    if (detail::is_removed(t.scopes[i])) continue;
-    l.scopes.emplace(place{t.scopes[i].parent, t.scopes[i].name, t.scopes[i].ordinal}, i);
-  }
   l.version = t.version;
+}
+
+// Each scope is looked at once, but when they have doubled: then those that are gone leave the map.
+void look_at_new_scopes(const Graph::tables& t, detail::graph_lookup& l) {
+  if (t.scopes.size() / 2 > l.scopes_then) {
+    l.forget_scopes();
+    l.scopes_then = t.scopes.size();
+  }
+  for (; l.scopes_seen < t.scopes.size(); ++l.scopes_seen) {
+    const Graph::tables::scope_record& s = t.scopes[l.scopes_seen];
+    if (!detail::is_removed(s)) {
+      l.scopes.insert_or_assign(place{s.parent, s.name, s.ordinal}, l.scopes_seen);
+    }
+  }
 }
 
 // The scope and the rest of a path whose last component is not a scope.
@@ -133,11 +142,20 @@ std::uint32_t find(const Graph::tables& t, const Map& map, std::uint32_t scope,
   return found == map.end() ? none : found->second;
 }
 
+std::uint32_t find_scope_in(const Graph::tables& t, const detail::graph_lookup& l,
+                            std::uint32_t parent, std::string_view name) {
+  const std::uint32_t found = find(t, l.scopes, parent, name);
+  if (found >= t.scopes.size() || detail::is_removed(t.scopes[found])) return none;
+  const Graph::tables::scope_record& s = t.scopes[found];
+  // The place of one that was undone may be another's now.
+  return s.parent == parent && detail::full_name(t, s.name, s.ordinal) == name ? found : none;
+}
+
 std::optional<last_component> walk(const Graph::tables& t, const detail::graph_lookup& l,
                                    std::string_view path) {
   last_component at;
   for (std::size_t slash; (slash = path.find('/')) != std::string_view::npos;) {
-    at.scope = find(t, l.scopes, at.scope, path.substr(0, slash));
+    at.scope = find_scope_in(t, l, at.scope, path.substr(0, slash));
     if (at.scope == none) return std::nullopt;
     path.remove_prefix(slash + 1);
   }
@@ -151,10 +169,10 @@ std::optional<scope_id> Graph::find_scope(std::string_view path) const {
   const tables& t = data();
   if (path.empty()) return scope_id{0};
   const std::lock_guard lock(t.lookup->guard);
-  refresh(t, *t.lookup);
+  look_at_new_scopes(t, *t.lookup);
   const auto at = walk(t, *t.lookup, path);
   if (!at) return std::nullopt;
-  const std::uint32_t found = find(t, t.lookup->scopes, at->scope, at->name);
+  const std::uint32_t found = find_scope_in(t, *t.lookup, at->scope, at->name);
   if (found == none) return std::nullopt;
   return scope_id{found};
 }
@@ -162,7 +180,8 @@ std::optional<scope_id> Graph::find_scope(std::string_view path) const {
 std::optional<op_id> Graph::find_op(std::string_view path) const {
   const tables& t = data();
   const std::lock_guard lock(t.lookup->guard);
-  refresh(t, *t.lookup);
+  look_at_new_scopes(t, *t.lookup);
+  refresh_ops(t, *t.lookup);
   const auto at = walk(t, *t.lookup, path);
   if (!at) return std::nullopt;
   const std::uint32_t found = find(t, t.lookup->ops, at->scope, at->name);

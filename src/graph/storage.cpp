@@ -28,6 +28,26 @@ void reserve_ops(tables& t, std::size_t count) {
   }
 }
 
+std::vector<std::uint32_t> live_variables(const tables& t) {
+  std::vector<std::uint32_t> live;
+  if (t.variables.size() <= t.ops.size()) {
+    for (const variable_info& v : t.variables) {
+      if (v.id.valid()) live.push_back(v.id.value);
+    }
+    return live;
+  }
+  for (const tables::op_record& r : t.ops) {
+    if (!is_operator(*r.schema, ops::variable)) continue;
+    for (const stored_attribute& a : t.stored(r)) {
+      const auto v = static_cast<std::uint32_t>(a.integer);
+      const bool there = a.kind == attribute_kind::variable && v < t.variables.size();
+      if (there && t.variables[v].id.valid()) live.push_back(v);
+    }
+  }
+  std::sort(live.begin(), live.end());
+  return live;
+}
+
 void give_ids(tables& t, std::uint32_t first) {
   const std::uint32_t count = t.ops.size() - first;
   if (!t.ids_are_indices) {

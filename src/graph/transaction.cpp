@@ -141,6 +141,7 @@ void roll_back(tables& t, std::size_t mark, bool reuse_ids) noexcept {
   t.extents.truncate(m.extents);
   if (reuse_ids) {
     t.scopes.truncate(m.scopes);
+    t.lookup->scopes_seen = std::min(t.lookup->scopes_seen, m.scopes);
   } else {
     retire_scopes(t, m.scopes);
   }

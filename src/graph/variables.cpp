@@ -192,9 +192,7 @@ std::string Graph::path_of(variable_id v) const { return path_of(checked(data(),
 
 std::vector<variable_id> Graph::variables() const {
   std::vector<variable_id> all;
-  for (const variable_info& v : data().variables) {
-    if (v.id.valid()) all.push_back(v.id);
-  }
+  for (const std::uint32_t v : detail::live_variables(data())) all.push_back({v});
   return all;
 }
 
@@ -299,9 +297,9 @@ std::vector<member> Graph::collection(std::string_view name) const {
   const tables& t = data();
   if (name == "variables" || name == "trainable_variables") {
     std::vector<member> result;
-    for (const variable_info& v : t.variables) {
-      if (v.id.valid() && (v.trainable || name == "variables")) {
-        result.push_back({member::kind::variable, v.id, {}});
+    for (const std::uint32_t v : detail::live_variables(t)) {
+      if (t.variables[v].trainable || name == "variables") {
+        result.push_back({member::kind::variable, {v}, {}});
       }
     }
     return result;

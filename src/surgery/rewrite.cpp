@@ -393,9 +393,7 @@ class rewriter {
       for (const tensor_id t : given_->data()->cuts) needed.insert(t.op);
       for (const tensor_id t : given_->outputs()) needed.insert(image_of(t).op);
     }
-    for (const variable_info& v : g_.data().variables) {
-      if (v.id.valid()) needed.insert(v.initial.op);
-    }
+    for (const variable_id v : g_.variables()) needed.insert(g_.variable_of(v).initial.op);
     for (const auto& c : g_.data().collections) {
       for (const member& m : c.members) {
         if (m.what != member::kind::variable) needed.insert(m.tensor.op);

@@ -1,6 +1,7 @@
 // What clones cost, in allocations: nothing for values until they are written, and nothing for a graph around the
 // region.
 #include <algorithm>
+#include <limits>
 
 #include "graft/graft.hpp"
 
@@ -95,6 +96,12 @@ TEST_CASE("the graph around a region costs a clone nothing", "[edge-89][demo-13]
   CHECK(few.allocations > 10);
   CHECK(many.allocations == few.allocations);
   CHECK(many.bytes == few.bytes);
+  const auto nested = [](amid& a) {
+    return [&a] {
+      (void)clone(extract(inputs(*a.x), outputs(*a.y)), bind(*a.x, a.x2), into("some/where"));
+    };
+  };
+  CHECK(least_cost(nested(large)).bytes == least_cost(nested(small)).bytes);
   const auto region_only = [](amid& a) {
     return [&a] { (void)extract(inputs(*a.x), outputs(*a.y)); };
   };
@@ -117,4 +124,36 @@ TEST_CASE("a clone asks for no more memory for each op the more there are", "[ed
   CHECK(many.first <= few.first);
   CHECK(many.second <= 1.1 * few.second);
   CHECK(many.first < 0.1);  // pools, not ops, are what is allocated
+}
+
+TEST_CASE("what was removed costs a graph nothing", "[edge-89]") {
+  // The same small graph, after few and after many clones have come and gone.
+  struct used {
+    Graph g;
+    row4 x = input4(g, "x");
+    row4 y = dense4(relu(dense4(x)));
+    Region region = extract(inputs(x), outputs(y));
+    explicit used(int rounds) {
+      for (int i = 0; i < rounds; ++i) come_and_go();
+      set_values(g);
+    }
+    void come_and_go() {
+      const Clone copy = clone(region);
+      g.erase_ops(copy.nodes());
+    }
+  };
+  used young(64), old(4096);
+  CHECK(old.g.op_count() == young.g.op_count());
+  CHECK(old.g.digest() == young.g.digest());
+  const auto digest = [](used& u) { return [&u] { (void)u.g.digest(); }; };
+  CHECK(least_cost(digest(old)).bytes == least_cost(digest(young)).bytes);
+  const auto removal = [](used& u) {
+    long least = std::numeric_limits<long>::max();
+    for (int i = 0; i < 8; ++i) {
+      const std::vector<op_id> gone = clone(u.region).nodes();
+      least = std::min(least, long{cost_of([&] { u.g.erase_ops(gone); }).bytes});
+    }
+    return least;
+  };
+  CHECK(removal(old) <= removal(young));
 }
