@@ -118,6 +118,11 @@ inline void touch(tables& t) { ++t.version; }
 // op of that variable's initial value. No op needs itself, along however many others.
 /// True if `to` needs `from`, or is it.
 bool reaches(const tables& t, std::uint32_t from, std::uint32_t to);
+/// True if one of some ops needs one of some others, or is it, by a way from `lowest` to `highest` (dense indices).
+/// Complexity: O(the smaller of what some need and what needs the others), and the variables where the latter is the
+/// smaller
+bool any_needs(const tables& t, std::span<const std::uint32_t> to,
+               std::span<const std::uint32_t> from, std::uint32_t lowest, std::uint32_t highest);
 /// The ops from one on (dense indices), each after those of them that it takes: as they are stored, unless edits
 /// changed that.
 std::vector<std::uint32_t> data_order(const tables& t, std::uint32_t first);

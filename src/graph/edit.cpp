@@ -92,10 +92,11 @@ std::vector<placed_change> place(const Graph& g, std::span<const operand_change>
 void check_cycles(const Graph& g, const std::vector<placed_change>& changes) {
   const tables& t = g.data();
   std::uint32_t lowest = none, highest = 0;
-  std::vector<std::uint32_t> users;
+  std::vector<std::uint32_t> users, producers;
   for (const placed_change& c : changes) {
     if (t.ordered && c.producer < c.user) continue;
     users.push_back(c.user);
+    producers.push_back(c.producer);
     lowest = std::min(lowest, c.user);
     highest = std::max(highest, c.producer);
   }
@@ -104,6 +105,7 @@ void check_cycles(const Graph& g, const std::vector<placed_change>& changes) {
     lowest = 0;
     highest = t.ops.size() - 1;
   }
+  if (!detail::any_needs(t, producers, users, lowest, highest)) return;
   const std::vector<std::uint32_t> cycle = detail::find_cycle(t, users, lowest, highest);
   if (!cycle.empty()) refuse_cycle(g, changes, cycle);
 }

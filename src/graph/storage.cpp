@@ -4,6 +4,7 @@
 #include "graft/schema/core_operators.hpp"
 
 #include "graph/building.hpp"
+#include "graph/index_map.hpp"
 #include "graph/lookup.hpp"
 
 namespace graft {
@@ -163,24 +164,119 @@ struct needs {
 
 }  // namespace
 
+namespace {
+
+// Whether some ops need some others: forwards from these and backwards from those in turn, until the two meet or one has
+// come to its end. So it costs what the smaller side has.
+class two_sided_search {
+ public:
+  two_sided_search(const tables& t, std::uint32_t lowest, std::uint32_t highest)
+      : t_(t), lowest_(lowest), highest_(highest) {}
+
+  bool finds_way(std::span<const std::uint32_t> from, std::span<const std::uint32_t> to) {
+    for (const std::uint32_t op : to) (void)reach(behind_, ahead_, op);
+    for (const std::uint32_t op : from) {
+      if (reach(ahead_, behind_, op)) return true;
+    }
+    while (!behind_.done()) {
+      if (ahead_.cost > behind_.cost) {
+        if (step_back()) return true;
+      } else if (!ahead_.done()) {
+        if (step_on()) return true;
+      } else {
+        const std::size_t met = ahead_.order.size();
+        if (follow_initial_values()) return true;
+        if (ahead_.order.size() == met) return false;
+      }
+    }
+    return false;
+  }
+
+ private:
+  // By 64 neighbours, as ways lead from one to the next as a rule.
+  class marks {
+   public:
+    bool insert(std::uint32_t op) {
+      if (std::uint64_t* const block = blocks_.find(op >> 6)) {
+        const bool fresh = (*block & bit(op)) == 0;
+        *block |= bit(op);
+        return fresh;
+      }
+      blocks_.set(op >> 6, bit(op));
+      return true;
+    }
+    [[nodiscard]] bool contains(std::uint32_t op) const {
+      const std::uint64_t* const block = blocks_.find(op >> 6);
+      return block != nullptr && (*block & bit(op)) != 0;
+    }
+
+   private:
+    static std::uint64_t bit(std::uint32_t op) { return std::uint64_t{1} << (op & 63); }
+    index_map<std::uint64_t> blocks_;
+  };
+  struct side {
+    marks met;
+    std::vector<std::uint32_t> order;
+    std::size_t next = 0, cost = 0;
+    [[nodiscard]] bool done() const { return next == order.size(); }
+  };
+
+  // True if the other side has been there.
+  bool reach(side& mine, const side& other, std::uint32_t op) const {
+    ++mine.cost;
+    if (op < lowest_ || op > highest_ || !mine.met.insert(op)) return false;
+    mine.order.push_back(op);
+    return other.met.contains(op);
+  }
+
+  bool step_back() {
+    needs of(t_, behind_.order[behind_.next++]);
+    for (std::uint32_t i = of.next(t_); i != none; i = of.next(t_)) {
+      if (reach(behind_, ahead_, i)) return true;
+    }
+    return false;
+  }
+
+  bool step_on() {
+    const tables::op_record& r = t_.ops[ahead_.order[ahead_.next++]];
+    for (std::uint32_t e = r.first_use; e != none; e = t_.edges[e].next_use) {
+      if (reach(ahead_, behind_, t_.edges[e].user)) return true;
+    }
+    for (std::uint32_t c = r.control_out; c != none; c = t_.controls[c].next_out) {
+      if (reach(ahead_, behind_, t_.controls[c].after)) return true;
+    }
+    return false;
+  }
+
+  // Ops do not know which variables start with them, so all variables are asked when nothing else is left.
+  bool follow_initial_values() {
+    for (const std::uint32_t v : live_variables(t_)) {
+      ++ahead_.cost;
+      const std::uint32_t read = t_.index(t_.variables[v].read.op);
+      const std::uint32_t initial = initial_behind(t_, read);
+      if (initial == none || !ahead_.met.contains(initial)) continue;
+      if (reach(ahead_, behind_, read)) return true;
+    }
+    return false;
+  }
+
+  const tables& t_;
+  const std::uint32_t lowest_, highest_;
+  side ahead_, behind_;
+};
+
+}  // namespace
+
+bool any_needs(const tables& t, std::span<const std::uint32_t> to,
+               std::span<const std::uint32_t> from, std::uint32_t lowest, std::uint32_t highest) {
+  return two_sided_search(t, lowest, highest).finds_way(from, to);
+}
+
 bool reaches(const tables& t, std::uint32_t from, std::uint32_t to) {
   if (from == to) return true;
   if (t.ordered && from > to) return false;
-  // Backwards from `to`: what an op needs is in one piece, what needs it is not.
-  std::vector<bool> seen(t.ops.size());
-  std::vector<std::uint32_t> waiting{to};
-  seen[to] = true;
-  while (!waiting.empty()) {
-    needs of(t, waiting.back());
-    waiting.pop_back();
-    for (std::uint32_t i = of.next(t); i != none; i = of.next(t)) {
-      if (i == from) return true;
-      if (seen[i] || (t.ordered && i < from)) continue;
-      seen[i] = true;
-      waiting.push_back(i);
-    }
-  }
-  return false;
+  const std::uint32_t last = t.ops.size() - 1;
+  return any_needs(t, {&to, 1}, {&from, 1}, t.ordered ? from : 0, t.ordered ? to : last);
 }
 
 std::vector<std::uint32_t> find_cycle(const tables& t, std::span<const std::uint32_t> through,

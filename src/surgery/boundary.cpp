@@ -228,6 +228,72 @@ std::vector<boundary_finding> explain_unused(const diagnosis_request& r) {
   return findings;
 }
 
+namespace {
+
+// Whether an input may depend on a moving op of the region by a way outside: forwards from the region and backwards from
+// the inputs in turn, until either comes to its end.
+class reentry_search {
+ public:
+  reentry_search(const diagnosis_request& r, const std::vector<tensor_id>& suspects,
+                 const index_set& moving, std::uint32_t first_moving)
+      : r_(r), t_(r.g.data()), moving_(moving), first_moving_(first_moving) {
+    for (const tensor_id suspect : suspects) {
+      const std::uint32_t index = t_.index(suspect.op);
+      if (behind_.insert(index)) backward_.push_back(index);
+    }
+  }
+
+  bool finds_one() {
+    for (const std::uint32_t index : moving_.sorted()) {
+      if (follow(index)) return true;
+    }
+    cost_forward_ = 0;  // the region itself is looked at in any case
+    std::size_t next_forward = 0, next_backward = 0;
+    while (next_forward < forward_.size() && next_backward < backward_.size()) {
+      const bool forwards = cost_forward_ <= cost_backward_;
+      if (forwards ? follow(forward_[next_forward++]) : trace(backward_[next_backward++]))
+        return true;
+    }
+    return false;
+  }
+
+ private:
+  bool follow(std::uint32_t index) {
+    bool found = false;
+    r_.g.for_each_use(t_.id(index), [&](const Graph::use& u, std::uint32_t output) {
+      ++cost_forward_;
+      if (r_.cuts.find(index, output) >= 0) return;
+      const std::uint32_t user = t_.index(u.user);
+      if (r_.closure.ops.contains(user)) return;
+      found = found || behind_.contains(user);
+      if (ahead_.insert(user)) forward_.push_back(user);
+    });
+    return found;
+  }
+
+  bool trace(std::uint32_t index) {
+    for (const Graph::tables::edge& e : t_.operands_of(index)) {
+      ++cost_backward_;
+      if (r_.cuts.find(e.producer, e.output) >= 0) continue;
+      if (t_.ordered && e.producer < first_moving_) continue;
+      if (moving_.contains(e.producer) || ahead_.contains(e.producer)) return true;
+      if (r_.closure.ops.contains(e.producer)) continue;
+      if (behind_.insert(e.producer)) backward_.push_back(e.producer);
+    }
+    return false;
+  }
+
+  const diagnosis_request& r_;
+  const Graph::tables& t_;
+  const index_set& moving_;
+  const std::uint32_t first_moving_;
+  index_set ahead_, behind_;
+  std::vector<std::uint32_t> forward_, backward_;
+  std::size_t cost_forward_ = 0, cost_backward_ = 0;
+};
+
+}  // namespace
+
 std::vector<boundary_finding> find_reentries(const diagnosis_request& r) {
   const Graph::tables& t = r.g.data();
   // Only an input that is computed, by an op outside, later than an op of the region, can depend on
@@ -269,6 +335,7 @@ std::vector<boundary_finding> find_reentries(const diagnosis_request& r) {
   }
 
   std::vector<boundary_finding> findings;
+  if (!reentry_search(r, suspects, moving, first_moving).finds_one()) return findings;
   for (const tensor_id suspect : suspects) {
     std::unordered_map<std::uint32_t, step> steps;
     std::vector<std::uint32_t> order{t.index(suspect.op)};
