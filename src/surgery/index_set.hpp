@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -68,7 +69,11 @@ class index_set {
   };
 
   block& block_of(std::uint32_t key) {
-    if (key != last_.key) last_ = entry_of(key);
+    if (key != last_.key) {
+      entry& recent = recent_[key % recent_.size()];
+      if (key != recent.key) recent = entry_of(key);
+      last_ = recent;
+    }
     return blocks_[last_.block];
   }
   // Apart, so that walks within a block keep their registers.
@@ -99,7 +104,8 @@ class index_set {
 
   std::vector<entry> table_;  // size is a power of two
   std::vector<block> blocks_;
-  entry last_;  // the one of the last insert
+  std::array<entry, 16> recent_;  // of inserts
+  entry last_;                    // the one of the last insert
   std::size_t size_ = 0;
 };
 
