@@ -1,5 +1,6 @@
 // Rules of a clone that are asked about the ops in bodies.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <set>
 
@@ -335,6 +336,39 @@ TEST_CASE("rules for a layer that runs step by step", "[rule][edge-60]") {
   float v = 0;
   for (float& e : in.mutable_span<float>()) e = (v += 0.1f);
   CHECK_FALSE(session.run(copy(y), feed(x, in)).same_bits(session.run(y, feed(x, in))));
+}
+
+TEST_CASE("what comes before the results of a body still does where a rule added behind them",
+          "[rule][edge-60]") {
+  Graph g;
+  const auto p = placeholder<bool, shape<>>(g, "p");
+  const auto x = placeholder<float, shape<2>>(g, "x");
+  Graph& body = g.open_body();
+  const tensor_id in = body.add_argument(value_type::of(dtype::float32, {2}));
+  const tensor_id value{body.add(ops::tanh, {&in, 1}), 0};
+  const op_id first = body.add(ops::neg, {&in, 1});
+  const op_id results = body.add(ops::results, {&value, 1});
+  body.add_control_edge(first, results);
+  const std::int64_t both = g.close_body().index;
+  const std::array operands{g.id(p), g.id(x), g.id(x)};
+  const op_id choice = g.add(ops::cond, operands,
+                             attribute_list()
+                                 .set("then", both, attribute_kind::body)
+                                 .set("else", both, attribute_kind::body)
+                                 .set("then_captures", std::int64_t{1})
+                                 .set("outputs", std::int64_t{1}));
+  const any_tensor y = g.handle({choice, 0});
+  const Clone copy =
+      clone(extract(inputs(p, x), outputs(y)), bind(p, p), bind(x, x),
+            instead_of_tanh([](const copied_op& op) { return any_tensor(op.outputs[0] * 2.0f); }));
+  g.validate();
+  copy.check();
+  const Graph& ruled = g.body(g.attributes_of(g.id(copy(y)).op).integer("then"));
+  const op_id last = ruled.op_at(ruled.op_count() - 1);
+  CHECK(ruled.schema_of(last).name == "results");
+  const std::vector<op_id> before = ruled.control_predecessors(last);
+  REQUIRE(before.size() == 1);
+  CHECK(ruled.schema_of(before[0]).name == "neg");
 }
 
 TEST_CASE("ids of ops in a body are the body's", "[rule][edge-60]") {
