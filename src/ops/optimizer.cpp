@@ -331,17 +331,20 @@ std::vector<operator_error_sample> soft_update_errors() {
 
 // Blocks short enough for the first cache are widened and squared there: no wide copy of the operand is made.
 bound_kernel bind_squared_norm(const bind_args& b) {
-  const tensor_info& x = b.inputs[0];
+  const tensor_info &x = b.inputs[0], &y = b.outputs[0];
   if (support::is_half(x.type)) {
     const tensor_info wide_x = support::widened(x);
     return support::widen_halves(
         b, bind_squared_norm({{&wide_x, 1}, b.outputs, b.attributes, b.graph, b.where}));
   }
-  if (!is_single_or_double(x.type)) support::refuse_type(b, "a squared norm", x.type);
+  for (const dtype type : {x.type, y.type}) {
+    if (!is_single_or_double(type)) support::refuse_type(b, "a squared norm", type);
+  }
   using kernels::element, kernels::reduce_op;
   const auto widen = kernels::active().cast(*support::kernel_element(x.type), element::f64);
   const auto squares = kernels::active().reduce_rows(reduce_op::sum_of_squares, element::f64);
   const auto total = kernels::active().reduce_rows(reduce_op::sum, element::f64);
+  const auto round = kernels::active().cast(element::f64, *support::kernel_element(y.type));
   constexpr std::int64_t block = 2048, together = 16;
   const std::int64_t n = x.size, blocks = (n + block - 1) / block;
   bound_kernel result;
@@ -358,7 +361,9 @@ bound_kernel bind_squared_norm(const bind_args& b) {
         squares(narrow ? wide : from, sums + i, 1, count);
       }
     });
-    total(sums, call.out[0], 1, blocks);
+    double found = 0;
+    total(sums, &found, 1, blocks);
+    round(&found, call.out[0], 1);
   };
   return result;
 }
@@ -366,17 +371,19 @@ bound_kernel bind_squared_norm(const bind_args& b) {
 operand_gradients squared_norm_gradient(const gradient_args& a) {
   const any_tensor& x = a.operands[0];
   const dtype type = support::type_of(x).type;
-  const any_tensor twice = *a.output_gradients[0] * 2.0;
+  const auto as = [](const any_tensor& t, dtype wanted) {
+    return support::type_of(t).type == wanted ? t : cast(t, wanted);
+  };
+  const any_tensor twice = as(*a.output_gradients[0], dtype::float64) * 2.0;
   operand_gradients result(1);
-  result[0] = type == dtype::float64 ? any_tensor(x * twice)
-                                     : any_tensor(cast(cast(x, dtype::float64) * twice, type));
+  result[0] = as(any_tensor(as(x, dtype::float64) * twice), type);
   return result;
 }
 
-std::vector<Array> reference_squared_norm(std::span<const Array> in, const attribute_list&) {
+std::vector<Array> reference_squared_norm(std::span<const Array> in, const attribute_list& a) {
   double total = 0;
   for (const double e : in[0].span<double>()) total += e * e;
-  return {Array::scalar(total)};
+  return {Array::scalar(total).cast(a.type("type", dtype::float64))};
 }
 
 std::vector<operator_sample> squared_norm_samples() {
@@ -386,11 +393,18 @@ std::vector<operator_sample> squared_norm_samples() {
     samples.push_back({{support::spread(shape, -1.5, 2, salt++)}, {}, true, true});
   }
   samples.push_back({{support::spread({3, 2731}, -2, 1)}, {}, false, false});  // several blocks
+  samples.push_back({{support::spread({3, 5}, -1.5, 2)},
+                     attribute_list().set("type", dtype::float32),
+                     false,
+                     false});
   return samples;
 }
 
 std::vector<operator_error_sample> squared_norm_errors() {
-  return {{{value_type::of(dtype::int32, {3})}, {}, "a norm needs floating elements"}};
+  return {{{value_type::of(dtype::int32, {3})}, {}, "a norm needs floating elements"},
+          {{value_type::of(dtype::float32, {3})},
+           attribute_list().set("type", dtype::int32),
+           "a squared norm is floating"}};
 }
 
 operator_definition checked_fraction_definition() {

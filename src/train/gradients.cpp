@@ -285,7 +285,8 @@ any_tensor wide_norm(std::span<const any_tensor> tensors) {
                          "one is of " + std::string(name_of(type_of(t))),
                          target_traits<Graph>::in_words(t.ref()), "pass floating-point tensors"});
     }
-    const any_tensor squares = apply<ops::squared_norm>({}, {}, source_line::now(), t);
+    const any_tensor squares = apply<ops::squared_norm>(
+        attribute_list().set("type", dtype::float64), {}, source_line::now(), t);
     total = total ? any_tensor(*total + squares) : squares;
   }
   return sqrt(*total);

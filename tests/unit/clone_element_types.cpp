@@ -293,6 +293,27 @@ TEST_CASE("a training step is cloned with its slots and updates", "[element type
   CHECK(session.run(copy(any_tensor(loss)), fed).span<double>()[0] != first);
 }
 
+TEST_CASE("a step that clips gradients by their norm is converted to a smaller type, too",
+          "[element type]") {
+  Graph g;
+  const auto x = placeholder<double, shape<4, 3>>(g, "x");
+  const auto w = make_variable<double, shape<3, 2>>(g, "w", uniform(0.2, 0.9));
+  const auto loss = mean(square(matmul(x, w)));
+  const training_step step = minimize(loss, sgd{.rate = 0.1}, {.clip_norm = 0.5});
+  Session session(g);
+  session.initialize();
+  const Clone copy = clone(extract_training(inputs(x), step), element_type(dtype::float32),
+                           variables::copied, into("single"));
+  g.validate();
+  copy.check();
+  const Array in = wave(dtype::float64, {4, 3}, 0.9);
+  session.run(step, feed(x, in));
+  session.run(copy(step), feed(copy(any_tensor(x)), in.cast(dtype::float32)));
+  const variable_id original = *g.find_variable("w");
+  CHECK(session.value(copy(original)).type() == dtype::float32);
+  CHECK(largest_difference(session.value(copy(original)), session.value(original)) < 1e-6);
+}
+
 TEST_CASE("a failing allocation leaves no half-converted clone", "[element type][edge-85]") {
   Graph g;
   const auto x = placeholder<float, shape<2, 2, 2>>(g, "x");
