@@ -16,24 +16,32 @@ struct vec;
   typedef T loose __attribute__((vector_size(GRAFT_VECTOR_BYTES), aligned(sizeof(T)), may_alias)); \
   raw v;                                                                                           \
   vec() = default;                                                                                 \
-  GRAFT_INLINE vec(raw x) : v(x) {}                                                                \
-  friend GRAFT_INLINE vec operator+(vec a, vec b) { return vec(a.v + b.v); }                       \
-  friend GRAFT_INLINE vec operator-(vec a, vec b) { return vec(a.v - b.v); }
+  GRAFT_INLINE vec(raw x) : v(x) {}
 
 #define GRAFT_VECTOR_REAL(T)                                                   \
   template <>                                                                  \
   struct vec<T> {                                                              \
     GRAFT_VECTOR_COMMON(T)                                                     \
     GRAFT_INLINE explicit vec(T x) : v(x - raw{}) {}                           \
+    friend GRAFT_INLINE vec operator+(vec a, vec b) { return vec(a.v + b.v); } \
+    friend GRAFT_INLINE vec operator-(vec a, vec b) { return vec(a.v - b.v); } \
     GRAFT_INLINE vec operator-() const { return vec(-v); }                     \
     friend GRAFT_INLINE vec operator*(vec a, vec b) { return vec(a.v * b.v); } \
     friend GRAFT_INLINE vec operator/(vec a, vec b) { return vec(a.v / b.v); } \
   };
-#define GRAFT_VECTOR_WHOLE(T)                                                  \
+// Sums of integers wrap.
+#define GRAFT_VECTOR_WHOLE(T, U)                                               \
   template <>                                                                  \
   struct vec<T> {                                                              \
     GRAFT_VECTOR_COMMON(T)                                                     \
     GRAFT_INLINE explicit vec(T x) : v(x + raw{}) {}                           \
+    typedef U wrapping __attribute__((vector_size(GRAFT_VECTOR_BYTES)));       \
+    friend GRAFT_INLINE vec operator+(vec a, vec b) {                          \
+      return vec((raw)((wrapping)a.v + (wrapping)b.v));                        \
+    }                                                                          \
+    friend GRAFT_INLINE vec operator-(vec a, vec b) {                          \
+      return vec((raw)((wrapping)a.v - (wrapping)b.v));                        \
+    }                                                                          \
     GRAFT_INLINE vec operator~() const { return vec(~v); }                     \
     friend GRAFT_INLINE vec operator&(vec a, vec b) { return vec(a.v & b.v); } \
     friend GRAFT_INLINE vec operator|(vec a, vec b) { return vec(a.v | b.v); } \
@@ -43,8 +51,8 @@ struct vec;
   };
 GRAFT_VECTOR_REAL(float)
 GRAFT_VECTOR_REAL(double)
-GRAFT_VECTOR_WHOLE(std::int32_t)
-GRAFT_VECTOR_WHOLE(std::int64_t)
+GRAFT_VECTOR_WHOLE(std::int32_t, std::uint32_t)
+GRAFT_VECTOR_WHOLE(std::int64_t, std::uint64_t)
 #undef GRAFT_VECTOR_COMMON
 #undef GRAFT_VECTOR_REAL
 #undef GRAFT_VECTOR_WHOLE
