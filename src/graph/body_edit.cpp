@@ -82,10 +82,12 @@ other_body body_copy::close() {
       const op_id old = t.id(i);
       const small_vector<tensor_id, 4> operands = copy_.operands(old);
       const std::vector<op_id> before = copy_.control_predecessors(old);
-      const std::string name = copy_.name_of(old);
+      const attribute_list attributes = copy_.attributes_of(old);
+      const std::string name(copy_.name_of(old));
+      const source_line line = copy_.line_of(old);
       copy_.reenter_scope(copy_.scope_of(old));
       copy_.erase_ops({&old, 1});
-      const op_id last = copy_.add(ops::results, operands, {}, name);
+      const op_id last = copy_.add(ops::results, operands, attributes, name, line);
       copy_.leave_scope();
       for (const op_id op : before) copy_.add_control_edge(op, last);
       break;

@@ -347,7 +347,7 @@ TEST_CASE("what comes before the results of a body still does where a rule added
   const tensor_id in = body.add_argument(value_type::of(dtype::float32, {2}));
   const tensor_id value{body.add(ops::tanh, {&in, 1}), 0};
   const op_id first = body.add(ops::neg, {&in, 1});
-  const op_id results = body.add(ops::results, {&value, 1});
+  const op_id results = body.add(ops::results, {&value, 1}, attribute_list().set("tag", 7));
   body.add_control_edge(first, results);
   const std::int64_t both = g.close_body().index;
   const std::array operands{g.id(p), g.id(x), g.id(x)};
@@ -366,6 +366,7 @@ TEST_CASE("what comes before the results of a body still does where a rule added
   const Graph& ruled = g.body(g.attributes_of(g.id(copy(y)).op).integer("then"));
   const op_id last = ruled.op_at(ruled.op_count() - 1);
   CHECK(ruled.schema_of(last).name == "results");
+  CHECK(ruled.attributes_of(last).integer("tag") == 7);
   const std::vector<op_id> before = ruled.control_predecessors(last);
   REQUIRE(before.size() == 1);
   CHECK(ruled.schema_of(before[0]).name == "neg");
