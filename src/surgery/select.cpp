@@ -21,6 +21,16 @@ constexpr std::uint32_t wanted = 0;
        "initialise it first (session.initialize()), or choose variables::fresh"});
 }
 
+// As where the layer is built in a body: no run of the copy would make its update.
+[[noreturn]] void refuse_update_in_body(const Graph& g, op_id op, variable_id v) {
+  throw graph_error({"clone was asked to copy '" + g.path_of(op) + "' into a body",
+                     "in training mode it updates '" + g.path_of(v) +
+                         "', and a body may run often or never, so it updates no variable",
+                     g.path_of(op),
+                     "clone in mode::inference, or outside the body, and use the clone's tensors "
+                     "inside"});
+}
+
 }  // namespace
 
 variable_id cloner::read_by(std::uint32_t index) const {
@@ -323,9 +333,28 @@ void cloner::check_references() {
       std::any_of(data_->images.begin(), data_->images.end(),
                   [](const variable_image& image) { return clone_data::stands_in(image.policy); });
   if (!any_replaced && t.bodies.empty()) return;
+  // Into a body: not one that something else is read in place of.
+  const auto is_captured = [this](variable_id v) {
+    const variable_image* image = data_->image_of(v);
+    const auto& named = options_.expressions.pairs;
+    return image != nullptr && image->policy == variable_policy::replaced &&
+           std::none_of(named.begin(), named.end(), [&](const auto& pair) {
+             return source_.id(pair.first) == source_.variable_of(v).read;
+           });
+  };
   for (std::size_t k = 0; k < copies_.size(); ++k) {
     const std::uint32_t index = copies_[k];
     const Graph::tables::op_record& r = t.ops[index];
+    if (is_around() && r.schema->has(ops::modal) &&
+        (options_.as_mode ? *options_.as_mode == mode::training
+                          : t.attributes_of(r).integer("training") != 0)) {
+      for (const Graph::tables::edge& e : t.operands_of(index)) {
+        const variable_id v = read_by(e.producer);
+        if (v.valid() && is_captured(v) && !source_.variable_of(v).own_updates.empty()) {
+          refuse_update_in_body(source_, t.id(index), v);
+        }
+      }
+    }
     if (!t.marked(r)) continue;
     const attribute_view attributes = t.attributes_of(r);
     const auto path = [&] { return source_.path_of(t.id(index)); };

@@ -448,3 +448,32 @@ TEST_CASE("a network that updates variables is not lowered into a body", "[edge-
   CHECK(m.g.variable_count() == 0);
   m.g.validate();
 }
+
+TEST_CASE("a network that updates variables is cloned into a body in inference mode, or frozen",
+          "[clone][edge-60]") {
+  model m;
+  const auto wide = placeholder<float, shape<1, 4>>(m.g, "wide");
+  const auto normal = batch_norm(dense<2>(wide));
+  const auto noisy = dropout(dense<2, "other">(wide), 0.5);
+  const auto into_body = [&](const any_tensor& y, mode as,
+                             variable_policy policy = variables::shared) {
+    return clone(extract(inputs(wide), outputs(y)), into(*m.g.current_body(), "copy"),
+                 bind(wide, wide), policy, as);
+  };
+  Session(m.g).initialize();
+  for (const any_tensor& y : {any_tensor(normal), any_tensor(noisy)}) {
+    const std::string text = m.failure<graph_error>([&] {
+      (void)into_body(y, mode::training);
+      return m.x;
+    });
+    CHECK(says(text, "into a body"));
+    CHECK(says(text, "it updates no variable"));
+    (void)cond(
+        m.p, [&] { return into_body(y, mode::inference)(y); }, [&] { return any_tensor(y); });
+    // Constants have no updates.
+    (void)cond(
+        m.p, [&] { return into_body(y, mode::training, variables::frozen)(y); },
+        [&] { return any_tensor(y); });
+    m.g.validate();
+  }
+}
