@@ -76,6 +76,7 @@ Graph& Graph::open_body() {
   auto body = std::make_unique<Graph>();
   body->data().around = slot_;
   body->data().current = t.current;
+  body->data().placed = t.placed;
   t.open_body = std::move(body);
   return *t.open_body;
 }

@@ -96,7 +96,8 @@ bool countable(const dims& shape) {
 // Adds an op of any operator, variable reads included.
 std::uint32_t append_op(Graph::tables& t, const operator_schema& schema,
                         std::span<const tensor_id> operands, const attribute_list& attributes,
-                        std::string_view name, source_line line) {
+                        std::string_view name, source_line declared) {
+  const source_line line = t.placed.value_or(declared);
   // Everything that may fail stands before the first change.
   if (!name.empty()) check_name(name, "an op");
   small_vector<value_type, 3> types;

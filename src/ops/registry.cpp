@@ -1,6 +1,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 
 #include "graft/graph/operator.hpp"
@@ -33,6 +34,7 @@ class operator_registry {
     add_control_operators(all);
     add_optimizer_operators(all);
     for (const operator_definition& d : all) add(d);
+    for (const auto& [name, definition] : by_name_) built_in_.emplace(name);
   }
 
   void add(const operator_definition& definition) {
@@ -55,6 +57,7 @@ class operator_registry {
     const auto found = by_name_.find(name);
     return found == by_name_.end() ? nullptr : found->second;
   }
+  bool is_built_in(std::string_view name) const { return built_in_.contains(name); }
   std::vector<const operator_definition*> all() const {
     const std::shared_lock lock(mutex_);
     std::vector<const operator_definition*> result;
@@ -66,6 +69,7 @@ class operator_registry {
   mutable std::shared_mutex mutex_;
   std::deque<operator_definition> definitions_;
   std::map<std::string, const operator_definition*, std::less<>> by_name_;
+  std::set<std::string, std::less<>> built_in_;  // never changes
 };
 
 // Made at first use, by one thread, and never destroyed: objects with static lifetime may use it.
@@ -79,5 +83,8 @@ operator_registry& registry() {
 void register_operator(const operator_definition& definition) { registry().add(definition); }
 const operator_definition* find_operator(std::string_view name) { return registry().find(name); }
 std::vector<const operator_definition*> all_operators() { return registry().all(); }
+bool detail::is_built_in(std::string_view operator_name) {
+  return registry().is_built_in(operator_name);
+}
 
 }  // namespace graft

@@ -6,19 +6,27 @@
 #include "graft/ops/shape_ops.hpp"
 
 #include "core/half.hpp"
+#include "core/where.hpp"
 #include "ops/families.hpp"
 #include "ops/support.hpp"
 
 namespace graft {
 
-void detail::refuse_assign(std::string_view why, const value_type& variable,
-                           const value_type& value) {
-  error_parts parts{"a tensor of type " + to_string(value) + " was assigned to one of type " +
-                        to_string(variable),
-                    std::string(why), "",
-                    "assign to the tensor that reads a variable, a value of its type"};
-  if (!rules::types_agree(variable.type, value.type)) throw dtype_error(std::move(parts));
-  if (rules::surely_differ(variable, value)) throw shape_error(std::move(parts));
+void detail::refuse_assign(std::string_view why, const assignment& asked) {
+  const auto called = [](std::string_view words) {
+    return words.empty() ? std::string("a tensor") : std::string(words);
+  };
+  error_parts parts{
+      "assign was called on " + called(asked.variable) + " and " + called(asked.value),
+      std::string(why) + ": needs " + to_string(asked.wanted) + ", got " + to_string(asked.got),
+      where(asked.here), "assign to the tensor that reads a variable, a value of its type"};
+  if (!rules::types_agree(asked.wanted.type, asked.got.type)) {
+    throw dtype_error(std::move(parts));
+  }
+  if (rules::surely_differ(asked.wanted, asked.got)) {
+    throw shape_error(std::move(parts));
+  }
+  parts.found = why;
   throw graph_error(std::move(parts));
 }
 

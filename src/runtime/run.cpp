@@ -75,6 +75,13 @@ void check_finite(const Plan& p, const Graph& g, const plan_step& s, op_id op,
   }
 }
 
+// Kernels know the path of their op; the line of the program that declared it is added here.
+[[noreturn]] void rethrow_declared(const numeric_error& cause, const Graph& g, op_id op) {
+  error_parts parts = cause.parts();
+  if (parts.where == g.path_of(op)) parts.where = declared(g, op);
+  throw numeric_error(std::move(parts));
+}
+
 void run_steps(const Plan& p, const plan_instance& own, const Graph& g, void** all,
                std::byte* arena, parallel_runner& parallel, std::uint64_t seed, std::size_t first,
                std::size_t last) {
@@ -84,7 +91,12 @@ void run_steps(const Plan& p, const plan_instance& own, const Graph& g, void** a
     const plan_step& s = p.steps[i];
     const bound_kernel& run = s.own ? (kernel++)->kernel : s.kernel;
     void** pointers = all + s.first_pointer;
-    run.run({pointers, pointers + s.in.size(), arena + s.scratch.index, parallel, seed});
+    try {
+      run.run({pointers, pointers + s.in.size(), arena + s.scratch.index, parallel, seed});
+    } catch (const numeric_error& cause) {
+      if (s.op == no_id) throw;
+      rethrow_declared(cause, g, own.ops[s.op]);
+    }
     if (p.check_numerics && s.op != no_id) check_finite(p, g, s, own.ops[s.op], pointers);
   }
 }
@@ -215,7 +227,9 @@ void refuse_uninitialized(const Graph& g, variable_id v) {
       found += link + g.path_of(of) + "'";
       link = ", which is a copy of '";
     }
-    hint = "run the clone's initializer: session.run(copy.initializer()), or session.initialize()";
+    hint =
+        "run session.initialize(), which gives all variables without a value their first one, or "
+        "copy_values(copy), which takes the values of the sources";
   }
   throw uninitialized_error(
       {"variable '" + g.path_of(v) + "' was read", found, declared(g, info.read.op), hint});

@@ -149,7 +149,8 @@ Graph& graph_of(const fetch_list& list) {
 void refuse_evaluation(const uninitialized_error& cause) {
   error_parts parts = cause.parts();
   parts.hint =
-      "initialize() a Session of the graph or load its variables first; the graph keeps the values";
+      "call initialize() of a Session of the graph, or load its variables, first; the graph keeps "
+      "the values";
   throw uninitialized_error(std::move(parts));
 }
 

@@ -15,6 +15,7 @@
 
 #include "graph/building.hpp"
 #include "graph/callback_scope.hpp"
+#include "graph/placed_at.hpp"
 #include "train/bodies.hpp"
 #include "train/walk.hpp"
 
@@ -101,6 +102,9 @@ void backpropagate(Graph& g, op_id op, const std::vector<bool>& operand_wanted, 
   const attribute_list attributes = g.attributes_of(op);  // a copy: the rule appends to the graph
   const gradient_args arguments{
       g, op, operands, outputs, gradients, attributes, {wanted.get(), operand_wanted.size()}};
+  // An error within a rule of the program's own is about that rule.
+  const bool own_rule = !bodies && !detail::is_built_in(schema.name);
+  const detail::placed_at place(g, own_rule ? std::nullopt : std::optional(g.line_of(op)));
   const detail::callback_scope inside(g, g.current_scope());  // programs register rules too
   const operand_gradients result =
       bodies ? detail::gradient_of_bodies(arguments, known) : definition->gradient(arguments);
@@ -238,6 +242,7 @@ std::vector<std::optional<any_tensor>> try_gradients(const any_tensor& y,
   }
   std::vector<std::optional<any_tensor>> result;
   {
+    const detail::placed_at place(g, g.line_of(g.id(y).op));
     const scope_guard scope(g, "gradients");
     const detail::gradient_seed from{y, seed ? *seed : any_tensor(ones_like(y))};
     detail::known_gradients known;
@@ -249,9 +254,11 @@ std::vector<std::optional<any_tensor>> try_gradients(const any_tensor& y,
 
 std::vector<any_tensor> gradients(const any_tensor& y, std::span<const any_tensor> with_respect_to,
                                   std::optional<any_tensor> seed) {
-  Graph::transaction undo(target_traits<Graph>::target_of(y.ref()));
+  Graph& g = target_traits<Graph>::target_of(y.ref());
+  Graph::transaction undo(g);
   std::vector<any_tensor> result;
   const auto found = try_gradients(y, with_respect_to, std::move(seed));
+  const detail::placed_at place(g, g.line_of(g.id(y).op));
   for (std::size_t i = 0; i < found.size(); ++i) {
     result.push_back(found[i] ? *found[i] : any_tensor(zeros_like(with_respect_to[i])));
   }
@@ -276,6 +283,12 @@ namespace {
 
 dtype type_of(const any_tensor& t) { return target_traits<Graph>::type_of(t.ref()).type; }
 
+// Where a tensor was declared; in a body it may be one from outside.
+source_line line_of(const any_tensor& t) {
+  (void)target_traits<Graph>::target_of(t.ref());  // refuses what is gone
+  return t.ref().slot->graph.load()->line_of(t.ref().id.op);
+}
+
 // In float64, where no square of a smaller type overflows: exploding gradients are what clipping is for.
 any_tensor wide_norm(std::span<const any_tensor> tensors) {
   std::optional<any_tensor> total;
@@ -299,7 +312,9 @@ any_tensor global_norm(std::span<const any_tensor> tensors) {
     throw argument_error({"the global norm of no tensors was asked for", "the list is empty", "",
                           "pass at least one tensor"});
   }
-  Graph::transaction undo(target_traits<Graph>::target_of(tensors.front().ref()));
+  Graph& g = target_traits<Graph>::target_of(tensors.front().ref());
+  Graph::transaction undo(g);
+  const detail::placed_at place(g, line_of(tensors.front()));
   const any_tensor norm = cast(wide_norm(tensors), type_of(tensors.front()));
   undo.commit();
   return norm;
@@ -311,7 +326,9 @@ std::vector<any_tensor> clip_by_global_norm(std::span<const any_tensor> gradient
                           "the norm must be finite and positive", "", "pass for example 1.0"});
   }
   if (gradients.empty()) return {};
-  Graph::transaction undo(target_traits<Graph>::target_of(gradients.front().ref()));
+  Graph& graph = target_traits<Graph>::target_of(gradients.front().ref());
+  Graph::transaction undo(graph);
+  const detail::placed_at place(graph, line_of(gradients.front()));
   const any_tensor length = wide_norm(gradients);
   // norm / max(length, norm) is 1 within the bound and NaN for a NaN length.
   const any_tensor factor = norm / maximum(length, length * 0.0 + norm);

@@ -13,6 +13,7 @@
 #include "graft/train/gradients.hpp"
 
 #include "graph/callback_scope.hpp"
+#include "graph/placed_at.hpp"
 #include "surgery/own_updates.hpp"
 
 namespace graft {
@@ -289,6 +290,7 @@ training_step minimize(const any_tensor& loss, const optimizer& chosen,
   std::vector<op_id> own;
   if (options.own_updates) own = detail::own_updates_below(g, g.id(loss));
   {
+    const detail::placed_at place(g, g.line_of(g.id(loss).op));
     const scope_guard scope(g, "optimizer");
     result.gradients = clipped(std::move(result.gradients), options.clip_value, options.clip_norm);
     add_step(g, result, chosen, std::move(own));

@@ -1,4 +1,4 @@
-// expect: the values fed must have the tensor's element type
+// expect: dtype_mismatch<.*"feed"}, graft::needs_type<graft::dtype::float32>, graft::got_type<graft::dtype::float64> ?>
 // A feed is never rounded: numbers of another type are refused where their type is known.
 #include "graft/graft.hpp"
 

@@ -57,13 +57,13 @@ auto activation_in_chain(of<std::int32_t, dyn, 4> x) {
 // expect: shape_mismatch<.*"repeat"}, graft::needs<graft::named_shape<.*"batch"}, 4L?> ?>, graft::got<graft::named_shape<.*"batch"}, 3L?> ?>
 auto repeat_shapes(of<float, dim<"batch">, 4> x) { return repeat<2>(dense<either(4, 3)>)(x); }
 
-// expect: shape_mismatch<.*"mse"}, graft::needs<graft::shape<8> ?>, graft::got<graft::shape<8, 1> ?>
+// expect: shape_mismatch<.*"mse"}, graft::needs<graft::shape<8, 1> ?>, graft::got<graft::shape<8> ?>
 auto mse_rank(of<float, 8, 1> y, of<float, 8> target) {
   return mse(either(squeeze<1>(y), y), target);
 }
-// expect: shape_mismatch<.*"mse"}, graft::needs<graft::shape<8, 3> ?>, graft::got<graft::shape<8, 1> ?>
+// expect: shape_mismatch<.*"mse"}, graft::needs<graft::shape<8, 1> ?>, graft::got<graft::shape<8, 3> ?>
 auto mse_extent(of<float, 8, either(3, 1)> y, of<float, 8, 3> target) { return mse(y, target); }
-// expect: dtype_mismatch<.*"mse"}, graft::needs_type<graft::dtype::int32>, graft::got_type<graft::dtype::float32>
+// expect: dtype_mismatch<.*"mse"}, graft::needs_type<graft::dtype::float32>, graft::got_type<graft::dtype::int32>
 auto mse_types(of<float, 8> y, of<std::int32_t, 8> target) {
   return mse(y, either(cast<float>(target), target));
 }
@@ -71,11 +71,11 @@ auto mse_types(of<float, 8> y, of<std::int32_t, 8> target) {
 auto mse_of_integers(of<std::int64_t, 8> y) {
   return mse(either(cast<float>(y), y), either(cast<float>(y), y));
 }
-// expect: shape_mismatch<.*"huber"}, graft::needs<graft::shape<8> ?>, graft::got<graft::shape<8, 1> ?>
+// expect: shape_mismatch<.*"huber"}, graft::needs<graft::shape<8, 1> ?>, graft::got<graft::shape<8> ?>
 auto huber_rank(of<float, 8, 1> y, of<float, 8> target) {
   return huber(either(squeeze<1>(y), y), target);
 }
-// expect: shape_mismatch<.*"sigmoid_cross_entropy"}, graft::needs<graft::shape<1, 8> ?>, graft::got<graft::shape<8> ?>
+// expect: shape_mismatch<.*"sigmoid_cross_entropy"}, graft::needs<graft::shape<8> ?>, graft::got<graft::shape<1, 8> ?>
 auto cross_entropy_rank(of<float, 8> logits, of<float, 1, 8> labels) {
   return sigmoid_cross_entropy(logits, either(squeeze<0>(labels), labels));
 }
@@ -83,6 +83,26 @@ auto cross_entropy_rank(of<float, 8> logits, of<float, 1, 8> labels) {
 auto cross_entropy_type(of<std::int64_t, 8> labels) {
   return sigmoid_cross_entropy(either(cast<float>(labels), labels),
                                either(cast<float>(labels), labels));
+}
+// expect: dtype_mismatch<.*"huber"}, graft::needs_type<graft::dtype::float32>, graft::got_type<graft::dtype::float64>
+auto huber_types(of<float, 8> y, of<double, 8> target) {
+  return huber(y, either(cast<float>(target), target));
+}
+// expect: dtype_mismatch<.*"sigmoid_cross_entropy"}, graft::needs_type<graft::dtype::float32>, graft::got_type<graft::dtype::int32>
+auto cross_entropy_labels_type(of<float, 8> logits, of<std::int32_t, 8> labels) {
+  return sigmoid_cross_entropy(logits, either(cast<float>(labels), labels));
+}
+// expect: shape_mismatch<.*"huber"}, graft::needs<graft::named_shape<.*"batch"}, 4L?> ?>, graft::got<graft::named_shape<.*"batch"}, 5L?> ?>
+auto huber_named(of<float, dim<"batch">, 4> y, of<float, dim<"batch">, either(4, 5)> target) {
+  return huber(y, target);
+}
+// expect: dtype_mismatch<.*"l2_regularization"}, graft::needs_type<graft::dtype::float32>, graft::got_type<graft::dtype::int32>
+auto penalty_type(of<std::int32_t, 8> w) {
+  return l2_regularization(either(cast<float>(w), w), 0.1);
+}
+// expect: dtype_mismatch<.*"residual"}, graft::needs_type<graft::dtype::float32>, graft::got_type<graft::dtype::float64>
+auto residual_type(of<float, 8> x) {
+  return residual([](auto y) { return cast<either(float, double)>(y); })(x);
 }
 
 // In networks that the compiler records, what does not fit in or around bodies.

@@ -27,6 +27,8 @@ struct graft::target_traits<graft::test::type_target> {
 
   static constexpr target& target_of(const reference& r) { return *r.target; }
   static constexpr value_type type_of(const reference& r) { return r.target->types[r.place]; }
+  static constexpr void enter_scope(target&, std::string_view) {}
+  static constexpr void leave_scope(target&) {}
   // Throws where operands do not fit, which ends constant evaluation with an error.
   static constexpr small_vector<reference, 1> add(target& t, const operator_schema& schema,
                                                   std::span<const reference> operands,

@@ -3,8 +3,7 @@
 
 #include <type_traits>
 
-#include "graft/core/dtype.hpp"
-#include "graft/core/shape.hpp"
+#include "graft/core/symbols.hpp"
 
 namespace graft {
 
@@ -23,7 +22,7 @@ struct target_traits;
 /// @tparam Type element type; `dtype::any` where only the graph knows it
 /// @tparam Shape shape<...> or any_shape
 template <class Target, dtype Type, shape_type Shape>
-class tensor {
+class tensor : public detail::symbols<tensor<Target, Type, Shape>> {
  public:
   using target_type = Target;
   using shape_type = Shape;
@@ -45,20 +44,5 @@ class tensor {
  private:
   reference reference_{};
 };
-
-namespace detail {
-template <class Target, dtype Type, class Shape>
-std::true_type derives_from_tensor(const tensor<Target, Type, Shape>*);
-std::false_type derives_from_tensor(...);
-}  // namespace detail
-
-/// True for tensor<...> and what derives from it, such as variables.
-template <class T>
-inline constexpr bool is_tensor =
-    decltype(detail::derives_from_tensor(static_cast<std::remove_cvref_t<T>*>(nullptr)))::value;
-
-/// A handle of any target, type and shape.
-template <class T>
-concept tensor_like = is_tensor<std::remove_cvref_t<T>>;
 
 }  // namespace graft

@@ -42,6 +42,7 @@ struct activation : named_part<activation<Schema>> {
   constexpr activation(const char* key, double real) : parameter{key, real, 0} {}
   constexpr activation(const char* key, int axis) : parameter{key, 0, axis} {}
 
+  using named_part<activation<Schema>>::operator();
   template <tensor_like X>
   constexpr auto operator()(const X& x, source_line here = source_line::now()) const {
     using target_type = typename X::target_type;

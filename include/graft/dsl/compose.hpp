@@ -27,6 +27,10 @@ constexpr const auto& first_handle(const X& x) {
   if constexpr (tensor_like<X>) {
     return x;
   } else {
+    static_assert(
+        requires { std::get<0>(x); },
+        "graft: a network is called on tensors: what placeholder() or another layer "
+        "returned, or a tuple of them");
     return first_handle(std::get<0>(x));
   }
 }
@@ -143,6 +147,7 @@ struct residual_layer : layer_base {
   Shortcut shortcut;
   constexpr residual_layer(const F& f, const Shortcut& s) : network(f), shortcut(s) {}
 
+  using layer_base::operator();
   template <tensor_like X>
   constexpr auto operator()(const X& x, source_line here = source_line::now()) const {
     detail::layer_frame frame(detail::target_of(x), detail::layer_scope_name<"residual", Name>());
@@ -161,7 +166,14 @@ struct residual_layer : layer_base {
  private:
   template <class Y, class S>
   static constexpr auto sum(const Y& y, const S& s, source_line here) {
-    if constexpr (!detail::shapes_surely_differ<typename Y::shape_type, typename S::shape_type>()) {
+    if constexpr (!rules::types_agree(Y::type, S::type)) {
+      detail::refuse_type<label, S::type, Y::type>();
+      return tensor<typename S::target_type, dtype::any, any_shape>{};
+    } else if constexpr (detail::shapes_surely_differ<typename Y::shape_type,
+                                                      typename S::shape_type>()) {
+      detail::refuse_shape<label, typename S::shape_type, typename Y::shape_type>();
+      return tensor<typename S::target_type, dtype::any, any_shape>{};
+    } else {
       const value_type have = detail::type_of(y), wanted = detail::type_of(s);
       if (rules::surely_differ(have, wanted)) {
         detail::refuse_call<typename S::target_type>(
@@ -173,8 +185,8 @@ struct residual_layer : layer_base {
                                      .hint = "give residual a shortcut as second argument"});
             });
       }
+      return apply<ops::add, detail::equal_shapes, label>({}, {}, here, y, s);
     }
-    return apply<ops::add, detail::equal_shapes, label>({}, {}, here, y, s);
   }
 };
 

@@ -126,6 +126,7 @@ struct conv_layer : layer_base {
     return copy;
   }
 
+  using layer_base::operator();
   /// @param x floating [N, C, H, W], C known
   /// @return [N, filters, H', W']
   template <tensor_like X>
@@ -237,6 +238,7 @@ constexpr auto global_max_pool2d(const X& x, source_line here = source_line::now
 /// A global pool as a layer: `conv2d<8> >> global_avg_pool2d >> dense<10>`.
 template <bool Largest>
 struct global_pool_layer : named_part<global_pool_layer<Largest>> {
+  using named_part<global_pool_layer<Largest>>::operator();
   template <tensor_like X>
   constexpr auto operator()(const X& x, source_line here = source_line::now()) const {
     if constexpr (Largest) {

@@ -80,6 +80,7 @@ struct dense_layer : layer_base {
     return copy;
   }
 
+  using layer_base::operator();
   /// x * kernel + bias.
   /// @param x floating [..., K] of rank 2 or more, K known
   /// @return [..., Units]
@@ -132,6 +133,7 @@ struct embedding_layer : layer_base {
     return copy;
   }
 
+  using layer_base::operator();
   /// @tparam T element type of the table
   /// @param indices int32 or int64, any shape, each in [0, Count)
   /// @return the indices' shape with Width appended

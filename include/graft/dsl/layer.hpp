@@ -19,8 +19,17 @@ struct at_axis;
 template <text Layer, class Got, class Axis>
 struct extent_not_known;
 
+/// A layer was called on what is no tensor of a graph. Call it on what placeholder() or another layer returned; an array
+/// of values goes in by constant(graph, array), or by feed(x, array) when the graph runs.
+template <class Got>
+struct layers_are_called_on_tensors;
+
 /// Base of everything that may stand in a network written with `>>`.
-struct layer_base {};
+struct layer_base {
+  template <class X>
+    requires(!tensor_like<X>)
+  layers_are_called_on_tensors<got<X>> operator()(const X&) const;
+};
 
 /// A callable that takes handles and returns handles, and composes with `>>`.
 template <class T>

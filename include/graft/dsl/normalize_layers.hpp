@@ -54,6 +54,7 @@ struct batch_norm_layer : named_part<batch_norm_layer<Name>> {
     return copy;
   }
 
+  using named_part<batch_norm_layer<Name>>::operator();
   /// @param x floating [N, C, ...], C known
   /// @return of x's shape
   template <tensor_like X>
@@ -147,6 +148,7 @@ struct layer_norm_layer : named_part<layer_norm_layer<Name>> {
     return copy;
   }
 
+  using named_part<layer_norm_layer<Name>>::operator();
   /// @param x floating [..., D], D known
   /// @return of x's shape
   template <tensor_like X>
@@ -198,6 +200,7 @@ struct dropout_layer : layer_base {
 
   constexpr explicit dropout_layer(double r) : rate(r) {}
 
+  using layer_base::operator();
   /// @param x floating, any shape
   /// @return x's type: in training, elements are zero with probability `rate`, others divided by 1
   /// - rate

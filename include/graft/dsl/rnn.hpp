@@ -194,6 +194,7 @@ struct rnn_layer : layer_base {
     return copy;
   }
 
+  using layer_base::operator();
   /// @param x floating [batch, time, features], features known
   /// @return the last step's output [batch, Units]; with sequences() all, [batch, time, Units]. Without
   /// steps the output is zeros.

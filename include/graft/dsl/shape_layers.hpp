@@ -24,6 +24,7 @@ struct function_layer : layer_base {
 
 /// Makes one axis of all but the first, as a layer: `conv >> flatten >> dense<10>`.
 struct flatten_layer : named_part<flatten_layer> {
+  using named_part<flatten_layer>::operator();
   template <tensor_like X>
   constexpr auto operator()(const X& x, source_line here = source_line::now()) const {
     return graft::flatten(x, {}, here);
@@ -47,8 +48,9 @@ constexpr auto transpose() {
 /// concat as a layer, of the tuple that `parallel` or `split` returns.
 template <std::int64_t Axis>
 constexpr auto concat() {
-  return function_layer([](const auto& parts, source_line) {
-    return std::apply([](const auto&... part) { return graft::concat<Axis>(part...); }, parts);
+  return function_layer([](const auto& parts, source_line here) {
+    return std::apply(
+        [here](const auto&... part) { return detail::concat_at<Axis>(here, part...); }, parts);
   });
 }
 /// split as a layer; what follows it takes a tuple, or that many handles.

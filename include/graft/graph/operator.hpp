@@ -161,4 +161,9 @@ const operator_definition* find_operator(std::string_view name);
 /// Returns all definitions, ordered by name.
 std::vector<const operator_definition*> all_operators();
 
+namespace detail {
+/// False for the operators that programs registered.
+bool is_built_in(std::string_view operator_name);
+}  // namespace detail
+
 }  // namespace graft

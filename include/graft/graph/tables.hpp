@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -246,6 +247,8 @@ struct Graph::tables {
 
   std::vector<std::uint32_t> scope_stack;
   mode current = mode::training;
+  std::optional<source_line>
+      placed;  // where ops are said to stand that are made on behalf of others
   std::uint32_t next_serial = 0;
   std::uint32_t first_uncounted = none;  // scopes before it are not `uncounted`
   std::uint64_t version = 1;

@@ -17,9 +17,9 @@ constexpr inferred infer_arithmetic(const infer_args& in) {
   }
   const value_type &a = in.operands[0], &b = in.operands[1];
   if (in.attributes.integer("equal_shapes") == 0) return rules::broadcast(a, b);
-  if (!rules::types_agree(a.type, b.type)) return rules::types_differ(b, a);
+  if (!rules::types_agree(a.type, b.type)) return rules::types_differ(a, b);
   if (rules::surely_differ(a, b)) {
-    return rules::shape_problem("the shapes must be equal", b, a,
+    return rules::shape_problem("the shapes must be equal", a, b,
                                 "nothing is broadcast here: reshape one of them");
   }
   return rules::refine(a, b);
@@ -39,9 +39,25 @@ constexpr inferred infer_scalar(const infer_args& in) {
   return result;
 }
 
+constexpr inferred infer_fill_like(const infer_args& in) {
+  value_type result = in.operands[0];
+  const dtype type = in.attributes.type("type");
+  if (type != dtype::any) result.type = type;
+  if (result.type == dtype::string) {
+    return rules::type_problem("a fill must be of numbers or truth values",
+                               value_type::unranked(dtype::float32), result, "");
+  }
+  if (const attribute* value = in.attributes.find("value")) {
+    if (const problem why = rules::number_problem(*value, result)) return why;
+  }
+  return result;
+}
+
 }  // namespace detail
 
 namespace detail {
+inline constexpr attribute_rule fill_takes[] = {declare::type("type"), declare::shape("shape"),
+                                                declare::number("value")};
 inline constexpr attribute_rule scalar_takes[] = {declare::type("type"), declare::number("value")};
 inline constexpr attribute_rule arithmetic_takes[] = {declare::flag("equal_shapes")};
 }  // namespace detail
@@ -49,6 +65,9 @@ inline constexpr attribute_rule arithmetic_takes[] = {declare::flag("equal_shape
 /// () -> a tensor of rank 0. Attributes: type, value (a real, or an integer where that matters).
 inline constexpr operator_schema scalar{
     "scalar", 0, 0, detail::infer_scalar, 0, detail::scalar_takes};
+/// (x, only its shape) -> one number in every element. Attributes: value; type, x's where absent.
+inline constexpr operator_schema fill_like{
+    "fill_like", 1, 1, detail::infer_fill_like, shape_of_first, detail::fill_takes};
 
 /// (a, b) -> a + b, and so on, element by element after broadcasting. Integers wrap. Attribute of all:
 /// equal_shapes; where it is 1 nothing is broadcast, and a run whose shapes differ is refused. ONNX Add,
@@ -77,10 +96,6 @@ inline constexpr operator_schema squared_difference{
 }  // namespace graft::ops
 
 namespace graft {
-
-/// A C++ number that may stand beside a tensor.
-template <class T>
-concept number_like = std::is_arithmetic_v<T>;
 
 namespace detail {
 
@@ -111,22 +126,50 @@ constexpr void set_number(attribute_list& a, S value) {
   }
 }
 
-// A C++ number as a tensor of rank 0 of x's element type, in x's target.
+// Throws dtype_error: a number beside a tensor whose elements cannot hold it. Not constexpr: in constant evaluation
+// the compiler names this function and prints its arguments.
+[[noreturn]] void refuse_number(const attribute& number, std::string_view tensor,
+                                const problem& why, source_line here);
+
+template <class Target>
+[[gnu::noinline]] constexpr void check_number(const attribute& number, const value_type& type,
+                                              const typename target_traits<Target>::reference& x,
+                                              source_line here) {
+  const problem why = rules::number_problem(number, type);
+  if (!why) return;
+  if constexpr (requires { target_traits<Target>::in_words(x); }) {
+    const auto words = target_traits<Target>::in_words(x);
+    refuse_number(number, words, why, here);
+  } else {
+    refuse_number(number, {}, why, here);
+  }
+}
+
+// A C++ number as a tensor of x's element type, in x's target: of rank 0, or of x's shape where not even the target
+// knows the type yet and the number takes it in the run. Beside x, the two make no difference to shapes.
 template <tensor_like X, number_like S>
 constexpr auto number_beside(const X& x, S value, source_line here) {
   using Target = typename X::target_type;
   Target& target = target_traits<Target>::target_of(x.ref());
   attribute_list a;
   set_number(a, value);
+  const value_type type = target_traits<Target>::type_of(x.ref());
   if constexpr (X::type == dtype::any) {
-    a.set("type", target_traits<Target>::type_of(x.ref()).type);
+    using number = tensor<Target, dtype::any, shape<>>;
+    check_number<Target>(*a.begin(), type, x.ref(), here);
+    if (type.type == dtype::any) return number(apply<ops::fill_like>(a, {}, here, x).ref());
+    a.set("type", type.type);
+    return apply_source<ops::scalar, type_attribute<X::type>>(target, a, {}, here);
   } else if constexpr (std::is_floating_point_v<S> && !is_floating(X::type)) {
     dtype_mismatch<text("a floating number beside integers"), needs_type<dtype::float32>,
                    got_type<X::type>>
         error{};
     (void)error;
+    return tensor<Target, X::type, shape<>>{};
+  } else {
+    check_number<Target>(*a.begin(), type, x.ref(), here);
+    return apply_source<ops::scalar, type_attribute<X::type>>(target, a, {}, here);
   }
-  return apply_source<ops::scalar, type_attribute<X::type>>(target, a, {}, here);
 }
 
 // Applies a binary operator to two tensors, or to a tensor and a number on either side.
@@ -143,6 +186,23 @@ constexpr auto apply_binary(const A& a, const B& b, std::string_view name, sourc
   }
 }
 
+template <class A, class B>
+constexpr auto apply_symbol(symbol<meaning::add>, const A& a, const B& b, source_line here) {
+  return apply_binary<ops::add>(a, b, {}, here);
+}
+template <class A, class B>
+constexpr auto apply_symbol(symbol<meaning::sub>, const A& a, const B& b, source_line here) {
+  return apply_binary<ops::sub>(a, b, {}, here);
+}
+template <class A, class B>
+constexpr auto apply_symbol(symbol<meaning::mul>, const A& a, const B& b, source_line here) {
+  return apply_binary<ops::mul>(a, b, {}, here);
+}
+template <class A, class B>
+constexpr auto apply_symbol(symbol<meaning::div>, const A& a, const B& b, source_line here) {
+  return apply_binary<ops::div>(a, b, {}, here);
+}
+
 }  // namespace detail
 
 /// Operands of binary operators: two tensors, or one and a number.
@@ -153,7 +213,8 @@ concept binary_operands = (tensor_like<A> && (tensor_like<B> || number_like<B>))
 /// a + b, element by element.
 ///
 /// Shapes broadcast as in NumPy: aligned at the last axis, extents equal or 1. A C++ number takes
-/// the element type of the tensor beside it; a fraction beside integers is refused.
+/// the element type of the tensor beside it; a fraction beside integers is refused. `a + b` is the same, as are
+/// - * / and the comparisons < <= > >= of their functions.
 /// @throws shape_error or dtype_error with what the types do not tell; what they tell does not
 /// compile
 template <class A, class B>
@@ -212,33 +273,6 @@ template <class A, class B>
 constexpr auto squared_difference(const A& a, const B& b, std::string_view name = {},
                                   source_line here = source_line::now()) {
   return detail::apply_binary<ops::squared_difference>(a, b, name, here);
-}
-
-// Operators cannot take a source line of their own; the handles' place in the graph tells enough.
-
-/// a + b, broadcast as in NumPy. @see add
-template <class A, class B>
-  requires binary_operands<A, B>
-constexpr auto operator+(const A& a, const B& b) {
-  return detail::apply_binary<ops::add>(a, b, {}, {});
-}
-/// a - b, broadcast as in NumPy. @see sub
-template <class A, class B>
-  requires binary_operands<A, B>
-constexpr auto operator-(const A& a, const B& b) {
-  return detail::apply_binary<ops::sub>(a, b, {}, {});
-}
-/// a * b, broadcast as in NumPy. @see mul
-template <class A, class B>
-  requires binary_operands<A, B>
-constexpr auto operator*(const A& a, const B& b) {
-  return detail::apply_binary<ops::mul>(a, b, {}, {});
-}
-/// a / b, broadcast as in NumPy. @see div
-template <class A, class B>
-  requires binary_operands<A, B>
-constexpr auto operator/(const A& a, const B& b) {
-  return detail::apply_binary<ops::div>(a, b, {}, {});
 }
 
 }  // namespace graft

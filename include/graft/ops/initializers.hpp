@@ -47,6 +47,25 @@ constexpr double square_root(double x) {
   return root * scale;
 }
 
+// Throw argument_error. Not constexpr: in constant evaluation the compiler names these functions and prints the
+// arguments of the initializer.
+[[noreturn]] void initializer_refuses_low_above_high(double low, double high, source_line here);
+[[noreturn]] void initializer_refuses_standard_deviation(double stddev, source_line here);
+[[noreturn]] void initializer_refuses_scale(double scale, source_line here);
+[[noreturn]] void initializer_refuses_what_is_not_finite(double number, source_line here);
+
+constexpr void check_finite(double number, source_line here) {
+  using limits = std::numeric_limits<double>;  // a difference of infinities is no constant
+  if (!(number >= limits::lowest() && number <= limits::max())) {
+    initializer_refuses_what_is_not_finite(number, here);
+  }
+}
+constexpr void check_deviation(double mean, double stddev, source_line here) {
+  check_finite(mean, here);
+  check_finite(stddev, here);
+  if (stddev < 0) initializer_refuses_standard_deviation(stddev, here);
+}
+
 }  // namespace detail
 
 /// How the first value of a variable is made. A small literal value, so layers take it as a
@@ -109,25 +128,42 @@ constexpr initializer ones() { return {.first = 1}; }
 /// All elements of one value.
 constexpr initializer constant(double value) { return {.first = value}; }
 /// Uniform in [low, high).
-constexpr initializer uniform(double low = -0.05, double high = 0.05) {
+/// @throws argument_error unless low <= high and both are finite; in constant evaluation it does not compile
+constexpr initializer uniform(double low = -0.05, double high = 0.05,
+                              source_line here = source_line::now()) {
+  detail::check_finite(low, here);
+  detail::check_finite(high, here);
+  detail::check_finite(high - low, here);
+  if (low > high) detail::initializer_refuses_low_above_high(low, high, here);
   return {.what = initializer::kind::uniform, .first = low, .second = high};
 }
 /// Normal with mean and standard deviation.
-constexpr initializer normal(double mean = 0, double stddev = 0.05) {
+/// @throws argument_error unless both are finite and stddev >= 0; in constant evaluation it does not compile
+constexpr initializer normal(double mean = 0, double stddev = 0.05,
+                             source_line here = source_line::now()) {
+  detail::check_deviation(mean, stddev, here);
   return {.what = initializer::kind::normal, .first = mean, .second = stddev};
 }
-/// Normal, cut off at two standard deviations.
-constexpr initializer truncated_normal(double mean = 0, double stddev = 0.05) {
+/// Normal, cut off at two standard deviations. @see normal
+constexpr initializer truncated_normal(double mean = 0, double stddev = 0.05,
+                                       source_line here = source_line::now()) {
+  detail::check_deviation(mean, stddev, here);
   return {.what = initializer::kind::truncated, .first = mean, .second = stddev};
 }
 /// Orthonormal rows or columns, times gain; for shapes of two axes or more.
 /// @see Saxe, McClelland, Ganguli, Exact solutions to the nonlinear dynamics of learning, 2014
-constexpr initializer orthogonal(double gain = 1) {
+/// @throws argument_error unless the gain is finite; in constant evaluation it does not compile
+constexpr initializer orthogonal(double gain = 1, source_line here = source_line::now()) {
+  detail::check_finite(gain, here);
   return {.what = initializer::kind::orthogonal, .first = gain};
 }
 
 /// Mean 0 and variance scale / fan, of the kind uniform, normal or truncated.
-constexpr initializer variance_scaling(double scale, initializer::fan by, initializer::kind what) {
+/// @throws argument_error unless scale is finite and at least 0; in constant evaluation it does not compile
+constexpr initializer variance_scaling(double scale, initializer::fan by, initializer::kind what,
+                                       source_line here = source_line::now()) {
+  detail::check_finite(scale, here);
+  if (scale < 0) detail::initializer_refuses_scale(scale, here);
   return {.what = what, .by = by, .first = scale};
 }
 /// Variance 2 / (fan in + fan out), for tanh and sigmoid.

@@ -52,8 +52,9 @@ constexpr inferred infer_cast(const infer_args& in) {
   value_type result = in.operands[0];
   const dtype type = in.attributes.type("type");
   if (result.type == dtype::string || type == dtype::string) {
-    return rules::type_problem("text cannot be cast", value_type::unranked(dtype::float32), result,
-                               "");
+    return rules::type_problem("numbers are cast to numbers, text to nothing",
+                               value_type::unranked(dtype::float32),
+                               value_type::unranked(dtype::string), "cast to a type of numbers");
   }
   result.type = type;
   return result;
@@ -106,6 +107,26 @@ inline constexpr operator_schema is_nan{"is_nan", 1, 1, detail::infer_is_nan, el
 
 namespace graft {
 
+namespace detail {
+template <class A, class B>
+constexpr auto apply_symbol(symbol<meaning::less>, const A& a, const B& b, source_line here) {
+  return apply_binary<ops::less>(a, b, {}, here);
+}
+template <class A, class B>
+constexpr auto apply_symbol(symbol<meaning::less_equal>, const A& a, const B& b, source_line here) {
+  return apply_binary<ops::less_equal>(a, b, {}, here);
+}
+template <class A, class B>
+constexpr auto apply_symbol(symbol<meaning::greater>, const A& a, const B& b, source_line here) {
+  return apply_binary<ops::greater>(a, b, {}, here);
+}
+template <class A, class B>
+constexpr auto apply_symbol(symbol<meaning::greater_equal>, const A& a, const B& b,
+                            source_line here) {
+  return apply_binary<ops::greater_equal>(a, b, {}, here);
+}
+}  // namespace detail
+
 // Comparisons take tensors of one type that broadcast, or a tensor and a number, and return truth
 // values. There are no operators == and !=: handles would seem to be compared.
 
@@ -150,31 +171,6 @@ template <class A, class B>
 constexpr auto greater_equal(const A& a, const B& b, std::string_view name = {},
                              source_line here = source_line::now()) {
   return detail::apply_binary<ops::greater_equal>(a, b, name, here);
-}
-
-/// @see less
-template <class A, class B>
-  requires binary_operands<A, B>
-constexpr auto operator<(const A& a, const B& b) {
-  return detail::apply_binary<ops::less>(a, b, {}, {});
-}
-/// @see less_equal
-template <class A, class B>
-  requires binary_operands<A, B>
-constexpr auto operator<=(const A& a, const B& b) {
-  return detail::apply_binary<ops::less_equal>(a, b, {}, {});
-}
-/// @see greater
-template <class A, class B>
-  requires binary_operands<A, B>
-constexpr auto operator>(const A& a, const B& b) {
-  return detail::apply_binary<ops::greater>(a, b, {}, {});
-}
-/// @see greater_equal
-template <class A, class B>
-  requires binary_operands<A, B>
-constexpr auto operator>=(const A& a, const B& b) {
-  return detail::apply_binary<ops::greater_equal>(a, b, {}, {});
 }
 
 /// True where both are. ONNX And.

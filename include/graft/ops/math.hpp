@@ -170,11 +170,13 @@ constexpr auto clip(const X& x, double low, double high, std::string_view name =
   return apply<ops::clip>(a, name, here, x);
 }
 
-/// @see neg
+namespace detail {
 template <tensor_like X>
-constexpr auto operator-(const X& x) {
-  return apply<ops::neg>({}, {}, {}, x);
+constexpr auto apply_symbol(symbol<meaning::neg>, const X& x, source_line here) {
+  return apply<ops::neg>({}, {}, here, x);
 }
+}  // namespace detail
+
 /// x itself.
 template <tensor_like X>
 constexpr auto operator+(const X& x) {

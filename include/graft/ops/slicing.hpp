@@ -418,12 +418,33 @@ inline constexpr bool is_border<border<Axis, Before, After>> = true;
 
 }  // namespace detail
 
-/// Joins tensors along an axis: `concat<1>(a, b, c)`.
+namespace detail {
+template <std::int64_t Axis, tensor_like... Tensors>
+constexpr auto concat_at(source_line here, const Tensors&... tensors) {
+  return apply<ops::concat, axis_attribute<Axis>>({}, {}, here, tensors...);
+}
+}  // namespace detail
+
+/// Joins tensors along an axis: `concat<1>(a, b, c)`. Errors of up to four tell the line of the call; no argument can
+/// follow any number of them.
 /// @param tensors of one element type whose other extents are equal
 template <std::int64_t Axis, tensor_like... Tensors>
   requires(sizeof...(Tensors) > 0)
 constexpr auto concat(const Tensors&... tensors) {
-  return apply<ops::concat, detail::axis_attribute<Axis>>({}, {}, {}, tensors...);
+  return detail::concat_at<Axis>({}, tensors...);
+}
+template <std::int64_t Axis, tensor_like A, tensor_like B>
+constexpr auto concat(const A& a, const B& b, source_line here = source_line::now()) {
+  return detail::concat_at<Axis>(here, a, b);
+}
+template <std::int64_t Axis, tensor_like A, tensor_like B, tensor_like C>
+constexpr auto concat(const A& a, const B& b, const C& c, source_line here = source_line::now()) {
+  return detail::concat_at<Axis>(here, a, b, c);
+}
+template <std::int64_t Axis, tensor_like A, tensor_like B, tensor_like C, tensor_like D>
+constexpr auto concat(const A& a, const B& b, const C& c, const D& d,
+                      source_line here = source_line::now()) {
+  return detail::concat_at<Axis>(here, a, b, c, d);
 }
 /// The same for a vector, array or span of handles and an axis known at run time.
 /// @throws argument_error if there are none

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "graft/ops/elementwise.hpp"
+#include "graft/ops/loss_operands.hpp"
 #include "graft/schema/axes.hpp"
 #include "graft/schema/rules.hpp"
 
@@ -174,12 +175,16 @@ template <tensor_like Logits, tensor_like Labels>
 constexpr auto sigmoid_cross_entropy(const Logits& logits, const Labels& labels,
                                      source_line here = source_line::now()) {
   constexpr text label("sigmoid_cross_entropy");
-  return detail::all_or_nothing(logits, [&] {
-    const auto log_of_both = apply<ops::softplus, no_attributes, label>({}, {}, here, logits);
-    return sub(log_of_both,
-               apply<ops::mul, detail::equal_shapes, label>({}, {}, here, logits, labels), {},
-               here);
-  });
+  if constexpr (!detail::loss_fits<Logits, Labels>) {
+    return detail::refuse_loss<label, Logits, Labels>();
+  } else {
+    return detail::build_loss<label>(logits, labels, here, [&] {
+      const auto log_of_both = apply<ops::softplus, no_attributes, label>({}, {}, here, logits);
+      return sub(log_of_both,
+                 apply<ops::mul, detail::equal_shapes, label>({}, {}, here, logits, labels), {},
+                 here);
+    });
+  }
 }
 
 }  // namespace graft

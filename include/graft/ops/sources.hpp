@@ -28,20 +28,6 @@ constexpr inferred infer_fill(const infer_args& in) {
   return number;
 }
 
-constexpr inferred infer_fill_like(const infer_args& in) {
-  value_type result = in.operands[0];
-  const dtype type = in.attributes.type("type");
-  if (type != dtype::any) result.type = type;
-  if (result.type == dtype::string) {
-    return rules::type_problem("a fill must be of numbers or truth values",
-                               value_type::unranked(dtype::float32), result, "");
-  }
-  if (const attribute* value = in.attributes.find("value")) {
-    if (const problem why = rules::number_problem(*value, result)) return why;
-  }
-  return result;
-}
-
 constexpr inferred infer_fill_range(const infer_args& in) {
   const inferred filled = infer_fill(in);
   if (filled.error) return filled;
@@ -78,8 +64,6 @@ constexpr inferred infer_with_gradient_of(const infer_args& in) {
 namespace detail {
 inline constexpr attribute_rule placeholder_takes[] = {declare::type("type"),
                                                        declare::shape("shape")};
-inline constexpr attribute_rule fill_takes[] = {declare::type("type"), declare::shape("shape"),
-                                                declare::number("value")};
 inline constexpr attribute_rule fill_range_takes[] = {
     declare::type("type"),     declare::shape("shape"), declare::number("value"),
     declare::integer("begin"), declare::integer("end"), declare::real("inside")};
@@ -94,9 +78,6 @@ inline constexpr operator_schema fill{"fill", 0, 0, detail::infer_fill, 0, detai
 /// type, shape, value; begin, end, inside (default: no element).
 inline constexpr operator_schema fill_range{
     "fill_range", 0, 0, detail::infer_fill_range, 0, detail::fill_range_takes};
-/// (x, only its shape) -> one number in every element. Attributes: value; type, x's where absent.
-inline constexpr operator_schema fill_like{
-    "fill_like", 1, 1, detail::infer_fill_like, shape_of_first, detail::fill_takes};
 /// x -> x. ONNX Identity.
 inline constexpr operator_schema identity{"identity", 1, 1, detail::infer_identity, view};
 /// x -> x, through which no gradient flows.
@@ -122,16 +103,35 @@ struct source_attributes {
 };
 
 // Thrown where a tensor that reads no variable is assigned to, or a value does not fit.
-[[noreturn]] void refuse_assign(std::string_view why, const value_type& variable,
-                                const value_type& value);
+struct assignment {
+  std::string_view variable, value;  // as the target calls them; empty: unknown
+  value_type wanted, got;
+  source_line here;
+};
+[[noreturn]] void refuse_assign(std::string_view why, const assignment& asked);
+
+template <class Target>
+[[gnu::noinline]] constexpr void refuse_assign(
+    std::string_view why, const typename target_traits<Target>::reference& read,
+    const typename target_traits<Target>::reference& value, source_line here) {
+  using traits = target_traits<Target>;
+  const value_type wanted = traits::type_of(read), got = traits::type_of(value);
+  if constexpr (requires { traits::in_words(read); }) {
+    const auto variable_words = traits::in_words(read), value_words = traits::in_words(value);
+    refuse_assign(why, {variable_words, value_words, wanted, got, here});
+  } else {
+    refuse_assign(why, {{}, {}, wanted, got, here});
+  }
+}
 
 // Thrown where a variable would be assigned to in a body.
 [[noreturn]] void refuse_update_in_body();
 
 // The number of the variable that a handle reads: a target's own answer, else a graph's.
-template <tensor_like V>
-constexpr std::int64_t variable_number(const V& read) {
-  using traits = target_traits<typename V::target_type>;
+template <tensor_like V, tensor_like X>
+constexpr std::int64_t variable_number(const V& read, const X& value, source_line here) {
+  using target_type = typename V::target_type;
+  using traits = target_traits<target_type>;
   auto& target = traits::target_of(read.ref());
   if constexpr (requires { traits::variable_number(target, read.ref()); }) {
     return traits::variable_number(target, read.ref());
@@ -141,8 +141,7 @@ constexpr std::int64_t variable_number(const V& read) {
     }
     const auto found = target.variable_read_by(target.id(read.ref()));
     if (!found) {
-      refuse_assign("the tensor on the left reads no variable", traits::type_of(read.ref()),
-                    traits::type_of(read.ref()));
+      refuse_assign<target_type>("the first reads no variable", read.ref(), value.ref(), here);
     }
     return std::int64_t{found->value};
   }
@@ -262,6 +261,10 @@ constexpr auto make_variable(Target& target, std::string_view name, const Initia
                              source_line here = source_line::now()) {
   static_assert(Shape::ranked && all_known(Shape::list()),
                 "graft: the extents of a variable must be known");
+  static_assert(
+      requires { initial.make(dtype_of<T>, dims{}); },
+      "graft: how a variable starts is told by an initializer: zeros(), constant(0.5), "
+      "glorot_uniform()");
   variable_spec spec;
   spec.name = name;
   spec.type = value_type::of(dtype_of<T>, Shape::list());
@@ -295,11 +298,15 @@ constexpr auto assign(const V& read, const X& value, std::string_view name = {},
   }
   const value_type wanted = traits::type_of(read.ref()), got = traits::type_of(value.ref());
   if (!rules::types_agree(wanted.type, got.type)) {
-    detail::refuse_assign("the element types differ", wanted, got);
+    detail::refuse_assign<typename V::target_type>("the element types differ", read.ref(),
+                                                   value.ref(), here);
   }
-  if (rules::surely_differ(wanted, got)) detail::refuse_assign("the shapes differ", wanted, got);
+  if (rules::surely_differ(wanted, got)) {
+    detail::refuse_assign<typename V::target_type>("the shapes differ", read.ref(), value.ref(),
+                                                   here);
+  }
   attribute_list a;
-  a.set("variable", detail::variable_number(read), attribute_kind::variable);
+  a.set("variable", detail::variable_number(read, value, here), attribute_kind::variable);
   return apply<ops::assign>(a, name, here, value);
 }
 

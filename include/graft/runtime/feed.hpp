@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "graft/graph/graph.hpp"
+#include "graft/schema/mismatch.hpp"
 
 namespace graft {
 
@@ -25,10 +26,12 @@ namespace detail {
 /// @throws shape_error where they do not fill it
 dims feed_shape(const graph_reference& target, std::size_t count);
 
+// Nothing is converted: write 1.0f for float, std::int64_t{1} for int64.
 template <dtype Type, class T>
 constexpr void check_feed_element() {
-  static_assert(Type == dtype::any || Type == dtype_of<T>,
-                "graft: the values fed must have the tensor's element type; write 1.0f for float");
+  if constexpr (Type != dtype::any && Type != dtype_of<T>) {
+    refuse_type<text("feed"), Type, dtype_of<T>>();
+  }
 }
 
 template <class Range>
@@ -39,7 +42,8 @@ using range_element =
 
 /// Feeds elements in row-major order from a vector, array or span. At most one extent of the tensor
 /// may be unknown; it follows from the number of elements.
-/// @throws shape_error where the number of elements does not fit
+/// Elements of another type than the tensor's do not compile: nothing is converted.
+/// @throws shape_error where the number of elements does not fit; dtype_error where only the graph knows the type
 template <dtype Type, class Shape, class Range>
   requires element<detail::range_element<Range>>
 feed_item feed(const tensor<Graph, Type, Shape>& target, const Range& values) {

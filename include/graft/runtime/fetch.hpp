@@ -40,18 +40,22 @@ struct fetch_traits;
 template <class T>
 concept fetchable = requires { sizeof(fetch_traits<std::remove_cvref_t<T>>); };
 
+// Returns auto so that compilers look into it where it is called, and name that line of the program.
 template <class T>
-void collect_fetch(const T& fetch, fetch_list& list) {
+auto collect_fetch(const T& fetch, fetch_list& list) {
   static_assert(
       fetchable<T>,
-      "graft: expected tensors, updates, or tuples, pairs, arrays, vectors, maps or optionals "
-      "of them; for "
-      "structs described to Boost.Hana include graft/runtime/structured.hpp");
+      "graft: expected tensors, updates, or tuples, pairs, arrays, vectors, maps or optionals of "
+      "them; for structs described to Boost.Hana include graft/runtime/structured.hpp");
   if constexpr (fetchable<T>) fetch_traits<T>::collect(fetch, list);
 }
 template <class T>
 auto give_fetch(const T& fetch, fetch_results& found) {
-  if constexpr (fetchable<T>) return fetch_traits<T>::give(fetch, found);
+  if constexpr (fetchable<T>) {
+    return fetch_traits<T>::give(fetch, found);
+  } else {
+    return std::monostate{};  // refused by collect_fetch
+  }
 }
 template <class T>
 using fetched = decltype(give_fetch(std::declval<const T&>(), std::declval<fetch_results&>()));

@@ -26,14 +26,22 @@ namespace detail {
 
 class session_state;
 
-inline void append_feeds(std::vector<feed_item>& all, feed_item item) {
-  all.push_back(std::move(item));
-}
-inline void append_feeds(std::vector<feed_item>& all, const std::vector<feed_item>& items) {
-  all.insert(all.end(), items.begin(), items.end());
+// These return auto so that compilers look into them where they are called, and name that line of the program.
+template <class Feed>
+auto append_feeds(std::vector<feed_item>& all, Feed&& feed) {
+  if constexpr (std::is_convertible_v<Feed&&, feed_item>) {
+    all.push_back(std::forward<Feed>(feed));
+  } else if constexpr (std::is_convertible_v<Feed&&, const std::vector<feed_item>&>) {
+    const std::vector<feed_item>& items = feed;
+    all.insert(all.end(), items.begin(), items.end());
+  } else {
+    static_assert(sizeof(Feed) == 0,
+                  "graft: after what is asked for come feeds: feed(x, value); several tensors are "
+                  "asked for as one argument: {a, b} or std::tuple(a, b)");
+  }
 }
 template <class... Feeds>
-std::vector<feed_item> feed_list(Feeds&&... feeds) {
+auto feed_list(Feeds&&... feeds) {
   std::vector<feed_item> all;
   all.reserve(sizeof...(feeds));
   (append_feeds(all, std::forward<Feeds>(feeds)), ...);
@@ -45,7 +53,7 @@ feed_item known_shape(const graph_reference& target);
 
 // What prepare() takes as inputs: feeds, or tensors whose extents are all known.
 template <class Input>
-void append_inputs(std::vector<feed_item>& all, const Input& input) {
+auto append_inputs(std::vector<feed_item>& all, const Input& input) {
   if constexpr (tensor_like<Input>) {
     all.push_back(known_shape(input.ref()));
   } else if constexpr (reference_list<Input>) {
@@ -56,7 +64,7 @@ void append_inputs(std::vector<feed_item>& all, const Input& input) {
 }
 
 template <class Fetch>
-fetch_list list_of(const Fetch& fetch) {
+auto list_of(const Fetch& fetch) {
   fetch_list list;
   collect_fetch(fetch, list);
   return list;

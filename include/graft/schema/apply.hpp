@@ -252,6 +252,9 @@ template <const operator_schema& Schema, class StaticAttributes = no_attributes,
           auto Label = detail::schema_label<Schema>(), class Target>
 constexpr auto apply_source(Target& target, more_attributes more, std::string_view name,
                             source_line line) {
+  static_assert(
+      requires { sizeof(target_traits<Target>); },
+      "graft: what has no tensor among its operands takes the graph first");
   constexpr const auto& result = detail::static_inference<Schema, StaticAttributes>;
   detail::check_static<Label, result>();
   if constexpr (result.failed) {

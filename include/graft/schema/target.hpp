@@ -85,6 +85,18 @@ constexpr auto all_or_nothing(const X& x, F&& build) {
   transaction.commit();
   return result;
 }
+// The same in a scope of its own: whoever meets one of the ops later reads what it is part of.
+template <tensor_like X, class F>
+constexpr auto all_or_nothing(const X& x, std::string_view scope, F&& build) {
+  using traits = target_traits<typename X::target_type>;
+  return all_or_nothing(x, [&] {
+    auto& target = traits::target_of(x.ref());
+    traits::enter_scope(target, scope);  // one that is not left goes with what was added
+    auto result = build();
+    traits::leave_scope(target);
+    return result;
+  });
+}
 
 }  // namespace detail
 

@@ -307,7 +307,8 @@ void copy_values(const Clone& clone);
 /// nothing has changed then
 void swap_values(const Clone& clone);
 
-/// Takes the values of the clone's new variables away: the next initialisation draws them again.
+/// Takes the values of the clone's new variables away, copied ones included: session.initialize() draws them again.
+/// Clone::initializer() holds the fresh ones only, as ever.
 void reinitialize(const Clone& clone);
 
 /// The same for the optimiser's slots and step counters among them only.

@@ -1,0 +1,130 @@
+// The operators of C++ on handles: a + b, a < b, -a. They stand for functions of the operators' headers.
+#pragma once
+
+#include <type_traits>
+
+#include "graft/core/dtype.hpp"
+#include "graft/core/shape.hpp"
+#include "graft/core/source_line.hpp"
+
+namespace graft {
+
+template <class Target, dtype Type, shape_type Shape>
+class tensor;
+
+namespace detail {
+template <class Target, dtype Type, class Shape>
+std::true_type derives_from_tensor(const tensor<Target, Type, Shape>*);
+std::false_type derives_from_tensor(...);
+}  // namespace detail
+
+/// True for tensor<...> and what derives from it, such as variables.
+template <class T>
+inline constexpr bool is_tensor =
+    decltype(detail::derives_from_tensor(static_cast<std::remove_cvref_t<T>*>(nullptr)))::value;
+
+/// A handle of any target, type and shape.
+template <class T>
+concept tensor_like = is_tensor<std::remove_cvref_t<T>>;
+
+/// A C++ number that may stand beside a tensor.
+template <class T>
+concept number_like = std::is_arithmetic_v<T>;
+
+namespace detail {
+
+template <class T>
+concept beside_handle = tensor_like<T> || number_like<T>;
+
+// A handle as an operand of a symbol, and where the symbol stands in the user's program. Functions take that
+// as their last argument; operators have none to spare, but the conversion of their operand takes one.
+template <class Handle>
+struct placed {
+  const Handle& handle;
+  source_line here;
+  constexpr placed(
+      const Handle& h,  // NOLINT: implicit, so that every handle converts where it stands
+      source_line line = source_line::now())
+      : handle(h), here(line) {}
+};
+
+enum class meaning { add, sub, mul, div, less, less_equal, greater, greater_equal, neg };
+template <meaning>
+struct symbol {};
+
+// Base of a handle. The operators' headers say by apply_symbol(symbol<...>, operands..., source_line) what symbols do.
+template <class Handle>
+struct symbols {
+  template <beside_handle B>
+  friend constexpr auto operator+(placed<Handle> a, const B& b) {
+    return apply_symbol(symbol<meaning::add>{}, a.handle, b, a.here);
+  }
+  template <number_like A>
+  friend constexpr auto operator+(A a, placed<Handle> b) {
+    return apply_symbol(symbol<meaning::add>{}, a, b.handle, b.here);
+  }
+  template <beside_handle B>
+  friend constexpr auto operator-(placed<Handle> a, const B& b) {
+    return apply_symbol(symbol<meaning::sub>{}, a.handle, b, a.here);
+  }
+  template <number_like A>
+  friend constexpr auto operator-(A a, placed<Handle> b) {
+    return apply_symbol(symbol<meaning::sub>{}, a, b.handle, b.here);
+  }
+  template <beside_handle B>
+  friend constexpr auto operator*(placed<Handle> a, const B& b) {
+    return apply_symbol(symbol<meaning::mul>{}, a.handle, b, a.here);
+  }
+  template <number_like A>
+  friend constexpr auto operator*(A a, placed<Handle> b) {
+    return apply_symbol(symbol<meaning::mul>{}, a, b.handle, b.here);
+  }
+  template <beside_handle B>
+  friend constexpr auto operator/(placed<Handle> a, const B& b) {
+    return apply_symbol(symbol<meaning::div>{}, a.handle, b, a.here);
+  }
+  template <number_like A>
+  friend constexpr auto operator/(A a, placed<Handle> b) {
+    return apply_symbol(symbol<meaning::div>{}, a, b.handle, b.here);
+  }
+
+  template <beside_handle B>
+  friend constexpr auto operator<(placed<Handle> a, const B& b) {
+    return apply_symbol(symbol<meaning::less>{}, a.handle, b, a.here);
+  }
+  template <number_like A>
+  friend constexpr auto operator<(A a, placed<Handle> b) {
+    return apply_symbol(symbol<meaning::less>{}, a, b.handle, b.here);
+  }
+  template <beside_handle B>
+  friend constexpr auto operator<=(placed<Handle> a, const B& b) {
+    return apply_symbol(symbol<meaning::less_equal>{}, a.handle, b, a.here);
+  }
+  template <number_like A>
+  friend constexpr auto operator<=(A a, placed<Handle> b) {
+    return apply_symbol(symbol<meaning::less_equal>{}, a, b.handle, b.here);
+  }
+  template <beside_handle B>
+  friend constexpr auto operator>(placed<Handle> a, const B& b) {
+    return apply_symbol(symbol<meaning::greater>{}, a.handle, b, a.here);
+  }
+  template <number_like A>
+  friend constexpr auto operator>(A a, placed<Handle> b) {
+    return apply_symbol(symbol<meaning::greater>{}, a, b.handle, b.here);
+  }
+  template <beside_handle B>
+  friend constexpr auto operator>=(placed<Handle> a, const B& b) {
+    return apply_symbol(symbol<meaning::greater_equal>{}, a.handle, b, a.here);
+  }
+  template <number_like A>
+  friend constexpr auto operator>=(A a, placed<Handle> b) {
+    return apply_symbol(symbol<meaning::greater_equal>{}, a, b.handle, b.here);
+  }
+
+  friend constexpr auto operator-(placed<Handle> a) {
+    return apply_symbol(symbol<meaning::neg>{}, a.handle, a.here);
+  }
+};
+
+}  // namespace detail
+}  // namespace graft

@@ -1,0 +1,48 @@
+// What a new user writes first, and means otherwise.
+#include "graft/graft.hpp"
+
+#include "either.hpp"
+
+using namespace graft;
+
+template <class T, extent... Extents>
+using of = const tensor<Graph, dtype_of<T>, shape<Extents...>>&;
+using matrix = of<float, 2, 3>;
+
+// expect: layers_are_called_on_tensors<graft::got<float> ?>
+auto dense_of_number(matrix x) { return dense<10>(either(x, 3.0f)); }
+// expect: layers_are_called_on_tensors<graft::got<graft::Array> ?>
+auto dense_of_array(Graph& g, const Array& a) {
+  return dense<10>(either((as<float, shape<2, 3>>(constant(g, a))), a));
+}
+// expect: layers_are_called_on_tensors<graft::got<int> ?>
+auto embedding_of_number(of<int, 2> x) { return embedding<9, 4>(either(x, 3)); }
+// expect: layers_are_called_on_tensors<graft::got<float> ?>
+auto dropout_of_number(matrix x) { return dropout(0.5)(either(x, 3.0f)); }
+// expect: a network is called on tensors
+auto network_of_number(matrix x) { return (dense<10> >> relu)(either(x, 3.0f)); }
+
+// expect: after what is asked for come feeds
+auto run_two(Session& s, matrix x) {
+  return s.run(either(std::tuple(x, x), x), either(feed(x, Array()), x));
+}
+// expect: after what is asked for come feeds
+auto run_number(Session& s, matrix x) { return s.run(x, either(feed(x, Array()), 3.0f)); }
+// expect: after what is asked for come feeds
+auto prepare_number(Session& s, matrix x) { return s.prepare(x, either(x, 3)); }
+// expect: expected tensors, updates, or tuples
+auto run_only_number(Session& s, matrix x) { return s.run(either(x, 3.0f)); }
+
+// expect: dtype_mismatch<.*"feed"}, graft::needs_type<graft::dtype::int64>, graft::got_type<graft::dtype::int32>
+auto feed_narrow(of<std::int64_t, 2> x) {
+  return feed(x, {either(std::int64_t{0}, 0), either(std::int64_t{1}, 1)});
+}
+// expect: dtype_mismatch<.*"feed"}, graft::needs_type<graft::dtype::int32>, graft::got_type<graft::dtype::float32>
+auto feed_vector(of<int, 2> x) { return feed(x, std::vector{either(1, 1.0f), either(2, 2.0f)}); }
+
+// expect: how a variable starts is told by an initializer
+auto initial_number(Graph& g) {
+  return make_variable<float, shape<3>>(g, "w", either(constant(0.5), 0.5));
+}
+// expect: takes the graph first
+auto no_graph(Graph& g) { return placeholder<float, shape<3>>(either(g, "x")); }
