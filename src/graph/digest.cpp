@@ -9,6 +9,7 @@
 #include "graph/building.hpp"
 #include "graph/content_hash.hpp"
 #include "graph/index_map.hpp"
+#include "graph/store_lock.hpp"
 
 namespace graft {
 
@@ -146,7 +147,7 @@ class digester {
     tensor(v.initial);
     for (const op_id u : v.own_updates) out_.word(t_.index(u));
     out_.word(v.stream_key);
-    const std::shared_lock lock(t_.store->mutex());
+    const std::shared_lock lock(detail::values_mutex(*t_.store));
     const variable_cell& cell = *t_.store->cell(v.id);
     out_.word(cell.initialized);
     if (cell.initialized) out_.array(cell.value);

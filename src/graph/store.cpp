@@ -1,12 +1,21 @@
 #include "graft/graph/store.hpp"
 
 #include <algorithm>
-#include <mutex>
 
 #include "graft/core/error.hpp"
 #include "graft/schema/rules.hpp"
 
+#include "graph/store_lock.hpp"
+
 namespace graft {
+
+VariableStore::VariableStore() : lock_(std::make_shared<lock_node>()) {}
+
+VariableStore::lock_node& VariableStore::root_lock() const {
+  lock_node* node = lock_.get();
+  while (node->next != nullptr) node = node->next.get();
+  return *node;
+}
 
 void VariableStore::refuse(variable_id v) const {
   throw handle_error(
@@ -20,7 +29,7 @@ const std::shared_ptr<variable_cell>& VariableStore::cell(variable_id v) const {
   if (v.value >= cells_.size() || types_[v.value].gone) refuse(v);
   std::shared_ptr<variable_cell>& its = cells_[v.value];
   if (missing_.load(std::memory_order_acquire) == 0) return its;
-  const std::lock_guard lock(making_);
+  const std::lock_guard lock(lock_->making);
   if (its == nullptr) {
     its = std::make_shared<variable_cell>();
     index_stale_ = index_stale_ || v.value < indexed_;
@@ -32,15 +41,15 @@ const std::shared_ptr<variable_cell>& VariableStore::cell(variable_id v) const {
 bool VariableStore::initialized(variable_id v) const {
   if (v.value >= cells_.size() || types_[v.value].gone) refuse(v);
   if (missing_.load(std::memory_order_acquire) != 0) {
-    const std::lock_guard lock(making_);
+    const std::lock_guard lock(lock_->making);
     if (cells_[v.value] == nullptr) return false;
   }
-  const std::shared_lock lock(mutex());
+  const std::shared_lock lock(root_lock().values);
   return cells_[v.value]->initialized;
 }
 
 Array VariableStore::get(variable_id v) const {
-  const std::shared_lock lock(mutex());
+  const std::shared_lock lock(root_lock().values);
   const variable_cell& c = *cell(v);
   if (!c.initialized) {
     throw uninitialized_error(
@@ -69,8 +78,8 @@ void VariableStore::set(variable_id v, Array value) {
     parts.hint = "convert the value with cast()";
     throw dtype_error(std::move(parts));
   }
-  const std::lock_guard updating(update_mutex());
-  const std::unique_lock lock(mutex());
+  const std::lock_guard updating(root_lock().updates);
+  const std::unique_lock lock(root_lock().values);
   c.value.swap(value);  // what was there is freed when the locks are not held
   if (!c.initialized) ++version_;
   c.initialized = true;
@@ -78,8 +87,8 @@ void VariableStore::set(variable_id v, Array value) {
 
 void VariableStore::reset(variable_id v) {
   variable_cell& c = *cell(v);
-  const std::lock_guard updating(update_mutex());
-  const std::unique_lock lock(mutex());
+  const std::lock_guard updating(root_lock().updates);
+  const std::unique_lock lock(root_lock().values);
   c.value = Array();
   c.initialized = false;
   ++version_;

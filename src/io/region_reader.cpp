@@ -405,6 +405,15 @@ class builder {
 
 }  // namespace
 
+void load_region_options::set(const destination& d) { where = d; }
+
+void load_region_options::set(const source_scope& s) { strip = s.path; }
+
+void load_region_options::set(const input_list& list) {
+  given = list.tensors;
+  inputs_given = true;
+}
+
 loaded_region load_region_from(Graph& graph, const std::string& path,
                                const load_region_options& options) {
   return builder(graph, path, options).run();

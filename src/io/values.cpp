@@ -2,6 +2,7 @@
 
 #include <shared_mutex>
 
+#include "graph/store_lock.hpp"
 #include "graph/value_change.hpp"
 
 namespace graft::io {
@@ -10,7 +11,7 @@ std::vector<variable_value> values_of(const Graph& graph, std::span<const variab
   std::vector<variable_value> values;
   values.reserve(variables.size());
   const VariableStore& store = graph.store();
-  const std::shared_lock lock(store.mutex());
+  const std::shared_lock lock(detail::values_mutex(store));
   for (const variable_id v : variables) {
     const variable_cell& cell = *store.cell(v);
     values.emplace_back(v, cell.initialized ? std::optional(cell.value) : std::nullopt);

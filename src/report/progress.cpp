@@ -1,6 +1,7 @@
 #include "graft/report/progress.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include <unistd.h>
@@ -56,6 +57,10 @@ struct axis {
   [[nodiscard]] double part(double value) const { return (value - low) / (step * count); }
 };
 
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
 }  // namespace
 
 progress::progress(const progress_options& options)
@@ -63,7 +68,7 @@ progress::progress(const progress_options& options)
       terminal_(options.stream != nullptr && ::isatty(::fileno(options.stream)) == 1),
       steps_(options.first_step),
       shown_steps_(options.first_step),
-      start_(std::chrono::steady_clock::now()),
+      start_(seconds_now()),
       last_(start_) {}
 
 progress::~progress() { finish(); }
@@ -76,9 +81,8 @@ void progress::step(double loss) {
     smooth_ = smoothed_ ? 0.9 * smooth_ + 0.1 * loss : loss;
     smoothed_ = true;
   }
-  const auto now = std::chrono::steady_clock::now();
-  const double since = std::chrono::duration<double>(now - last_).count();
-  if (since < (terminal_ ? 0.1 : options_.interval)) return;
+  const double now = seconds_now();
+  if (now - last_ < (terminal_ ? 0.1 : options_.interval)) return;
   last_ = now;
   shown_steps_ = steps_;
   show(false);
@@ -92,8 +96,7 @@ void progress::finish() {
 }
 
 std::string progress::line() const {
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  const double seconds = seconds_now() - start_;
   const double rate = seconds > 0 ? static_cast<double>(steps_ - options_.first_step) / seconds : 0;
   std::string text = "step " + std::to_string(steps_);
   if (options_.total_steps > 0) {

@@ -7,6 +7,12 @@
 
 namespace graft {
 namespace detail {
+
+void add_feed(std::vector<feed_item>& all, feed_item item) { all.push_back(std::move(item)); }
+void add_feeds(std::vector<feed_item>& all, const std::vector<feed_item>& items) {
+  all.insert(all.end(), items.begin(), items.end());
+}
+
 namespace {
 
 std::string described(const Array& value) {

@@ -11,6 +11,7 @@
 
 #include "core/large_pages.hpp"
 #include "graph/building.hpp"
+#include "graph/store_lock.hpp"
 
 namespace graft::detail {
 namespace {
@@ -143,7 +144,7 @@ void own_storage(const Plan& p, const plan_instance& own, run_context& c, const 
 
 void commit(const Plan& p, const plan_instance& own, run_context& c, Graph& g,
             const run_arguments& a) {
-  const std::unique_lock lock(g.store().mutex());
+  const std::unique_lock lock(detail::values_mutex(g.store()));
   find_variables(p, own, c, g);
   own_storage(p, own, c, g);
   find_variables(p, own, c, g);  // those that shared their storage have moved
@@ -197,9 +198,9 @@ void run_plan(const Plan& p, const plan_instance& own, run_context& c, Graph& g,
   }
   // Runs that update follow one another, so what one has read is still so when it writes.
   std::unique_lock<std::mutex> updating;
-  if (!p.commits.empty()) updating = std::unique_lock(g.store().update_mutex());
+  if (!p.commits.empty()) updating = std::unique_lock(detail::updates_mutex(g.store()));
   {
-    const std::shared_lock lock(g.store().mutex());
+    const std::shared_lock lock(detail::values_mutex(g.store()));
     find_variables(p, own, c, g);
     at_start();
     run_steps(p, own, c, g, a, 0, p.first_update);

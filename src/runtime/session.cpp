@@ -137,6 +137,12 @@ std::vector<Array> session_state::run(Graph& g, planned_call& planned, const ses
   return results;
 }
 
+void fetch_list::add(const graph_reference& tensor) { tensors.push_back(tensor); }
+void fetch_list::add(std::span<const graph_reference> more) {
+  tensors.insert(tensors.end(), more.begin(), more.end());
+}
+void fetch_list::add(const update_group& update) { updates.push_back(update); }
+
 Graph& graph_of(const fetch_list& list) {
   if (!list.tensors.empty()) return target_traits<Graph>::target_of(list.tensors.front());
   for (const update_group& u : list.updates) {

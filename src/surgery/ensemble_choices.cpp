@@ -5,7 +5,13 @@
 
 #include "surgery/ensemble_builder.hpp"
 
-namespace graft::detail {
+namespace graft {
+
+void ensemble_options::set(const member_bindings& b) {
+  stacked.pairs.insert(stacked.pairs.end(), b.all.pairs.begin(), b.all.pairs.end());
+}
+
+namespace detail {
 
 void ensemble_builder::check_choices(std::size_t members) const {
   const auto refuse = [](const char* what, const char* hint) {
@@ -120,4 +126,5 @@ void ensemble_builder::add_inputs() {
   }
 }
 
-}  // namespace graft::detail
+}  // namespace detail
+}  // namespace graft

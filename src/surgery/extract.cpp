@@ -293,6 +293,10 @@ std::shared_ptr<region_data> assemble(Graph& g, std::vector<tensor_id> inputs,
 
 }  // namespace
 
+void extract_options::set(const given_values& g) {
+  given.values.insert(given.values.end(), g.values.begin(), g.values.end());
+}
+
 result<Region, boundary_problem> try_extract_region(const input_list& in, const output_list& out,
                                                     const extract_options& options) {
   std::vector<boundary_finding> findings;

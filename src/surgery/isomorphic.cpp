@@ -9,6 +9,7 @@
 #include "graft/surgery/diff.hpp"
 
 #include "graph/content_hash.hpp"
+#include "graph/store_lock.hpp"
 #include "surgery/anchored.hpp"
 #include "surgery/matcher.hpp"
 
@@ -157,7 +158,7 @@ class content_hasher {
     for (const op_id update : v.own_updates) op(update);
     if (options_.streams) out_.word(v.stream_key);
     if (!options_.values) return;
-    const std::shared_lock lock(g_.store().mutex());
+    const std::shared_lock lock(detail::values_mutex(g_.store()));
     const variable_cell& cell = *g_.store().cell(id);
     out_.word(cell.initialized);
     if (cell.initialized) out_.array(cell.value);

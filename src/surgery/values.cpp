@@ -6,6 +6,7 @@
 #include "graft/schema/core_operators.hpp"
 
 #include "graph/building.hpp"
+#include "graph/store_lock.hpp"
 #include "graph/value_change.hpp"
 #include "surgery/clone_data.hpp"
 
@@ -112,7 +113,7 @@ byte_counts bytes_of(const clone_data& d) {
   const auto add_variables = [&](const Graph& g, const std::vector<variable_id>& variables,
                                  bool shared) {
     const VariableStore& store = g.store();
-    const std::shared_lock lock(store.mutex());
+    const std::shared_lock lock(detail::values_mutex(store));
     for (const variable_id v : variables) {
       if (!g.contains(v)) continue;
       const variable_cell& cell = *store.cell(v);

@@ -323,6 +323,12 @@ training_step apply_gradients(Graph& g, std::span<const parameter_gradient> pair
   return result;
 }
 
+training_step apply_gradients(Graph& g, std::initializer_list<parameter_gradient> gradients,
+                              const optimizer& rule, const apply_options& options) {
+  return apply_gradients(
+      g, std::span<const parameter_gradient>(gradients.begin(), gradients.size()), rule, options);
+}
+
 namespace {
 
 // How far to go: checked in each run where it is not a number known now.

@@ -175,13 +175,13 @@ TEST_CASE("values live in the store") {
 
 TEST_CASE("stores that share cells share one lock") {
   VariableStore a, b, c;
-  CHECK(&a.mutex() != &b.mutex());
+  CHECK(&a.root_lock() != &b.root_lock());
   b.share_lock_with(a);
   c.share_lock_with(b);
-  CHECK(&a.mutex() == &b.mutex());
-  CHECK(&a.mutex() == &c.mutex());
+  CHECK(&a.root_lock() == &b.root_lock());
+  CHECK(&a.root_lock() == &c.root_lock());
   a.share_lock_with(c);  // already: no loop
-  CHECK(&a.mutex() == &c.mutex());
+  CHECK(&a.root_lock() == &c.root_lock());
 }
 
 TEST_CASE("collections keep members once, in order") {

@@ -18,21 +18,13 @@ struct initializer_set {
 };
 
 /// All variables of a graph as it is now.
-inline initializer_set initializer_of(Graph& g) { return {&g, g.variables()}; }
+initializer_set initializer_of(Graph& g);
 
 /// Some variables of a graph, in the order given.
-inline initializer_set initializer_of(Graph& g, std::span<const variable_id> variables) {
-  return {&g, {variables.begin(), variables.end()}};
-}
+initializer_set initializer_of(Graph& g, std::span<const variable_id> variables);
 
 /// The variables that have no value yet, in order of creation: read from the graph, not from a list
 /// somebody keeps.
-inline std::vector<variable_id> uninitialized(const Graph& g) {
-  std::vector<variable_id> missing;
-  for (const variable_id v : g.variables()) {
-    if (!g.store().initialized(v)) missing.push_back(v);
-  }
-  return missing;
-}
+std::vector<variable_id> uninitialized(const Graph& g);
 
 }  // namespace graft

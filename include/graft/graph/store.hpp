@@ -3,8 +3,6 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
-#include <shared_mutex>
 #include <unordered_map>
 #include <vector>
 
@@ -26,6 +24,7 @@ struct variable_cell {
 /// runs see all of another's updates or none.
 class VariableStore {
  public:
+  VariableStore();
   [[nodiscard]] bool initialized(variable_id v) const;
   /// The value; shares storage with the store until either is written.
   /// @throws uninitialized_error
@@ -48,11 +47,9 @@ class VariableStore {
   /// adding, else O(1).
   [[nodiscard]] variable_id find(const variable_cell& cell);
   [[nodiscard]] std::size_t size() const { return cells_.size(); }
-  /// Guards the values of all cells of this store and of those it shares its lock with.
-  [[nodiscard]] std::shared_mutex& mutex() const { return root_lock().mutex; }
-  /// Held, before mutex(), from the first read to the commit of a run that updates variables: such
-  /// runs follow one another, while those that only read go beside them.
-  [[nodiscard]] std::mutex& update_mutex() const { return root_lock().updates; }
+  /// What guards the values, of this store and of those it shares its lock with. For the functions of this library.
+  struct lock_node;
+  [[nodiscard]] lock_node& root_lock() const;
   /// Makes two stores use one lock; needed before one holds a cell of the other. Not while either
   /// is in use.
   void share_lock_with(VariableStore& other);
@@ -74,25 +71,13 @@ class VariableStore {
   // as several threads may ask. While none is missing they are read without it.
   mutable std::vector<std::shared_ptr<variable_cell>> cells_;
   mutable std::atomic<std::size_t> missing_{0};
-  mutable std::mutex making_;
   mutable bool index_stale_ = false;  // a cell was made that by_cell_ passed by
   std::vector<slot_type> types_;
   std::vector<extent> extents_;
   std::unordered_map<const variable_cell*, std::uint32_t>
       by_cell_;  // of the first `indexed_` cells
   std::size_t indexed_ = 0;
-  // Stores that share cells form a tree; the lock is that of its root.
-  struct lock_node {
-    mutable std::shared_mutex mutex;
-    mutable std::mutex updates;
-    std::shared_ptr<lock_node> next;
-  };
-  [[nodiscard]] const lock_node& root_lock() const {
-    const lock_node* node = lock_.get();
-    while (node->next != nullptr) node = node->next.get();
-    return *node;
-  }
-  std::shared_ptr<lock_node> lock_ = std::make_shared<lock_node>();
+  std::shared_ptr<lock_node> lock_;
   std::atomic<std::uint64_t> version_{0};
 };
 

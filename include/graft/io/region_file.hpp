@@ -70,13 +70,10 @@ struct load_region_options {
   bool inputs_given = false;
   std::string strip;
 
-  void set(const destination& d) { where = d; }
+  void set(const destination& d);
   void set(names n) { naming = n; }
-  void set(const source_scope& s) { strip = s.path; }
-  void set(const input_list& list) {
-    given = list.tensors;
-    inputs_given = true;
-  }
+  void set(const source_scope& s);
+  void set(const input_list& list);
 };
 
 /// load_region() with its choices gathered.

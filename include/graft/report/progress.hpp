@@ -1,7 +1,6 @@
 // Watching training: a progress line, and the curve of the loss.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -43,7 +42,7 @@ class progress {
   double latest_ = 0, smooth_ = 0;
   bool smoothed_ = false;
   std::size_t shown_width_ = 0;
-  std::chrono::steady_clock::time_point start_, last_;
+  double start_, last_;  // in seconds of a steady clock
 };
 
 /// Losses by step, for a file.

@@ -21,6 +21,10 @@ namespace detail {
 struct fetch_list {
   std::vector<graph_reference> tensors;
   std::vector<update_group> updates;
+
+  void add(const graph_reference& tensor);
+  void add(std::span<const graph_reference> more);
+  void add(const update_group& update);
 };
 
 /// Hands out results in the order in which they were asked for.
@@ -62,13 +66,13 @@ using fetched = decltype(give_fetch(std::declval<const T&>(), std::declval<fetch
 
 template <tensor_like T>
 struct fetch_traits<T> {
-  static void collect(const T& t, fetch_list& list) { list.tensors.push_back(t.ref()); }
+  static void collect(const T& t, fetch_list& list) { list.add(t.ref()); }
   static Array give(const T&, fetch_results& found) { return found.take(); }
 };
 
 template <>
 struct fetch_traits<update_group> {
-  static void collect(const update_group& u, fetch_list& list) { list.updates.push_back(u); }
+  static void collect(const update_group& u, fetch_list& list) { list.add(u); }
   static std::monostate give(const update_group&, fetch_results&) { return {}; }
 };
 
@@ -79,7 +83,7 @@ concept has_updates = requires(const T& t) {
 };
 template <has_updates T>
 struct fetch_traits<T> {
-  static void collect(const T& t, fetch_list& list) { list.updates.push_back(t.updates); }
+  static void collect(const T& t, fetch_list& list) { list.add(t.updates); }
   static std::monostate give(const T&, fetch_results&) { return {}; }
 };
 
@@ -164,9 +168,7 @@ concept reference_list = requires(const T& t) {
 };
 template <reference_list T>
 struct fetch_traits<T> {
-  static void collect(const T& t, fetch_list& list) {
-    list.tensors.insert(list.tensors.end(), t.tensors.begin(), t.tensors.end());
-  }
+  static void collect(const T& t, fetch_list& list) { list.add(t.tensors); }
   static std::vector<Array> give(const T& t, fetch_results& found) {
     std::vector<Array> result;
     for (std::size_t i = 0; i < t.tensors.size(); ++i) result.push_back(found.take());

@@ -26,14 +26,16 @@ namespace detail {
 
 class session_state;
 
+void add_feed(std::vector<feed_item>& all, feed_item item);
+void add_feeds(std::vector<feed_item>& all, const std::vector<feed_item>& items);
+
 // These return auto so that compilers look into them where they are called, and name that line of the program.
 template <class Feed>
 auto append_feeds(std::vector<feed_item>& all, Feed&& feed) {
   if constexpr (std::is_convertible_v<Feed&&, feed_item>) {
-    all.push_back(std::forward<Feed>(feed));
+    add_feed(all, std::forward<Feed>(feed));
   } else if constexpr (std::is_convertible_v<Feed&&, const std::vector<feed_item>&>) {
-    const std::vector<feed_item>& items = feed;
-    all.insert(all.end(), items.begin(), items.end());
+    add_feeds(all, feed);
   } else {
     static_assert(sizeof(Feed) == 0,
                   "graft: after what is asked for come feeds: feed(x, value); several tensors are "

@@ -144,9 +144,7 @@ member_bindings bind_each(const From& from, const To& to) {
 struct ensemble_options : clone_options {
   bindings stacked;
   using clone_options::set;
-  void set(const member_bindings& b) {
-    stacked.pairs.insert(stacked.pairs.end(), b.all.pairs.begin(), b.all.pairs.end());
-  }
+  void set(const member_bindings& b);
 };
 
 /// ensemble() with its choices gathered.

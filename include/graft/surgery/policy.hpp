@@ -478,23 +478,12 @@ struct clone_options {
   std::vector<op_transform> rules;
   source_line line;
 
-  void set(const bindings& b) {
-    bound.pairs.insert(bound.pairs.end(), b.pairs.begin(), b.pairs.end());
-    bound.reshaped.insert(bound.reshaped.end(), b.reshaped.begin(), b.reshaped.end());
-  }
-  void set(const variables::expressions& e) {
-    expressions.pairs.insert(expressions.pairs.end(), e.pairs.pairs.begin(), e.pairs.pairs.end());
-  }
-  void set(const destination& d) {
-    where = d;
-    where_given = true;
-  }
-  void set(const source_scope& s) { strip = s.path; }
-  void set(variable_policy p) {
-    policy = p;
-    decide = {};
-  }
-  void set(const variables::chosen_by& c) { decide = c.decide; }
+  void set(const bindings& b);
+  void set(const variables::expressions& e);
+  void set(const destination& d);
+  void set(const source_scope& s);
+  void set(variable_policy p);
+  void set(const variables::chosen_by& c);
   void set(trainable_flag t) { trainable = t.value; }
   void set(mode m) { as_mode = m; }
   void set(seeds s) { streams = s; }
@@ -504,15 +493,10 @@ struct clone_options {
   void set(ties t) { tied = t; }
   void set(const element_types& e) { elements = e; }
   void set(control_in c) { waiting = c; }
-  void set(const control_bindings& b) {
-    controls.pairs.insert(controls.pairs.end(), b.pairs.begin(), b.pairs.end());
-  }
-  void set(collection_policy p) {
-    joined = p;
-    rename_collection = {};
-  }
-  void set(const collections::chosen_by& c) { rename_collection = c.decide; }
-  void set(const op_transform& t) { rules.push_back(t); }
+  void set(const control_bindings& b);
+  void set(collection_policy p);
+  void set(const collections::chosen_by& c);
+  void set(const op_transform& t);
 };
 
 }  // namespace graft

@@ -66,9 +66,7 @@ struct extract_options {
   std::vector<graph_reference> hidden;  ///< tensors where to cut that are not inputs
 
   void set(leaks l) { uncut = l; }
-  void set(const given_values& g) {
-    given.values.insert(given.values.end(), g.values.begin(), g.values.end());
-  }
+  void set(const given_values& g);
   void set(unused u) { inputs = u; }
   void set(reentry r) { crossing = r; }
 };

@@ -136,11 +136,8 @@ using parameter_gradient = std::pair<variable_id, any_tensor>;
 training_step apply_gradients(Graph& g, std::span<const parameter_gradient> gradients,
                               const optimizer& rule, const apply_options& options = {});
 /// The same for pairs listed in place.
-inline training_step apply_gradients(Graph& g, std::initializer_list<parameter_gradient> gradients,
-                                     const optimizer& rule, const apply_options& options = {}) {
-  return apply_gradients(
-      g, std::span<const parameter_gradient>(gradients.begin(), gradients.size()), rule, options);
-}
+training_step apply_gradients(Graph& g, std::initializer_list<parameter_gradient> gradients,
+                              const optimizer& rule, const apply_options& options = {});
 
 /// What happens to variables that are not parameters in soft_update.
 enum class sync : std::uint8_t { copy, blend, skip };
