@@ -1,12 +1,14 @@
 // A hash of contents that is the same in every process: of numbers, texts, types and values, in the order given.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <span>
 #include <string_view>
 
 #include "graft/core/dims.hpp"
+#include "graft/graph/graph.hpp"
 #include "graft/schema/value_type.hpp"
 #include "graft/tensor/array.hpp"
 
@@ -54,5 +56,40 @@ class content_hash {
  private:
   std::uint64_t h_ = 0x2545f4914f6cdd1dull;
 };
+
+/// Of an attribute of an op of g, with its key.
+/// @param number of a variable id: which it is, whatever its id
+/// @param body_hash of the graph that is a body
+template <class Number, class BodyHash>
+std::uint64_t hash_of(const Graph& g, const attribute& a, Number&& number, BodyHash&& body_hash) {
+  content_hash h;
+  h.text(a.key);
+  h.word(static_cast<std::uint64_t>(a.kind));
+  switch (a.kind) {
+    case attribute_kind::integer:
+    case attribute_kind::type:
+      h.word(static_cast<std::uint64_t>(a.integer));
+      break;
+    case attribute_kind::real:
+      h.word(std::bit_cast<std::uint64_t>(a.real));
+      break;
+    case attribute_kind::integers:
+      h.shape(a.integers);
+      break;
+    case attribute_kind::string:
+      h.text(a.string);
+      break;
+    case attribute_kind::constant:
+      h.array(g.constant(a.integer));
+      break;
+    case attribute_kind::variable:
+      h.word(number(variable_id{static_cast<std::uint32_t>(a.integer)}));
+      break;
+    case attribute_kind::body:
+      h.word(body_hash(g.body(a.integer)));
+      break;
+  }
+  return h.value();
+}
 
 }  // namespace graft::detail

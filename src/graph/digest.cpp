@@ -1,6 +1,5 @@
 // A hash of what a graph says, whatever its addresses, ids and storage.
 #include <algorithm>
-#include <bit>
 #include <mutex>
 #include <unordered_map>
 
@@ -100,34 +99,9 @@ class digester {
   }
 
   std::uint64_t hash_of(const attribute& a) {
-    content_hash h;
-    h.text(a.key);
-    h.word(static_cast<std::uint64_t>(a.kind));
-    switch (a.kind) {
-      case attribute_kind::integer:
-      case attribute_kind::type:
-        h.word(static_cast<std::uint64_t>(a.integer));
-        break;
-      case attribute_kind::real:
-        h.word(std::bit_cast<std::uint64_t>(a.real));
-        break;
-      case attribute_kind::integers:
-        h.shape(a.integers);
-        break;
-      case attribute_kind::string:
-        h.text(a.string);
-        break;
-      case attribute_kind::constant:
-        h.array(g_.constant(a.integer));
-        break;
-      case attribute_kind::variable:
-        h.word(number({static_cast<std::uint32_t>(a.integer)}));
-        break;
-      case attribute_kind::body:
-        h.word(digest_of(g_.body(a.integer)));
-        break;
-    }
-    return h.value();
+    return detail::hash_of(
+        g_, a, [this](variable_id v) { return number(v); },
+        [this](const Graph& body) { return digest_of(body); });
   }
 
   // Bodies may own one another many times over.

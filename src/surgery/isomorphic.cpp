@@ -2,7 +2,6 @@
 #include "graft/surgery/isomorphic.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <shared_mutex>
 #include <unordered_map>
 
@@ -106,37 +105,14 @@ class content_hasher {
     if (options_.names) out_.text(g_.path_of(o));
   }
 
+  std::uint64_t number(variable_id v) {
+    const auto found = variable_number_.find(v.value);
+    return found == variable_number_.end() ? no_id : found->second;
+  }
   std::uint64_t hash_of(const attribute& a) {
-    content_hash h;
-    h.text(a.key);
-    h.word(static_cast<std::uint64_t>(a.kind));
-    switch (a.kind) {
-      case attribute_kind::integer:
-      case attribute_kind::type:
-        h.word(static_cast<std::uint64_t>(a.integer));
-        break;
-      case attribute_kind::real:
-        h.word(std::bit_cast<std::uint64_t>(a.real));
-        break;
-      case attribute_kind::integers:
-        h.shape(a.integers);
-        break;
-      case attribute_kind::string:
-        h.text(a.string);
-        break;
-      case attribute_kind::constant:
-        h.array(g_.constant(a.integer));
-        break;
-      case attribute_kind::variable: {
-        const auto found = variable_number_.find(static_cast<std::uint32_t>(a.integer));
-        h.word(found == variable_number_.end() ? no_id : found->second);
-        break;
-      }
-      case attribute_kind::body:
-        h.word(hash_of_body(g_.body(a.integer)));
-        break;
-    }
-    return h.value();
+    return detail::hash_of(
+        g_, a, [this](variable_id v) { return number(v); },
+        [this](const Graph& body) { return hash_of_body(body); });
   }
 
   // Bodies may own one another many times over.

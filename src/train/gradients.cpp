@@ -15,6 +15,7 @@
 
 #include "graph/building.hpp"
 #include "graph/callback_scope.hpp"
+#include "graph/inside_scope.hpp"
 #include "graph/placed_at.hpp"
 #include "train/bodies.hpp"
 #include "train/walk.hpp"
@@ -124,18 +125,6 @@ void backpropagate(Graph& g, op_id op, const std::vector<bool>& operand_wanted, 
   }
 }
 
-// Leaves the scope on every way out.
-class scope_guard {
- public:
-  scope_guard(Graph& g, std::string_view name) : graph_(g) { graph_.enter_scope(name); }
-  ~scope_guard() { graph_.leave_scope(); }
-  scope_guard(const scope_guard&) = delete;
-  scope_guard& operator=(const scope_guard&) = delete;
-
- private:
-  Graph& graph_;
-};
-
 // Gradients follow ops of one graph. What tensors of a body depend on outside it, by another way than through the
 // tensors wanted, would go unnoticed: the path of the first such tensor, or "".
 std::string way_outside(const Graph& body, const std::vector<tensor_id>& from,
@@ -243,7 +232,7 @@ std::vector<std::optional<any_tensor>> try_gradients(const any_tensor& y,
   std::vector<std::optional<any_tensor>> result;
   {
     const detail::placed_at place(g, g.line_of(g.id(y).op));
-    const scope_guard scope(g, "gradients");
+    const detail::inside_scope scope(g, "gradients");
     const detail::gradient_seed from{y, seed ? *seed : any_tensor(ones_like(y))};
     detail::known_gradients known;
     result = detail::pull_back(g, {&from, 1}, with_respect_to, known);

@@ -13,6 +13,7 @@
 #include "graft/train/gradients.hpp"
 
 #include "graph/callback_scope.hpp"
+#include "graph/inside_scope.hpp"
 #include "graph/placed_at.hpp"
 #include "surgery/own_updates.hpp"
 
@@ -116,17 +117,6 @@ void refuse_repeated(const Graph& g, std::vector<variable_id> variables, const c
   throw argument_error({std::string(asked) + " '" + g.path_of(*twice) + "'", "it is listed twice",
                         g.path_of(*twice), "list each variable once"});
 }
-
-class scope_guard {
- public:
-  scope_guard(Graph& g, std::string_view name) : graph_(g) { graph_.enter_scope(name); }
-  ~scope_guard() { graph_.leave_scope(); }
-  scope_guard(const scope_guard&) = delete;
-  scope_guard& operator=(const scope_guard&) = delete;
-
- private:
-  Graph& graph_;
-};
 
 }  // namespace
 
@@ -291,7 +281,7 @@ training_step minimize(const any_tensor& loss, const optimizer& chosen,
   if (options.own_updates) own = detail::own_updates_below(g, g.id(loss));
   {
     const detail::placed_at place(g, g.line_of(g.id(loss).op));
-    const scope_guard scope(g, "optimizer");
+    const detail::inside_scope scope(g, "optimizer");
     result.gradients = clipped(std::move(result.gradients), options.clip_value, options.clip_norm);
     add_step(g, result, chosen, std::move(own));
   }
@@ -315,7 +305,7 @@ training_step apply_gradients(Graph& g, std::span<const parameter_gradient> pair
   refuse_repeated(g, result.parameters, "apply_gradients was asked to train");
   Graph::transaction undo(g);
   {
-    const scope_guard scope(g, "optimizer");
+    const detail::inside_scope scope(g, "optimizer");
     result.gradients = clipped(std::move(result.gradients), options.clip_value, options.clip_norm);
     add_step(g, result, chosen, {});
   }
@@ -369,7 +359,7 @@ update_group soft_update(Graph& g,
   Graph::transaction undo(g);
   std::vector<op_id> assigns;
   {
-    const scope_guard scope(g, "soft_update");
+    const detail::inside_scope scope(g, "soft_update");
     const bool whole = !options.tau_tensor && options.tau == 1;
     const bool none = !options.tau_tensor && options.tau == 0;
     std::optional<tensor_id> tau;
