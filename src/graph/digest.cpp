@@ -1,6 +1,6 @@
 // A hash of what a graph says, whatever its addresses, ids and storage.
 #include <algorithm>
-#include <mutex>
+#include <shared_mutex>
 #include <unordered_map>
 
 #include "graft/schema/core_operators.hpp"
