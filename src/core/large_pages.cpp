@@ -1,4 +1,4 @@
-#include "core/large_pages.hpp"
+#include "graft/core/large_pages.hpp"
 
 #include <cstdint>
 

@@ -8,8 +8,8 @@
 #include <shared_mutex>
 
 #include "graft/core/error.hpp"
+#include "graft/core/large_pages.hpp"
 
-#include "core/large_pages.hpp"
 #include "graph/building.hpp"
 #include "graph/store_lock.hpp"
 

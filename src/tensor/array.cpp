@@ -4,7 +4,8 @@
 #include <cstring>
 #include <new>
 
-#include "core/large_pages.hpp"
+#include "graft/core/large_pages.hpp"
+
 #include "tensor/limits.hpp"
 
 namespace graft {

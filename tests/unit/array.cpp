@@ -7,8 +7,9 @@
 #include <thread>
 #include <vector>
 
+#include "graft/core/large_pages.hpp"
+
 #include "catch.hpp"
-#include "core/large_pages.hpp"
 
 using namespace graft;
 

@@ -10,11 +10,9 @@
 #include <type_traits>
 #include <utility>
 
-namespace graft::detail {
+#include "graft/core/large_pages.hpp"
 
-/// Tells the system that a large piece of memory is about to be filled, so that it may come in large pages: fresh
-/// memory in pages of 4 KiB costs more than what is written to it. Small pieces are left alone.
-void use_large_pages(void* memory, std::size_t bytes) noexcept;
+namespace graft::detail {
 
 /// What a std::vector of records would be, but growth leaves new records unwritten: copying a
 /// region in bulk writes each record once, and large pools grow in place where the allocator can.
