@@ -12,6 +12,7 @@
 #include "graft/ops/gather.hpp"
 #include "graft/ops/matmul.hpp"
 #include "graft/ops/normalize.hpp"
+#include "graft/ops/optimizer.hpp"
 #include "graft/ops/pool.hpp"
 #include "graft/ops/random.hpp"
 #include "graft/ops/reduce.hpp"
@@ -301,6 +302,27 @@ std::optional<stacker::outputs> stacker::looked_up(const call& c) {
   return direct(c, operands, attributes);
 }
 
+// Of each member apart: sums over all axes but the first, with elements widened as the operator widens them.
+std::optional<stacker::outputs> stacker::squared_norm(const call& c) {
+  if (!c.types[0].ranked) return std::nullopt;
+  const tensor_id operand = c.operands[0].tensor;
+  const tensor_id wide =
+      make(ops::cast, {&operand, 1}, attribute_list().set("type", dtype::float64));
+  const tensor_id squares = make(ops::square, {&wide, 1}, {});
+  dims axes;
+  for (std::size_t i = 0; i < c.types[0].shape.size(); ++i) {
+    axes.push_back(static_cast<extent>(i) + 1);
+  }
+  const tensor_id total =
+      axes.empty() ? squares : make(ops::sum, {&squares, 1}, attribute_list().set("axes", axes));
+  const call result{
+      ops::cast, attribute_list().set("type", c.attributes.type("type", dtype::float64)),
+      c.types,   c.operands,
+      c.from,    c.source,
+      c.name,    c.line};
+  return direct(result, {&total, 1}, result.attributes);
+}
+
 std::optional<stacker::outputs> stacker::together(const call& c) {
   const operator_schema& s = c.schema;
   if (s.has(ops::elementwise)) return elementwise(c);
@@ -348,6 +370,7 @@ std::optional<stacker::outputs> stacker::together(const call& c) {
   if (is_one_of(s, {&ops::batch_norm})) return batch_norm(c);
   if (is_one_of(s, {&ops::layer_norm})) return layer_norm(c);
   if (is_one_of(s, {&ops::gather})) return looked_up(c);
+  if (is_one_of(s, {&ops::squared_norm})) return squared_norm(c);
   return std::nullopt;
 }
 

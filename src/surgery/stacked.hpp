@@ -87,6 +87,7 @@ class stacker {
   std::optional<outputs> batch_norm(const call& c);
   std::optional<outputs> layer_norm(const call& c);
   std::optional<outputs> looked_up(const call& c);
+  std::optional<outputs> squared_norm(const call& c);
 
   // stacked_bodies.cpp
   outputs add_with_bodies(const call& c);

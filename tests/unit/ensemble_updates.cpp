@@ -152,6 +152,38 @@ TEST_CASE("an ensemble of a training step trains all members apart", "[ensemble]
   }
 }
 
+TEST_CASE("gradients of an ensemble are clipped by the norm of each member",
+          "[ensemble][training]") {
+  Graph g;
+  const row4 x = input4(g);
+  const any_tensor y = dense<2>(tanh(dense<5>(x)));
+  const training_step step = minimize(mean(square(y)), sgd{0.1}, {.clip_norm = 0.05});
+  const Region whole = extract_training(inputs(x), step);
+  const Ensemble many = ensemble(whole, 2, bind(x, x));
+  std::size_t norms = 0;
+  for (const op_id op : whole.nodes()) norms += g.schema_of(op).name == "squared_norm" ? 1 : 0;
+  std::size_t all = 0;
+  for (std::size_t i = 0; i < g.op_count(); ++i) {
+    all += g.schema_of(g.op_at(i)).name == "squared_norm" ? 1 : 0;
+  }
+  CHECK(norms == 4);    // one a parameter
+  CHECK(all == norms);  // members have theirs by sums over their rows, not one after the other
+  const auto apart = replicate(whole, 2, bind(x, x), into("single"));
+  Session session(g);
+  session.initialize();
+  many.scatter_from(apart);
+  const Array in = numbers({6, 4}, 0.7f);
+  session.run(many(step.updates), feed(x, in));
+  for (const Clone& one : apart) session.run(one(step).updates, feed(x, in));
+  for (const variable_id v : step.parameters) {
+    for (std::size_t i = 0; i < apart.size(); ++i) {
+      const Array mine = session.value(apart[i](v));
+      const auto at = static_cast<std::int64_t>(i);
+      check_close(session.value(many(v)).rows(at, at + 1).reshaped(mine.shape()), mine, 1e-5);
+    }
+  }
+}
+
 TEST_CASE("an update that is declared and an output is made once", "[ensemble]") {
   Graph g;
   const row4 x = input4(g);
