@@ -229,8 +229,10 @@ void refuse_uninitialized(const Graph& g, variable_id v) {
       link = ", which is a copy of '";
     }
     hint =
-        "run session.initialize(), which gives all variables without a value their first one, or "
-        "copy_values(copy), which takes the values of the sources";
+        "run session.initialize(), which gives all variables without a value their first one, "
+        "session.run(copy.initializer()), which does so for a fresh clone's, or copy_values(copy), "
+        "which "
+        "takes the values of the sources";
   }
   throw uninitialized_error(
       {"variable '" + g.path_of(v) + "' was read", found, declared(g, info.read.op), hint});

@@ -36,6 +36,11 @@ namespace detail {
 template <class T>
 concept beside_handle = tensor_like<T> || number_like<T>;
 
+// In the place of constraints: compilers compare each friend with those of all other handles, and clang works out
+// constraints anew for each pair, in memory that it keeps.
+template <bool Holds>
+using only_if = std::enable_if_t<Holds, int>;
+
 // A handle as an operand of a symbol, and where the symbol stands in the user's program. Functions take that
 // as their last argument; operators have none to spare, but the conversion of their operand takes one.
 template <class Handle>
@@ -55,68 +60,68 @@ struct symbol {};
 // Base of a handle. The operators' headers say by apply_symbol(symbol<...>, operands..., source_line) what symbols do.
 template <class Handle>
 struct symbols {
-  template <beside_handle B>
+  template <class B, only_if<beside_handle<B>> = 0>
   friend constexpr auto operator+(placed<Handle> a, const B& b) {
     return apply_symbol(symbol<meaning::add>{}, a.handle, b, a.here);
   }
-  template <number_like A>
+  template <class A, only_if<number_like<A>> = 0>
   friend constexpr auto operator+(A a, placed<Handle> b) {
     return apply_symbol(symbol<meaning::add>{}, a, b.handle, b.here);
   }
-  template <beside_handle B>
+  template <class B, only_if<beside_handle<B>> = 0>
   friend constexpr auto operator-(placed<Handle> a, const B& b) {
     return apply_symbol(symbol<meaning::sub>{}, a.handle, b, a.here);
   }
-  template <number_like A>
+  template <class A, only_if<number_like<A>> = 0>
   friend constexpr auto operator-(A a, placed<Handle> b) {
     return apply_symbol(symbol<meaning::sub>{}, a, b.handle, b.here);
   }
-  template <beside_handle B>
+  template <class B, only_if<beside_handle<B>> = 0>
   friend constexpr auto operator*(placed<Handle> a, const B& b) {
     return apply_symbol(symbol<meaning::mul>{}, a.handle, b, a.here);
   }
-  template <number_like A>
+  template <class A, only_if<number_like<A>> = 0>
   friend constexpr auto operator*(A a, placed<Handle> b) {
     return apply_symbol(symbol<meaning::mul>{}, a, b.handle, b.here);
   }
-  template <beside_handle B>
+  template <class B, only_if<beside_handle<B>> = 0>
   friend constexpr auto operator/(placed<Handle> a, const B& b) {
     return apply_symbol(symbol<meaning::div>{}, a.handle, b, a.here);
   }
-  template <number_like A>
+  template <class A, only_if<number_like<A>> = 0>
   friend constexpr auto operator/(A a, placed<Handle> b) {
     return apply_symbol(symbol<meaning::div>{}, a, b.handle, b.here);
   }
 
-  template <beside_handle B>
+  template <class B, only_if<beside_handle<B>> = 0>
   friend constexpr auto operator<(placed<Handle> a, const B& b) {
     return apply_symbol(symbol<meaning::less>{}, a.handle, b, a.here);
   }
-  template <number_like A>
+  template <class A, only_if<number_like<A>> = 0>
   friend constexpr auto operator<(A a, placed<Handle> b) {
     return apply_symbol(symbol<meaning::less>{}, a, b.handle, b.here);
   }
-  template <beside_handle B>
+  template <class B, only_if<beside_handle<B>> = 0>
   friend constexpr auto operator<=(placed<Handle> a, const B& b) {
     return apply_symbol(symbol<meaning::less_equal>{}, a.handle, b, a.here);
   }
-  template <number_like A>
+  template <class A, only_if<number_like<A>> = 0>
   friend constexpr auto operator<=(A a, placed<Handle> b) {
     return apply_symbol(symbol<meaning::less_equal>{}, a, b.handle, b.here);
   }
-  template <beside_handle B>
+  template <class B, only_if<beside_handle<B>> = 0>
   friend constexpr auto operator>(placed<Handle> a, const B& b) {
     return apply_symbol(symbol<meaning::greater>{}, a.handle, b, a.here);
   }
-  template <number_like A>
+  template <class A, only_if<number_like<A>> = 0>
   friend constexpr auto operator>(A a, placed<Handle> b) {
     return apply_symbol(symbol<meaning::greater>{}, a, b.handle, b.here);
   }
-  template <beside_handle B>
+  template <class B, only_if<beside_handle<B>> = 0>
   friend constexpr auto operator>=(placed<Handle> a, const B& b) {
     return apply_symbol(symbol<meaning::greater_equal>{}, a.handle, b, a.here);
   }
-  template <number_like A>
+  template <class A, only_if<number_like<A>> = 0>
   friend constexpr auto operator>=(A a, placed<Handle> b) {
     return apply_symbol(symbol<meaning::greater_equal>{}, a, b.handle, b.here);
   }
