@@ -14,8 +14,11 @@ Array some_of(const dims& shape) {
   const std::vector<float> numbers = some_numbers(count, 3);
   Array result(dtype_of<T>, shape);
   for (std::size_t i = 0; i < count; ++i) {
-    result.mutable_span<T>()[i] =
-        static_cast<T>(std::is_floating_point_v<T> ? numbers[i] : numbers[i] * 20);
+    if constexpr (std::is_floating_point_v<T>) {
+      result.mutable_span<T>()[i] = static_cast<T>(numbers[i]);
+    } else {  // whole numbers wrap where they do not fit, fractions must not be out of range
+      result.mutable_span<T>()[i] = static_cast<T>(static_cast<std::int64_t>(numbers[i] * 20));
+    }
   }
   return result;
 }
