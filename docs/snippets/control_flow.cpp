@@ -58,11 +58,35 @@ void check_rules() {
   check(clips, "the clone's gates are hard");
 }
 
+void check_clone_in_body() {
+  Graph g;
+  auto x = placeholder<float, shape<2, 4>>(g, "x");
+  auto start = placeholder<float, shape<2, 4>>(g, "start");
+  auto ticks = placeholder<float, shape<3>>(g, "ticks");
+  auto y = tanh(dense<4, "layer">(x));
+  Region region = extract(inputs(x), outputs(y));
+  Session session(g);
+  //! [clone_in_body]
+  std::optional<Clone> step;
+  auto [settled, none] = scan(start, ticks, [&](auto h, auto) {
+    step = clone(region, bind(x, h), into(*g.current_body(), "step"), variables::fresh);
+    return std::tuple{(*step)(y), std::tuple{}};
+  });
+  session.run(step->initializer());  // step/layer/kernel and step/layer/bias of g
+  //! [clone_in_body]
+  check(g.find_variable("step/layer/kernel").has_value(), "the variables are the graph's");
+  check(session.run(settled, feed(start, Array::full<float>({2, 4}, 0.5f)),
+                    feed(ticks, Array(dtype::float32, {3})))
+                .shape() == dims{2, 4},
+        "the loop runs on its own variables");
+}
+
 }  // namespace
 
 int main() {
   check_recorded();
   check_rules();
+  check_clone_in_body();
   Graph g;
   auto p = placeholder<bool, shape<>>(g, "p");
   auto a = placeholder<float, shape<2>>(g, "a");

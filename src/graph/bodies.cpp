@@ -4,6 +4,7 @@
 #include "graft/core/error.hpp"
 #include "graft/schema/core_operators.hpp"
 
+#include "graph/body_edit.hpp"
 #include "graph/building.hpp"
 
 namespace graft {
@@ -115,6 +116,30 @@ void Graph::abandon_body() noexcept {
 Graph* Graph::current_body() const { return data().open_body.get(); }
 
 bool Graph::is_open_body() const { return data().around != nullptr; }
+
+Graph& detail::outermost_of(Graph& g) {
+  Graph* owner = &g;
+  while (graph_slot* around = owner->data().around) owner = around->graph;
+  return *owner;
+}
+
+scope_id detail::scope_of_variables(Graph& g, scope_id scope) {
+  tables& t = g.data();
+  if (t.around == nullptr) return scope;
+  if (scope == scope_id{}) {
+    Graph& around = *t.around->graph.load();
+    return scope_of_variables(around, around.current_scope());
+  }
+  const std::uint32_t s = scope.value;
+  if (t.owner_scopes.size() <= s) t.owner_scopes.resize(s + 1, none);
+  if (t.owner_scopes[s] != none) return scope_id{t.owner_scopes[s]};
+  const tables::scope_record& record = t.scopes[s];
+  const std::string name = full_name(t, record.name, record.ordinal);
+  const scope_id parent = scope_of_variables(g, scope_id{record.parent});
+  note(t, [s](tables& u) { u.owner_scopes[s] = none; });
+  t.owner_scopes[s] = append_scope(outermost_of(g).data(), parent.value, name);
+  return scope_id{t.owner_scopes[s]};
+}
 
 namespace {
 

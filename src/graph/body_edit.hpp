@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "graft/graph/graph.hpp"
@@ -10,6 +11,25 @@
 #include "graph/function_view.hpp"
 
 namespace graft::detail {
+
+/// The graph that has the variables: of an open body the one around all bodies, otherwise itself.
+Graph& outermost_of(Graph& g);
+/// The scope of that graph for the variables of a scope of a body: of the same name, below the scope that the body's op
+/// is built in, made when first needed. Inside a transaction of both.
+scope_id scope_of_variables(Graph& g, scope_id scope);
+
+/// While it lives, no body of a graph is open: what is built through the graph's handles goes into the graph.
+class body_aside {
+ public:
+  explicit body_aside(Graph& g) : graph_(g), body_(std::move(g.data().open_body)) {}
+  ~body_aside() { graph_.data().open_body = std::move(body_); }
+  body_aside(const body_aside&) = delete;
+  body_aside& operator=(const body_aside&) = delete;
+
+ private:
+  Graph& graph_;
+  std::unique_ptr<Graph> body_;
+};
 
 /// Adds copies of all ops of a graph to an empty one: each in the place that it had, in scopes of the same names.
 /// @param attributes is asked as copy_request::attributes is; what they refer to must be of `to` afterwards

@@ -10,6 +10,7 @@
 #include "graft/schema/control_operators.hpp"
 #include "graft/schema/core_operators.hpp"
 
+#include "graph/body_edit.hpp"
 #include "graph/building.hpp"
 #include "graph/slots.hpp"
 
@@ -145,36 +146,9 @@ traits::references traits::add(Graph& g, const operator_schema& schema,
   return result;
 }
 
-namespace {
-
-Graph& outermost_of(Graph& g) {
-  Graph* owner = &g;
-  while (graph_slot* around = owner->data().around) owner = around->graph;
-  return *owner;
-}
-
-// The scope of the outermost graph for the variables of a scope of a body: of the same name, made when first needed.
-std::uint32_t scope_of_variables(Graph& g, std::uint32_t scope) {
-  Graph::tables& t = g.data();
-  if (t.around == nullptr) return scope;
-  if (scope == 0) {
-    Graph& around = *t.around->graph.load();
-    return scope_of_variables(around, around.data().scope_stack.back());
-  }
-  if (t.owner_scopes.size() <= scope) t.owner_scopes.resize(scope + 1, detail::none);
-  if (t.owner_scopes[scope] != detail::none) return t.owner_scopes[scope];
-  const Graph::tables::scope_record& record = t.scopes[scope];
-  const std::string name = detail::full_name(t, record.name, record.ordinal);
-  const std::uint32_t parent = scope_of_variables(g, record.parent);
-  detail::note(t, [scope](Graph::tables& u) { u.owner_scopes[scope] = detail::none; });
-  return t.owner_scopes[scope] = detail::append_scope(outermost_of(g).data(), parent, name);
-}
-
-}  // namespace
-
 traits::reference traits::add_variable(Graph& g, const variable_spec& spec, source_line line) {
   // Bodies run many times, variables are one: they belong to the outermost graph.
-  Graph& owner = outermost_of(g);
+  Graph& owner = detail::outermost_of(g);
   const auto made = [&] {
     return owner.handle(owner.variable_of(owner.add_variable(spec, line)).read).ref();
   };
@@ -182,7 +156,7 @@ traits::reference traits::add_variable(Graph& g, const variable_spec& spec, sour
   Graph::transaction all(g);
   // A variable that is shared by key is where it was made first.
   const bool known = owner.data().shared_keys.contains(spec.shared_key);
-  owner.reenter_scope({known ? 0 : scope_of_variables(g, g.current_scope().value)});
+  owner.reenter_scope(known ? scope_id{} : detail::scope_of_variables(g, g.current_scope()));
   const reference read = made();
   owner.leave_scope();
   const reference inside = g.handle(g.capture(read)).ref();

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "graph/body_edit.hpp"
 #include "graph/building.hpp"
 #include "graph/lookup.hpp"
 
@@ -183,10 +184,8 @@ void stamp(tables& t, std::uint32_t op) {
 }  // namespace detail
 
 Graph::transaction::transaction(Graph& g) {
-  Graph* outermost = &g;
-  while (graph_slot* around = outermost->data().around) outermost = around->graph;
   try {
-    for (Graph* each = outermost; each != nullptr; each = each->current_body()) {
+    for (Graph* each = &detail::outermost_of(g); each != nullptr; each = each->current_body()) {
       parts_.push_back({each->slot(), each->slot()->generation, detail::none});
       parts_.back().mark = detail::begin(each->data());
     }

@@ -64,6 +64,7 @@ class checker {
       if (d_.forward(op)) check_op(op);  // a rule may have removed the copy
     }
     check_variables();
+    if (d_.around != nullptr) checker(*d_.around).run();
   }
 
  private:
@@ -191,6 +192,7 @@ class checker {
       if (!image.image.valid()) continue;
       require(images.insert(image.image).second, "two variables have one copy", mine.read.op);
       if (d_.same_graph && image.image == image.source) continue;
+      if (d_.around != nullptr && d_.around->image_of(image.source) != nullptr) continue;
       const variable_info& theirs = target_.variable_of(image.image);
       require(theirs.read.op == d_.forward(mine.read.op),
               "a variable's read is not the read's image", mine.read.op);
@@ -221,10 +223,14 @@ std::vector<source_access> Clone::leak_audit() const {
   const Graph& g = graph();
   std::vector<source_access> accesses;
   if (!d.same_graph) {
+    const Graph& owner = d.variables_graph();
     for (const variable_image& image : d.images) {
       if (image.policy != variable_policy::shared || !image.image.valid()) continue;
-      if (!g.contains(image.image)) continue;
-      accesses.push_back({image.source, g.variable_of(image.image).read.op, true});
+      if (!owner.contains(image.image)) continue;
+      const tensor_id read = owner.variable_of(image.image).read;
+      // A body has what it took in for it.
+      const auto of = d.around != nullptr ? d.around->backward(read) : std::nullopt;
+      accesses.push_back({image.source, of ? d.stand_ins.at(of->op).op : read.op, true});
     }
     return accesses;
   }

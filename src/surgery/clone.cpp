@@ -24,22 +24,19 @@ Graph& target_graph(const region_data& r, const clone_options& options) {
   return options.where.graph != nullptr ? *options.where.graph : source;
 }
 
-Graph& outermost(Graph& g) {
-  Graph* at = &g;
-  while (graph_slot* around = at->data().around) at = around->graph;
-  return *at;
-}
-
 }  // namespace
 
-cloner::cloner(const Region& region, const clone_options& options, const start_values* starts)
+cloner::cloner(const Region& region, const clone_options& options, const start_values* starts,
+               cloner* body)
     : options_(options),
       starts_(starts),
       r_(*region.data()),
       source_(require_current(r_)),
       target_(target_graph(r_, options)),
-      owner_(outermost(target_)),
+      owner_(outermost_of(target_)),
       same_graph_(&source_ == &target_),
+      in_body_(target_.is_open_body()),
+      body_(body),
       source_key_(source_.data().strings.find("key")),
       data_(std::make_shared<clone_data>(region)) {
   data_->slot = target_.slot();
@@ -53,16 +50,18 @@ cloner::cloner(const Region& region, const clone_options& options, const start_v
 
 Clone cloner::run() {
   std::optional<Graph::transaction> inputs;  // of a body: what is bound may come from around it
-  if (target_.is_open_body()) inputs.emplace(target_);
+  if (in_body_) inputs.emplace(target_);
   resolve_bindings();
   resolve_controls();
   decide_variables();
   select_ops();
+  find_bundles();
   check_scopes();
 
   clone_transaction additions(target_, options_);
   first_op_ = op_id{target_.op_id_bound()};
   make_scopes();
+  add_around();
   add_placeholders();
   add_stand_ins();
   append_ops();
@@ -242,18 +241,10 @@ void cloner::add_variables() {
     info.id = image.image;
     info.origin = same_graph_ ? image.source : variable_id{};
     info.read.op = *data_->forward(info.read.op);
-    if (target_.is_open_body()) {
-      throw graph_error(
-          {"clone was asked to make a variable of its own of '" + source_.path_of(image.source) +
-               "' in a body",
-           "a body runs any number of times and holds no values, so it has no variables",
-           source_.path_of(image.source),
-           "read the graph's own (variables::shared), or clone outside the body and use the "
-           "clone's tensors inside"});
-    }
     info.type.type = options_.elements(info.type.type);
     if (info.initial.valid()) info.initial = *data_->forward(info.initial);
     if (converts() && info.initial.valid()) require_initial(image.source, info);
+    if (body_ != nullptr) info.own_updates.clear();  // a body updates no variable
     for (op_id& update : info.own_updates) update = *data_->forward(update);
     if (options_.trainable && (info.role == variable_role::parameter || !*options_.trainable)) {
       info.trainable = *options_.trainable;

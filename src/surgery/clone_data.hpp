@@ -62,6 +62,9 @@ struct clone_data {
   std::vector<variable_id> unset;    ///< those of these that had no value then
   graph_slot* owner = nullptr;       ///< the graph of these: of an open body the outermost one
   std::uint32_t owner_generation = 0;
+  /// Of a clone in an open body that has variables of its own: the clone of these and their initial values in the
+  /// outermost graph.
+  std::shared_ptr<const clone_data> around;
 
   [[nodiscard]] const region_data& source() const { return *region.data(); }
   [[nodiscard]] const variable_image* image_of(variable_id v) const;

@@ -33,6 +33,9 @@ void convert_elements(Graph& g, op_id first, element_types elements);
 /// @throws name_error for a path that is none, and under names::exact where the last is there
 scope_id append_scopes(Graph& g, std::string_view path, names naming);
 
+/// What names::exact is refused with. @throws name_error
+[[noreturn]] void refuse_taken_name(const std::string& name, const std::string& where);
+
 /// True if a body among an op's attributes, at any depth, has an op of the other mode.
 bool mode_differs(const Graph& owner, const attribute_view& attributes, bool training);
 
@@ -79,7 +82,9 @@ std::uint32_t moved_slot(std::uint32_t slot, const std::vector<more_operands>& b
 class cloner {
  public:
   /// @param starts for copied and frozen variables; null: all have their own. It must outlive the cloner
-  cloner(const Region& region, const clone_options& options, const start_values* starts = nullptr);
+  /// @param body of a clone that goes into a body: this one makes its variables, in the outermost graph
+  cloner(const Region& region, const clone_options& options, const start_values* starts = nullptr,
+         cloner* body = nullptr);
   Clone run();
 
  private:
@@ -88,6 +93,7 @@ class cloner {
   void resolve_controls();     // controls.cpp
   void decide_variables();     // select.cpp
   void resolve_expressions();  // bind.cpp
+  void find_bundles();         // body_variables.cpp
   void select_ops();           // select.cpp
   void select_needed();
   void select_affected();
@@ -102,6 +108,11 @@ class cloner {
   // Additions.
   void make_scopes();  // scopes.cpp
   scope_id image_of_scope(scope_id s);
+  void add_around();  // body_variables.cpp
+  [[nodiscard]] clone_options options_around() const;
+  [[nodiscard]] bindings bound_around(const bindings& named) const;
+  void scope_like_body();
+  void take_in(const clone_data& around);
   void check_names();
   void add_placeholders();
   void add_stand_ins();
@@ -141,13 +152,22 @@ class cloner {
   /// True where the clone goes into an open body, and the source is the graph around that has the variables.
   [[nodiscard]] bool is_around() const { return !same_graph_ && &owner_ == &source_; }
   [[nodiscard]] bool is_new(const variable_image& image) const {
+    return is_own(image) && !in_body_;
+  }
+  /// True for those that a clone in a body gets, which are new ones of the outermost graph. The body reads them as it
+  /// reads other tensors from around it.
+  [[nodiscard]] bool made_around(const variable_image& image) const {
+    return is_own(image) && in_body_;
+  }
+  [[nodiscard]] bool is_own(const variable_image& image) const {
     return image.policy == variable_policy::fresh || image.policy == variable_policy::copied ||
            (image.policy == variable_policy::shared && !same_graph_ &&
             !joined_.contains(image.source.value));
   }
   /// True for variables in whose place the clone reads another tensor.
   [[nodiscard]] bool stands_in(const variable_image& image) const {
-    return clone_data::stands_in(image.policy) || joined_.contains(image.source.value);
+    return clone_data::stands_in(image.policy) || joined_.contains(image.source.value) ||
+           made_around(image);
   }
   /// True for a replaced read for which an op is added. Others are settled before: resolve_expressions,
   /// map_joined.
@@ -196,6 +216,8 @@ class cloner {
   Graph& target_;
   Graph& owner_;  // of new variables: of an open body the outermost graph, otherwise the target
   const bool same_graph_;
+  const bool in_body_;                // an open one
+  cloner* const body_;                // whose variables are made
   const std::uint32_t source_key_;    // the number of the text "key" in the source
   std::uint32_t target_key_ = no_id;  // and in the target, once it is there
   std::shared_ptr<clone_data> data_;
@@ -206,6 +228,7 @@ class cloner {
   std::vector<tensor_id> converted_;   // of the source, read through casts
   index_map<variable_id> joined_;      // shared variables that another graph has already: by source
   index_set needed_variables_;         // unless all are
+  std::optional<Region> bundles_;      // of the variables that a clone in a body gets
   op_indices copies_;                  // the ops to copy, by dense index
   std::vector<std::uint32_t> listed_;  // the same, unless they are consecutive
   std::vector<op_id> replaced_reads_;  // of frozen, linked and replaced variables; ascending
@@ -232,6 +255,7 @@ class cloner {
   scope_id base_;                  // of the source: not repeated
   std::uint32_t first_scope_ = 0;  // of those made for the clone
   op_id first_op_;                 // of those added
+  op_id first_around_;             // of those added around the body
   std::optional<path_keys> keys_;
 };
 

@@ -13,6 +13,8 @@ namespace graft::detail {
 void cloner::apply_rules() {
   if (options_.rules.empty() || data_->count == 0) return;
   data_->ruled = true;
+  std::optional<body_aside> aside;  // rules build in the graph whose op they see
+  if (body_ != nullptr) aside.emplace(target_);
   Graph::tables& t = target_.data();
   const op_id first_of_rules{target_.op_id_bound()};
   const std::size_t variables_before = owner_.data().variables.size();

@@ -55,7 +55,7 @@ void require_clones(const ensemble_data& d, std::span<const Clone> clones) {
 
 std::vector<VariableStore*> stores_of(Graph& g, std::span<const Clone> clones) {
   std::vector<VariableStore*> stores{&g.store()};
-  for (const Clone& clone : clones) stores.push_back(&clone.graph().store());
+  for (const Clone& clone : clones) stores.push_back(&clone.data()->variables_graph().store());
   return stores;
 }
 
@@ -66,7 +66,7 @@ std::string path_in_source(const Clone& clone, variable_id v) {
 
 // The value that all images of a variable in a clone have; where ties were split there are several.
 Array only_value(const Clone& clone, std::size_t number, variable_id v) {
-  const Graph& g = clone.graph();
+  const Graph& g = clone.data()->variables_graph();
   const std::vector<variable_id> images = images_in(clone, v);
   Array value = require_value(g, images.front());
   for (const variable_id other : images) {
@@ -86,7 +86,7 @@ Array only_value(const Clone& clone, std::size_t number, variable_id v) {
 void require_own(const ensemble_data& d, std::span<const Clone> clones) {
   std::map<std::pair<const Graph*, variable_id>, std::size_t> clone_of;
   for (std::size_t i = 0; i < clones.size(); ++i) {
-    const Graph& g = clones[i].graph();
+    const Graph& g = clones[i].data()->variables_graph();
     for (const variable_id v : d.stacked) {
       for (const variable_id image : images_in(clones[i], v)) {
         const auto refuse = [&](const std::string& found) {
@@ -180,7 +180,7 @@ void Ensemble::gather_to(std::span<const Clone> clones) const {
     for (std::size_t i = 0; i < clones.size(); ++i) {
       const Array part = part_of(all, i);
       for (const variable_id image : images_in(clones[i], v)) {
-        change.set(clones[i].graph().store(), image, part);
+        change.set(clones[i].data()->variables_graph().store(), image, part);
       }
     }
   }

@@ -244,7 +244,7 @@ class clone_account {
     }
     std::string text;
     for (const variable_id v : c_.images(image.source)) {
-      text += (text.empty() ? "" : ", ") + path_if_there(target_, v);
+      text += (text.empty() ? "" : ", ") + path_if_there(d_.variables_graph(), v);
     }
     if (!text.empty()) return text;
     const bool lost =

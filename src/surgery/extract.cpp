@@ -293,6 +293,24 @@ std::shared_ptr<region_data> assemble(Graph& g, std::vector<tensor_id> inputs,
 
 }  // namespace
 
+Region detail::bundles_of(Graph& g, const region_data& r, const std::vector<tensor_id>& reads) {
+  std::vector<tensor_id> inputs = r.inputs, all = r.inputs;
+  std::vector<hidden_cut> hidden;
+  for (const tensor_id t : r.kept) hidden.push_back({t, value_of(r, t)});
+  all.insert(all.end(), r.kept.begin(), r.kept.end());
+  closure_result closure =
+      close_backwards(g, cut_set(g, all), all.size(), reads, own_updates::leave);
+  // Of the inputs those that are used come along.
+  std::vector<bool>& used = closure.cut_used;
+  std::size_t place = 0;
+  std::erase_if(inputs, [&](tensor_id) { return !used[place++]; });
+  used.erase(used.begin(), used.begin() + static_cast<std::ptrdiff_t>(place));
+  used.insert(used.begin(), inputs.size(), true);
+  extract_options options;
+  options.uncut = leaks::keep;
+  return Region(assemble(g, std::move(inputs), reads, hidden, closure, options));
+}
+
 void extract_options::set(const given_values& g) {
   given.values.insert(given.values.end(), g.values.begin(), g.values.end());
 }

@@ -79,6 +79,10 @@ closure_result close_backwards(const Graph& g, const cut_set& cuts, std::size_t 
                                const std::vector<tensor_id>& outputs,
                                own_updates updates = own_updates::follow);
 
+/// What variables of a region are made of, from their reads back: these, the initial values and all that they need,
+/// without updates. Cut where the region is.
+Region bundles_of(Graph& g, const region_data& r, const std::vector<tensor_id>& reads);
+
 /// Findings, with paths and texts, and the sentence for them.
 struct diagnosis_request {
   const Graph& g;

@@ -195,7 +195,7 @@ initializer_set Clone::initializer() const {
 }
 
 initializer_set Clone::initializer_of(variable_id v) const {
-  Graph& g = graph();
+  Graph& g = data_->variables_graph();
   std::vector<variable_id> own = data_->present(images(v));
   std::erase_if(own, [this](variable_id image) {
     return !std::binary_search(data_->created.begin(), data_->created.end(), image);
@@ -260,12 +260,16 @@ std::optional<graph_reference> Clone::may(const graph_reference& r, direction d)
   graph_slot* to = forward ? data_->slot : s.slot;
   const std::uint32_t to_generation = forward ? data_->generation : s.generation;
   if (r.slot == nullptr) refuse("an empty handle", "it names no tensor");
+  // What makes the variables of a clone in a body is around it.
+  const bool around = data_->around != nullptr;
+  const auto looked_up_around = [&] { return Clone(data_->around).may(r, d); };
+  if (around && !forward && r.slot == data_->owner) return looked_up_around();
   if (r.slot != from || r.generation != from_generation) {
     refuse("a handle", forward ? "it is not of the graph that the region was cut from"
                                : "it is not of the graph that the clone is in");
   }
   const std::optional<tensor_id> image = may(r.id, d);
-  if (!image) return std::nullopt;
+  if (!image) return around && forward ? looked_up_around() : std::nullopt;
   return graph_reference{to, to_generation, *image};
 }
 
@@ -338,16 +342,20 @@ template <class Id>
 std::vector<ancestor<Id>> ancestors(Id id, const std::vector<Clone>& clones) {
   std::vector<ancestor<Id>> chain;
   if (clones.empty()) return chain;
-  const graph_slot* slot = clones.back().data()->slot;
-  std::uint32_t generation = clones.back().data()->generation;
+  // Variables of a clone in a body are of the graph around it.
+  constexpr bool variables = std::is_same_v<Id, variable_id>;
+  const auto graph_of_ids = [](const clone_data& d) {
+    return variables ? std::pair<const graph_slot*, std::uint32_t>(d.owner, d.owner_generation)
+                     : std::pair<const graph_slot*, std::uint32_t>(d.slot, d.generation);
+  };
+  auto in = graph_of_ids(*clones.back().data());
   for (std::size_t i = clones.size(); i-- > 0;) {
     const clone_data& d = *clones[i].data();
-    if (d.slot != slot || d.generation != generation) continue;
+    if (graph_of_ids(d) != in) continue;
     const std::optional<Id> before = d.backward(id);
     if (!before || (d.same_graph && *before == id)) continue;
     chain.push_back({&d, id = *before});
-    slot = d.source().slot;
-    generation = d.source().generation;
+    in = {d.source().slot, d.source().generation};
   }
   return chain;
 }

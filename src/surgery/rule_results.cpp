@@ -39,7 +39,7 @@ void cloner::forget_removed() {
   std::erase_if(d.rewired_originals, [&](const auto& way) { return gone(way.first.op); });
   std::erase_if(d.extra, gone);
   for (variable_image& image : d.images) {
-    if (image.image.valid() && !target_.contains(image.image)) image.image = {};
+    if (image.image.valid() && !owner_.contains(image.image)) image.image = {};
   }
   d.created = d.present(std::move(d.created));
   d.unset = d.present(std::move(d.unset));

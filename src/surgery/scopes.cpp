@@ -37,12 +37,12 @@ std::vector<std::string_view> components(std::string_view whole) {
   return result;
 }
 
-[[noreturn]] void refuse_name(const std::string& name, const std::string& where) {
+}  // namespace
+
+void refuse_taken_name(const std::string& name, const std::string& where) {
   throw name_error({"clone was asked for exact names, '" + name + "' among them",
                     "the name is taken", where, "choose another scope, or leave names::exact out"});
 }
-
-}  // namespace
 
 void cloner::check_scopes() {
   const Graph::tables& t = source_.data();
@@ -59,6 +59,9 @@ void cloner::check_scopes() {
     for (std::size_t k = 0; k < copies_.size(); ++k) meet(t.ops[copies_[k]].scope);
     for (const op_id read : replaced_reads_) {
       if (adds_stand_in(read)) meet(t.ops[t.index(read)].scope);
+    }
+    if (bundles_) {
+      for (const op_id op : bundles_->nodes()) meet(t.ops[t.index(op)].scope);
     }
     scopes_ = met.sorted_as<scope_id>();
   }
@@ -102,7 +105,7 @@ scope_id append_scopes(Graph& g, std::string_view path, names naming) {
       continue;
     }
     if (naming == names::exact && !scope_name_is_free(g, at, parts[i])) {
-      refuse_name(std::string(parts[i]), above);
+      refuse_taken_name(std::string(parts[i]), above);
     }
     at = append_scope(g, at, parts[i]);
   }
@@ -110,6 +113,7 @@ scope_id append_scopes(Graph& g, std::string_view path, names naming) {
 }
 
 void cloner::make_scopes() {
+  if (body_ != nullptr) return scope_like_body();
   if (copies_.empty() && replaced_reads_.empty() && unbound_.empty() && valued_.empty()) {
     data_->scope = target_.current_scope();
     return;
@@ -141,7 +145,7 @@ scope_id cloner::image_of_scope(scope_id s) {
   for (std::size_t i = missing.size(); i-- > 0;) {
     if (options_.naming == names::exact) {
       const std::string name = scope_name(source_, missing[i]);
-      if (!scope_name_is_free(target_, at, name)) refuse_name(name, target_.scope_path(at));
+      if (!scope_name_is_free(target_, at, name)) refuse_taken_name(name, target_.scope_path(at));
     }
     // Scopes that were made for this clone hold none but its own, whose names differ as they do in the source.
     at = options_.naming != names::exact && at.value >= first_scope_
@@ -160,7 +164,7 @@ void cloner::check_names() {
     const op_id copy{data_->first_id + k};
     const std::string name = source_.name_of(r_.nodes[data_->place_number(k)]);
     if (target_.name_of(copy) != name)
-      refuse_name(name, target_.scope_path(target_.scope_of(copy)));
+      refuse_taken_name(name, target_.scope_path(target_.scope_of(copy)));
   }
   for (const op_id added : data_->extra) {
     const auto read = data_->stand_in_originals.find(tensor_id{added, 0});
@@ -169,7 +173,7 @@ void cloner::check_names() {
                                : data_->cut_originals.at(tensor_id{added, 0}).op;
     const std::string name = source_.name_of(original);
     if (target_.name_of(added) != name)
-      refuse_name(name, target_.scope_path(target_.scope_of(added)));
+      refuse_taken_name(name, target_.scope_path(target_.scope_of(added)));
   }
 }
 

@@ -21,14 +21,13 @@ constexpr std::uint32_t wanted = 0;
        "initialise it first (session.initialize()), or choose variables::fresh"});
 }
 
-// As where the layer is built in a body: no run of the copy would make its update.
-[[noreturn]] void refuse_update_in_body(const Graph& g, op_id op, variable_id v) {
+// As where the layer is built in a body: no run of the copy would make the update.
+[[noreturn]] void refuse_update_in_body(const Graph& g, op_id op, const std::string& found,
+                                        const std::string& hint) {
   throw graph_error({"clone was asked to copy '" + g.path_of(op) + "' into a body",
-                     "in training mode it updates '" + g.path_of(v) +
-                         "', and a body may run often or never, so it updates no variable",
+                     found + ", and a body may run often or never, so it updates no variable",
                      g.path_of(op),
-                     "clone in mode::inference, or outside the body, and use the clone's tensors "
-                     "inside"});
+                     hint + "clone outside the body, and use the clone's tensors inside"});
 }
 
 }  // namespace
@@ -161,7 +160,8 @@ void cloner::settle_variables() {
     }
     if (is_new(image)) {
       image.image = variable_id{next++};
-    } else if (image.policy == variable_policy::shared || image.policy == variable_policy::linked) {
+    } else if (!is_own(image) && (image.policy == variable_policy::shared ||
+                                  image.policy == variable_policy::linked)) {
       image.image = image.source;
     }
   }
@@ -331,7 +331,7 @@ void cloner::check_references() {
   const Graph::tables& t = source_.data();
   const bool any_replaced =
       std::any_of(data_->images.begin(), data_->images.end(),
-                  [](const variable_image& image) { return clone_data::stands_in(image.policy); });
+                  [this](const variable_image& image) { return stands_in(image); });
   if (!any_replaced && t.bodies.empty()) return;
   // Into a body: not one that something else is read in place of.
   const auto is_captured = [this](variable_id v) {
@@ -345,13 +345,26 @@ void cloner::check_references() {
   for (std::size_t k = 0; k < copies_.size(); ++k) {
     const std::uint32_t index = copies_[k];
     const Graph::tables::op_record& r = t.ops[index];
-    if (is_around() && r.schema->has(ops::modal) &&
-        (options_.as_mode ? *options_.as_mode == mode::training
-                          : t.attributes_of(r).integer("training") != 0)) {
+    if (in_body_) {
+      const bool modal = r.schema->has(ops::modal);
+      const bool training =
+          modal && (options_.as_mode ? *options_.as_mode == mode::training
+                                     : t.attributes_of(r).integer("training") != 0);
       for (const Graph::tables::edge& e : t.operands_of(index)) {
         const variable_id v = read_by(e.producer);
-        if (v.valid() && is_captured(v) && !source_.variable_of(v).own_updates.empty()) {
-          refuse_update_in_body(source_, t.id(index), v);
+        if (!v.valid() || source_.variable_of(v).own_updates.empty()) continue;
+        const std::string path = "'" + source_.path_of(v) + "'";
+        const variable_image* image = data_->image_of(v);
+        const bool own = image != nullptr && made_around(*image);
+        if (training && (own || is_captured(v))) {
+          refuse_update_in_body(source_, t.id(index), "in training mode it updates " + path,
+                                "clone in mode::inference, or ");
+        }
+        // A shared one keeps its update; that of the clone's own would never be made.
+        if (own && !modal) {
+          refuse_update_in_body(source_, t.id(index),
+                                "it reads " + path + ", which has an update of its own",
+                                "share the variable (variables::shared), or ");
         }
       }
     }
@@ -361,6 +374,10 @@ void cloner::check_references() {
     if (r.schema->has(ops::update)) {
       for_each_variable(source_, attributes, [&](variable_id v) {
         const variable_image* image = data_->image_of(v);
+        if (image != nullptr && made_around(*image)) {
+          refuse_update_in_body(source_, t.id(index), "it updates '" + source_.path_of(v) + "'",
+                                "");
+        }
         if (image == nullptr || !clone_data::stands_in(image->policy)) return;
         const char* verb = image->policy == variable_policy::frozen   ? "freeze"
                            : image->policy == variable_policy::linked ? "link"

@@ -143,13 +143,16 @@ class tie_splitter {
 void cloner::split_ties() {
   if (options_.tied == ties::keep) return;
   const tie_splitter ties(target_, *data_, first_op_);
+  // In a body: of the variables, which are around it.
+  std::optional<tie_splitter> around;
+  if (bundles_) around.emplace(owner_, *data_->around, first_around_);
   ordered_edit edit(target_, first_op_);
   const std::vector<variable_image> images = data_->images;
   for (const variable_image& image : images) {
     const bool own =
         image.policy == variable_policy::fresh || image.policy == variable_policy::copied;
-    if (!own || !is_made(image) || !target_.contains(image.image)) continue;
-    const variable_info info = target_.variable_of(image.image);
+    if (!own || !(is_made(image) || made_around(image)) || !owner_.contains(image.image)) continue;
+    const variable_info info = owner_.variable_of(image.image);
     if (info.role != variable_role::parameter) continue;
     const auto known = data_->forward(source_.variable_of(image.source).read);
     if (!known) continue;  // a rule put something in its place and another removed that
@@ -167,7 +170,9 @@ void cloner::split_ties() {
            "clone the network without its training step and make a step for the clone, or leave "
            "ties::split out"});
     }
-    const Region bundle = ties.bundle(info, read);
+    const tensor_id made_of =
+        around ? *data_->around->forward(source_.variable_of(image.source).read) : read;
+    const Region bundle = (around ? *around : ties).bundle(info, made_of);
     if (!bundle.contains(info.id)) continue;  // a rule made these ops read something else
     clone_options each;
     each.set(variables::by([&](const variable_info& v) {
@@ -175,18 +180,23 @@ void cloner::split_ties() {
     }));
     each.set(options_.streams);
     each.set(control_in::keep);  // what the first one waits for
-    each.set(into(target_, ""));
+    each.set(into(owner_, ""));
     for (std::size_t k = 1; k < users.size(); ++k) {
       std::optional<Clone> made;
       {
-        const inside_scope inside(target_, target_.scope_of(info.read.op));
+        const inside_scope inside(owner_, owner_.scope_of(info.read.op));
         made = clone_region(bundle, each);
       }
       add_further(image, info.id, *made);
+      tensor_id further = *made->data()->forward(made_of);
+      if (around) {
+        further = target_.capture(owner_.handle(further).ref());
+        data_->stand_in_originals.emplace(further, source_.variable_of(image.source).read.op);
+      }
       std::vector<operand_change> changes;
       for (std::uint32_t i = 0; i < target_.operand_count(users[k]); ++i) {
         if (target_.operand(users[k], i) != read) continue;
-        changes.push_back({users[k], i, *made->data()->forward(read)});
+        changes.push_back({users[k], i, further});
       }
       edit.visit(users[k], changes);
     }
@@ -208,10 +218,12 @@ void cloner::add_further_update(op_id first, op_id further) {
 // Takes a further image of a variable into the account of the clone.
 void cloner::add_further(const variable_image& image, variable_id first, const Clone& made) {
   const variable_id further = made(first);
-  target_.data().variables[further.value].origin = same_graph_ ? image.source : variable_id{};
+  owner_.data().variables[further.value].origin =
+      &owner_ == &source_ ? image.source : variable_id{};
   data_->splits.emplace_back(image.source, further);
   data_->created.push_back(further);
   if (image.policy == variable_policy::fresh) data_->unset.push_back(further);
+  if (in_body_) return;  // the rest is not of the clone's graph
   const std::vector<op_id> added = made.nodes();
   data_->extra.insert(data_->extra.end(), added.begin(), added.end());
   for (const op_id op : made.origin().nodes()) {

@@ -39,7 +39,8 @@ class thawing {
     // A copy of a stream is one of its own, and one that was frozen starts where the constant stands.
     for (const auto& [v, value] : values_) {
       if (source_.variable_of(v).role != variable_role::rng_stream) continue;
-      for (const variable_id image : result.images(v)) into_graph.store().set(image, value);
+      VariableStore& store = result.data()->variables_graph().store();
+      for (const variable_id image : result.images(v)) store.set(image, value);
     }
     all.commit();
     return result;

@@ -20,7 +20,7 @@ struct both_graphs {
 
 both_graphs graphs_of(const clone_data& d) {
   return {detail::graph_behind(d.source().slot, d.source().generation, "the source of a clone"),
-          detail::graph_behind(d.slot, d.generation, "a clone")};
+          d.variables_graph()};
 }
 
 // A variable of the source and one of the clone's own that was made of it.
@@ -127,7 +127,7 @@ byte_counts bytes_of(const clone_data& d) {
     if (image.policy == variable_policy::shared && image.image.valid())
       shared.push_back(image.image);
   }
-  add_variables(target, shared, true);
+  add_variables(d.variables_graph(), shared, true);
   for (const auto& [read, constant] : d.stand_ins) {
     if (!holds_frozen(d, target, constant.op)) continue;
     const Array& value = target.constant(target.attributes_of(constant.op).integer("value"));

@@ -20,8 +20,8 @@ struct clone_data;
 /// What became of one variable.
 struct variable_image {
   variable_id source;
-  /// In the clone's graph. Not valid for frozen and replaced variables, for those that only these
-  /// need and for those that a rule removed; the source itself for a linked variable, and where only a
+  /// In the clone's graph, of an open body in the outermost one. Not valid for frozen and replaced variables, for those
+  /// that only these need and for those that a rule removed; the source itself for a linked variable, and where only a
   /// shared variable's initial value or update needs it.
   variable_id image;
   variable_policy policy = variable_policy::fresh;
@@ -47,8 +47,8 @@ struct source_access {
 /// The map is total: every op, tensor and variable of the region has an image, boundary inputs
 /// included (what they were bound to). `copy(y)` keeps the static type of y and the structure of
 /// tuples, arrays, vectors and optionals; ids map to ids. What is shared is its own image. Only
-/// what belongs to frozen variables alone (their initial values and updates) has none, and what a rule
-/// removed (@see each_op). What is removed later keeps its image, which is then a stale id.
+/// what belongs to frozen variables alone (their initial values and updates) has none, and what a rule removed (@see
+/// each_op); initial values of a clone in a body have handles around it, no ids. What is removed later keeps a stale id.
 ///
 /// A clone is a value; copying it is cheap. It may outlive its graphs: then every use that needs
 /// one throws handle_error.
@@ -113,8 +113,8 @@ class Clone {
   /// The ops that were added and are still there: copies, placeholders of unbound inputs, constants of frozen
   /// variables, what rules added; in the order of ids
   [[nodiscard]] std::vector<op_id> nodes() const;
-  /// The new variables that are still there (fresh, copied, made by rules), in order of creation. Bodies hold
-  /// no variables: those of a clone in an open body are its rules', and of the outermost graph.
+  /// The new variables that are still there (fresh, copied, made by rules), in order of creation. Bodies hold none:
+  /// those of a clone in an open body are of the outermost graph, in scopes as a layer's that is declared there.
   [[nodiscard]] std::vector<variable_id> variables() const;
   /// The new variables that an optimiser may train: trainable, of role parameter.
   [[nodiscard]] std::vector<variable_id> parameters() const;
