@@ -99,7 +99,9 @@ void cloner::resolve_bindings() {
             infer_again_ || !(source_.type_of(t) == value_type::of(value->type(), value->shape()));
         continue;
       }
-      if (same_graph_ && (kept || options_.inputs == unbound::keep)) {
+      if (casts_.contains(t)) {
+        converted_.push_back(t);
+      } else if (same_graph_ && (kept || options_.inputs == unbound::keep)) {
         const dtype type = source_.type_of(t).type;
         if (options_.elements(type) == type) {
           data_->cut_images.emplace(t, t);
@@ -143,6 +145,10 @@ void cloner::resolve_expressions() {
     image->policy = variable_policy::replaced;
     check_replacement(source_, key, target_, value, false, options_.elements);
     infer_again_ = infer_again_ || !(source_.type_of(key) == target_.type_of(value));
+  }
+  for (variable_image& image : data_->images) {
+    if (casts_.contains(source_.variable_of(image.source).read))
+      image.policy = variable_policy::replaced;
   }
 }
 

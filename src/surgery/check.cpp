@@ -235,7 +235,7 @@ std::vector<source_access> Clone::leak_audit() const {
     return accesses;
   }
   // Backwards from the clone's ops; what inputs and variables were replaced by is the caller's own.
-  std::vector<op_id> open = nodes();
+  std::vector<op_id> open = nodes(), waited_for;
   detail::index_set seen;
   for (const op_id op : open) seen.insert(op.value);
   while (!open.empty()) {
@@ -256,6 +256,24 @@ std::vector<source_access> Clone::leak_audit() const {
                            !std::binary_search(d.extra.begin(), d.extra.end(), operand.op));
       if (!theirs && seen.insert(operand.op.value)) open.push_back(operand.op);
     }
+    for (const op_id before : g.control_predecessors(op)) waited_for.push_back(before);
+  }
+  for (const auto& [tensor, original] : d.cut_originals) seen.insert(tensor.op.value);
+  for (const auto& [tensor, original] : d.stand_in_originals) seen.insert(tensor.op.value);
+  // What runs because the clone waits for it, which is as it was asked for.
+  const auto run = [&](op_id op) {
+    if (seen.insert(op.value)) open.push_back(op);
+  };
+  for (const op_id before : waited_for) run(before);
+  while (!open.empty()) {
+    const op_id op = open.back();
+    open.pop_back();
+    detail::for_each_variable(g, g.attributes_of(op), [&](variable_id v) {
+      const bool own = std::binary_search(d.created.begin(), d.created.end(), v);
+      if (!own) accesses.push_back({v, op, true});
+    });
+    for (const tensor_id operand : g.operands(op)) run(operand.op);
+    for (const op_id before : g.control_predecessors(op)) run(before);
   }
   std::sort(accesses.begin(), accesses.end(), [](const source_access& a, const source_access& b) {
     return a.op != b.op ? a.op < b.op : a.variable < b.variable;

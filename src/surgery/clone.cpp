@@ -122,10 +122,12 @@ void cloner::add_placeholders() {
     data_->cut_images.emplace(t, added);
   }
   for (const tensor_id t : converted_) {
-    const tensor_id added = add_cast(t, source_.name_of(t.op), source_.line_of(t.op));
+    const tensor_id added = add_cast(t);
     data_->extra.push_back(added.op);
     data_->cut_images.emplace(t, added);
-    data_->cut_originals.emplace(t, t);  // as a kept tensor is its own image
+    // As a kept tensor is its own image, or as what was bound is the input's.
+    const auto other = casts_.find(t);
+    data_->cut_originals.emplace(other == casts_.end() ? t : other->second, t);
   }
 }
 
@@ -138,8 +140,11 @@ void cloner::add_stand_ins() {
     tensor_id added;
     if (image.policy == variable_policy::frozen) {
       added = target_.add_constant(*start_of(image.source), name, source_.line_of(read));
+    } else if (const auto other = casts_.find({read, 0}); other != casts_.end()) {
+      added = add_cast({read, 0});
+      data_->stand_in_originals.emplace(other->second, read);
     } else if (source_.type_of({read, 0}) != converted(source_.type_of({read, 0}))) {
-      added = add_cast({read, 0}, name, source_.line_of(read));
+      added = add_cast({read, 0});
     } else {
       const tensor_id operand{read, 0};
       added = {target_.add(ops::identity, {&operand, 1}, {}, name, source_.line_of(read)), 0};

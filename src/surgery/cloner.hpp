@@ -85,6 +85,10 @@ class cloner {
   /// @param body of a clone that goes into a body: this one makes its variables, in the outermost graph
   cloner(const Region& region, const clone_options& options, const start_values* starts = nullptr,
          cloner* body = nullptr);
+  /// Reads a tensor of the target in the place of an input or of a variable's read, as the type that this becomes.
+  void read_through_cast(tensor_id of_source, tensor_id instead) {
+    casts_.emplace(of_source, instead);
+  }
   Clone run();
 
  private:
@@ -123,7 +127,7 @@ class cloner {
   std::int64_t image_of_reference(attribute_kind kind, std::int64_t number);
   std::int64_t image_of_body(std::int64_t index);  // bodies.cpp
   std::shared_ptr<const Graph> changed_body(const std::shared_ptr<const Graph>& body);
-  tensor_id add_cast(tensor_id t, const std::string& name, source_line line);  // element_types.cpp
+  tensor_id add_cast(tensor_id of_source);  // element_types.cpp
   void require_initial(variable_id source, const variable_info& image) const;
   [[nodiscard]] bool elements_change(std::uint32_t index) const;
   void add_variables();
@@ -173,7 +177,8 @@ class cloner {
   /// map_joined.
   [[nodiscard]] bool adds_stand_in(op_id read) const {
     const variable_policy policy = data_->image_of(read_by(source_.data().index(read)))->policy;
-    return policy == variable_policy::frozen || policy == variable_policy::linked;
+    return policy == variable_policy::frozen || policy == variable_policy::linked ||
+           casts_.contains({read, 0});
   }
   /// True for variables that the clone gets; of the new ones those that its ops need.
   [[nodiscard]] bool is_made(const variable_image& image) const {
@@ -224,8 +229,10 @@ class cloner {
 
   bool infer_again_ = false;
   std::vector<tensor_id> unbound_;
-  std::vector<tensor_id> valued_;      // not bound, with values of the region's
-  std::vector<tensor_id> converted_;   // of the source, read through casts
+  std::vector<tensor_id> valued_;     // not bound, with values of the region's
+  std::vector<tensor_id> converted_;  // of the source, read through casts
+  std::unordered_map<tensor_id, tensor_id>
+      casts_;  // what these and reads of variables are cast from, if not themselves
   index_map<variable_id> joined_;      // shared variables that another graph has already: by source
   index_set needed_variables_;         // unless all are
   std::optional<Region> bundles_;      // of the variables that a clone in a body gets

@@ -58,10 +58,14 @@ void convert_elements(Graph& g, op_id first, element_types elements) {
   touch(t);
 }
 
-tensor_id cloner::add_cast(tensor_id t, const std::string& name, source_line line) {
+tensor_id cloner::add_cast(tensor_id of_source) {
   attribute_list attributes;
-  attributes.set("type", converted(source_.type_of(t)).type);
-  return {target_.add(ops::cast, {&t, 1}, attributes, name, line), 0};
+  attributes.set("type", converted(source_.type_of(of_source)).type);
+  const auto other = casts_.find(of_source);
+  const tensor_id from = other == casts_.end() ? of_source : other->second;
+  return {target_.add(ops::cast, {&from, 1}, attributes, source_.name_of(of_source.op),
+                      source_.line_of(of_source.op)),
+          0};
 }
 
 // An initial value that stays of its type, as one that is made of whole numbers may.

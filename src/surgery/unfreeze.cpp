@@ -35,7 +35,9 @@ class thawing {
     }
 
     Graph::transaction all(into_graph);
-    Clone result = detail::cloner(d_.region, options_, &values_).run();
+    detail::cloner work(d_.region, options_, &values_);
+    for (const auto& [of_source, instead] : cast_) work.read_through_cast(of_source, instead);
+    Clone result = work.run();
     // A copy of a stream is one of its own, and one that was frozen starts where the constant stands.
     for (const auto& [v, value] : values_) {
       if (source_.variable_of(v).role != variable_role::rng_stream) continue;
@@ -117,9 +119,18 @@ class thawing {
         if (there) throw argument_error(parts);
         throw graph_error(parts);
       }
+      if (becomes_other(read, by)) continue;
       kept.pairs.pairs.emplace_back(of_source(read), of_target(by));
     }
     options_.set(kept);
+  }
+
+  // True where the new clone has other elements than what the frozen one reads, which goes through a cast then.
+  bool becomes_other(tensor_id of_source, tensor_id read) {
+    const dtype wanted = options_.elements(source_.type_of(of_source).type);
+    if (wanted == dtype::any || wanted == target_.type_of(read).type) return false;
+    cast_.emplace_back(of_source, read);
+    return true;
   }
 
   void keep_inputs() {
@@ -135,6 +146,7 @@ class thawing {
         throw graph_error({asked, "what its input '" + path + "' was bound to was removed", path,
                            "bind the input anew: unfreeze(clone, bind(x, x2))"});
       }
+      if (becomes_other(input, bound)) continue;
       kept.pairs.emplace_back(of_source(input), of_target(bound));
       if (d_.reshaped) kept.reshaped.push_back(of_source(input));
     }
@@ -160,6 +172,7 @@ class thawing {
   Graph& target_;
   clone_options options_;
   detail::start_values values_;
+  std::vector<std::pair<tensor_id, tensor_id>> cast_;  // of the source, and what is read instead
 };
 
 }  // namespace

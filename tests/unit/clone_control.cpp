@@ -90,6 +90,30 @@ TEST_CASE("an update that a network waits for runs with a clone that waits, too"
   CHECK(counted() == 1);
   session.run(kept(y), value);
   CHECK(counted() == 2);
+  // What runs with it is listed, and as it was asked for.
+  CHECK(dropped.leak_audit().empty());
+  const auto audit = kept.leak_audit();
+  REQUIRE(audit.size() == 2);
+  const variable_id v = *g.variable_read_by(id_of(steps));
+  CHECK((audit[0].op == op_of(steps) && audit[1].op == op_of(count)));
+  for (const source_access& a : audit) CHECK((a.variable == v && a.allowed));
+  kept.check();
+}
+
+TEST_CASE("what bound control edges make run is listed, the clone's own is not",
+          "[clone][edge-19][edge-88]") {
+  guarded s;
+  const auto w = make_variable<float, shape<4>>(s.g, "w", ones());
+  const row4 other = row4(add(s.x2, w).ref()), before = relu(other, "before"),
+             later = exp(s.x2 * w, "later");
+  s.g.add_control_edge(op_of(later), op_of(before));
+  // On `other`, which the caller bound: what makes it is the caller's.
+  const Clone copy = clone(s.region(), bind(s.x, other), bind_control(s.guard, before));
+  const auto audit = copy.leak_audit();
+  REQUIRE(audit.size() == 1);
+  CHECK(audit[0].op == op_of(w));
+  CHECK(audit[0].allowed);
+  CHECK(clone(s.region(), bind(s.x, other)).leak_audit().empty());
 }
 
 TEST_CASE("edges that cannot be kept are an error that names them", "[clone][edge-19]") {

@@ -164,3 +164,47 @@ TEST_CASE("streams of an unfrozen clone go on from where they were frozen", "[cl
   CHECK(session.run(thawed(y), feed(x, rows)).same_bits(then));
   CHECK(thawed.initializer().variables.empty());
 }
+
+TEST_CASE("an unfrozen clone of another element type reads what the frozen one did through casts",
+          "[clone][values]") {
+  Graph g;
+  const row4 x = input4(g), x2 = input4(g, "x2");
+  const auto w = make_variable<float, shape<4>>(g, "w", constant(3));
+  const auto b = make_variable<float, shape<4>>(g, "b", ones());
+  const row4 y = x * w + b;
+  const auto halved = w * 0.5f;
+  Session session(g);
+  session.initialize();
+  const bool other_graph = GENERATE(false, true);
+  Graph h;
+  const Clone frozen =
+      other_graph ? clone(extract(inputs(x), outputs(y)), into(h, "copy"), variables::frozen)
+                  : clone(extract(inputs(x), outputs(y)), bind(x, x2), variables::frozen,
+                          variables::expr(w, halved));
+  const Clone thawed = other_graph ? unfreeze(frozen, into(h), element_type(dtype::float64))
+                                   : unfreeze(frozen, element_type(dtype::float64));
+  Graph& in = frozen.graph();
+  in.validate();
+  thawed.check();
+  frozen.check();
+  CHECK(thawed.variables().size() == (other_graph ? 2 : 1));
+  CHECK(in.type_of(thawed(g.id(y))).type == dtype::float64);
+  // The map leads to the casts, and back from them and from what they read.
+  CHECK(thawed.find_original(any_tensor(frozen(x)))->ref() == x.ref());
+  CHECK(in.schema_of(thawed(g.id(x)).op).name == "cast");
+  CHECK(in.operand(thawed(g.id(x)).op, 0) == in.id(frozen(x)));
+  if (!other_graph) CHECK(in.operand(thawed(g.id(w)).op, 0) == g.id(halved));
+  const Array rows = numbers({2, 4}, 0.4f);
+  Session there(in);
+  const Array wanted = there.run(frozen(y), feed(any_tensor(frozen(x)), rows));
+  const Array found = there.run(thawed(any_tensor(y)), feed(any_tensor(frozen(x)), rows));
+  for (std::size_t i = 0; i < wanted.span<float>().size(); ++i) {
+    CHECK(found.span<double>()[i] == Approx(wanted.span<float>()[i]));
+  }
+  // An input may be named anew.
+  const auto wide = placeholder<double, shape<2, 4>>(in, "wide");
+  const Clone named = unfreeze(frozen, element_type(dtype::float64), into(in, "named"),
+                               bind(any_tensor(x), any_tensor(wide)));
+  CHECK(named(g.id(x)) == in.id(wide));
+  named.check();
+}

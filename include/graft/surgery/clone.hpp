@@ -35,11 +35,12 @@ struct control_image {
       image;  ///< what the copy waits for, in the clone's graph; not valid where the edge was dropped
 };
 
-/// A read or an update of a variable of the source from inside a clone.
+/// A read or an update of a variable of the source from inside a clone, or by what runs because the clone waits for it.
 struct source_access {
   variable_id variable;  ///< of the source
   op_id op;              ///< of the clone's graph
-  bool allowed = false;  ///< true where the policy of the variable is `shared` or `linked`
+  bool allowed =
+      false;  ///< true where its policy is `shared` or `linked`, and for what is waited for
 };
 
 /// A copy of a region, as a map between the region and the copy.
@@ -158,7 +159,7 @@ class Clone {
   /// @throws graph_error that names the first fault; handle_error if a graph is gone
   /// Complexity: O(region)
   void check() const;
-  /// The variables of the source that the clone's ops read or update, in the order of ops.
+  /// The variables of the source that the clone's ops, or ops that they wait for, read or update; in the order of ops.
   [[nodiscard]] std::vector<source_access> leak_audit() const;
 
   /// For the functions of this library.
@@ -323,8 +324,8 @@ void copy_variables(Graph& g, std::span<const std::pair<variable_id, variable_id
 Clone unfreeze_clone(const Clone& frozen, clone_options options);
 
 /// A trainable copy of a frozen clone: the same region again, with variables that have the values of
-/// the clone's constants, in the clone's mode, on the inputs and expressions that the clone was bound to; in another
-/// graph than the clone's, inputs that are not bound become placeholders.
+/// the clone's constants, in the clone's mode, on the inputs and expressions that the clone was bound to (through casts
+/// where element_type(...) asks for others); in another graph, inputs that are not bound become placeholders.
 /// @param choices as for clone(); a policy counts for variables that were not frozen, without one they
 /// are shared with the source
 /// @throws argument_error if nothing in the clone is frozen; where rules were asked about the clone (they are not
