@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "graph/body_edit.hpp"
 #include "graph/building.hpp"
 #include "surgery/ensemble_builder.hpp"
+#include "surgery/extract.hpp"
 
 namespace graft {
 
@@ -103,35 +105,6 @@ graph_reference Ensemble::image(const graph_reference& r) const {
   if (found == data_->images.end()) refuse_tensor(g, t, "it is not in the region, or not needed");
   if (!found->second.stacked) refuse_tensor(g, t, "it is the same for all members");
   return {data_->slot, data_->generation, found->second.tensor};
-}
-
-Clone Ensemble::member_clone(std::size_t i, clone_options options) const {
-  const ensemble_data& d = *data_;
-  detail::require_member(d, i);
-  Graph& g = graph();
-  detail::require_origin(d);
-  detail::clone_transaction all(g, options);
-  if (!options.where_given) options.set(into("member"));
-  if (!options.as_mode) options.as_mode = d.as_mode;
-  options.set(variables::shared);
-  detail::stacker rule(g, d.members);
-  const auto replace = [&](variable_id source, tensor_id by) {
-    const auto reference = [&](tensor_id t) { return graph_reference{d.slot, d.generation, t}; };
-    options.expressions.pairs.emplace_back(reference(g.variable_of(source).read), reference(by));
-  };
-  for (const variable_image& image : d.variables) {
-    tensor_id read = g.variable_of(image.image).read;
-    if (std::binary_search(d.stacked.begin(), d.stacked.end(), image.source)) {
-      read = rule.part(read, static_cast<std::int64_t>(i));
-    }
-    replace(image.source, read);
-  }
-  for (const variable_id v : d.region.variables()) {
-    if (const auto frozen = detail::constant_of(d, g.variable_of(v))) replace(v, *frozen);
-  }
-  Clone result = clone_region(d.region, options);
-  all.commit();
-  return result;
 }
 
 }  // namespace graft

@@ -40,6 +40,11 @@ const variable_image* image_of(const ensemble_data& d, variable_id v);
 /// The constant that a frozen variable of the region became; nothing for others, and where nothing needs it.
 std::optional<tensor_id> constant_of(const ensemble_data& d, const variable_info& v);
 
+/// The value of a variable that is to be moved. @throws uninitialized_error if it has none
+Array require_value(const Graph& g, variable_id v);
+/// One member's part of a stacked value.
+Array part_of(const Array& all, std::size_t member);
+
 /// @throws argument_error for a member that does not exist
 void require_member(const ensemble_data& d, std::size_t i);
 /// @throws graph_error if the region is not as it was: members cannot be made any more

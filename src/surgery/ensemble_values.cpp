@@ -1,16 +1,15 @@
 // Values moved between an ensemble and networks of one member.
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <map>
 #include <unordered_set>
 
 #include "graph/value_change.hpp"
-#include "surgery/cloner.hpp"
+#include "surgery/clone_data.hpp"
 #include "surgery/ensemble_data.hpp"
 
 namespace graft {
-namespace {
+namespace detail {
 
 Array require_value(const Graph& g, variable_id v) {
   if (!g.store().initialized(v)) {
@@ -21,11 +20,17 @@ Array require_value(const Graph& g, variable_id v) {
   return g.store().get(v);
 }
 
-// One member's part of a stacked value.
 Array part_of(const Array& all, std::size_t member) {
   const auto first = static_cast<std::int64_t>(member);
   return all.rows(first, first + 1).reshaped(dims(all.shape().begin() + 1, all.shape().end()));
 }
+
+}  // namespace detail
+
+namespace {
+
+using detail::part_of;
+using detail::require_value;
 
 // The images of a variable that are still there.
 std::vector<variable_id> images_in(const Clone& clone, variable_id v) {
@@ -121,34 +126,6 @@ std::optional<tensor_id> constant_of(const ensemble_data& d, const variable_info
 }
 
 }  // namespace detail
-
-Clone Ensemble::detached_clone(std::size_t i, clone_options options) const {
-  const ensemble_data& d = *data_;
-  detail::require_member(d, i);
-  const Graph& g = graph();
-  detail::require_origin(d);
-  detail::start_values starts;
-  std::unordered_set<variable_id> frozen;
-  for (const variable_id v : d.region.variables()) {
-    const variable_info& info = g.variable_of(v);
-    if (std::binary_search(d.stacked.begin(), d.stacked.end(), v)) {
-      starts.emplace(v, part_of(require_value(g, (*this)(v)), i));
-    } else if (const auto constant = detail::constant_of(d, info)) {
-      frozen.insert(v);
-      starts.emplace(v, g.constant(g.attributes_of(constant->op).integer("value")));
-    } else if (info.role == variable_role::rng_stream) {
-      Array start(dtype::int64, {2});
-      start.mutable_span<std::int64_t>()[0] = std::bit_cast<std::int64_t>(info.stream_key);
-      starts.emplace(v, std::move(start));
-    }
-  }
-  if (!options.where_given) options.set(into("member"));
-  if (!options.as_mode) options.as_mode = d.as_mode;
-  options.set(variables::by([&](const variable_info& info) {
-    return frozen.contains(info.id) ? variable_policy::frozen : variable_policy::copied;
-  }));
-  return detail::cloner(d.region, options, &starts).run();
-}
 
 void Ensemble::scatter_from(std::span<const Clone> clones) const {
   const ensemble_data& d = *data_;

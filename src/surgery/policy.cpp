@@ -21,10 +21,14 @@ void clone_options::set(const source_scope& s) { strip = s.path; }
 
 void clone_options::set(variable_policy p) {
   policy = p;
+  policy_given = true;
   decide = {};
 }
 
-void clone_options::set(const variables::chosen_by& c) { decide = c.decide; }
+void clone_options::set(const variables::chosen_by& c) {
+  decide = c.decide;
+  policy_given = true;
+}
 
 void clone_options::set(const control_bindings& b) {
   controls.pairs.insert(controls.pairs.end(), b.pairs.begin(), b.pairs.end());

@@ -174,3 +174,162 @@ TEST_CASE("an ensemble goes on without its source", "[ensemble][edge-41]") {
   CHECK_THROWS_AS(many.member(2), argument_error);
   CHECK(s.g.digest() == digest);
 }
+
+TEST_CASE("a member is detached with the policy that was asked for", "[ensemble]") {
+  subject s;
+  const Ensemble many = ensemble(s.region, 2, bind(s.x, s.x));
+  s.session.run(many.initializer());
+  const Array then = s.member_of(many, 1);
+  const auto all_are = [](const Clone& c, variable_policy policy) {
+    for (const variable_image& image : c.variable_images()) CHECK(image.policy == policy);
+  };
+  SECTION("frozen") {
+    const Clone own = many.detach(1, bind(s.x, s.x), variables::frozen);
+    own.check();
+    CHECK(own.variables().empty());
+    CHECK(own.leak_audit().empty());
+    all_are(own, variables::frozen);
+    check_close(s.run(own(s.y)), then);
+    CHECK(s.run(unfreeze(own, bind(s.x, s.x))(s.y)).same_bits(s.run(own(s.y))));
+  }
+  SECTION("fresh") {
+    const Clone own = many.detach(1, bind(s.x, s.x), variables::fresh);
+    own.check();
+    all_are(own, variables::fresh);
+    CHECK(own.initializer().variables.size() == s.region.variables().size());
+    CHECK_THROWS_AS(s.run(own(s.y)), uninitialized_error);
+    s.session.run(own.initializer());
+    CHECK_FALSE(s.run(own(s.y)).same_bits(then));
+  }
+  SECTION("by a rule, asked once for each variable") {
+    std::vector<variable_id> asked;
+    const auto rule = variables::by([&](const variable_info& v) {
+      asked.push_back(v.id);
+      return v.role == variable_role::parameter ? variables::frozen : variables::copied;
+    });
+    const Clone own = many.detach(1, bind(s.x, s.x), rule);
+    own.check();
+    CHECK(asked == s.region.variables());
+    CHECK(own.parameters().empty());
+    CHECK(own.variables().size() == 2);  // the statistics
+    check_close(s.run(own(s.y)), then);
+  }
+  SECTION("with an expression in place of one") {
+    const variable_id w = variable_named(s.g, "dense/w");
+    const auto read = as<float, shape<4, 4>>(s.g.handle(s.g.variable_of(w).read));
+    s.g.store().reset(many(w));  // not needed then
+    const Clone own = many.detach(1, bind(s.x, s.x), variables::expr(read, read * 2.0f));
+    own.check();
+    CHECK(own.images(w).empty());
+    CHECK(own.variables().size() == s.region.variables().size() - 1);
+  }
+}
+
+TEST_CASE("values are asked for where a member is detached with them", "[ensemble]") {
+  subject s;
+  const Ensemble many = ensemble(s.region, 2, bind(s.x, s.x));
+  const auto digest = s.g.digest();
+  CHECK_THROWS_AS(many.detach(0), uninitialized_error);
+  CHECK_THROWS_AS(many.detach(0, variables::frozen), uninitialized_error);
+  CHECK(s.g.digest() == digest);
+  const Clone own = many.detach(0, variables::fresh);
+  own.check();
+}
+
+TEST_CASE("a member shares with the source what the ensemble shares", "[ensemble]") {
+  subject s;
+  const variable_id w = variable_named(s.g, "dense/w"), b = variable_named(s.g, "dense/b");
+  const auto choose = [&](variable_policy of_w, variable_policy otherwise) {
+    return variables::by([=](const variable_info& v) { return v.id == w ? of_w : otherwise; });
+  };
+  const Ensemble many =
+      ensemble(s.region, 2, bind(s.x, s.x), choose(variables::shared, variables::copied));
+  const auto digest = s.g.digest();
+  for (const variable_policy policy : {variables::shared, variables::linked}) {
+    const std::string text =
+        message_of<argument_error>([&] { (void)many.detach(1, bind(s.x, s.x), policy); });
+    INFO(text);
+    CHECK(mentions(text, "the source's own 'dense/b'"));
+    CHECK(mentions(text, "member() for a view"));
+  }
+  CHECK(s.g.digest() == digest);
+  const Clone own = many.detach(1, bind(s.x, s.x), choose(variables::shared, variables::copied));
+  own.check();
+  CHECK(own(w) == w);
+  CHECK(own(b) != b);
+  // What became of a frozen variable is no longer the source's.
+  const Ensemble still = ensemble(s.region, 2, bind(s.x, s.x), variables::frozen);
+  CHECK(mentions(message_of<argument_error>([&] { (void)still.detach(0, variables::shared); }),
+                 "a constant in its place"));
+  const Clone thawed = still.detach(0, bind(s.x, s.x), variables::copied);
+  CHECK(thawed.variables().size() == s.region.variables().size());
+  check_close(s.run(thawed(s.y)), s.run(s.y));
+}
+
+TEST_CASE("a view takes no choices of variables", "[ensemble]") {
+  subject s;
+  const Ensemble many = ensemble(s.region, 2, bind(s.x, s.x), variables::copied);
+  const variable_id w = variable_named(s.g, "dense/w");
+  const auto read = as<float, shape<4, 4>>(s.g.handle(s.g.variable_of(w).read));
+  const auto twice = read * 2.0f;
+  const auto digest = s.g.digest();
+  const auto refused = [&](const auto& choice) {
+    const std::string text =
+        message_of<argument_error>([&] { (void)many.member(1, bind(s.x, s.x), choice); });
+    INFO(text);
+    CHECK(mentions(text, "member 1 as a view"));
+    CHECK(mentions(text, "detach(1, ...)"));
+  };
+  for (const variable_policy policy : {variables::fresh, variables::copied, variables::shared,
+                                       variables::frozen, variables::linked})
+    refused(policy);
+  refused(variables::by([](const variable_info&) { return variables::fresh; }));
+  refused(variables::expr(read, twice));
+  refused(trainable(false));
+  refused(ties::split);
+  CHECK(s.g.digest() == digest);
+}
+
+TEST_CASE("a view stays in the graph of its ensemble", "[ensemble]") {
+  subject s;
+  const Ensemble many = ensemble(s.region, 2, bind(s.x, s.x), variables::copied);
+  Graph there;
+  const auto digest = s.g.digest(), digest_there = there.digest();
+  const std::string text =
+      message_of<argument_error>([&] { (void)many.member(1, into(there, "view")); });
+  INFO(text);
+  CHECK(mentions(text, "another graph"));
+  CHECK(mentions(text, "detach(1, into(graph))"));
+  CHECK(s.g.digest() == digest);
+  CHECK(there.digest() == digest_there);
+  // In another floating type it reads its slices through casts.
+  const Clone wide = many.member(1, element_type(dtype::float64));
+  wide.check();
+  const Array rows = s.session.run(inference(wide(any_tensor(s.y))),
+                                   feed(wide(any_tensor(s.x)), s.value.cast(dtype::float64)));
+  check_close(rows.cast(dtype::float32), s.member_of(many, 1), 1e-5);
+}
+
+TEST_CASE("an ensemble of a training step has no views", "[ensemble][training]") {
+  Graph g;
+  const row4 x = input4(g);
+  const row4 y = dense4(x);
+  const training_step step = minimize(mean(square(y)), sgd{0.1});
+  Session session(g);
+  session.initialize();
+  const Region region = extract_training(inputs(x), step);
+  const Ensemble many = ensemble(region, 3, bind(x, x), variables::copied);
+  const auto digest = g.digest();
+  const std::string text = message_of<unsupported_error>([&] { (void)many.member(1, bind(x, x)); });
+  INFO(text);
+  CHECK(mentions(text, "member 1 as a view"));
+  CHECK(mentions(text, "one variable for all members"));
+  CHECK(mentions(text, "detach(1)"));
+  CHECK(g.digest() == digest);
+  // The network alone has views, and a member with its step is taken out.
+  const Ensemble nets = ensemble(extract(inputs(x), outputs(y)), 3, bind(x, x), variables::copied);
+  nets.member(1, bind(x, x)).check();
+  const Clone own = many.detach(1, bind(x, x));
+  own.check();
+  session.run(own(step), feed(x, numbers({2, 4}, 0.3f)));
+}

@@ -80,10 +80,14 @@ class Ensemble {
 
   /// One member as a view: a clone that reads its slice of the stacked variables, and what the ensemble reads of
   /// shared and frozen ones, so that it follows it, and gradients flow into them.
-  /// @param choices as for clone(), but for policies; without a mode the ensemble's
+  /// @param choices as for clone(), but for those of variables (policies, variables::expr, trainable, ties::split), as a
+  /// view has none of its own; without a mode the ensemble's
   ///
   /// What layers update, such as moving statistics, the view updates in its slice, by its own input (@see updates_of).
-  /// @throws argument_error for a member that does not exist; graph_error once the region was edited or removed
+  /// @throws argument_error for a member that does not exist, for such a choice and for another graph, which cannot read
+  /// the ensemble's variables: detach() what goes there; graph_error once the region was edited or removed;
+  /// unsupported_error for a region whose outputs depend on updates of its own variables (@see extract_training), as an
+  /// update is of a whole stacked variable: train all members, or detach() one; else as clone does
   template <class... Choices>
   [[nodiscard]] Clone member(std::size_t i, const Choices&... choices) const {
     clone_options options;
@@ -91,9 +95,13 @@ class Ensemble {
     return member_clone(i, options);
   }
   /// One member as a network of its own: a clone with variables that have the member's values now, shared ones too;
-  /// of frozen ones it has constants. It may go into another graph. Choices are those of member().
-  /// @throws argument_error for a member that does not exist; uninitialized_error where a variable has no value;
-  /// graph_error once the region was edited or removed
+  /// of frozen ones it has constants. It may go into another graph.
+  /// @param choices as for clone(); without a mode the ensemble's. A policy counts for all variables: copied ones start
+  /// with the member's values, frozen ones are constants of these, fresh ones are drawn anew. What the ensemble shares
+  /// with its source may be shared or linked, nothing else
+  /// @throws argument_error for a member that does not exist, and for variables to be shared or linked that are the
+  /// ensemble's own; uninitialized_error where a value that is taken is missing; graph_error once the region was edited
+  /// or removed; else as clone does
   template <class... Choices>
   [[nodiscard]] Clone detach(std::size_t i, const Choices&... choices) const {
     clone_options options;

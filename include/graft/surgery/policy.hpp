@@ -463,6 +463,7 @@ struct clone_options {
   std::optional<std::string> strip;
   variables::rule decide;  ///< empty: `policy` for all
   variable_policy policy = variable_policy::fresh;
+  bool policy_given = false;
   std::optional<bool> trainable;
   std::optional<mode> as_mode;
   seeds streams = seeds::split;
