@@ -5,6 +5,7 @@
 #include "graft/schema/core_operators.hpp"
 
 #include "graph/building.hpp"
+#include "graph/lookup.hpp"
 
 namespace graft {
 
@@ -230,12 +231,14 @@ void Graph::rename(op_id op, std::string_view name) {
   detail::stamp(t, at);
   const std::uint32_t base = t.strings.intern(parts.base);
   const std::uint32_t old_name = t.ops[at].name, old_ordinal = t.ops[at].ordinal;
+  t.lookup->look_again(op);
   detail::count_names(t, t.ops[at].scope);  // or the old name would be free for a moment
   const std::uint32_t ordinal =
       detail::take_name(t, t.ops[at].scope, base, parts.ordinal, detail::name_kind::op);
   detail::note(t, [=](tables& u) {
     u.ops[at].name = old_name;
     u.ops[at].ordinal = old_ordinal;
+    u.lookup->forget_ops();
   });
   t.ops[at].name = base;
   t.ops[at].ordinal = ordinal;

@@ -6,6 +6,7 @@
 #include "graft/schema/core_operators.hpp"
 
 #include "graph/building.hpp"
+#include "graph/lookup.hpp"
 
 namespace graft {
 
@@ -283,7 +284,10 @@ void Graph::erase_ops(std::span<const op_id> ops) {
     if (lost.empty() || lost.back() != scope) lost.push_back(scope);
   }
   const std::shared_ptr<replaced> made = job.build();
-  detail::note(t, [made](tables& u) { made->exchange(u); });
+  detail::note(t, [made](tables& u) {
+    made->exchange(u);
+    u.lookup->forget_ops();
+  });
   made->exchange(t);
   for (const std::uint32_t op : job.touched) detail::stamp(t, op);
   detail::remove_empty_scopes(t, std::move(lost));

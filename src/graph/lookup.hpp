@@ -23,8 +23,11 @@ struct name_place_hash {
 // Guarded by its mutex, so that a const graph may be asked from several threads.
 struct graph_lookup {
   std::mutex guard;
-  std::uint64_t version = 0;  // of the graph when `ops` was made
-  std::unordered_map<name_place, std::uint32_t, name_place_hash> ops;  // dense indices
+  // Those with ids below `ops_seen`, by the name that they had when they were looked at; some may be gone or have
+  // another name.
+  std::unordered_map<name_place, op_id, name_place_hash> ops;
+  std::uint32_t ops_seen = 0;
+  std::vector<op_id> renamed;  // to be looked at again
   // By parent, the scopes below `scopes_seen`. Some may be gone.
   std::unordered_map<name_place, std::uint32_t, name_place_hash> scopes;
   std::uint32_t scopes_seen = 1;
@@ -34,6 +37,18 @@ struct graph_lookup {
   std::vector<std::vector<op_id>> updates;
   std::uint32_t looked_at = 0;
 
+  /// To be called where ops that were removed come back, and names that were given up.
+  void forget_ops() noexcept {
+    ops.clear();
+    renamed.clear();
+    ops_seen = 0;
+  }
+  /// To be called before an op gets another name.
+  void look_again(op_id op) {
+    if (op.value >= ops_seen) return;  // it will be looked at
+    if (renamed.size() > ops.size()) return forget_ops();
+    renamed.push_back(op);
+  }
   /// To be called where scopes that were removed come back.
   void forget_scopes() noexcept {
     scopes.clear();

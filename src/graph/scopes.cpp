@@ -101,15 +101,23 @@ namespace {
 
 using place = detail::name_place;
 
-void refresh_ops(const Graph::tables& t, detail::graph_lookup& l) {
-  if (l.version == t.version) return;
-  l.version = 0;  // in case making the map fails
-  l.ops.clear();
-  l.ops.reserve(t.ops.size());
-  for (std::uint32_t i = 0; i < t.ops.size(); ++i) {
-    l.ops.emplace(place{t.ops[i].scope, t.ops[i].name, t.ops[i].ordinal}, i);
+place place_of(const Graph::tables::op_record& r) { return {r.scope, r.name, r.ordinal}; }
+
+// No two ops have one name at a time, so what is looked at last has the name.
+void look_at_new_ops(const Graph::tables& t, detail::graph_lookup& l) {
+  if (l.ops.size() / 2 > t.ops.size()) l.forget_ops();  // most are gone
+  for (; !l.renamed.empty(); l.renamed.pop_back()) {
+    const op_id op = l.renamed.back();
+    if (t.contains(op)) l.ops.insert_or_assign(place_of(t.ops[t.index(op)]), op);
   }
-  l.version = t.version;
+  if (l.ops_seen == t.next_id) return;
+  std::uint32_t first = t.ops.size();  // ids ascend
+  while (first > 0 && t.id(first - 1).value >= l.ops_seen) --first;
+  if (first == 0) l.ops.reserve(t.ops.size());
+  for (std::uint32_t i = first; i < t.ops.size(); ++i) {
+    l.ops.insert_or_assign(place_of(t.ops[i]), t.id(i));
+  }
+  l.ops_seen = t.next_id;
 }
 
 // Each scope is looked at once, but when they have doubled: then those that are gone leave the map.
@@ -132,19 +140,19 @@ struct last_component {
   std::string_view name;
 };
 
-template <class Map>
-std::uint32_t find(const Graph::tables& t, const Map& map, std::uint32_t scope,
-                   std::string_view name) {
+std::optional<place> place_in(const Graph::tables& t, std::uint32_t scope, std::string_view name) {
   const detail::parsed_name parts = detail::parse_name(name);
   const std::uint32_t base = t.strings.find(parts.base);
-  if (base == no_id) return none;
-  const auto found = map.find(place{scope, base, parts.ordinal});
-  return found == map.end() ? none : found->second;
+  if (base == no_id) return std::nullopt;
+  return place{scope, base, parts.ordinal};
 }
 
 std::uint32_t find_scope_in(const Graph::tables& t, const detail::graph_lookup& l,
                             std::uint32_t parent, std::string_view name) {
-  const std::uint32_t found = find(t, l.scopes, parent, name);
+  const auto wanted = place_in(t, parent, name);
+  const auto known = wanted ? l.scopes.find(*wanted) : l.scopes.end();
+  if (known == l.scopes.end()) return none;
+  const std::uint32_t found = known->second;
   if (found >= t.scopes.size() || detail::is_removed(t.scopes[found])) return none;
   const Graph::tables::scope_record& s = t.scopes[found];
   // The place of one that was undone may be another's now.
@@ -181,12 +189,15 @@ std::optional<op_id> Graph::find_op(std::string_view path) const {
   const tables& t = data();
   const std::lock_guard lock(t.lookup->guard);
   look_at_new_scopes(t, *t.lookup);
-  refresh_ops(t, *t.lookup);
+  look_at_new_ops(t, *t.lookup);
   const auto at = walk(t, *t.lookup, path);
   if (!at) return std::nullopt;
-  const std::uint32_t found = find(t, t.lookup->ops, at->scope, at->name);
-  if (found == none) return std::nullopt;
-  return t.id(found);
+  const auto wanted = place_in(t, at->scope, at->name);
+  if (!wanted) return std::nullopt;
+  const auto known = t.lookup->ops.find(*wanted);
+  if (known == t.lookup->ops.end() || !t.contains(known->second)) return std::nullopt;
+  if (place_of(t.ops[t.index(known->second)]) != *wanted) return std::nullopt;
+  return known->second;
 }
 
 std::optional<variable_id> Graph::find_variable(std::string_view path) const {

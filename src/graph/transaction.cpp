@@ -132,6 +132,7 @@ void roll_back(tables& t, std::size_t mark, bool reuse_ids) noexcept {
   if (reuse_ids || !retire_ids(t, m)) {
     t.next_id = m.next_id;
     t.lookup->looked_at = std::min(t.lookup->looked_at, t.next_id);
+    t.lookup->ops_seen = std::min(t.lookup->ops_seen, t.next_id);
     if (!t.ids_are_indices) {
       t.id_of_index.truncate(m.ops);
       t.index_of_id.truncate(m.next_id);

@@ -1,6 +1,12 @@
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+
 #include "graft/core/error.hpp"
 
 #include "catch.hpp"
+#include "failing_allocations.hpp"
 #include "small_graph.hpp"
 
 using namespace graft;
@@ -134,6 +140,81 @@ TEST_CASE("an op can be renamed") {
   CHECK(g.find_op("better") == x.op);
   CHECK_FALSE(g.find_op("x"));
   g.validate();
+}
+
+TEST_CASE("ops are found by path whatever was added, renamed, removed and undone") {
+  const int seed = GENERATE(range(0, 40));
+  std::mt19937 random(static_cast<unsigned>(seed));
+  const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
+  Graph g;
+  std::set<std::string> paths;  // all that ever was one
+  const auto change = [&] {
+    const std::string name =
+        std::string(1, static_cast<char>('a' + below(4))) + "_" + std::to_string(below(3));
+    const auto some = [&] { return g.op_at(below(g.op_count())); };
+    switch (g.op_count() < 3 ? 0 : below(4)) {
+      case 0: {
+        const bool inside = below(2) == 0;
+        if (inside) g.enter_scope(name);
+        make_input(g, {1}, name);
+        if (inside) g.leave_scope();
+        break;
+      }
+      case 1:
+        g.rename(some(), name);
+        break;
+      case 2: {
+        const op_id gone = some();
+        g.erase_ops({&gone, 1});
+        break;
+      }
+      default:
+        make_input(g, {1}, name);
+    }
+  };
+  const auto look = [&] {
+    std::map<std::string, op_id> there;
+    for (std::size_t i = 0; i < g.op_count(); ++i) {
+      const std::string path = g.path_of(g.op_at(i));
+      there.emplace(path, g.op_at(i));
+      paths.insert(path);
+    }
+    for (const std::string& path : paths) {
+      const auto wanted = there.find(path);
+      const auto found = g.find_op(path);
+      REQUIRE(found.has_value() == (wanted != there.end()));
+      if (found) REQUIRE(*found == wanted->second);
+    }
+  };
+  for (int turn = 0; turn < 60; ++turn) {
+    if (below(3) == 0) {
+      Graph::transaction undo(g);
+      for (std::size_t k = below(4); k > 0; --k) {
+        change();
+        if (below(2) == 0) look();
+      }
+      if (below(3) == 0) undo.commit();
+    } else {
+      change();
+    }
+    if (below(2) == 0) look();
+  }
+  look();
+  g.validate();
+}
+
+TEST_CASE("to find an op after a change costs what changed") {
+  Graph g;
+  const tensor_id x = make_input(g, {1}, "x");
+  for (int i = 0; i < 2000; ++i) (void)make_input(g, {1}, "more");
+  (void)g.find_op("x");
+  const auto next = make_input(g, {1}, "next");
+  CHECK(failing::bytes_of([&] { CHECK(g.find_op("next") == next.op); }) < 1000);
+  g.rename(x.op, "y");
+  CHECK(failing::bytes_of([&] { CHECK(g.find_op("y") == x.op); }) < 1000);
+  const op_id gone = *g.find_op("more_7");
+  g.erase_ops({&gone, 1});
+  CHECK(failing::bytes_of([&] { CHECK_FALSE(g.find_op("more_7")); }) < 1000);
 }
 
 TEST_CASE("scopes go with the last of their ops, and their names are free again") {

@@ -127,7 +127,7 @@ class Graph {
   [[nodiscard]] std::string name_of(op_id op) const;  ///< last component: "matmul_1"
   [[nodiscard]] std::string path_of(op_id op) const;  ///< with scopes: "encoder/dense_1/matmul"
   [[nodiscard]] source_line line_of(op_id op) const;
-  /// The op of a path. O(ops) on the first call after a change, then O(1).
+  /// The op of a path. O(ops that were added or renamed since the last call); all are, once a change of names is undone.
   [[nodiscard]] std::optional<op_id> find_op(std::string_view path) const;
 
   // --- Tensors -----------------------------------------------------------------------------------
