@@ -25,6 +25,34 @@ static_assert(head.variable_name(3) == "encoder/dense_3/kernel");
 static_assert(head.variable_name(5) == "encoder/logits/kernel");
 static_assert(head.parameter_count() == 8 * 3 + 3 + 3 * 8 + 8 + 8 * 2 + 2);
 
+// A layer's path is that of its result; an op that is named as a scope comes first.
+template <class A, class B>
+constexpr bool same_part(const A& a, const B& b) {
+  return a.op_count() == b.op_count() && a.variable_count() == b.variable_count() &&
+         a.output_shape() == b.output_shape();
+}
+static_assert(same_part(extract<"encoder/hidden", "encoder/logits">(whole), head));
+static_assert(same_part(extract<"encoder/hidden", "encoder">(whole), head));
+static_assert(same_part(extract<"encoder/dense", "encoder/batch_norm">(whole),
+                        extract<"encoder/dense/add", "encoder/batch_norm/batch_norm">(whole)));
+constexpr auto layers =
+    net<[](auto x) { return (dense<32, "hidden"> >> relu >> dense<5, "logits">)(x); },
+        in<float, shape<dyn, 4>>>();
+constexpr auto last = extract<"hidden", "logits">(layers);
+static_assert(last.input_shape() == dims{dyn, 32} && last.output_shape() == dims{dyn, 5});
+static_assert(last.variable_count() == 2 && last.variable_name(0) == "logits/kernel");
+// What a second use of a layer reads of the first one's variables is no result of the first.
+constexpr auto tied = net<[](auto x) {
+  const auto d = dense<4, "d">.shared("d");
+  return d(tanh(d(x)));
+},
+                          in<float, shape<dyn, 4>>>();
+static_assert(extract<"d", "tanh">(tied).op_count() == 2);
+// Recurrent layers have scopes in bodies, too.
+constexpr auto reader =
+    net<[](auto x) { return dense<3, "label">(lstm<8>(x)); }, in<float, shape<dyn, 5, 4>, "x">>();
+static_assert(same_part(extract<"lstm", "label">(reader), extract<"lstm", "label/add">(reader)));
+
 constexpr auto trunk = extract<"x", "encoder/hidden">(whole);
 static_assert(trunk.variable_count() == 2 + 4 + 2);
 static_assert(trunk.variable_name(2) == "encoder/batch_norm/scale");

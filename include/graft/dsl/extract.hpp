@@ -1,12 +1,14 @@
-// Cutting a compile-time network: `extract<"hidden", "logits/add">(net)`.
+// Cutting a compile-time network: `extract<"hidden", "logits">(net)`.
 #pragma once
 
 #include "graft/dsl/network.hpp"
+#include "graft/dsl/table_paths.hpp"
 
 namespace graft {
 
 /// The paths where a cut begins: `inputs_at<"hidden", "mask">`. A path names an op's first output;
-/// ":1" after it means the second one.
+/// ":1" after it means the second one. That of a scope, such as a layer's, names the one tensor of the scope
+/// that is read outside of it.
 template <text... Paths>
 struct inputs_at {};
 /// The paths where it ends, in the order of the results.
@@ -17,6 +19,10 @@ struct outputs_at {};
 /// "encoder/dense_1/matmul", "split:1".
 template <text Path>
 struct no_op_of_path;
+/// The path is that of a scope of which no tensor is read outside, or of which several are. The paths of the first
+/// two follow: cut at one of these.
+template <text Path, text... Results>
+struct no_single_result_of_scope;
 /// The region needs an input of the network that the cut does not replace: it is reached without
 /// passing the first path. Its name stands second.
 template <text From, text Source>
@@ -36,42 +42,6 @@ template <text Path, text Owner>
 struct op_in_a_body;
 
 namespace detail {
-
-inline constexpr std::uint32_t no_value = 0xffffffffu;
-
-template <class Table>
-constexpr std::uint32_t value_of_path(const Table& t, std::string_view path) {
-  std::uint32_t output = 0;
-  if (const std::size_t colon = path.rfind(':'); colon != std::string_view::npos) {
-    for (const char c : path.substr(colon + 1)) {
-      if (c < '0' || c > '9' || output > 9999) return no_value;
-      output = output * 10 + static_cast<std::uint32_t>(c - '0');
-    }
-    path = path.substr(0, colon);
-  }
-  for (std::size_t i = 0; i < t.op_count(); ++i) {
-    if (t.ops[i].body != 0) continue;
-    const auto name = t.op_path(i);
-    if (std::string_view(name.data(), name.size()) != path) continue;
-    return output < t.ops[i].outputs.count ? t.ops[i].outputs.first + output : no_value;
-  }
-  return no_value;
-}
-
-// The op of the network in whose bodies a path, one of an output too, leads; or no_value.
-template <class Table>
-constexpr std::uint32_t owner_of_path(const Table& t, std::string_view path) {
-  path = path.substr(0, path.rfind(':'));
-  for (std::uint32_t i = 0; i < t.op_count(); ++i) {
-    if (t.ops[i].body == 0) continue;
-    const auto name = t.op_path(i);
-    if (std::string_view(name.data(), name.size()) != path) continue;
-    std::uint32_t owner = i;
-    while (t.ops[owner].body != 0) owner = t.owner_of(t.ops[owner].body).op;
-    return owner;
-  }
-  return no_value;
-}
 
 // Which ops compute some values from others, which of the others they need, and the op of an input of
 // the network that would be left open.
@@ -381,12 +351,22 @@ constexpr auto path_at() {
 
 template <class Net, auto Path>
 constexpr void refuse_path() {
-  constexpr std::uint32_t owner = owner_of_path(Net::table(), Path.view());
-  if constexpr (owner == no_value) {
+  constexpr const auto& table = Net::table();
+  constexpr std::uint32_t owner = owner_of_path(table, Path.view());
+  constexpr scope_results results = results_of_scope(table, Path.view());
+  if constexpr (owner != no_value) {
+    op_in_a_body<Path, path_text<Net, owner>()> error{};
+    (void)error;
+  } else if constexpr (!results.is_scope) {
     no_op_of_path<Path> error{};
     (void)error;
+  } else if constexpr (results.count == 0) {
+    no_single_result_of_scope<Path> error{};
+    (void)error;
   } else {
-    op_in_a_body<Path, path_text<Net, owner>()> error{};
+    no_single_result_of_scope<Path, path_text<Net, table.values[results.values[0]].op>(),
+                              path_text<Net, table.values[results.values[1]].op>()>
+        error{};
     (void)error;
   }
 }
@@ -427,11 +407,12 @@ constexpr auto extract_part(inputs_at<From...>, outputs_at<To...>) {
 }  // namespace detail
 
 /// Cuts out what computes some results from others: `constexpr auto part = extract<inputs_at<"relu", "mask">,
-/// outputs_at<"logits/add", "split:1">>(whole);`.
+/// outputs_at<"logits", "split:1">>(whole);`.
 ///
 /// The part keeps its names, so that it loads the values of the whole; updates declared by its
 /// variables' layers come along. Its results are a tuple where they are several. What has no right meaning does
-/// not compile: a path that does not exist (no_op_of_path), an input of the network that the cut leaves open
+/// not compile: a path that does not exist (no_op_of_path), a scope that is left by no tensor or by several
+/// (no_single_result_of_scope), an input of the network that the cut leaves open
 /// (source_not_cut), a path to begin at that no result depends on (input_not_reached), that depends on a result
 /// (cut_runs_backwards) or stands twice (input_given_twice), a path in a body (op_in_a_body).
 /// @tparam From inputs_at<...>, @tparam To outputs_at<...>
@@ -439,7 +420,7 @@ template <class From, class To, class Source>
 constexpr auto extract(const network<Source>&) {
   return detail::extract_part<network<Source>>(From(), To());
 }
-/// The same with one input and one result: `constexpr auto head = extract<"relu", "logits/add">(mlp);`.
+/// The same with one input and one result: `constexpr auto head = extract<"relu", "logits">(mlp);`.
 template <text From, text To, class Source>
 constexpr auto extract(const network<Source>&) {
   return detail::extract_part<network<Source>>(inputs_at<From>(), outputs_at<To>());
