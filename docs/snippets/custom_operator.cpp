@@ -26,7 +26,7 @@ namespace graft {
 /// @param x any shape, floating elements
 /// @return a tensor of x's type. No ONNX operator of its own.
 template <tensor_like X>
-constexpr auto cube(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto cube(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::cube>({}, name, here, x);
 }
 }  // namespace graft

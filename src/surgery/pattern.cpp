@@ -43,7 +43,7 @@ pattern condition(const pattern_node& node, pattern::predicate holds) {
 
 // --- Declaring -----------------------------------------------------------------------------------
 
-pattern pattern::as(std::string_view name) const {
+pattern pattern::as(name_view name) const {
   return changed(*node_, [&](pattern_node& n) { n.name = name; });
 }
 pattern pattern::typed(dtype type) const {
@@ -147,7 +147,7 @@ pattern pattern::commutative(bool value) const {
 
 namespace patterns {
 
-pattern any(std::string_view name) {
+pattern any(name_view name) {
   pattern_node node;
   node.name = name;
   return pattern(std::make_shared<const pattern_node>(std::move(node)));
@@ -158,7 +158,7 @@ pattern number(double value) {
   node.value = value;
   return pattern(std::make_shared<const pattern_node>(std::move(node)));
 }
-pattern variable(std::string_view name) {
+pattern variable(name_view name) {
   pattern_node node;
   node.what = kind::variable;
   node.name = name;
@@ -193,9 +193,9 @@ pattern op_of(const operator_schema& schema, std::vector<pattern> operands) {
 
 }  // namespace patterns
 
-tensor_id pattern_match::operator[](std::string_view name) const {
+tensor_id pattern_match::operator[](name_view name) const {
   for (const auto& [known, tensor] : captures) {
-    if (known == name) return tensor;
+    if (known == name.view()) return tensor;
   }
   throw name_error({"the tensor '" + std::string(name) + "' of a match was asked for",
                     "the pattern has no such name", "", "name it by as(...) or any(...)"});

@@ -118,3 +118,30 @@ TEST_CASE("a graph of unsigned numbers runs", "[reductions]") {
   CHECK(session.run(sum(x), feed(x, in)).item<std::uint16_t>() == 21);
   CHECK(session.run(max<axes<0>>(x), feed(x, in)).at<std::uint16_t>({1}) == 5);
 }
+
+TEST_CASE("axes known at run time are a number, a list in braces, or dims", "[reductions]") {
+  Graph g;
+  const auto x = placeholder<float, shape<2, 3>>(g, "x");
+  Session session(g);
+  const Array in = Array::from<float>({2, 3}, {1, 2, 3, 4, 5, 6});
+  const auto run = [&](const auto& y) { return values(session.run(y, feed(x, in))); };
+  CHECK(run(sum(x, 0)) == std::vector<double>{5, 7, 9});
+  CHECK(run(sum(x, -1)) == std::vector<double>{6, 15});
+  CHECK(run(sum(x, {0})) == std::vector<double>{5, 7, 9});
+  CHECK(run(sum(x, {0, 1})) == std::vector<double>{21});
+  CHECK(run(sum(x, {})) == std::vector<double>{1, 2, 3, 4, 5, 6});
+  CHECK(run(mean(x, dims{1})) == std::vector<double>{2, 5});
+  CHECK(run(max(x, 0)) == std::vector<double>{4, 5, 6});
+  CHECK(run(transpose(x, {0, 1})) == std::vector<double>{1, 2, 3, 4, 5, 6});
+  CHECK(run(transpose(x, {1, 0})) == std::vector<double>{1, 4, 2, 5, 3, 6});
+  CHECK_THROWS_AS(sum(x, 2), shape_error);
+}
+
+TEST_CASE("a null pointer is no name", "[reductions]") {
+  Graph g;
+  const char* none = nullptr;
+  const auto x = placeholder<float, shape<2, 3>>(g, none);
+  const auto y = sum(x, none);
+  CHECK(g.name_of(y.ref().id.op) == "sum");
+  CHECK_THROWS_AS(scope(g, none), name_error);
+}

@@ -254,7 +254,7 @@ constexpr auto call_with_state(F& f, const S& state) {
 /// tell does not compile
 /// @see ONNX operator If
 template <tensor_like Pred, class Then, class Else>
-constexpr auto cond(const Pred& pred, Then&& then, Else&& otherwise, std::string_view name = {},
+constexpr auto cond(const Pred& pred, Then&& then, Else&& otherwise, name_view name = {},
                     source_line here = source_line::now()) {
   using target_type = typename Pred::target_type;
   static_assert(detail::builds_bodies<target_type>,
@@ -294,7 +294,7 @@ constexpr auto cond(const Pred& pred, Then&& then, Else&& otherwise, std::string
 /// @see ONNX operator Loop
 template <structure S, class Condition, class Body>
 constexpr auto while_loop(const S& init, Condition&& condition, Body&& body,
-                          std::int64_t max_iterations = -1, std::string_view name = {},
+                          std::int64_t max_iterations = -1, name_view name = {},
                           source_line here = source_line::now()) {
   const auto handles = detail::tensors_in(init);
   using in = std::remove_const_t<decltype(handles)>;
@@ -341,7 +341,7 @@ constexpr auto while_loop(const S& init, Condition&& condition, Body&& body,
 /// differ in length; what the types tell does not compile
 /// @see ONNX operator Scan
 template <structure S, structure Xs, class Step>
-constexpr auto scan(const S& init, const Xs& xs, Step&& step, std::string_view name = {},
+constexpr auto scan(const S& init, const Xs& xs, Step&& step, name_view name = {},
                     source_line here = source_line::now()) {
   const auto states = detail::tensors_in(init);
   const auto sequences = detail::tensors_in(xs);

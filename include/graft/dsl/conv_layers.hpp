@@ -222,7 +222,7 @@ constexpr auto global_avg_pool2d(const X& x, source_line here = source_line::now
     return detail::refuse_operand<text("global_avg_pool2d"),
                                   detail::operand_rule{.min_rank = 4, .max_rank = 4}, X>();
   } else {
-    return mean<axes<2, 3>>(x, {}, here);
+    return mean<axes<2, 3>>(x, name_view(), here);
   }
 }
 /// The maximum of each channel: [N, C, H, W] -> [N, C].
@@ -232,7 +232,7 @@ constexpr auto global_max_pool2d(const X& x, source_line here = source_line::now
     return detail::refuse_operand<text("global_max_pool2d"),
                                   detail::operand_rule{.min_rank = 4, .max_rank = 4}, X>();
   } else {
-    return max<axes<2, 3>>(x, {}, here);
+    return max<axes<2, 3>>(x, name_view(), here);
   }
 }
 /// A global pool as a layer: `conv2d<8> >> global_avg_pool2d >> dense<10>`.

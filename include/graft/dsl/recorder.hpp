@@ -52,7 +52,7 @@ class Recorder : public detail::table_writer {
 
   /// Adds an input of the network.
   template <dtype Type, shape_type Shape>
-  constexpr tensor<Recorder, Type, Shape> input(std::string_view name = {}) {
+  constexpr tensor<Recorder, Type, Shape> input(name_view name = {}) {
     return tensor<Recorder, Type, Shape>(add_input(value_type_of<Type, Shape>(), name));
   }
   constexpr reference add_input(const value_type& type, std::string_view name) {

@@ -1,6 +1,7 @@
 // Scopes and modes while building: entered by an object, left by its destructor.
 #pragma once
 
+#include "graft/core/name_view.hpp"
 #include "graft/schema/target.hpp"
 
 namespace graft {
@@ -31,11 +32,11 @@ template <class Target>
 class scope {
  public:
   /// @throws name_error if the name is empty or holds a '/'
-  constexpr scope(Target& target, std::string_view name) : place_(target) {
+  constexpr scope(Target& target, name_view name) : place_(target) {
     target_traits<Target>::enter_scope(target, name);
   }
   template <dtype Type, shape_type Shape>
-  constexpr scope(const tensor<Target, Type, Shape>& t, std::string_view name)
+  constexpr scope(const tensor<Target, Type, Shape>& t, name_view name)
       : scope(target_traits<Target>::target_of(t.ref()), name) {}
   scope(const scope&) = delete;
   scope& operator=(const scope&) = delete;
@@ -49,9 +50,9 @@ class scope {
 
 template <class Target>
   requires(!tensor_like<Target>)
-scope(Target&, std::string_view) -> scope<Target>;
+scope(Target&, name_view) -> scope<Target>;
 template <class Target, dtype Type, class Shape>
-scope(const tensor<Target, Type, Shape>&, std::string_view) -> scope<Target>;
+scope(const tensor<Target, Type, Shape>&, name_view) -> scope<Target>;
 
 /// Builds in a mode while it lives; made by with_mode().
 template <class Target>

@@ -42,8 +42,9 @@ constexpr auto reshape() {
 /// transpose as a layer.
 template <extent... Axes>
 constexpr auto transpose() {
-  return function_layer(
-      [](const auto& x, source_line here) { return graft::transpose<Axes...>(x, {}, here); });
+  return function_layer([](const auto& x, source_line here) {
+    return graft::transpose<Axes...>(x, name_view(), here);
+  });
 }
 /// concat as a layer, of the tuple that `parallel` or `split` returns.
 template <std::int64_t Axis>

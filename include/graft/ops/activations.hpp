@@ -85,48 +85,45 @@ namespace graft {
 
 /// max(x, 0); its gradient at 0 is 0. NaN stays NaN. ONNX Relu.
 template <tensor_like X>
-constexpr auto relu(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto relu(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::relu>({}, name, here, x);
 }
 /// The hyperbolic tangent. ONNX Tanh.
 template <tensor_like X>
-constexpr auto tanh(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto tanh(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::tanh>({}, name, here, x);
 }
 /// 1 / (1 + exp(-x)), without overflow. ONNX Sigmoid.
 template <tensor_like X>
-constexpr auto sigmoid(const X& x, std::string_view name = {},
-                       source_line here = source_line::now()) {
+constexpr auto sigmoid(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::sigmoid>({}, name, here, x);
 }
 /// log(1 + exp(x)), without overflow. ONNX Softplus.
 template <tensor_like X>
-constexpr auto softplus(const X& x, std::string_view name = {},
-                        source_line here = source_line::now()) {
+constexpr auto softplus(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::softplus>({}, name, here, x);
 }
 /// x * sigmoid(x), also called swish.
 /// @see Elfwing, Uchibe, Doya, Sigmoid-weighted linear units, 2018
 template <tensor_like X>
-constexpr auto silu(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto silu(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::silu>({}, name, here, x);
 }
 /// x * (1 + erf(x / sqrt(2))) / 2. ONNX Gelu.
 /// @see Hendrycks & Gimpel, Gaussian error linear units, 2016
 template <tensor_like X>
-constexpr auto gelu(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto gelu(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::gelu>({}, name, here, x);
 }
 /// gelu by its approximation x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).
 template <tensor_like X>
-constexpr auto gelu_tanh(const X& x, std::string_view name = {},
-                         source_line here = source_line::now()) {
+constexpr auto gelu_tanh(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::gelu_tanh>({}, name, here, x);
 }
 /// x where x > 0, else alpha * x. ONNX LeakyRelu.
 /// @param alpha >= 0
 template <tensor_like X>
-constexpr auto leaky_relu(const X& x, double alpha = 0.01, std::string_view name = {},
+constexpr auto leaky_relu(const X& x, double alpha = 0.01, name_view name = {},
                           source_line here = source_line::now()) {
   return apply<ops::leaky_relu>(attribute_list().set("alpha", alpha), name, here, x);
 }
@@ -134,7 +131,7 @@ constexpr auto leaky_relu(const X& x, double alpha = 0.01, std::string_view name
 /// @param alpha >= 0
 /// @see Clevert, Unterthiner, Hochreiter, Exponential linear units, 2016
 template <tensor_like X>
-constexpr auto elu(const X& x, double alpha = 1.0, std::string_view name = {},
+constexpr auto elu(const X& x, double alpha = 1.0, name_view name = {},
                    source_line here = source_line::now()) {
   return apply<ops::elu>(attribute_list().set("alpha", alpha), name, here, x);
 }

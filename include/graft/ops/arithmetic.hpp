@@ -219,28 +219,28 @@ concept binary_operands = (tensor_like<A> && (tensor_like<B> || number_like<B>))
 /// compile
 template <class A, class B>
   requires binary_operands<A, B>
-constexpr auto add(const A& a, const B& b, std::string_view name = {},
+constexpr auto add(const A& a, const B& b, name_view name = {},
                    source_line here = source_line::now()) {
   return detail::apply_binary<ops::add>(a, b, name, here);
 }
 /// a - b, element by element. @see add
 template <class A, class B>
   requires binary_operands<A, B>
-constexpr auto sub(const A& a, const B& b, std::string_view name = {},
+constexpr auto sub(const A& a, const B& b, name_view name = {},
                    source_line here = source_line::now()) {
   return detail::apply_binary<ops::sub>(a, b, name, here);
 }
 /// a * b, element by element. @see add, matmul
 template <class A, class B>
   requires binary_operands<A, B>
-constexpr auto mul(const A& a, const B& b, std::string_view name = {},
+constexpr auto mul(const A& a, const B& b, name_view name = {},
                    source_line here = source_line::now()) {
   return detail::apply_binary<ops::mul>(a, b, name, here);
 }
 /// a / b, element by element; integers towards zero, and 0 where b is 0. @see add
 template <class A, class B>
   requires binary_operands<A, B>
-constexpr auto div(const A& a, const B& b, std::string_view name = {},
+constexpr auto div(const A& a, const B& b, name_view name = {},
                    source_line here = source_line::now()) {
   return detail::apply_binary<ops::div>(a, b, name, here);
 }
@@ -248,7 +248,7 @@ constexpr auto div(const A& a, const B& b, std::string_view name = {},
 /// add
 template <class A, class B>
   requires binary_operands<A, B>
-constexpr auto pow(const A& a, const B& b, std::string_view name = {},
+constexpr auto pow(const A& a, const B& b, name_view name = {},
                    source_line here = source_line::now()) {
   return detail::apply_binary<ops::pow>(a, b, name, here);
 }
@@ -256,21 +256,21 @@ constexpr auto pow(const A& a, const B& b, std::string_view name = {},
 /// gradient. @see add
 template <class A, class B>
   requires binary_operands<A, B>
-constexpr auto maximum(const A& a, const B& b, std::string_view name = {},
+constexpr auto maximum(const A& a, const B& b, name_view name = {},
                        source_line here = source_line::now()) {
   return detail::apply_binary<ops::maximum>(a, b, name, here);
 }
 /// The smaller of a and b. @see maximum
 template <class A, class B>
   requires binary_operands<A, B>
-constexpr auto minimum(const A& a, const B& b, std::string_view name = {},
+constexpr auto minimum(const A& a, const B& b, name_view name = {},
                        source_line here = source_line::now()) {
   return detail::apply_binary<ops::minimum>(a, b, name, here);
 }
 /// (a - b)^2, element by element. @see add
 template <class A, class B>
   requires binary_operands<A, B>
-constexpr auto squared_difference(const A& a, const B& b, std::string_view name = {},
+constexpr auto squared_difference(const A& a, const B& b, name_view name = {},
                                   source_line here = source_line::now()) {
   return detail::apply_binary<ops::squared_difference>(a, b, name, here);
 }

@@ -143,7 +143,7 @@ struct conv_attributes {
 /// @param filters [F, C / groups, KH, KW] of the same type; Options.kernel is not looked at
 /// @return [N, F, OH, OW], OH = (H + top + bottom - dilation * (KH - 1) - 1) / stride + 1
 template <conv Options = conv{}, tensor_like X, tensor_like W>
-constexpr auto convolve2d(const X& images, const W& filters, std::string_view name = {},
+constexpr auto convolve2d(const X& images, const W& filters, name_view name = {},
                           source_line here = source_line::now()) {
   return apply<ops::conv2d, detail::conv_attributes<Options>>({}, name, here, images, filters);
 }

@@ -147,14 +147,14 @@ struct one_hot_attributes {
 /// @return the table's shape with the axis replaced by the shape of the indices
 /// @throws numeric_error when it runs, for an index outside [0, entries)
 template <std::int64_t Axis = 0, tensor_like Table, tensor_like Indices>
-constexpr auto gather(const Table& table, const Indices& indices, std::string_view name = {},
+constexpr auto gather(const Table& table, const Indices& indices, name_view name = {},
                       source_line here = source_line::now()) {
   return apply<ops::gather, detail::gather_attributes<Axis>>({}, name, here, table, indices);
 }
 /// The same along an axis known at run time.
 template <tensor_like Table, tensor_like Indices>
 constexpr auto gather(const Table& table, const Indices& indices, std::int64_t axis,
-                      std::string_view name = {}, source_line here = source_line::now()) {
+                      name_view name = {}, source_line here = source_line::now()) {
   attribute_list a;
   a.set("axis", axis);
   return detail::apply_with<ops::gather, Table::type>(a, name, here, table, indices);
@@ -165,7 +165,7 @@ constexpr auto gather(const Table& table, const Indices& indices, std::int64_t a
 /// @param g of the shape of what was gathered
 template <tensor_like Table, tensor_like Indices, tensor_like G>
 constexpr auto gather_gradient(const Table& table, const Indices& indices, const G& g,
-                               std::int64_t axis = 0, std::string_view name = {},
+                               std::int64_t axis = 0, name_view name = {},
                                source_line here = source_line::now()) {
   attribute_list a;
   a.set("axis", axis);
@@ -180,7 +180,7 @@ constexpr auto gather_gradient(const Table& table, const Indices& indices, const
 /// @return [..., Depth]
 /// @throws numeric_error when it runs, for an index outside [0, Depth)
 template <std::int64_t Depth, element T = float, tensor_like Indices>
-constexpr auto one_hot(const Indices& indices, std::string_view name = {},
+constexpr auto one_hot(const Indices& indices, name_view name = {},
                        source_line here = source_line::now()) {
   return apply<ops::one_hot, detail::one_hot_attributes<Depth, dtype_of<T>>>({}, name, here,
                                                                              indices);
@@ -188,7 +188,7 @@ constexpr auto one_hot(const Indices& indices, std::string_view name = {},
 /// The same for a depth and an element type known at run time.
 template <tensor_like Indices>
 constexpr auto one_hot(const Indices& indices, std::int64_t depth, dtype type = dtype::float32,
-                       std::string_view name = {}, source_line here = source_line::now()) {
+                       name_view name = {}, source_line here = source_line::now()) {
   attribute_list a;
   a.set("depth", depth);
   a.set("type", type);
@@ -197,7 +197,7 @@ constexpr auto one_hot(const Indices& indices, std::int64_t depth, dtype type = 
 
 /// One-hot codes of the shape and element type of another tensor, whose values are not read.
 template <tensor_like Indices, tensor_like Like>
-constexpr auto one_hot_like(const Indices& indices, const Like& like, std::string_view name = {},
+constexpr auto one_hot_like(const Indices& indices, const Like& like, name_view name = {},
                             source_line here = source_line::now()) {
   return apply<ops::one_hot_like>({}, name, here, indices, like);
 }

@@ -133,75 +133,74 @@ constexpr auto apply_symbol(symbol<meaning::greater_equal>, const A& a, const B&
 /// a == b, element by element. ONNX Equal.
 template <class A, class B>
   requires binary_operands<A, B>
-constexpr auto equal(const A& a, const B& b, std::string_view name = {},
+constexpr auto equal(const A& a, const B& b, name_view name = {},
                      source_line here = source_line::now()) {
   return detail::apply_binary<ops::equal>(a, b, name, here);
 }
 /// a != b, element by element.
 template <class A, class B>
   requires binary_operands<A, B>
-constexpr auto not_equal(const A& a, const B& b, std::string_view name = {},
+constexpr auto not_equal(const A& a, const B& b, name_view name = {},
                          source_line here = source_line::now()) {
   return detail::apply_binary<ops::not_equal>(a, b, name, here);
 }
 /// a < b, element by element. ONNX Less.
 template <class A, class B>
   requires binary_operands<A, B>
-constexpr auto less(const A& a, const B& b, std::string_view name = {},
+constexpr auto less(const A& a, const B& b, name_view name = {},
                     source_line here = source_line::now()) {
   return detail::apply_binary<ops::less>(a, b, name, here);
 }
 /// a <= b, element by element. ONNX LessOrEqual.
 template <class A, class B>
   requires binary_operands<A, B>
-constexpr auto less_equal(const A& a, const B& b, std::string_view name = {},
+constexpr auto less_equal(const A& a, const B& b, name_view name = {},
                           source_line here = source_line::now()) {
   return detail::apply_binary<ops::less_equal>(a, b, name, here);
 }
 /// a > b, element by element. ONNX Greater.
 template <class A, class B>
   requires binary_operands<A, B>
-constexpr auto greater(const A& a, const B& b, std::string_view name = {},
+constexpr auto greater(const A& a, const B& b, name_view name = {},
                        source_line here = source_line::now()) {
   return detail::apply_binary<ops::greater>(a, b, name, here);
 }
 /// a >= b, element by element. ONNX GreaterOrEqual.
 template <class A, class B>
   requires binary_operands<A, B>
-constexpr auto greater_equal(const A& a, const B& b, std::string_view name = {},
+constexpr auto greater_equal(const A& a, const B& b, name_view name = {},
                              source_line here = source_line::now()) {
   return detail::apply_binary<ops::greater_equal>(a, b, name, here);
 }
 
 /// True where both are. ONNX And.
 template <tensor_like A, tensor_like B>
-constexpr auto logical_and(const A& a, const B& b, std::string_view name = {},
+constexpr auto logical_and(const A& a, const B& b, name_view name = {},
                            source_line here = source_line::now()) {
   return apply<ops::logical_and>({}, name, here, a, b);
 }
 /// True where one is. ONNX Or.
 template <tensor_like A, tensor_like B>
-constexpr auto logical_or(const A& a, const B& b, std::string_view name = {},
+constexpr auto logical_or(const A& a, const B& b, name_view name = {},
                           source_line here = source_line::now()) {
   return apply<ops::logical_or>({}, name, here, a, b);
 }
 /// True where exactly one is. ONNX Xor.
 template <tensor_like A, tensor_like B>
-constexpr auto logical_xor(const A& a, const B& b, std::string_view name = {},
+constexpr auto logical_xor(const A& a, const B& b, name_view name = {},
                            source_line here = source_line::now()) {
   return apply<ops::logical_xor>({}, name, here, a, b);
 }
 /// True where x is not. ONNX Not.
 template <tensor_like X>
-constexpr auto logical_not(const X& x, std::string_view name = {},
-                           source_line here = source_line::now()) {
+constexpr auto logical_not(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::logical_not>({}, name, here, x);
 }
 
 /// a where the condition holds, else b; condition, a and b broadcast. a or b may be a C++ number.
 template <tensor_like C, class A, class B>
   requires binary_operands<A, B>
-constexpr auto select(const C& condition, const A& a, const B& b, std::string_view name = {},
+constexpr auto select(const C& condition, const A& a, const B& b, name_view name = {},
                       source_line here = source_line::now()) {
   if constexpr (number_like<A>) {
     return detail::all_or_nothing(b, [&] {
@@ -219,20 +218,19 @@ constexpr auto select(const C& condition, const A& a, const B& b, std::string_vi
 /// x with elements of type T: `cast<float>(labels)`. From floating to integer truncates and
 /// saturates.
 template <element T, tensor_like X>
-constexpr auto cast(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto cast(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::cast, detail::type_attribute<dtype_of<T>>>({}, name, here, x);
 }
 /// The same for a type known only at run time.
 template <tensor_like X>
-constexpr auto cast(const X& x, dtype type, std::string_view name = {},
+constexpr auto cast(const X& x, dtype type, name_view name = {},
                     source_line here = source_line::now()) {
   return apply<ops::cast>(attribute_list().set("type", type), name, here, x);
 }
 
 /// True where x is not a number.
 template <tensor_like X>
-constexpr auto is_nan(const X& x, std::string_view name = {},
-                      source_line here = source_line::now()) {
+constexpr auto is_nan(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::is_nan>({}, name, here, x);
 }
 

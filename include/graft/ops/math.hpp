@@ -70,100 +70,93 @@ namespace graft {
 
 /// -x. ONNX Neg.
 template <tensor_like X>
-constexpr auto neg(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto neg(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::neg>({}, name, here, x);
 }
 /// The absolute value; its gradient at 0 is 0. ONNX Abs.
 template <tensor_like X>
-constexpr auto abs(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto abs(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::abs>({}, name, here, x);
 }
 /// -1, 0 or 1; NaN where x is. Its gradient is 0. ONNX Sign.
 template <tensor_like X>
-constexpr auto sign(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto sign(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::sign>({}, name, here, x);
 }
 /// x * x.
 template <tensor_like X>
-constexpr auto square(const X& x, std::string_view name = {},
-                      source_line here = source_line::now()) {
+constexpr auto square(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::square>({}, name, here, x);
 }
 /// e to the power of x. ONNX Exp.
 template <tensor_like X>
-constexpr auto exp(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto exp(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::exp>({}, name, here, x);
 }
 /// exp(x) - 1, exact near 0.
 template <tensor_like X>
-constexpr auto expm1(const X& x, std::string_view name = {},
-                     source_line here = source_line::now()) {
+constexpr auto expm1(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::expm1>({}, name, here, x);
 }
 /// The natural logarithm; NaN below 0, -infinity at 0. ONNX Log.
 template <tensor_like X>
-constexpr auto log(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto log(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::log>({}, name, here, x);
 }
 /// log(1 + x), exact near 0.
 template <tensor_like X>
-constexpr auto log1p(const X& x, std::string_view name = {},
-                     source_line here = source_line::now()) {
+constexpr auto log1p(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::log1p>({}, name, here, x);
 }
 /// The square root; NaN below 0. ONNX Sqrt.
 template <tensor_like X>
-constexpr auto sqrt(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto sqrt(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::sqrt>({}, name, here, x);
 }
 /// 1 / sqrt(x).
 template <tensor_like X>
-constexpr auto rsqrt(const X& x, std::string_view name = {},
-                     source_line here = source_line::now()) {
+constexpr auto rsqrt(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::rsqrt>({}, name, here, x);
 }
 /// 1 / x. ONNX Reciprocal.
 template <tensor_like X>
-constexpr auto reciprocal(const X& x, std::string_view name = {},
-                          source_line here = source_line::now()) {
+constexpr auto reciprocal(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::reciprocal>({}, name, here, x);
 }
 /// The sine of x in radians. ONNX Sin.
 template <tensor_like X>
-constexpr auto sin(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto sin(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::sin>({}, name, here, x);
 }
 /// The cosine of x in radians. ONNX Cos.
 template <tensor_like X>
-constexpr auto cos(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto cos(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::cos>({}, name, here, x);
 }
 /// The error function. ONNX Erf.
 template <tensor_like X>
-constexpr auto erf(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto erf(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::erf>({}, name, here, x);
 }
 /// The largest whole number not above x; gradient 0. ONNX Floor.
 template <tensor_like X>
-constexpr auto floor(const X& x, std::string_view name = {},
-                     source_line here = source_line::now()) {
+constexpr auto floor(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::floor>({}, name, here, x);
 }
 /// The smallest whole number not below x; gradient 0. ONNX Ceil.
 template <tensor_like X>
-constexpr auto ceil(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto ceil(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::ceil>({}, name, here, x);
 }
 /// The nearest whole number, halves to even; gradient 0. ONNX Round.
 template <tensor_like X>
-constexpr auto round(const X& x, std::string_view name = {},
-                     source_line here = source_line::now()) {
+constexpr auto round(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::round>({}, name, here, x);
 }
 /// x limited to [low, high]; NaN stays NaN. The gradient passes where low <= x <= high. ONNX Clip.
 /// @throws argument_error if low > high or one is NaN
 template <tensor_like X>
-constexpr auto clip(const X& x, double low, double high, std::string_view name = {},
+constexpr auto clip(const X& x, double low, double high, name_view name = {},
                     source_line here = source_line::now()) {
   attribute_list a;
   a.set("low", low).set("high", high);

@@ -90,7 +90,7 @@ struct matmul_attributes {
 /// @return [..., m, n]
 /// @throws shape_error "the inner extents must be equal"; does not compile where types tell
 template <bool TransposeA = false, bool TransposeB = false, tensor_like A, tensor_like B>
-constexpr auto matmul(const A& a, const B& b, std::string_view name = {},
+constexpr auto matmul(const A& a, const B& b, name_view name = {},
                       source_line here = source_line::now()) {
   return apply<ops::matmul, detail::matmul_attributes<TransposeA, TransposeB>>({}, name, here, a,
                                                                                b);
@@ -99,7 +99,7 @@ constexpr auto matmul(const A& a, const B& b, std::string_view name = {},
 /// The same with flags known at run time.
 template <tensor_like A, tensor_like B>
 constexpr auto matmul(const A& a, const B& b, bool transpose_a, bool transpose_b,
-                      std::string_view name = {}, source_line here = source_line::now()) {
+                      name_view name = {}, source_line here = source_line::now()) {
   attribute_list attributes;
   if (transpose_a) attributes.set("transpose_a", true);
   if (transpose_b) attributes.set("transpose_b", true);

@@ -156,7 +156,7 @@ struct pool_attributes {
 /// Maximum over windows. @param images [N, C, H, W] floating; NaN wins.
 /// @return [N, C, OH, OW], OH = (H + top + bottom - dilation * (window - 1) - 1) / stride + 1
 template <pool Options = pool{}, tensor_like X>
-constexpr auto max_pool2d(const X& images, std::string_view name = {},
+constexpr auto max_pool2d(const X& images, name_view name = {},
                           source_line here = source_line::now()) {
   const auto outputs =
       apply<ops::max_pool2d, detail::pool_attributes<Options>>({}, name, here, images);
@@ -169,7 +169,7 @@ constexpr auto max_pool2d(const X& images, std::string_view name = {},
 
 /// Mean over windows; padding does not count unless asked. @return [N, C, OH, OW]
 template <pool Options = pool{}, tensor_like X>
-constexpr auto avg_pool2d(const X& images, std::string_view name = {},
+constexpr auto avg_pool2d(const X& images, name_view name = {},
                           source_line here = source_line::now()) {
   return apply<ops::avg_pool2d, detail::pool_attributes<Options>>({}, name, here, images);
 }

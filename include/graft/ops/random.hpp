@@ -112,7 +112,7 @@ namespace graft {
 /// Uniform random numbers in [low, high): `random_uniform<float, shape<64, 10>>(stream)`.
 template <element T, shape_type Shape, tensor_like Stream>
 constexpr auto random_uniform(const Stream& stream, double low = 0, double high = 1,
-                              std::string_view name = {}, source_line here = source_line::now()) {
+                              name_view name = {}, source_line here = source_line::now()) {
   attribute_list a;
   a.set("low", low).set("high", high);
   return apply<ops::random_uniform, detail::source_attributes<dtype_of<T>, Shape>>(a, name, here,
@@ -121,7 +121,7 @@ constexpr auto random_uniform(const Stream& stream, double low = 0, double high 
 /// Normal random numbers.
 template <element T, shape_type Shape, tensor_like Stream>
 constexpr auto random_normal(const Stream& stream, double mean = 0, double stddev = 1,
-                             std::string_view name = {}, source_line here = source_line::now()) {
+                             name_view name = {}, source_line here = source_line::now()) {
   attribute_list a;
   a.set("mean", mean).set("stddev", stddev);
   return apply<ops::random_normal, detail::source_attributes<dtype_of<T>, Shape>>(a, name, here,
@@ -130,7 +130,7 @@ constexpr auto random_normal(const Stream& stream, double mean = 0, double stdde
 /// Uniform random numbers in [low, high) of the type and shape of x.
 template <tensor_like X, tensor_like Stream>
 constexpr auto random_uniform_like(const X& x, const Stream& stream, double low = 0,
-                                   double high = 1, std::string_view name = {},
+                                   double high = 1, name_view name = {},
                                    source_line here = source_line::now()) {
   attribute_list a;
   a.set("low", low).set("high", high);
@@ -139,7 +139,7 @@ constexpr auto random_uniform_like(const X& x, const Stream& stream, double low 
 /// Normal random numbers of the type and shape of x.
 template <tensor_like X, tensor_like Stream>
 constexpr auto random_normal_like(const X& x, const Stream& stream, double mean = 0,
-                                  double stddev = 1, std::string_view name = {},
+                                  double stddev = 1, name_view name = {},
                                   source_line here = source_line::now()) {
   attribute_list a;
   a.set("mean", mean).set("stddev", stddev);

@@ -1,7 +1,7 @@
 // Reductions: sum, mean, max, min, prod, all, any over some or all axes, and argmax along one.
 //
 // Each comes in two forms. `sum<axes<0, 1>>(x)` names the axes in the type, and the result has a
-// static shape; `sum(x)` takes all axes. `sum(x, dims{0, 1}, keepdims)` takes them at run time.
+// static shape; `sum(x)` takes all axes. `sum(x, 0)` and `sum(x, {0, 1}, keepdims)` take them at run time.
 // Negative axes count from the last one. With keepdims the reduced axes stay with extent 1.
 #pragma once
 
@@ -198,24 +198,26 @@ struct argmax_attributes {
 /// @param x numbers of any shape
 /// @return of x's element type; 0 where an axis has no elements
 template <class Axes = all_axes, bool KeepDims = false, tensor_like X>
-constexpr auto sum(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto sum(const X& x, detail::name_beside_list name = name_view(),
+                   source_line here = source_line::now()) {
   return detail::reduce<ops::sum, Axes, KeepDims>(x, name, here);
 }
 /// The same over axes known at run time.
 template <tensor_like X>
-constexpr auto sum(const X& x, const dims& axes, bool keepdims = false, std::string_view name = {},
+constexpr auto sum(const X& x, const axis_list& axes, bool keepdims = false, name_view name = {},
                    source_line here = source_line::now()) {
   return detail::reduce<ops::sum>(x, axes, keepdims, name, here);
 }
 
 /// Arithmetic mean over axes of a floating tensor; NaN where there is nothing to average. @see sum
 template <class Axes = all_axes, bool KeepDims = false, tensor_like X>
-constexpr auto mean(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto mean(const X& x, detail::name_beside_list name = name_view(),
+                    source_line here = source_line::now()) {
   return detail::reduce<ops::mean, Axes, KeepDims>(x, name, here);
 }
 /// The same along axes known at run time.
 template <tensor_like X>
-constexpr auto mean(const X& x, const dims& axes, bool keepdims = false, std::string_view name = {},
+constexpr auto mean(const X& x, const axis_list& axes, bool keepdims = false, name_view name = {},
                     source_line here = source_line::now()) {
   return detail::reduce<ops::mean>(x, axes, keepdims, name, here);
 }
@@ -225,12 +227,13 @@ constexpr auto mean(const X& x, const dims& axes, bool keepdims = false, std::st
 /// The gradient is right where elements are 0, also where several are; second derivatives are right
 /// where none is.
 template <class Axes = all_axes, bool KeepDims = false, tensor_like X>
-constexpr auto prod(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto prod(const X& x, detail::name_beside_list name = name_view(),
+                    source_line here = source_line::now()) {
   return detail::reduce<ops::prod, Axes, KeepDims>(x, name, here);
 }
 /// The same along axes known at run time.
 template <tensor_like X>
-constexpr auto prod(const X& x, const dims& axes, bool keepdims = false, std::string_view name = {},
+constexpr auto prod(const X& x, const axis_list& axes, bool keepdims = false, name_view name = {},
                     source_line here = source_line::now()) {
   return detail::reduce<ops::prod>(x, axes, keepdims, name, here);
 }
@@ -239,48 +242,52 @@ constexpr auto prod(const X& x, const dims& axes, bool keepdims = false, std::st
 /// largest elements.
 /// @throws shape_error where there is no element to choose from
 template <class Axes = all_axes, bool KeepDims = false, tensor_like X>
-constexpr auto max(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto max(const X& x, detail::name_beside_list name = name_view(),
+                   source_line here = source_line::now()) {
   return detail::reduce<ops::max, Axes, KeepDims>(x, name, here);
 }
 /// The same along axes known at run time.
 template <tensor_like X>
-constexpr auto max(const X& x, const dims& axes, bool keepdims = false, std::string_view name = {},
+constexpr auto max(const X& x, const axis_list& axes, bool keepdims = false, name_view name = {},
                    source_line here = source_line::now()) {
   return detail::reduce<ops::max>(x, axes, keepdims, name, here);
 }
 
 /// Smallest element over axes. @see max
 template <class Axes = all_axes, bool KeepDims = false, tensor_like X>
-constexpr auto min(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto min(const X& x, detail::name_beside_list name = name_view(),
+                   source_line here = source_line::now()) {
   return detail::reduce<ops::min, Axes, KeepDims>(x, name, here);
 }
 /// The same along axes known at run time.
 template <tensor_like X>
-constexpr auto min(const X& x, const dims& axes, bool keepdims = false, std::string_view name = {},
+constexpr auto min(const X& x, const axis_list& axes, bool keepdims = false, name_view name = {},
                    source_line here = source_line::now()) {
   return detail::reduce<ops::min>(x, axes, keepdims, name, here);
 }
 
 /// True where all booleans over the axes are true.
 template <class Axes = all_axes, bool KeepDims = false, tensor_like X>
-constexpr auto all(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto all(const X& x, detail::name_beside_list name = name_view(),
+                   source_line here = source_line::now()) {
   return detail::reduce<ops::all, Axes, KeepDims>(x, name, here);
 }
 /// The same along axes known at run time.
 template <tensor_like X>
-constexpr auto all(const X& x, const dims& axes, bool keepdims = false, std::string_view name = {},
+constexpr auto all(const X& x, const axis_list& axes, bool keepdims = false, name_view name = {},
                    source_line here = source_line::now()) {
   return detail::reduce<ops::all>(x, axes, keepdims, name, here);
 }
 
 /// True where any boolean over the axes is true.
 template <class Axes = all_axes, bool KeepDims = false, tensor_like X>
-constexpr auto any(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto any(const X& x, detail::name_beside_list name = name_view(),
+                   source_line here = source_line::now()) {
   return detail::reduce<ops::any, Axes, KeepDims>(x, name, here);
 }
 /// The same along axes known at run time.
 template <tensor_like X>
-constexpr auto any(const X& x, const dims& axes, bool keepdims = false, std::string_view name = {},
+constexpr auto any(const X& x, const axis_list& axes, bool keepdims = false, name_view name = {},
                    source_line here = source_line::now()) {
   return detail::reduce<ops::any>(x, axes, keepdims, name, here);
 }
@@ -288,14 +295,13 @@ constexpr auto any(const X& x, const dims& axes, bool keepdims = false, std::str
 /// Index of the largest element along one axis, int64; the first one of equals, and a NaN beats
 /// all.
 template <std::int64_t Axis = -1, bool KeepDims = false, tensor_like X>
-constexpr auto argmax(const X& x, std::string_view name = {},
-                      source_line here = source_line::now()) {
+constexpr auto argmax(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::argmax, detail::argmax_attributes<Axis, KeepDims>>({}, name, here, x);
 }
 /// The same along an axis known at run time.
 template <tensor_like X>
-constexpr auto argmax(const X& x, std::int64_t axis, bool keepdims = false,
-                      std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto argmax(const X& x, std::int64_t axis, bool keepdims = false, name_view name = {},
+                      source_line here = source_line::now()) {
   attribute_list a;
   a.set("axis", axis);
   if (keepdims) a.set("keepdims", true);
@@ -305,13 +311,13 @@ constexpr auto argmax(const X& x, std::int64_t axis, bool keepdims = false,
 /// Number of elements of x, or of those that a reduction over some axes combines, as a scalar of
 /// x's type.
 template <class Axes = all_axes, tensor_like X>
-constexpr auto reduction_size(const X& x, std::string_view name = {},
+constexpr auto reduction_size(const X& x, detail::name_beside_list name = name_view(),
                               source_line here = source_line::now()) {
   return apply<ops::reduction_size, detail::reduce_attributes<Axes, false>>({}, name, here, x);
 }
 /// The same with axes or extents known at run time.
 template <tensor_like X>
-constexpr auto reduction_size(const X& x, const dims& axes, std::string_view name = {},
+constexpr auto reduction_size(const X& x, const axis_list& axes, name_view name = {},
                               source_line here = source_line::now()) {
   return detail::apply_with<ops::reduction_size, X::type>(detail::reduce_list(axes, false), name,
                                                           here, x);

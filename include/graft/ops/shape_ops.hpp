@@ -282,13 +282,12 @@ struct perm_attribute {
 /// @tparam Shape at most one extent is dyn and is worked out, at compile time where x's type tells
 /// @throws shape_error "the number of elements must stay the same"
 template <shape_type Shape, tensor_like X>
-constexpr auto reshape(const X& x, std::string_view name = {},
-                       source_line here = source_line::now()) {
+constexpr auto reshape(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::reshape, detail::shape_attribute<Shape>>({}, name, here, x);
 }
 /// The same with a shape known at run time; one extent may be -1.
 template <tensor_like X>
-constexpr auto reshape(const X& x, const dims& shape, std::string_view name = {},
+constexpr auto reshape(const X& x, const dims& shape, name_view name = {},
                        source_line here = source_line::now()) {
   attribute_list a;
   a.set("shape", shape);
@@ -297,7 +296,7 @@ constexpr auto reshape(const X& x, const dims& shape, std::string_view name = {}
 
 /// Views the elements of x under the shape of `like`, whose values are not read.
 template <tensor_like X, tensor_like Like>
-constexpr auto reshape_like(const X& x, const Like& like, std::string_view name = {},
+constexpr auto reshape_like(const X& x, const Like& like, name_view name = {},
                             source_line here = source_line::now()) {
   return apply<ops::reshape_like>({}, name, here, x, like);
 }
@@ -305,21 +304,19 @@ constexpr auto reshape_like(const X& x, const Like& like, std::string_view name 
 /// Makes one axis of all but axis 0: [n, c, h, w] becomes [n, c * h * w].
 /// @param x of rank 1 at least; [n] becomes [n, 1]
 template <tensor_like X>
-constexpr auto flatten(const X& x, std::string_view name = {},
-                       source_line here = source_line::now()) {
+constexpr auto flatten(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::flatten>({}, name, here, x);
 }
 
 /// Inserts axes of extent 1, at places counted in the result: `expand_dims<0, -1>(x)`.
 template <extent... Axes, tensor_like X>
   requires(sizeof...(Axes) > 0)
-constexpr auto expand_dims(const X& x, std::string_view name = {},
-                           source_line here = source_line::now()) {
+constexpr auto expand_dims(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::expand_dims, axes<Axes...>>({}, name, here, x);
 }
 /// The same with axes or extents known at run time.
 template <tensor_like X>
-constexpr auto expand_dims(const X& x, const dims& places, std::string_view name = {},
+constexpr auto expand_dims(const X& x, const axis_list& places, name_view name = {},
                            source_line here = source_line::now()) {
   return detail::apply_with<ops::expand_dims, X::type>(attribute_list().set("axes", places), name,
                                                        here, x);
@@ -328,13 +325,12 @@ constexpr auto expand_dims(const X& x, const dims& places, std::string_view name
 /// Drops axes of extent 1: `squeeze<1>(x)`.
 template <extent... Axes, tensor_like X>
   requires(sizeof...(Axes) > 0)
-constexpr auto squeeze(const X& x, std::string_view name = {},
-                       source_line here = source_line::now()) {
+constexpr auto squeeze(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::squeeze, axes<Axes...>>({}, name, here, x);
 }
 /// The same with axes or extents known at run time.
 template <tensor_like X>
-constexpr auto squeeze(const X& x, const dims& places, std::string_view name = {},
+constexpr auto squeeze(const X& x, const axis_list& places, name_view name = {},
                        source_line here = source_line::now()) {
   return detail::apply_with<ops::squeeze, X::type>(attribute_list().set("axes", places), name, here,
                                                    x);
@@ -343,13 +339,13 @@ constexpr auto squeeze(const X& x, const dims& places, std::string_view name = {
 /// Reorders axes: axis i of `transpose<2, 0, 1>(x)` is axis 2, 0, 1 of x. `transpose(x)` reverses
 /// them.
 template <extent... Axes, tensor_like X>
-constexpr auto transpose(const X& x, std::string_view name = {},
+constexpr auto transpose(const X& x, detail::name_beside_list name = name_view(),
                          source_line here = source_line::now()) {
   return apply<ops::transpose, detail::perm_attribute<Axes...>>({}, name, here, x);
 }
 /// The same with an order known at run time.
 template <tensor_like X>
-constexpr auto transpose(const X& x, const dims& order, std::string_view name = {},
+constexpr auto transpose(const X& x, const dims& order, name_view name = {},
                          source_line here = source_line::now()) {
   return detail::apply_with<ops::transpose, X::type>(attribute_list().set("perm", order), name,
                                                      here, x);
@@ -358,13 +354,13 @@ constexpr auto transpose(const X& x, const dims& order, std::string_view name = 
 /// Repeats x along its axes of extent 1, and along new leading axes, up to a shape; dyn keeps x's
 /// extent.
 template <shape_type Shape, tensor_like X>
-constexpr auto broadcast_to(const X& x, std::string_view name = {},
+constexpr auto broadcast_to(const X& x, name_view name = {},
                             source_line here = source_line::now()) {
   return apply<ops::broadcast_to, detail::shape_attribute<Shape>>({}, name, here, x);
 }
 /// The same with axes or extents known at run time.
 template <tensor_like X>
-constexpr auto broadcast_to(const X& x, const dims& shape, std::string_view name = {},
+constexpr auto broadcast_to(const X& x, const dims& shape, name_view name = {},
                             source_line here = source_line::now()) {
   return detail::apply_with<ops::broadcast_to, X::type>(attribute_list().set("shape", shape), name,
                                                         here, x);
@@ -372,7 +368,7 @@ constexpr auto broadcast_to(const X& x, const dims& shape, std::string_view name
 
 /// Repeats x up to the shape of `like`, whose values are not read.
 template <tensor_like X, tensor_like Like>
-constexpr auto broadcast_like(const X& x, const Like& like, std::string_view name = {},
+constexpr auto broadcast_like(const X& x, const Like& like, name_view name = {},
                               source_line here = source_line::now()) {
   return apply<ops::broadcast_like>({}, name, here, x, like);
 }
@@ -380,7 +376,7 @@ constexpr auto broadcast_like(const X& x, const Like& like, std::string_view nam
 /// Undoes broadcasting: sums x over the axes along which `like` would be repeated to get x's shape.
 /// @return of like's shape; like's values are not read
 template <tensor_like X, tensor_like Like>
-constexpr auto sum_to_like(const X& x, const Like& like, std::string_view name = {},
+constexpr auto sum_to_like(const X& x, const Like& like, name_view name = {},
                            source_line here = source_line::now()) {
   return apply<ops::sum_to_like>({}, name, here, x, like);
 }

@@ -450,7 +450,7 @@ constexpr auto concat(const A& a, const B& b, const C& c, const D& d,
 /// @throws argument_error if there are none
 template <class Tensors>
   requires tensor_like<decltype(*std::declval<const Tensors&>().data())>
-constexpr auto concat(const Tensors& tensors, std::int64_t axis, std::string_view name = {},
+constexpr auto concat(const Tensors& tensors, std::int64_t axis, name_view name = {},
                       source_line here = source_line::now()) {
   using handle = std::remove_cvref_t<decltype(*tensors.data())>;
   using Target = typename handle::target_type;
@@ -470,8 +470,7 @@ constexpr auto concat(const Tensors& tensors, std::int64_t axis, std::string_vie
 /// @return a tuple of Count handles
 template <std::int64_t Count, std::int64_t Axis = 0, tensor_like X>
   requires(Count > 0)
-constexpr auto split(const X& x, std::string_view name = {},
-                     source_line here = source_line::now()) {
+constexpr auto split(const X& x, name_view name = {}, source_line here = source_line::now()) {
   // All parts have one type, so that there may be more of them than apply() returns.
   using Target = typename X::target_type;
   using traits = target_traits<Target>;
@@ -494,7 +493,7 @@ constexpr auto split(const X& x, std::string_view name = {},
 /// The same for a count and an axis known at run time.
 /// @return a vector of handles
 template <tensor_like X>
-constexpr auto split(const X& x, std::int64_t count, std::int64_t axis, std::string_view name = {},
+constexpr auto split(const X& x, std::int64_t count, std::int64_t axis, name_view name = {},
                      source_line here = source_line::now()) {
   using Target = typename X::target_type;
   attribute_list a;
@@ -509,7 +508,7 @@ constexpr auto split(const X& x, std::int64_t count, std::int64_t axis, std::str
 /// Takes a tensor apart into parts of given extents along an axis.
 /// @param sizes extents of the parts, which add up to the axis
 template <tensor_like X>
-constexpr auto split(const X& x, const dims& sizes, std::int64_t axis, std::string_view name = {},
+constexpr auto split(const X& x, const dims& sizes, std::int64_t axis, name_view name = {},
                      source_line here = source_line::now()) {
   using Target = typename X::target_type;
   attribute_list a;
@@ -527,14 +526,13 @@ constexpr auto split(const X& x, const dims& sizes, std::int64_t axis, std::stri
 /// @throws shape_error "the slice must lie within the tensor": nothing is clamped
 template <class... Along, tensor_like X>
   requires(sizeof...(Along) > 0 && (detail::is_along<Along> && ...))
-constexpr auto slice(const X& x, std::string_view name = {},
-                     source_line here = source_line::now()) {
+constexpr auto slice(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::slice, detail::slice_attributes<Along...>>({}, name, here, x);
 }
 /// The same along one axis known at run time.
 template <tensor_like X>
 constexpr auto slice(const X& x, std::int64_t axis, std::int64_t begin, extent size = dyn,
-                     std::int64_t step = 1, std::string_view name = {},
+                     std::int64_t step = 1, name_view name = {},
                      source_line here = source_line::now()) {
   attribute_list a;
   a.set("axes", dims{axis});
@@ -548,7 +546,7 @@ constexpr auto slice(const X& x, std::int64_t axis, std::int64_t begin, extent s
 /// @param value one that x's elements can hold; else dtype_error
 template <class... Border, tensor_like X>
   requires(sizeof...(Border) > 0 && (detail::is_border<Border> && ...))
-constexpr auto pad(const X& x, double value = 0, std::string_view name = {},
+constexpr auto pad(const X& x, double value = 0, name_view name = {},
                    source_line here = source_line::now()) {
   attribute_list more;
   more.set("value", value);
@@ -558,7 +556,7 @@ constexpr auto pad(const X& x, double value = 0, std::string_view name = {},
 /// @param before, after elements to add at both ends of every axis; as many as x has axes
 template <tensor_like X>
 constexpr auto pad(const X& x, const dims& before, const dims& after, double value = 0,
-                   std::string_view name = {}, source_line here = source_line::now()) {
+                   name_view name = {}, source_line here = source_line::now()) {
   attribute_list a = detail::border_list(before, after);
   a.set("value", value);
   return detail::apply_with<ops::pad, X::type>(a, name, here, x);
@@ -567,12 +565,12 @@ constexpr auto pad(const X& x, const dims& before, const dims& after, double val
 /// Cuts borders off: `crop<border<0, 1>>(pad<border<0, 1>>(x))` is x.
 template <class... Border, tensor_like X>
   requires(sizeof...(Border) > 0 && (detail::is_border<Border> && ...))
-constexpr auto crop(const X& x, std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto crop(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::crop, detail::border_attributes<Border...>>({}, name, here, x);
 }
 /// The same with axes or extents known at run time.
 template <tensor_like X>
-constexpr auto crop(const X& x, const dims& before, const dims& after, std::string_view name = {},
+constexpr auto crop(const X& x, const dims& before, const dims& after, name_view name = {},
                     source_line here = source_line::now()) {
   return detail::apply_with<ops::crop, X::type>(detail::border_list(before, after), name, here, x);
 }

@@ -116,13 +116,12 @@ struct softmax_attributes {
 /// @param x floating
 /// @return of x's shape
 template <std::int64_t Axis = -1, tensor_like X>
-constexpr auto softmax(const X& x, std::string_view name = {},
-                       source_line here = source_line::now()) {
+constexpr auto softmax(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::softmax, detail::softmax_attributes<Axis>>({}, name, here, x);
 }
 /// The same along an axis known at run time.
 template <tensor_like X>
-constexpr auto softmax(const X& x, std::int64_t axis, std::string_view name = {},
+constexpr auto softmax(const X& x, std::int64_t axis, name_view name = {},
                        source_line here = source_line::now()) {
   return detail::apply_with<ops::softmax, X::type>(attribute_list().set("axis", axis), name, here,
                                                    x);
@@ -130,13 +129,12 @@ constexpr auto softmax(const X& x, std::int64_t axis, std::string_view name = {}
 
 /// Logarithm of softmax, computed without overflow or loss of the small ones. @see softmax
 template <std::int64_t Axis = -1, tensor_like X>
-constexpr auto log_softmax(const X& x, std::string_view name = {},
-                           source_line here = source_line::now()) {
+constexpr auto log_softmax(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::log_softmax, detail::softmax_attributes<Axis>>({}, name, here, x);
 }
 /// The same along an axis known at run time.
 template <tensor_like X>
-constexpr auto log_softmax(const X& x, std::int64_t axis, std::string_view name = {},
+constexpr auto log_softmax(const X& x, std::int64_t axis, name_view name = {},
                            source_line here = source_line::now()) {
   return detail::apply_with<ops::log_softmax, X::type>(attribute_list().set("axis", axis), name,
                                                        here, x);
@@ -146,8 +144,8 @@ constexpr auto log_softmax(const X& x, std::int64_t axis, std::string_view name 
 /// @param g gradient of the result y
 /// @param y result of softmax
 template <tensor_like G, tensor_like Y>
-constexpr auto softmax_gradient(const G& g, const Y& y, std::int64_t axis = -1,
-                                std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto softmax_gradient(const G& g, const Y& y, std::int64_t axis = -1, name_view name = {},
+                                source_line here = source_line::now()) {
   return detail::apply_with<ops::softmax_gradient, rules::join(G::type, Y::type)>(
       attribute_list().set("axis", axis), name, here, g, y);
 }
@@ -161,8 +159,7 @@ constexpr auto softmax_gradient(const G& g, const Y& y, std::int64_t axis = -1,
 /// @throws numeric_error when it runs, for a class outside [0, classes)
 template <tensor_like Logits, tensor_like Labels>
 constexpr auto softmax_cross_entropy(const Logits& logits, const Labels& labels,
-                                     std::string_view name = {},
-                                     source_line here = source_line::now()) {
+                                     name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::softmax_cross_entropy>({}, name, here, logits, labels);
 }
 

@@ -154,15 +154,15 @@ constexpr std::int64_t variable_number(const V& read, const X& value, source_lin
 /// @tparam Shape extents known, dyn, or dim<"name">; any_shape for an unknown rank
 /// @param target a graph, or another target of building
 template <element T, shape_type Shape, class Target>
-constexpr auto placeholder(Target& target, std::string_view name = {},
+constexpr auto placeholder(Target& target, name_view name = {},
                            source_line here = source_line::now()) {
   return apply_source<ops::placeholder, detail::source_attributes<dtype_of<T>, Shape>>(target, {},
                                                                                        name, here);
 }
 /// The same for a type and shape known only at run time.
 template <class Target>
-constexpr auto placeholder(Target& target, dtype type, const dims& shape,
-                           std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto placeholder(Target& target, dtype type, const dims& shape, name_view name = {},
+                           source_line here = source_line::now()) {
   attribute_list a;
   a.set("type", type).set("shape", shape);
   return apply_source<ops::placeholder>(target, a, name, here);
@@ -171,7 +171,7 @@ constexpr auto placeholder(Target& target, dtype type, const dims& shape,
 /// Adds a number as a tensor of rank 0 and of the number's own type.
 template <class Target, element S>
   requires number_like<S>
-constexpr auto constant(Target& target, S value, std::string_view name = {},
+constexpr auto constant(Target& target, S value, name_view name = {},
                         source_line here = source_line::now()) {
   attribute_list a;
   detail::set_number(a, value);
@@ -180,14 +180,14 @@ constexpr auto constant(Target& target, S value, std::string_view name = {},
 /// Adds an array as a constant of a graph. View it with as<T, shape<...>>(c) for a static type.
 template <class Target, class Value>
   requires requires(Target& t, const Value& v) { t.add_constant(v); }
-auto constant(Target& target, const Value& value, std::string_view name = {},
+auto constant(Target& target, const Value& value, name_view name = {},
               source_line here = source_line::now()) {
   return target.handle(target.add_constant(value, name, here));
 }
 
 /// Adds a tensor of one number: `fill<float, shape<2, 3>>(g, 0.5)`. All extents must be known.
 template <element T, shape_type Shape, class Target, number_like S>
-constexpr auto fill(Target& target, S value, std::string_view name = {},
+constexpr auto fill(Target& target, S value, name_view name = {},
                     source_line here = source_line::now()) {
   attribute_list a;
   detail::set_number(a, value);
@@ -197,7 +197,7 @@ constexpr auto fill(Target& target, S value, std::string_view name = {},
 
 /// A tensor of x's type and shape, every element `value`. Only the shape of x is computed.
 template <tensor_like X, number_like S>
-constexpr auto fill_like(const X& x, S value, std::string_view name = {},
+constexpr auto fill_like(const X& x, S value, name_view name = {},
                          source_line here = source_line::now()) {
   attribute_list a;
   detail::set_number(a, value);
@@ -205,32 +205,29 @@ constexpr auto fill_like(const X& x, S value, std::string_view name = {},
 }
 /// The same with another element type: `fill_like<bool>(x, true)`.
 template <element T, tensor_like X, number_like S>
-constexpr auto fill_like(const X& x, S value, std::string_view name = {},
+constexpr auto fill_like(const X& x, S value, name_view name = {},
                          source_line here = source_line::now()) {
   attribute_list a;
   detail::set_number(a, value);
   return apply<ops::fill_like, detail::type_attribute<dtype_of<T>>>(a, name, here, x);
 }
 template <tensor_like X>
-constexpr auto zeros_like(const X& x, std::string_view name = {},
-                          source_line here = source_line::now()) {
+constexpr auto zeros_like(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return fill_like(x, 0, name, here);
 }
 template <tensor_like X>
-constexpr auto ones_like(const X& x, std::string_view name = {},
-                         source_line here = source_line::now()) {
+constexpr auto ones_like(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return fill_like(x, 1, name, here);
 }
 
 /// x itself as a tensor of its own, to be named, fed or cut at.
 template <tensor_like X>
-constexpr auto identity(const X& x, std::string_view name = {},
-                        source_line here = source_line::now()) {
+constexpr auto identity(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return apply<ops::identity>({}, name, here, x);
 }
 /// x, as a constant to gradients.
 template <tensor_like X>
-constexpr auto stop_gradient(const X& x, std::string_view name = {},
+constexpr auto stop_gradient(const X& x, name_view name = {},
                              source_line here = source_line::now()) {
   return apply<ops::stop_gradient>({}, name, here, x);
 }
@@ -247,8 +244,8 @@ constexpr auto stop_gradient(const X& x, std::string_view name = {},
 /// @param value floating
 /// @param surrogate of the value's type and shape
 template <tensor_like Value, tensor_like Surrogate>
-constexpr auto with_gradient_of(const Value& value, const Surrogate& surrogate,
-                                std::string_view name = {}, source_line here = source_line::now()) {
+constexpr auto with_gradient_of(const Value& value, const Surrogate& surrogate, name_view name = {},
+                                source_line here = source_line::now()) {
   return apply<ops::with_gradient_of>({}, name, here, value, surrogate);
 }
 
@@ -256,7 +253,7 @@ constexpr auto with_gradient_of(const Value& value, const Surrogate& surrogate,
 /// zeros())`.
 /// @param initial an initializer, or anything with `make(dtype, dims) -> initial_value`
 template <element T, shape_type Shape, class Target, class Initializer>
-constexpr auto make_variable(Target& target, std::string_view name, const Initializer& initial,
+constexpr auto make_variable(Target& target, name_view name, const Initializer& initial,
                              bool trainable = true, variable_role role = variable_role::parameter,
                              source_line here = source_line::now()) {
   static_assert(Shape::ranked && all_known(Shape::list()),
@@ -286,7 +283,7 @@ constexpr auto make_variable(Target& target, std::string_view name, const Initia
 /// @throws graph_error if `read` reads no variable; shape_error, dtype_error if the value does not
 /// fit and the types do not tell
 template <tensor_like V, tensor_like X>
-constexpr auto assign(const V& read, const X& value, std::string_view name = {},
+constexpr auto assign(const V& read, const X& value, name_view name = {},
                       source_line here = source_line::now()) {
   using traits = target_traits<typename V::target_type>;
   constexpr text label("assign");

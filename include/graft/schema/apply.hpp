@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "graft/core/error.hpp"
+#include "graft/core/name_view.hpp"
 #include "graft/schema/mismatch.hpp"
 #include "graft/schema/target.hpp"
 

@@ -21,6 +21,21 @@ struct all_axes {
   static constexpr attribute_list list() { return {}; }
 };
 
+/// Axes as an argument: one, a list in braces, or dims. `sum(x, 0)`, `sum(x, {0, -1})`, `sum(x, some)`.
+class axis_list {
+ public:
+  template <class Axis>
+    requires(std::is_integral_v<Axis> && !std::is_same_v<Axis, bool>)
+  constexpr axis_list(Axis axis) : axes_{static_cast<extent>(axis)} {}  // NOLINT: one is a list
+  constexpr axis_list(std::initializer_list<extent> list) : axes_(list) {}
+  constexpr axis_list(const dims& list) : axes_(list) {}  // NOLINT: dims are one
+
+  constexpr operator const dims&() const { return axes_; }  // NOLINT: it is one, too
+
+ private:
+  dims axes_;
+};
+
 /// Returns the axis counted from the first one, or -1 if it is outside [-rank, rank).
 constexpr extent normalized_axis(extent axis, std::size_t rank) {
   const auto n = static_cast<extent>(rank);

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "graft/core/name_view.hpp"
 #include "graft/surgery/select.hpp"
 
 namespace graft {
@@ -29,7 +30,7 @@ class pattern {
   using predicate = std::function<bool(const Graph&, tensor_id)>;
 
   /// Gives the tensor a name, under which a match knows it; equal names stand for one tensor.
-  [[nodiscard]] pattern as(std::string_view name) const;
+  [[nodiscard]] pattern as(name_view name) const;
 
   /// The element type. (`float32`, ...)
   [[nodiscard]] pattern typed(dtype type) const;
@@ -86,11 +87,11 @@ class pattern {
 namespace patterns {
 
 /// Any tensor. @param name as pattern::as, empty: none
-pattern any(std::string_view name = {});
+pattern any(name_view name = {});
 /// A number in every element: a scalar, a fill or a stored constant, of any type and shape.
 pattern number(double value);
 /// The value of a variable.
-pattern variable(std::string_view name = {});
+pattern variable(name_view name = {});
 /// The first of some patterns that fits. @throws argument_error if there is none
 pattern any_of(std::vector<pattern> choices);
 /// An op. @param operands all of them, in order; an empty list stands for any operands
@@ -111,7 +112,7 @@ struct pattern_match {
   std::vector<op_id> ops;  ///< those that op() stands for, ascending; numbers and any() are not
 
   /// The tensor of a name. @throws name_error if the pattern has no such name
-  [[nodiscard]] tensor_id operator[](std::string_view name) const;
+  [[nodiscard]] tensor_id operator[](name_view name) const;
 };
 
 /// All places where a pattern occurs, none overlapping another.

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "graft/core/name_view.hpp"
 #include "graft/schema/mismatch.hpp"
 #include "graft/surgery/bodies.hpp"
 #include "graft/surgery/mirror.hpp"
@@ -254,15 +255,15 @@ constexpr element_types element_type(dtype from, dtype to) {
 
 /// Where the clone's ops go: a new scope under the current one. "a/b" goes into a (made if need be)
 /// and makes b. An empty path puts them into the current scope itself.
-constexpr destination into(std::string_view scope) { return {nullptr, std::string(scope)}; }
+constexpr destination into(name_view scope) { return {nullptr, std::string(scope)}; }
 /// The same in another graph.
-constexpr destination into(Graph& graph, std::string_view scope = {}) {
+constexpr destination into(Graph& graph, name_view scope = {}) {
   return {&graph, std::string(scope)};
 }
 /// The scope of the source that is not repeated in the clone's names; without it the deepest scope
 /// that holds all that is copied. It must hold all ops that are copied; what takes the place of frozen and linked
 /// variables of other scopes goes into the clone's scope itself. @see clone
-constexpr source_scope from(std::string_view scope) { return {std::string(scope)}; }
+constexpr source_scope from(name_view scope) { return {std::string(scope)}; }
 /// Whether an optimiser may train the new variables; without it as in the source.
 constexpr trainable_flag trainable(bool value) { return {value}; }
 

@@ -18,9 +18,7 @@ struct rule_args {
   const pattern_match& match;
 
   /// The tensor of a name in the pattern. @throws name_error
-  [[nodiscard]] any_tensor operator[](std::string_view name) const {
-    return graph.handle(match[name]);
-  }
+  [[nodiscard]] any_tensor operator[](name_view name) const { return graph.handle(match[name]); }
   [[nodiscard]] any_tensor root() const { return graph.handle(match.root); }
 };
 

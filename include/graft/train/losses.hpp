@@ -59,7 +59,7 @@ constexpr auto penalty(const W& parameter, double factor, source_line here, F&& 
       }
     }
     return all_or_nothing(parameter, Label.view(),
-                          [&] { return mul(sum(terms(), {}, here), factor, {}, here); });
+                          [&] { return mul(sum(terms(), name_view(), here), factor, {}, here); });
   }
 }
 }  // namespace detail
