@@ -10,18 +10,25 @@ namespace graft::kernels {
 namespace sse2 {
 extern const kernel_table table;
 }
+// The wide sets are compiled unless the build leaves them out.
+#ifdef GRAFT_KERNELS_AVX2
 namespace avx2 {
 extern const kernel_table table;
 }
+#endif
+#ifdef GRAFT_KERNELS_AVX512
 namespace avx512 {
 extern const kernel_table table;
 }
+#endif
 
 namespace {
 
 // The compiler's reader also asks whether the operating system saves the wide registers.
-bool runs_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
-bool runs_avx512() {
+[[maybe_unused]] bool runs_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+[[maybe_unused]] bool runs_avx512() {
   return runs_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512cd");
@@ -40,8 +47,12 @@ struct choice {
   choice() {
     __builtin_cpu_init();
     add(isa::sse2, sse2::table);
+#ifdef GRAFT_KERNELS_AVX2
     if (runs_avx2()) add(isa::avx2, avx2::table);
+#endif
+#ifdef GRAFT_KERNELS_AVX512
     if (runs_avx512()) add(isa::avx512, avx512::table);
+#endif
     active = sets[count - 1].table;
 
     const char* wanted = std::getenv("GRAFT_ISA");
@@ -55,7 +66,8 @@ struct choice {
     }
     const bool known = name == "sse2" || name == "avx2" || name == "avx512";
     warning = "GRAFT_ISA=" + std::string(name.substr(0, 32)) +
-              (known ? " is not supported by this machine" : " is unknown (sse2, avx2, avx512)") +
+              (known ? " is not supported by this machine or left out of this build"
+                     : " is unknown (sse2, avx2, avx512)") +
               "; using " + std::string(sets[count - 1].name);
     // Nobody who set it would notice otherwise; the choice is made once, so this is said once.
     std::fprintf(stderr, "graft: %s\n", warning.c_str());

@@ -1,6 +1,5 @@
-// What most tests read, compiled ahead with -Db_pch=true. Without the layers of the DSL, whose names
-// (network, layer) tests have uses of their own for. A test includes what it needs all the same:
-// builds without that option hold it to that.
+// What most tests read, compiled ahead. Without the layers of the DSL, whose names (network, layer) tests have uses of
+// their own for.
 #include <algorithm>
 #include <cmath>
 #include <map>
