@@ -3,12 +3,20 @@
 #include <cstdio>
 #include <string>
 
+#include <boost/hana/adapt_struct.hpp>
 #include <graft/graft.hpp>
 #include <graft/static.hpp>
 
 #include "check.hpp"
 
 using namespace graft;
+
+//! [struct]
+struct inside {
+  any_tensor hidden, logits;
+};
+BOOST_HANA_ADAPT_STRUCT(inside, hidden, logits);
+//! [struct]
 
 namespace {
 
@@ -35,6 +43,14 @@ void running() {
   Array cut = session.run(y, feed(h, hidden));  // any tensor can be fed: what is below does not run
   //! [session]
   check(cut.same_bits(logits), "the rest of the network computes the same");
+  //! [structures]
+  inside both{h, y};
+  auto found = session.run(both, feed(x, ones));
+  Array scores = found[&inside::logits];
+  Array again = session.run(h * 2.0f + sum(y), feed(both, found));
+  Array same = session.run(h * 2.0f + sum(y), feed(std::tuple{h, y}, std::tuple{hidden, logits}));
+  //! [structures]
+  check(scores.same_bits(logits) && again.same_bits(same), "structs and tuples are mirrored");
   //! [prepared]
   auto call = session.prepare(y, shaped(x, {32, 4}));
   std::fill(call.input<float>(0).begin(), call.input<float>(0).end(), 1.0f);

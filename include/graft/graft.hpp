@@ -37,6 +37,8 @@
 #include "graft/report/surgery_drawing.hpp"
 #include "graft/runtime/instruction_set.hpp"
 #include "graft/runtime/session.hpp"
+#include "graft/runtime/struct_mirror.hpp"
+#include "graft/runtime/structured.hpp"
 #include "graft/surgery/clone.hpp"
 #include "graft/surgery/diff.hpp"
 #include "graft/surgery/edit.hpp"

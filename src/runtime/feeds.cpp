@@ -122,6 +122,26 @@ dims feed_shape(const graph_reference& target, std::size_t count) {
   return shape;
 }
 
+void refuse_feed_count(std::size_t tensors, std::size_t values) {
+  throw feed_error({count_in_words(tensors, "tensor") +
+                        (tensors == 1 ? " was fed " : " were fed ") +
+                        count_in_words(values, "value"),
+                    values < tensors ? "a tensor has no value" : "a value has no tensor", "",
+                    "give a value for each tensor, in the same structure"});
+}
+void refuse_feed_key(const std::string& key, bool value_is_missing) {
+  throw feed_error({"a map of tensors was fed a map of values",
+                    "the key " + key + (key.empty() ? "" : " ") + "has no " +
+                        (value_is_missing ? "value" : "tensor"),
+                    "", "give a value for each tensor, under the same key"});
+}
+void refuse_feed_of_nothing(bool value_is_missing) {
+  throw feed_error(
+      {"an optional tensor was fed an optional value",
+       value_is_missing ? "there is a tensor and no value" : "there is a value and no tensor", "",
+       "give a value where there is a tensor"});
+}
+
 feed_item known_shape(const graph_reference& target) {
   const Graph& g = target_traits<Graph>::target_of(target);
   const tensor_id t = g.id(target);

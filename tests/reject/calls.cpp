@@ -40,6 +40,34 @@ auto feed_narrow(of<std::int64_t, 2> x) {
 // expect: dtype_mismatch<.*"feed"}, graft::needs_type<graft::dtype::int32>, graft::got_type<graft::dtype::float32>
 auto feed_vector(of<int, 2> x) { return feed(x, std::vector{either(1, 1.0f), either(2, 2.0f)}); }
 
+// expect: a structure of tensors is fed as many values as it has tensors
+auto feed_too_few(matrix x, const Array& a) {
+  return feed(std::tuple(x, x), either(std::tuple(a, a), std::tuple(a)));
+}
+// expect: several tensors are fed several values
+auto feed_one(matrix x, const Array& a) {
+  return feed(std::tuple(x, x), either(std::tuple(a, a), a));
+}
+// expect: each tensor is fed an Array, elements of its type, or a number
+auto feed_layer(matrix x, const Array& a) {
+  return feed(std::tuple(x, x), std::tuple(a, either(a, dense<3>)));
+}
+// expect: dtype_mismatch<.*"feed"}, graft::needs_type<graft::dtype::float32>, graft::got_type<graft::dtype::int32>
+auto feed_other_type(matrix x, const Array& a) {
+  return feed(std::tuple(x, x), std::tuple(a, std::vector{either(1.0f, 1)}));
+}
+struct heads {
+  any_tensor policy, value;
+};
+// expect: described by BOOST_HANA_ADAPT_STRUCT
+auto copy_of_struct(const Clone& copy, matrix x) {
+  return copy(either(std::tuple(x, x), (heads{x, x})));
+}
+// expect: described by BOOST_HANA_ADAPT_STRUCT
+auto fetch_of_struct(Session& s, matrix x) {
+  return s.run(either(std::tuple(x, x), (heads{x, x})));
+}
+
 // expect: how a variable starts is told by an initializer
 auto initial_number(Graph& g) {
   return make_variable<float, shape<3>>(g, "w", either(constant(0.5), 0.5));

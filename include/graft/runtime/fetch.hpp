@@ -50,7 +50,8 @@ auto collect_fetch(const T& fetch, fetch_list& list) {
   static_assert(
       fetchable<T>,
       "graft: expected tensors, updates, or tuples, pairs, arrays, vectors, maps or optionals of "
-      "them; for structs described to Boost.Hana include graft/runtime/structured.hpp");
+      "them; a struct of your own is described by BOOST_HANA_ADAPT_STRUCT "
+      "(graft/runtime/structured.hpp, in graft/graft.hpp)");
   if constexpr (fetchable<T>) fetch_traits<T>::collect(fetch, list);
 }
 template <class T>

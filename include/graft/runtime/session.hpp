@@ -9,6 +9,7 @@
 #include "graft/core/error.hpp"
 #include "graft/graph/initializer.hpp"
 #include "graft/runtime/feed.hpp"
+#include "graft/runtime/feed_structure.hpp"
 #include "graft/runtime/fetch.hpp"
 #include "graft/runtime/prepared.hpp"
 

@@ -1,4 +1,4 @@
-// Fetching a user's struct of handles: the result is indexed by its members.
+// Fetching and feeding a user's struct of handles: what was fetched is indexed by its members.
 //
 // A struct takes part when it is described to Boost.Hana, by BOOST_HANA_DEFINE_STRUCT inside it or
 // BOOST_HANA_ADAPT_STRUCT after it (<boost/hana/define_struct.hpp>, <boost/hana/adapt_struct.hpp>):
@@ -7,6 +7,7 @@
 //   BOOST_HANA_ADAPT_STRUCT(heads, policy, value);
 //   auto found = session.run(heads{p, v}, feed(x, batch));
 //   Array policy = found[&heads::policy];
+//   session.run(y, feed(heads{p, v}, found));
 #pragma once
 
 #include <memory>
@@ -19,6 +20,7 @@
 #include <boost/hana/tuple.hpp>
 #include <boost/hana/unpack.hpp>
 
+#include "graft/runtime/feed_structure.hpp"
 #include "graft/runtime/fetch.hpp"
 
 namespace graft {
@@ -58,6 +60,9 @@ class fetched_struct {
     });
   }
 
+  /// The members' arrays in order, as a tuple.
+  [[nodiscard]] const auto& as_tuple() const { return values_; }
+
  private:
   using values = decltype(detail::give_members(std::declval<const Struct&>(),
                                                std::declval<detail::fetch_results&>()));
@@ -89,6 +94,32 @@ struct fetch_traits<T> {
     with_members<T>([&](const auto&... member) { (collect_fetch(member(s), list), ...); });
   }
   static fetched_struct<T> give(const T& s, fetch_results& found) { return {s, found}; }
+};
+
+template <class T>
+inline constexpr bool is_fetched_struct = false;
+template <class Struct>
+inline constexpr bool is_fetched_struct<fetched_struct<Struct>> = true;
+
+// Structs are fed what was fetched for them, structs of values, or a tuple or list of these in the order of members.
+template <class T>
+  requires(boost::hana::Struct<T>::value && !tensor_like<T>)
+struct feed_traits<T> {
+  template <class Values>
+  static auto collect(const T& handles, const Values& values, std::vector<feed_item>& list) {
+    const auto parts = with_members<T>([&](const auto&... member) {
+      return std::tuple<const std::remove_cvref_t<decltype(member(handles))>&...>{
+          member(handles)...};
+    });
+    if constexpr (is_fetched_struct<Values>) {
+      collect_feeds(parts, values.as_tuple(), list);
+    } else if constexpr (boost::hana::Struct<Values>::value) {
+      with_members<Values>(
+          [&](const auto&... member) { collect_feeds(parts, std::tie(member(values)...), list); });
+    } else {
+      collect_feeds(parts, values, list);
+    }
+  }
 };
 
 }  // namespace detail

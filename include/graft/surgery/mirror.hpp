@@ -26,8 +26,8 @@ concept graph_handle = requires(const T& t) {
 ///
 /// A specialisation has `each(const T&, f)`, which calls f for every handle in order, and
 /// `map(const T&, f)`, which returns a container of the same structure with f(handle) in every
-/// handle's place. Specialise it for structs of your own: they may then be given to `inputs`,
-/// `outputs`, `bind` and to the map of a clone.
+/// handle's place. Structs of your own may be given to `inputs`, `outputs`, `bind` and to the map of a clone, once they are
+/// described to Boost.Hana (runtime/struct_mirror.hpp) or mirror is specialised for them.
 template <class T>
 struct mirror;
 
@@ -46,7 +46,8 @@ constexpr void each_handle(const T& value, F&& f) {
   static_assert(leaf<T> || mirrored<T>,
                 "graft: expected handles of graph tensors, or tuples, arrays, vectors, maps or "
                 "optionals of them; "
-                "specialise graft::mirror for a struct of your own");
+                "a struct of your own is described by BOOST_HANA_ADAPT_STRUCT "
+                "(graft/runtime/struct_mirror.hpp, in graft/graft.hpp)");
   if constexpr (leaf<T>) {
     f(value);
   } else if constexpr (mirrored<T>) {
@@ -59,7 +60,8 @@ constexpr auto map_handles(const T& value, F&& f) {
   static_assert(leaf<T> || mirrored<T>,
                 "graft: expected handles or ids of a graph, or tuples, arrays, vectors, maps or "
                 "optionals of them; "
-                "specialise graft::mirror for a struct of your own");
+                "a struct of your own is described by BOOST_HANA_ADAPT_STRUCT "
+                "(graft/runtime/struct_mirror.hpp, in graft/graft.hpp)");
   if constexpr (leaf<T>) {
     return f(value);
   } else if constexpr (mirrored<T>) {
