@@ -12,6 +12,7 @@
 
 #include "graph/building.hpp"
 #include "graph/lookup.hpp"
+#include "surgery/region_data.hpp"
 
 namespace graft::detail {
 namespace {
@@ -81,7 +82,7 @@ namespace {
 
 class collector {
  public:
-  collector(Graph& g, tensor_id y) : g_(g), below_{y.op} {
+  collector(Graph& g, tensor_id y) : g_(g), y_(y), below_{y.op} {
     std::vector<op_id> open{y.op};
     while (!open.empty()) {
       const op_id op = open.back();
@@ -147,6 +148,7 @@ class collector {
     if (v.own_updates.empty()) return;
     const auto f = follower_of(g_, v);
     if (!f) {
+      require_application(v);
       updates_[id] = v.own_updates;
       return;
     }
@@ -163,6 +165,83 @@ class collector {
       if (!is_below(op) || in_inference_mode(op) || (whole && known.contains(op))) continue;
       missing_[g_.data().index(op)].push_back({*f, row});
     }
+  }
+
+  // Values that graphs hold themselves: of variables, constants, numbers.
+  [[nodiscard]] bool is_held(op_id op) const {
+    return g_.operand_count(op) == 0 && !g_.schema_of(op).has(ops::random) &&
+           !is_open_source(g_.data(), g_.data().index(op));
+  }
+
+  // Goes on to what ops are made of, themselves included, without what graphs hold.
+  template <class F>
+  void each_behind(std::vector<op_id> open, std::unordered_set<op_id>& met, F&& f) const {
+    std::erase_if(open, [&](op_id op) { return !met.insert(op).second; });
+    while (!open.empty()) {
+      const op_id op = open.back();
+      open.pop_back();
+      f(op);
+      for (const tensor_id t : g_.operands(op)) {
+        if (!is_held(t.op) && met.insert(t.op).second) open.push_back(t.op);
+      }
+    }
+  }
+
+  // Nobody can tell what an update that is written as several ops would be for another input: it counts where it
+  // follows from what y depends on, or from no application of the layer at all.
+  void require_application(const variable_info& v) const {
+    std::unordered_set<op_id> update, met;
+    bool known = false;
+    each_behind(v.own_updates, update, [&](op_id op) { known = known || below_.contains(op); });
+    if (known) return;
+    std::optional<op_id> here, elsewhere;
+    std::vector<op_id> open{v.read.op};
+    while (!open.empty()) {
+      const op_id reader = open.back();
+      open.pop_back();
+      g_.for_each_use(reader, [&](const Graph::use& u, std::uint32_t) {
+        if (g_.schema_of(u.user).has(ops::view)) {
+          open.push_back(u.user);
+        } else if (below_.contains(u.user)) {
+          std::unordered_set<op_id> behind;
+          if (!here) each_behind({u.user}, behind, [](op_id) {});
+          if (behind.size() > 1) here = u.user;
+        } else if (!elsewhere && !only_updates(u.user, v)) {
+          each_behind({u.user}, met, [&](op_id op) {
+            if (update.contains(op)) elsewhere = u.user;
+          });
+        }
+      });
+    }
+    if (!here || !elsewhere) return;
+    const std::string path = g_.path_of(v.own_updates.back());
+    throw unsupported_error(
+        {"the updates of layers that '" + g_.path_of(y_) + "' depends on were asked for",
+         "'" + g_.path_of(v.id) + "' is updated by '" + path + "', which follows from what '" +
+             g_.path_of(*elsewhere) + "' takes and not from what '" + g_.path_of(*here) +
+             "' does: an update of several ops is not derived for another application of its layer",
+         path,
+         "leave such updates out ({.own_updates = false}), ask for those of what it follows, clone "
+         "with variables::copied, or have one operator give the next value (next_values)"});
+  }
+
+  // True for an op that nothing but the variable's own updates is made of.
+  [[nodiscard]] bool only_updates(op_id op, const variable_info& v) const {
+    std::unordered_set<op_id> met{op};
+    std::vector<op_id> open{op};
+    while (!open.empty()) {
+      const op_id at = open.back();
+      open.pop_back();
+      const auto& own = v.own_updates;
+      if (std::find(own.begin(), own.end(), at) != own.end()) continue;
+      bool used = false;
+      g_.for_each_use(at, [&](const Graph::use& u, std::uint32_t) {
+        used = true;
+        if (met.insert(u.user).second) open.push_back(u.user);
+      });
+      if (!used) return false;
+    }
+    return true;
   }
 
   // One more application: of the values that the ones before it gave.
@@ -270,6 +349,7 @@ class collector {
   }
 
   Graph& g_;
+  const tensor_id y_;
   std::unordered_set<op_id> below_;
   std::vector<variable_id> variables_;  // that y reads, ascending
   std::unordered_map<variable_id, std::vector<op_id>> updates_;

@@ -250,22 +250,53 @@ TEST_CASE("an update that keeps a region from being cut out says how it can be",
 
 TEST_CASE("an update that needs what was not fed says whose it is", "[updates]") {
   Graph g;
-  const row4 x = input4(g, "x"), x2 = input4(g, "x2");
+  const row4 x = input4(g, "x");
+  const auto next = placeholder<float, shape<4>>(g, "next");
   const auto moving =
       make_variable<float, shape<4>>(g, "moving", zeros(), false, variable_role::statistic);
-  const row4 h = tanh(x);
   g.own_update(*g.variable_read_by(id_of(moving)),
-               op_of(assign(moving, moving * 0.5f + mean<axes<0>>(h) * 0.5f, "follow")));
-  const row4 y(dense4(row4((h - moving).ref())).ref());
-  const Clone c = clone(extract(inputs(x), outputs(y)), bind(x, x2), variables::shared);
-  const auto step = minimize(mean(square(c(y))), sgd{0.1});
+               op_of(assign(moving, moving * 0.5f + next * 0.5f, "follow")));
+  const row4 y(dense4(row4((tanh(x) - moving).ref())).ref());
+  const auto step = minimize(mean(square(y)), sgd{0.1});
   Session session(g);
   session.initialize();
-  const std::string text = message_of<feed_error>([&] { session.run(step, feed(x2, rows(0.4f))); });
+  const std::string text = message_of<feed_error>([&] { session.run(step, feed(x, rows(0.4f))); });
   CHECK(mentions(text, "on the way to 'follow', by which a layer updates 'moving'"));
   CHECK(mentions(text, "{.own_updates = false}"));
-  session.run(minimize(mean(square(c(y))), sgd{0.1}, {.own_updates = false}).loss,
-              feed(x2, rows(0.4f)));
+  session.run(minimize(mean(square(y)), sgd{0.1}, {.own_updates = false}).loss,
+              feed(x, rows(0.4f)));
+}
+
+TEST_CASE("an update of several ops is not taken for that of another application", "[updates]") {
+  Graph g;
+  const row4 x = input4(g, "x"), x2 = input4(g, "x2");
+  const auto policy = GENERATE(variable_policy::shared, variable_policy::linked);
+  const auto moving =
+      make_variable<float, shape<4>>(g, "moving", zeros(), false, variable_role::statistic);
+  const variable_id v = *g.variable_read_by(id_of(moving));
+  const row4 h = tanh(x);
+  g.own_update(v, op_of(assign(moving, moving * 0.5f + mean<axes<0>>(h) * 0.5f, "follow")));
+  // Counts its runs, whatever they are of.
+  const auto runs = make_variable<float, shape<>>(g, "runs", zeros(), false);
+  g.own_update(*g.variable_read_by(id_of(runs)), op_of(assign(runs, runs + 1.0f, "count")));
+  const auto scale = make_variable<float, shape<>>(g, "scale", ones());
+  const row4 y((row4((h - moving).ref()) * runs * scale).ref());
+  const Region region = extract(inputs(x), outputs(y));
+  const Clone c = clone(region, bind(x, x2), policy);
+  CHECK(updates_of(y).assigns().size() == 2);
+  CHECK(updates_of(y + c(y)).assigns().size() == 2);
+  const any_tensor loss = mean(c(y));
+  const std::uint64_t before = g.digest();
+  const std::string text = message_of<unsupported_error>([&] { (void)updates_of(c(y)); });
+  CHECK(mentions(text, "'moving' is updated by 'follow', which follows from what 'sub' takes"));
+  CHECK(mentions(text, "'copy/sub'"));
+  CHECK(mentions(message_of<unsupported_error>([&] { (void)minimize(loss, sgd{0.1}); }),
+                 "{.own_updates = false}"));
+  CHECK(g.digest() == before);
+  // With variables of its own it has its own, and what is not applied to data says nothing of that.
+  const Clone own = clone(region, bind(x, x2), variables::fresh);
+  CHECK(updates_of(own(y)).assigns().size() == 2);
+  CHECK(updates_of(moving * 2.0f).assigns() == g.variable_of(v).own_updates);
 }
 
 namespace {
