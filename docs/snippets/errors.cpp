@@ -96,6 +96,21 @@ int main() {
         //! [rate_says]
       )");
 
+  Graph elsewhere;
+  const Clone there = clone(extract(inputs(x), outputs(h)), into(elsewhere, "there"));
+  check_says<handle_error>(
+      [&] {
+        //! [foreign]
+        auto kernel = session.value(there.variables()[0]);  // of a clone in another graph
+        //! [foreign]
+      },
+      R"(
+        //! [foreign_says]
+        variable 0 was asked for; the id is of another graph. Use the ids that this graph gave; those of what was cloned
+        are found by the clone: clone(id).
+        //! [foreign_says]
+      )");
+
   //! [parts]
   try {
     session.run(y, feed(x, some));

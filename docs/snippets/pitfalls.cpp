@@ -201,6 +201,24 @@ void shared_in_clones() {
   check(step.parameters.size() == 2, "a shared variable counts once");
 }
 
+void ids_of_another_graph() {
+  Graph g, other;
+  auto x = placeholder<float, shape<dyn, 4>>(g, "x");
+  auto loss = mean(square(dense<2>(x)));
+  const Region region = extract(inputs(x), outputs(loss));
+  check_refused(
+      [&] {
+        //! [ids]
+        Clone there = clone(region, into(other, "there"));
+        minimize_options of_there{.parameters = there.variables()};
+        minimize(there(loss), adam{}, of_there);
+        minimize(loss, adam{}, of_there);  // throws: these variables are of the other graph
+        //! [ids]
+      },
+      "of another graph");
+  check(g.find_scope("optimizer") == std::nullopt, "nothing was added");
+}
+
 void spans() {
   Graph g;
   auto x = placeholder<float, shape<3>>(g, "x");
@@ -239,6 +257,7 @@ int main() {
   expressions();
   closure();
   shared_in_clones();
+  ids_of_another_graph();
   spans();
   modes();
   formatted();

@@ -10,7 +10,7 @@
 namespace graft::detail {
 
 variable_id next_variable(const Graph& g) {
-  return {static_cast<std::uint32_t>(g.data().variables.size())};
+  return g.data().variable(static_cast<std::uint32_t>(g.data().variables.size()));
 }
 
 variable_id append_variable(Graph& g, variable_info info, std::shared_ptr<variable_cell> cell) {
@@ -53,14 +53,14 @@ scope_id append_scope(Graph& g, scope_id parent, std::string_view name) {
                        .where = {},
                        .hint = "name a scope of this graph"});
   }
-  return {append_scope(t, parent.value, name)};
+  return t.scope(append_scope(t, parent.value, name));
 }
 
 scope_id append_scope_like(Graph& g, scope_id parent, const Graph& from, scope_id like) {
   tables& t = g.data();
   const tables::scope_record& r = from.data().scopes[like.value];
   const std::uint32_t base = &g == &from ? r.name : t.strings.intern(from.data().strings[r.name]);
-  return {append_scope(t, parent.value, base, r.ordinal)};
+  return t.scope(append_scope(t, parent.value, base, r.ordinal));
 }
 
 scope_id append_inner_scope_like(Graph& g, scope_id parent, const Graph& from, scope_id like) {
@@ -73,7 +73,7 @@ scope_id append_inner_scope_like(Graph& g, scope_id parent, const Graph& from, s
   t.first_uncounted = std::min(t.first_uncounted, parent.value);
   t.scopes.push_back({parent.value, base, ordinal, t.next_serial++, none, false, false});
   touch(t);
-  return {t.scopes.size() - 1};
+  return t.scope(t.scopes.size() - 1);
 }
 
 std::string scope_name(const Graph& g, scope_id scope) {

@@ -132,13 +132,14 @@ scope_id detail::scope_of_variables(Graph& g, scope_id scope) {
   }
   const std::uint32_t s = scope.value;
   if (t.owner_scopes.size() <= s) t.owner_scopes.resize(s + 1, none);
-  if (t.owner_scopes[s] != none) return scope_id{t.owner_scopes[s]};
+  tables& owner = outermost_of(g).data();
+  if (t.owner_scopes[s] != none) return owner.scope(t.owner_scopes[s]);
   const tables::scope_record& record = t.scopes[s];
   const std::string name = full_name(t, record.name, record.ordinal);
-  const scope_id parent = scope_of_variables(g, scope_id{record.parent});
+  const scope_id parent = scope_of_variables(g, t.scope(record.parent));
   note(t, [s](tables& u) { u.owner_scopes[s] = none; });
-  t.owner_scopes[s] = append_scope(outermost_of(g).data(), parent.value, name);
-  return scope_id{t.owner_scopes[s]};
+  t.owner_scopes[s] = append_scope(owner, parent.value, name);
+  return owner.scope(t.owner_scopes[s]);
 }
 
 namespace {

@@ -32,10 +32,10 @@ void copy_whole(const Graph& from, Graph& to,
     for (; !scopes.contains(s.value); s = from.parent_scope(s)) path.push_back(s);
     std::uint32_t image = scopes.at(s.value);
     for (; !path.empty(); path.pop_back()) {
-      image = append_scope(to, {image}, scope_name(from, path.back())).value;
+      image = append_scope(to, to.data().scope(image), scope_name(from, path.back())).value;
       scopes.emplace(path.back().value, image);
     }
-    return scope_id{image};
+    return to.data().scope(image);
   };
   request.scope = scope;
   append_copy(request);

@@ -83,7 +83,7 @@ std::uint64_t hash_of(const Graph& g, const attribute& a, Number&& number, BodyH
       h.array(g.constant(a.integer));
       break;
     case attribute_kind::variable:
-      h.word(number(variable_id{static_cast<std::uint32_t>(a.integer)}));
+      h.word(number(g.data().variable(a.integer)));
       break;
     case attribute_kind::body:
       h.word(body_hash(g.body(a.integer)));

@@ -411,7 +411,8 @@ class copier {
   void decide_scope(std::uint32_t scope) {
     if (scopes_.contains(scope)) return;
     scope_target target;
-    target.scope = request_.scope ? request_.scope(scope_id{scope}).value : to_.scope_stack.back();
+    target.scope =
+        request_.scope ? request_.scope(from_.scope(scope)).value : to_.scope_stack.back();
     if (target.scope >= to_.scopes.size() || is_removed(to_.scopes[target.scope]))
       refuse("they were to go to a scope that does not exist");
     // Names of one scope cannot meet in a scope that nobody else names ops in.
@@ -472,7 +473,7 @@ class copier {
     to_.controls.reserve(controls_.size());
     to_.batches.reserve(1);
     const std::uint32_t first = to_.ops.size();
-    const copied_ops result{first, count, to_.next_id};
+    const copied_ops result{first, count, to_.next_id, to_.number};
 
     tables::op_record* const records = to_.ops.extend(count);
     const bool one_piece =
@@ -679,7 +680,10 @@ class copier {
 
 copied_ops append_copy(const copy_request& request) {
   if (request.from == nullptr || request.to == nullptr) refuse("no graph was given");
-  if (request.ops.empty()) return {request.to->data().ops.size(), 0, request.to->data().next_id};
+  if (request.ops.empty()) {
+    const tables& to = request.to->data();
+    return {to.ops.size(), 0, to.next_id, to.number};
+  }
   return copier(request).run();
 }
 

@@ -146,7 +146,8 @@ struct copied_ops {
   std::uint32_t count = 0;
   /// Id of the copy of `ops[i]`: ids of appended ops are consecutive.
   std::uint32_t first_id = 0;
-  [[nodiscard]] op_id id(std::uint32_t i) const { return op_id{first_id + i}; }
+  std::uint32_t graph = 0;  ///< the number of the graph that they are in
+  [[nodiscard]] op_id id(std::uint32_t i) const { return op_id{first_id + i, graph}; }
 };
 
 /// Appends copies of ops, their operands, attributes and types, in the order of the request.

@@ -7,6 +7,7 @@
 #include "graft/schema/core_operators.hpp"
 
 #include "graph/building.hpp"
+#include "graph/foreign_ids.hpp"
 #include "graph/slots.hpp"
 
 namespace graft {
@@ -16,7 +17,9 @@ using detail::none;
 // --- Life
 // ---------------------------------------------------------------------------------------------
 
-Graph::Graph() : tables_(std::make_unique<tables>()), store_(std::make_shared<VariableStore>()) {
+Graph::Graph()
+    : tables_(std::make_unique<tables>()),
+      store_(std::make_shared<VariableStore>(tables_->number)) {
   tables_->store = store_.get();
   slot_ = detail::take_slot(this);
 }
@@ -50,8 +53,10 @@ void Graph::refuse_moved() {
 }
 
 void Graph::tables::refuse(op_id op) const {
+  const std::string asked = detail::in_words(op) + " was asked for";
+  if (!op.may_be_of(number)) detail::refuse_foreign(asked);
   const bool was_there = op.value < next_id;
-  throw handle_error({.asked = "op " + std::to_string(op.value) + " was asked for",
+  throw handle_error({.asked = asked,
                       .found = !op.valid() ? "the id is empty"
                                : was_there ? "the op was removed"
                                            : "the graph has no such op",
@@ -204,6 +209,7 @@ void Graph::add_control_edge(op_id before, op_id after) {
 
 std::size_t Graph::op_count() const { return data().ops.size(); }
 std::uint32_t Graph::op_id_bound() const { return data().next_id; }
+std::uint32_t Graph::number() const { return data().number; }
 bool Graph::contains(op_id op) const { return data().contains(op); }
 std::size_t Graph::index_of(op_id op) const { return data().index(op); }
 std::uint64_t Graph::edit_stamp(op_id op) const { return data().ops[data().index(op)].stamp; }
@@ -300,6 +306,7 @@ std::vector<Graph::use> Graph::uses(tensor_id id) const {
 
 any_tensor Graph::handle(tensor_id id) const {
   (void)data().index(id);
+  id.op.graph = data().number;  // also where a program made it of a number
   return any_tensor(graph_reference{slot_, slot_->generation, id});
 }
 

@@ -5,6 +5,7 @@ namespace graft {
 initializer_set initializer_of(Graph& g) { return {&g, g.variables()}; }
 
 initializer_set initializer_of(Graph& g, std::span<const variable_id> variables) {
+  for (const variable_id v : variables) (void)g.variable_of(v);  // refuses what is not the graph's
   return {&g, {variables.begin(), variables.end()}};
 }
 

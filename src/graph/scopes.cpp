@@ -2,6 +2,7 @@
 #include "graft/core/error.hpp"
 
 #include "graph/building.hpp"
+#include "graph/foreign_ids.hpp"
 #include "graph/lookup.hpp"
 
 namespace graft {
@@ -11,10 +12,12 @@ using detail::none;
 namespace {
 
 std::uint32_t checked(const Graph::tables& t, scope_id scope) {
-  const bool given = scope.value < t.scopes.size();
+  const bool own = scope.may_be_of(t.number), given = own && scope.value < t.scopes.size();
   if (given && !detail::is_removed(t.scopes[scope.value])) return scope.value;
+  const std::string asked = detail::in_words(scope) + " was asked for";
+  if (!own) detail::refuse_foreign(asked);
   throw handle_error(
-      {.asked = "scope " + std::to_string(scope.value) + " was asked for",
+      {.asked = asked,
        .found = given ? "'" + detail::path_of_scope(t, scope.value) +
                             "' is gone: the last of its ops was removed, or what made it was undone"
                       : "the graph has " + std::to_string(t.scopes.size()) + " scopes",
@@ -27,20 +30,20 @@ std::uint32_t checked(const Graph::tables& t, scope_id scope) {
 // --- Scopes
 // -------------------------------------------------------------------------------------------
 
-scope_id Graph::current_scope() const { return {data().scope_stack.back()}; }
+scope_id Graph::current_scope() const { return data().scope(data().scope_stack.back()); }
 
 scope_id Graph::enter_scope(std::string_view name) {
   tables& t = data();
   t.scope_stack.reserve(t.scope_stack.size() + 1);
   const std::uint32_t made = detail::append_scope(t, t.scope_stack.back(), name);
   t.scope_stack.push_back(made);
-  return {made};
+  return t.scope(made);
 }
 
 scope_id Graph::reenter_scope(scope_id scope) {
   tables& t = data();
   t.scope_stack.push_back(checked(t, scope));
-  return scope;
+  return t.scope(scope.value);
 }
 
 void Graph::leave_scope() {
@@ -58,7 +61,7 @@ std::string Graph::scope_path(scope_id scope) const {
   return detail::path_of_scope(data(), checked(data(), scope));
 }
 scope_id Graph::parent_scope(scope_id scope) const {
-  return {data().scopes[checked(data(), scope)].parent};
+  return data().scope(data().scopes[checked(data(), scope)].parent);
 }
 std::size_t Graph::scope_count() const { return data().scopes.size(); }
 
@@ -77,7 +80,9 @@ void Graph::set_mode(mode m) { data().current = m; }
 // --- Names
 // ----------------------------------------------------------------------------------------------
 
-scope_id Graph::scope_of(op_id op) const { return {data().ops[data().index(op)].scope}; }
+scope_id Graph::scope_of(op_id op) const {
+  return data().scope(data().ops[data().index(op)].scope);
+}
 
 std::string Graph::name_of(op_id op) const {
   const tables& t = data();
@@ -175,14 +180,14 @@ std::optional<last_component> walk(const Graph::tables& t, const detail::graph_l
 
 std::optional<scope_id> Graph::find_scope(std::string_view path) const {
   const tables& t = data();
-  if (path.empty()) return scope_id{0};
+  if (path.empty()) return t.scope(0);
   const std::lock_guard lock(t.lookup->guard);
   look_at_new_scopes(t, *t.lookup);
   const auto at = walk(t, *t.lookup, path);
   if (!at) return std::nullopt;
   const std::uint32_t found = find_scope_in(t, *t.lookup, at->scope, at->name);
   if (found == none) return std::nullopt;
-  return scope_id{found};
+  return t.scope(found);
 }
 
 std::optional<op_id> Graph::find_op(std::string_view path) const {

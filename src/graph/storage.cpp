@@ -1,5 +1,6 @@
 // Appending to the pools of a graph, and small questions about them.
 #include <algorithm>
+#include <atomic>
 
 #include "graft/schema/core_operators.hpp"
 
@@ -18,6 +19,13 @@ Graph::tables::tables() : lookup(std::make_unique<detail::graph_lookup>()) {
   attributes.lists.push_back({0, 0, 0});
 }
 Graph::tables::~tables() = default;
+
+std::uint32_t Graph::tables::next_number() {
+  static std::atomic<std::uint32_t> given{0};
+  std::uint32_t number = 0;
+  while (number == 0) number = given.fetch_add(1, std::memory_order_relaxed) + 1;  // 0 is no graph
+  return number;
+}
 
 namespace detail {
 

@@ -5,11 +5,13 @@
 #include "graft/core/error.hpp"
 #include "graft/schema/rules.hpp"
 
+#include "graph/foreign_ids.hpp"
 #include "graph/store_lock.hpp"
 
 namespace graft {
 
-VariableStore::VariableStore() : lock_(std::make_shared<lock_node>()) {}
+VariableStore::VariableStore(std::uint32_t graph)
+    : lock_(std::make_shared<lock_node>()), graph_(graph) {}
 
 VariableStore::lock_node& VariableStore::root_lock() const {
   lock_node* node = lock_.get();
@@ -18,15 +20,16 @@ VariableStore::lock_node& VariableStore::root_lock() const {
 }
 
 void VariableStore::refuse(variable_id v) const {
-  throw handle_error(
-      {.asked = "the value of variable " + std::to_string(v.value) + " was asked for",
-       .found = "the graph has no such variable",
-       .where = {},
-       .hint = "use ids of this graph's own variables"});
+  const std::string asked = "the value of variable " + std::to_string(v.value) + " was asked for";
+  if (!v.may_be_of(graph_)) detail::refuse_foreign(asked);
+  throw handle_error({.asked = asked,
+                      .found = "the graph has no such variable",
+                      .where = {},
+                      .hint = "use ids of this graph's own variables"});
 }
 
 const std::shared_ptr<variable_cell>& VariableStore::cell(variable_id v) const {
-  if (v.value >= cells_.size() || types_[v.value].gone) refuse(v);
+  if (!contains(v)) refuse(v);
   std::shared_ptr<variable_cell>& its = cells_[v.value];
   if (missing_.load(std::memory_order_acquire) == 0) return its;
   const std::lock_guard lock(lock_->making);
@@ -39,7 +42,7 @@ const std::shared_ptr<variable_cell>& VariableStore::cell(variable_id v) const {
 }
 
 bool VariableStore::initialized(variable_id v) const {
-  if (v.value >= cells_.size() || types_[v.value].gone) refuse(v);
+  if (!contains(v)) refuse(v);
   if (missing_.load(std::memory_order_acquire) != 0) {
     const std::lock_guard lock(lock_->making);
     if (cells_[v.value] == nullptr) return false;
@@ -129,7 +132,7 @@ variable_id VariableStore::find(const variable_cell& cell) {
     by_cell_.try_emplace(cells_[indexed_].get(), static_cast<std::uint32_t>(indexed_));
   }
   const auto found = by_cell_.find(&cell);
-  return found == by_cell_.end() ? variable_id{} : variable_id{found->second};
+  return found == by_cell_.end() ? variable_id{} : variable_id{found->second, graph_};
 }
 
 void VariableStore::forget_index() noexcept {

@@ -59,7 +59,7 @@ void retire_variables(tables& t, std::size_t first) noexcept {
     variable_info removed;
     removed.type = std::move(t.variables[i].type);
     t.variables[i] = std::move(removed);
-    t.store->exchange({static_cast<std::uint32_t>(i)}, nullptr);
+    t.store->exchange(t.variable(static_cast<std::uint32_t>(i)), nullptr);
   }
 }
 

@@ -2,10 +2,18 @@
 
 #include <algorithm>
 
+#include "graph/foreign_ids.hpp"
+
 namespace graft {
 
 update_group::update_group(const Graph& g, std::vector<op_id> assigns)
-    : slot_(g.slot()), generation_(g.slot()->generation), assigns_(std::move(assigns)) {}
+    : slot_(g.slot()), generation_(g.slot()->generation), assigns_(std::move(assigns)) {
+  for (const op_id op : assigns_) {
+    if (!op.may_be_of(g.number())) {
+      detail::refuse_foreign("a group of updates was made with " + detail::in_words(op));
+    }
+  }
+}
 
 Graph& update_group::graph() const {
   return target_traits<Graph>::target_of(graph_reference{slot_, generation_, {}});

@@ -16,7 +16,7 @@ void each_updated_variable(const tables& t, op_id op, F&& f) {
 
 void look_at_new_ops(const tables& t, graph_lookup& l) {
   for (; l.looked_at < t.next_id; ++l.looked_at) {
-    const op_id op{l.looked_at};
+    const op_id op = t.op(l.looked_at);
     if (!t.contains(op)) continue;
     each_updated_variable(t, op, [&](std::size_t variable) {
       if (l.updates.size() <= variable) l.updates.resize(variable + 1);

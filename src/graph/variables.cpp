@@ -8,6 +8,7 @@
 
 #include "graph/building.hpp"
 #include "graph/copy.hpp"
+#include "graph/foreign_ids.hpp"
 
 namespace graft {
 
@@ -46,16 +47,16 @@ void check_variable_type(std::string_view path, const value_type& type, source_l
 // Appends the read op and the variable's record; `info.read` and `info.id` are set here.
 variable_id append_with_read(Graph::tables& t, variable_info info, std::string_view name,
                              source_line line) {
-  const auto id = static_cast<std::uint32_t>(t.variables.size());
+  const variable_id id = t.variable(static_cast<std::uint32_t>(t.variables.size()));
   attribute_list attributes;
-  attributes.set("variable", std::int64_t{id}, attribute_kind::variable);
+  attributes.set("variable", std::int64_t{id.value}, attribute_kind::variable);
   attributes.set("type", info.type.type).set("shape", info.type.shape);
-  info.id = {id};
+  info.id = id;
   const variable_info& made = t.variables.push_back(std::move(info));
   t.store->add(nullptr, made.type);
   const std::uint32_t read = append_op(t, ops::variable, {}, attributes, name, line);
   t.variables.back().read = {t.id(read), 0};
-  return {id};
+  return id;
 }
 
 }  // namespace
@@ -63,13 +64,19 @@ variable_id append_with_read(Graph::tables& t, variable_info info, std::string_v
 
 namespace {
 
-const variable_info& checked(const Graph::tables& t, variable_id v) {
-  if (v.value < t.variables.size() && t.variables[v.value].id.valid()) return t.variables[v.value];
+[[noreturn, gnu::noinline]] void refuse(const Graph::tables& t, variable_id v) {
+  const std::string asked = detail::in_words(v) + " was asked for";
+  if (!v.may_be_of(t.number)) detail::refuse_foreign(asked);
   throw handle_error(
-      {.asked = "variable " + std::to_string(v.value) + " was asked for",
+      {.asked = asked,
        .found = v.value < t.variables.size() ? "it was removed" : "the graph has no such variable",
        .where = {},
        .hint = "use ids of this graph's own variables"});
+}
+
+const variable_info& checked(const Graph::tables& t, variable_id v) {
+  if (!t.contains(v)) refuse(t, v);
+  return t.variables[v.value];
 }
 
 }  // namespace
@@ -152,7 +159,7 @@ variable_id Graph::add_variable(std::string_view name, tensor_id initial, variab
   detail::check_variable_type(detail::join_path(scope, name), info.type, line);
   info.role = role;
   info.trainable = trainable;
-  info.initial = initial;
+  info.initial = {t.op(initial.op.value), initial.output};
   detail::steps all(t);
   const variable_id made = detail::append_with_read(t, std::move(info), name, line);
   t.variables.back().stream_key = detail::stream_key_of(path_of(made));
@@ -173,7 +180,7 @@ void Graph::own_update(variable_id variable, op_id assign) {
   }
   std::vector<op_id> updates = info.own_updates;
   if (std::find(updates.begin(), updates.end(), assign) != updates.end()) return;
-  updates.push_back(assign);
+  updates.push_back(t.op(assign.value));
   detail::note(t, [variable](tables& u) { u.variables[variable.value].own_updates.pop_back(); });
   t.variables[variable.value].own_updates.swap(updates);
   detail::touch(t);
@@ -181,10 +188,7 @@ void Graph::own_update(variable_id variable, op_id assign) {
 
 std::size_t Graph::variable_count() const { return variables().size(); }
 
-bool Graph::contains(variable_id v) const {
-  const tables& t = data();
-  return v.value < t.variables.size() && t.variables[v.value].id.valid();
-}
+bool Graph::contains(variable_id v) const { return data().contains(v); }
 
 const variable_info& Graph::variable_of(variable_id v) const { return checked(data(), v); }
 
@@ -192,7 +196,7 @@ std::string Graph::path_of(variable_id v) const { return path_of(checked(data(),
 
 std::vector<variable_id> Graph::variables() const {
   std::vector<variable_id> all;
-  for (const std::uint32_t v : detail::live_variables(data())) all.push_back({v});
+  for (const std::uint32_t v : detail::live_variables(data())) all.push_back(data().variable(v));
   return all;
 }
 
@@ -200,7 +204,7 @@ std::optional<variable_id> Graph::variable_read_by(tensor_id id) const {
   const tables& t = data();
   const tables::op_record& r = t.ops[t.index(id)];
   if (!detail::is_operator(*r.schema, ops::variable)) return std::nullopt;
-  return variable_id{static_cast<std::uint32_t>(t.attributes_of(r).integer("variable", no_id))};
+  return t.variable(t.attributes_of(r).integer("variable", no_id));
 }
 
 void Graph::set_trainable(variable_id v, bool trainable) {
@@ -239,7 +243,7 @@ void Graph::tables::named_collection::remove_last() noexcept {
   members.pop_back();
 }
 
-void Graph::add_to_collection(std::string_view name, const member& m) {
+void Graph::add_to_collection(std::string_view name, const member& asked) {
   tables& t = data();
   if (name == "variables" || name == "trainable_variables") {
     throw name_error(
@@ -248,15 +252,16 @@ void Graph::add_to_collection(std::string_view name, const member& m) {
          .where = {},
          .hint = "add a variable, or use set_trainable"});
   }
+  member m = asked;  // the ids are the graph's own, also where a program made them of numbers
   switch (m.what) {
     case member::kind::variable:
-      (void)checked(t, m.variable);
+      m.variable = checked(t, m.variable).id;
       break;
     case member::kind::tensor:
-      (void)t.index(m.tensor);
+      m.tensor.op = t.id(t.index(m.tensor));
       break;
     case member::kind::op:
-      (void)t.index(m.tensor.op);
+      m.tensor.op = t.id(t.index(m.tensor.op));
       break;
   }
   const std::uint32_t number = t.strings.intern(name);
@@ -299,7 +304,7 @@ std::vector<member> Graph::collection(std::string_view name) const {
     std::vector<member> result;
     for (const std::uint32_t v : detail::live_variables(t)) {
       if (t.variables[v].trainable || name == "variables") {
-        result.push_back({member::kind::variable, {v}, {}});
+        result.push_back({member::kind::variable, t.variable(v), {}});
       }
     }
     return result;

@@ -204,7 +204,7 @@ class piece {
       case attribute_kind::type:
         return {"type", name_of(static_cast<dtype>(a.integer))};
       case attribute_kind::variable:
-        if (const auto v = number(variable_id{static_cast<std::uint32_t>(a.integer)})) {
+        if (const auto v = number(g_.data().variable(a.integer))) {
           return {"variable", *v};
         }
         refuse("a body refers to a variable other than through an input", op,

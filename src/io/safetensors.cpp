@@ -338,6 +338,7 @@ load_report load_variables(Graph& graph, const std::string& path, const load_opt
   const std::vector<variable_id> wanted =
       options.variables.empty() ? graph.variables() : options.variables;
   std::unordered_set<variable_id> asked;
+  for (const variable_id v : wanted) (void)graph.variable_of(v);  // refuses what is not the graph's
   for (const variable_id v : wanted) {
     if (asked.insert(v).second) continue;
     throw argument_error({"variables were to be loaded from '" + path + "'",

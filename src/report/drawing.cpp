@@ -42,7 +42,22 @@ std::unordered_set<op_id> initial_only(const Graph& g) {
   return hidden;
 }
 
+// Refuses ops that are not the graph's.
+void require_own(const Graph& g, const drawing& what) {
+  for (const drawing_group& group : what.groups) {
+    for (const op_id op : group.ops) (void)g.index_of(op);
+  }
+  for (const auto* ports : {&what.inputs, &what.outputs}) {
+    for (const tensor_id t : *ports) (void)g.index_of(t.op);
+  }
+  for (const auto& [copy, original] : what.copies) {
+    (void)g.index_of(copy);
+    (void)g.index_of(original);
+  }
+}
+
 drawing without_initial_values(const Graph& g, drawing what) {
+  require_own(g, what);
   const auto hidden = initial_only(g);
   for (drawing_group& group : what.groups) {
     std::erase_if(group.ops, [&](op_id op) { return hidden.contains(op); });

@@ -258,7 +258,7 @@ class numbering {
           word(t_.id(op.index).value);  // numbers of what was undone are given again, ids are not
           break;
         }
-        describe_variable({static_cast<std::uint32_t>(a.integer)}, op);
+        describe_variable(t_.variable(a.integer), op);
         return;
       case attribute_kind::constant:
         if (!op.value) return;

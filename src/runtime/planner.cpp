@@ -474,10 +474,10 @@ plan_instance make_instance(const Graph& g, const Plan& p, call_graph call) {
     const bound_kernel& laid_out = p.steps[s].kernel;
     if (kernel.scratch_bytes > laid_out.scratch_bytes || !(kernel.in_place == laid_out.in_place)) {
       throw unsupported_error(
-          {"'" + g.path_of(op_id{own.ops[p.steps[s].op]}) + "' was to be run",
+          {"'" + g.path_of(own.ops[p.steps[s].op]) + "' was to be run",
            "its binding asks for other scratch memory or overwrites another operand than for an op "
            "alike",
-           g.path_of(op_id{own.ops[p.steps[s].op]}),
+           g.path_of(own.ops[p.steps[s].op]),
            "let both follow from the types of the operands and the attributes alone"});
     }
     own.kernels.push_back({s, std::move(kernel)});

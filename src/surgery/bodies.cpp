@@ -102,7 +102,7 @@ std::shared_ptr<const Graph> cloner::changed_body(const std::shared_ptr<const Gr
     }
   };
   copy_whole(from, to, attributes, ops::modal | ops::random);
-  if (converts()) convert_elements(to, op_id{0}, options_.elements);
+  if (converts()) convert_elements(to, to.data().op(0), options_.elements);
   to.data().closed = true;
   body_images_[body.get()] = made;
   return made;

@@ -23,7 +23,7 @@ void cloner::find_bundles() {
 void cloner::add_around() {
   if (!bundles_) return;
   const clone_options options = options_around();
-  first_around_ = op_id{owner_.op_id_bound()};
+  first_around_ = owner_.data().op(owner_.op_id_bound());
   const Clone around = cloner(*bundles_, options, starts_, this).run();
   data_->around = around.data();
   take_in(*around.data());

@@ -149,7 +149,7 @@ class checker {
       require(there, "an attribute of a copy is missing", old_op);
       if (mine.key == "key" || mine.key == "training") continue;
       if (mine.kind == attribute_kind::variable) {
-        const auto image = d_.forward(variable_id{static_cast<std::uint32_t>(mine.integer)});
+        const auto image = d_.forward(source_.data().variable(mine.integer));
         require(image && image->value == theirs->integer, "a copy refers to another variable",
                 old_op);
       } else if (mine.kind == attribute_kind::constant) {

@@ -41,8 +41,10 @@ cloner::cloner(const Region& region, const clone_options& options, const start_v
       data_(std::make_shared<clone_data>(region)) {
   data_->slot = target_.slot();
   data_->generation = target_.slot()->generation;
+  data_->target = target_.number();
   data_->owner = owner_.slot();
   data_->owner_generation = owner_.slot()->generation;
+  data_->owner_number = owner_.number();
   data_->same_graph = same_graph_;
   data_->as_mode = options_.as_mode;
   data_->elements = options_.elements;
@@ -59,14 +61,14 @@ Clone cloner::run() {
   check_scopes();
 
   clone_transaction additions(target_, options_);
-  first_op_ = op_id{target_.op_id_bound()};
+  first_op_ = target_.data().op(target_.op_id_bound());
   make_scopes();
   add_around();
   add_placeholders();
   add_stand_ins();
   append_ops();
   settle_controls();
-  if (converts()) convert_elements(target_, op_id{data_->first_id}, options_.elements);
+  if (converts()) convert_elements(target_, data_->copy(0), options_.elements);
   add_variables();
   split_streams();
   add_ways_back();
@@ -135,7 +137,8 @@ void cloner::add_stand_ins() {
   for (const op_id read : replaced_reads_) {
     if (!adds_stand_in(read)) continue;
     const variable_image& image = *data_->image_of(read_by(source_.data().index(read)));
-    const inside_scope inside(target_, scope_id{*scope_images_.find(source_.scope_of(read).value)});
+    const inside_scope inside(
+        target_, target_.data().scope(*scope_images_.find(source_.scope_of(read).value)));
     const std::string name(source_.name_of(read));
     tensor_id added;
     if (image.policy == variable_policy::frozen) {
@@ -172,7 +175,9 @@ void cloner::append_ops() {
     return state == clone_data::replaced ? data_->stand_ins.at(t.op) : t;
   };
   request.outside = outside;
-  const auto scope = [this](scope_id s) { return scope_id{*scope_images_.find(s.value)}; };
+  const auto scope = [this](scope_id s) {
+    return target_.data().scope(*scope_images_.find(s.value));
+  };
   request.scope = scope;
   request.first_new_scope = first_scope_;
   request.named = data_->extra;
@@ -207,7 +212,7 @@ void cloner::append_ops() {
 
 std::int64_t cloner::image_of_reference(attribute_kind kind, std::int64_t number) {
   if (kind == attribute_kind::variable) {
-    const auto image = data_->forward(variable_id{static_cast<std::uint32_t>(number)});
+    const auto image = data_->forward(source_.data().variable(number));
     return image ? std::int64_t{image->value} : number;
   }
   if (kind == attribute_kind::body) return image_of_body(number);

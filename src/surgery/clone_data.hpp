@@ -23,6 +23,7 @@ struct clone_data {
   Region region;
   graph_slot* slot = nullptr;
   std::uint32_t generation = 0;
+  std::uint32_t target = 0;  ///< the number of the clone's graph
   bool same_graph = true;
   bool reshaped = false;   ///< inputs may have other shapes: static types of images are checked
   element_types elements;  ///< what types became: static types of images are checked
@@ -62,6 +63,7 @@ struct clone_data {
   std::vector<variable_id> unset;    ///< those of these that had no value then
   graph_slot* owner = nullptr;       ///< the graph of these: of an open body the outermost one
   std::uint32_t owner_generation = 0;
+  std::uint32_t owner_number = 0;
   /// Of a clone in an open body that has variables of its own: the clone of these and their initial values in the
   /// outermost graph.
   std::shared_ptr<const clone_data> around;
@@ -87,6 +89,7 @@ struct clone_data {
   [[nodiscard]] Graph& variables_graph() const;
   /// The variables among some that were not removed since; all of them where the graph is gone.
   [[nodiscard]] std::vector<variable_id> present(std::vector<variable_id> some) const;
+  [[nodiscard]] op_id copy(std::uint32_t number) const { return op_id{first_id + number, target}; }
   [[nodiscard]] bool is_copy(op_id op) const { return op.value - first_id < count; }
   /// The images of an update, removed ones included.
   [[nodiscard]] std::vector<op_id> updates_for(op_id update) const;

@@ -16,10 +16,10 @@ void cloner::apply_rules() {
   std::optional<body_aside> aside;  // rules build in the graph whose op they see
   if (body_ != nullptr) aside.emplace(target_);
   Graph::tables& t = target_.data();
-  const op_id first_of_rules{target_.op_id_bound()};
+  const op_id first_of_rules = t.op(target_.op_id_bound());
   const std::size_t variables_before = owner_.data().variables.size();
   std::vector<op_id> copies;
-  for (const std::uint32_t i : data_order(t, t.index(op_id{data_->first_id}))) {
+  for (const std::uint32_t i : data_order(t, t.index(data_->copy(0)))) {
     const op_id copy = t.id(i);
     copies.push_back(copy);
     if (target_.schema_of(copy).has(ops::update)) {
@@ -50,10 +50,10 @@ void cloner::apply_rules() {
   edit.finish();
 
   for (std::uint32_t id = first_of_rules.value; id < target_.op_id_bound(); ++id) {
-    data_->extra.push_back(op_id{id});
+    data_->extra.push_back(t.op(id));
   }
   for (std::size_t v = variables_before; v < owner_.data().variables.size(); ++v) {
-    const variable_id made{static_cast<std::uint32_t>(v)};
+    const variable_id made = owner_.data().variable(static_cast<std::uint32_t>(v));
     if (!owner_.contains(made)) continue;
     data_->created.push_back(made);
     if (!owner_.store().initialized(made)) data_->unset.push_back(made);
@@ -112,10 +112,10 @@ std::vector<any_tensor> cloner::asked_rules(copied_op op, const body_owner* in) 
 void cloner::ask_rules(op_id copy) {
   const op_id old_op = *data_->backward(copy);
   const auto update = updates_.find(old_op);
-  if (update != updates_.end()) update->second.first = op_id{target_.op_id_bound()};
+  if (update != updates_.end()) update->second.first = target_.data().op(target_.op_id_bound());
   const std::vector<any_tensor> outputs =
       asked_rules(seen_by_rules(target_, copy, source_, old_op), nullptr);
-  if (update != updates_.end()) update->second.end = op_id{target_.op_id_bound()};
+  if (update != updates_.end()) update->second.end = target_.data().op(target_.op_id_bound());
   for (std::uint32_t o = 0; o < outputs.size(); ++o) {
     if (outputs[o].ref() == graph_reference{data_->slot, data_->generation, {copy, o}}) continue;
     const tensor_id image = id_for_use(target_, outputs[o].ref());

@@ -8,6 +8,7 @@
 #include "graft/ops/sources.hpp"
 
 #include "graph/building.hpp"
+#include "graph/foreign_ids.hpp"
 #include "surgery/region_data.hpp"
 
 namespace graft {
@@ -17,8 +18,23 @@ op_filter any_op() {
 }
 
 op_filter among(std::vector<op_id> ops) {
-  return op_filter([set = std::unordered_set<op_id>(ops.begin(), ops.end())](
-                       const Graph&, op_id op) { return set.contains(op); });
+  std::uint32_t number = 0;  // of the graph that they are of
+  for (const op_id op : ops) {
+    if (number == 0) number = op.graph;
+    if (op.may_be_of(number)) continue;
+    throw handle_error({"ops were to be selected by a list",
+                        detail::in_words(op) + " is of another graph than those before it", "",
+                        "list ops of one graph"});
+  }
+  return op_filter(
+      [number, set = std::unordered_set<op_id>(ops.begin(), ops.end())](const Graph& g, op_id op) {
+        if (number != 0 && number != g.number()) {
+          throw handle_error({"ops were to be selected by a list",
+                              "the ops that are listed are of another graph", "",
+                              "list ops of the graph that is looked at"});
+        }
+        return set.contains(op);
+      });
 }
 
 namespace detail {
@@ -403,7 +419,9 @@ any_tensor insert_after(const any_tensor& x, const operator_schema& schema,
 
 void add_control_edges(Graph& g, const std::vector<op_id>& before, op_id after) {
   steps all(g.data());
+  (void)g.index_of(after);
   for (const op_id b : before) {
+    (void)g.index_of(b);
     const std::vector<op_id> there = g.control_predecessors(after);
     if (std::find(there.begin(), there.end(), b) != there.end()) {
       throw graph_error({"'" + g.path_of(after) + "' was to wait for '" + g.path_of(b) + "'",
@@ -416,11 +434,13 @@ void add_control_edges(Graph& g, const std::vector<op_id>& before, op_id after) 
 
 void remove_control_edges(Graph& g, const std::vector<op_id>& before, op_id after) {
   steps all(g.data());
+  (void)g.index_of(after);
   for (const op_id b : before) g.remove_control_edge(b, after);
   all.commit();
 }
 
 std::size_t move_control_edges(Graph& g, op_id from, op_id to) {
+  (void)g.index_of(from);
   (void)g.index_of(to);
   if (from == to) return 0;
   steps all(g.data());

@@ -4,6 +4,7 @@
 
 #include "graph/body_edit.hpp"
 #include "graph/building.hpp"
+#include "graph/foreign_ids.hpp"
 #include "surgery/ensemble_builder.hpp"
 #include "surgery/extract.hpp"
 
@@ -87,9 +88,10 @@ initializer_set Ensemble::initializer() const {
 }
 
 variable_id Ensemble::operator()(variable_id v) const {
+  const std::string asked = "an ensemble was asked for " + detail::in_words(v);
+  if (!v.may_be_of(data_->region.data()->graph)) detail::refuse_foreign(asked);
   if (const variable_image* image = detail::image_of(*data_, v)) return image->image;
-  throw handle_error({"an ensemble was asked for variable " + std::to_string(v.value),
-                      "it has no stacked copy of it", "",
+  throw handle_error({asked, "it has no stacked copy of it", "",
                       "shared and frozen variables are the same for all members"});
 }
 

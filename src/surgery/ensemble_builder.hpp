@@ -53,7 +53,7 @@ class ensemble_builder {
     return variable_read_by(g_, op);
   }
   [[nodiscard]] variable_id updated_by(op_id op) const {
-    return variable_id{static_cast<std::uint32_t>(g_.attributes_of(op).integer("variable"))};
+    return g_.data().variable(g_.attributes_of(op).integer("variable"));
   }
   // True for an op of the region that others wait for although they take nothing from it.
   [[nodiscard]] bool is_assertion(op_id op) const {

@@ -74,7 +74,8 @@ place find(const Graph& g, std::string_view path) {
   };
   for (std::uint32_t s = 1; s < g.scope_count(); ++s) {
     if (detail::is_removed(g.data().scopes[s])) continue;
-    if (g.parent_scope({s}) == *inside) add(g.scope_path({s}));
+    const scope_id inner = g.data().scope(s);
+    if (g.parent_scope(inner) == *inside) add(g.scope_path(inner));
   }
   for (std::size_t i = 0; i < g.op_count(); ++i) {
     if (g.scope_of(g.op_at(i)) == *inside) add(g.path_of(g.op_at(i)));

@@ -216,7 +216,7 @@ std::vector<tensor_id> taken_outside(const Graph& g, const cut_set& cuts, std::s
       detail::close_backwards(g, cuts, cut_count, outputs, detail::own_updates::leave);
   const auto place = [&](op_id op) { return g.data().index(op); };
   const auto is_inside = [&](op_id op) { return inside.ops.contains(place(op)); };
-  for (const variable_id v : all.variables.sorted_as<variable_id>()) {
+  for (const variable_id v : all.variables.sorted_as<variable_id>(g.number())) {
     const auto follower = detail::follower_of(g, g.variable_of(v));
     if (!follower) continue;
     const auto applications = detail::applications(g, *follower);
@@ -248,6 +248,7 @@ std::shared_ptr<region_data> assemble(Graph& g, std::vector<tensor_id> inputs,
   auto data = std::make_shared<region_data>();
   data->slot = g.slot();
   data->generation = g.slot()->generation;
+  data->graph = t.number;
   data->version = g.version();
   data->inputs = std::move(inputs);
   data->outputs = std::move(outputs);
@@ -279,14 +280,14 @@ std::shared_ptr<region_data> assemble(Graph& g, std::vector<tensor_id> inputs,
       data->passthroughs.push_back(out);
   }
 
-  data->nodes = closure.ops.sorted_as<op_id>();
+  data->nodes = closure.ops.sorted_as<op_id>(t.number);
   if (!t.ids_are_indices) {
     for (op_id& node : data->nodes) node = t.id(node.value);
     std::sort(data->nodes.begin(), data->nodes.end());
   }
   data->places = detail::place_map(std::span<const op_id>(data->nodes));
-  data->variables = closure.variables.sorted_as<variable_id>();
-  data->scopes = closure.scopes.sorted_as<scope_id>();
+  data->variables = closure.variables.sorted_as<variable_id>(t.number);
+  data->scopes = closure.scopes.sorted_as<scope_id>(t.number);
   data->fingerprint = detail::edits_of(g, *data, closure.edited, closure.owning);
   return data;
 }

@@ -36,8 +36,9 @@ class index_set {
 
   /// All indices, ascending.
   [[nodiscard]] std::vector<std::uint32_t> sorted() const { return sorted_as<std::uint32_t>(); }
-  template <class Id>
-  [[nodiscard]] std::vector<Id> sorted_as() const {
+  /// @param graph where they are ids: the number of the graph that gave them
+  template <class Id, class... Of>
+  [[nodiscard]] std::vector<Id> sorted_as(Of... graph) const {
     std::vector<entry> entries;
     entries.reserve(blocks_.size());
     for (const entry& e : table_) {
@@ -51,7 +52,7 @@ class index_set {
       for (std::uint32_t w = 0; w < 8; ++w) {
         const std::uint32_t first = (e.key << 9) + (w << 6);
         for (std::uint64_t bits = blocks_[e.block].words[w]; bits != 0; bits &= bits - 1) {
-          result.push_back(Id{first + static_cast<std::uint32_t>(__builtin_ctzll(bits))});
+          result.push_back(Id{first + static_cast<std::uint32_t>(__builtin_ctzll(bits)), graph...});
         }
       }
     }

@@ -3,6 +3,7 @@
 #include <unordered_set>
 
 #include "graph/building.hpp"
+#include "graph/foreign_ids.hpp"
 #include "surgery/clone_data.hpp"
 
 namespace graft {
@@ -27,7 +28,7 @@ std::optional<op_id> clone_data::forward(op_id op) const {
   if (copy == dropped) return std::nullopt;
   if (copy == itself) return op;
   if (copy == replaced) return stand_ins.at(op).op;
-  return op_id{first_id + copy};
+  return this->copy(copy);
 }
 
 std::optional<tensor_id> clone_data::forward(tensor_id t) const {
@@ -153,6 +154,16 @@ Graph& graph_of(const clone_data& d) {
        "ask for what the region holds; find() and or_self() accept all of its graph"});
 }
 
+const char* foreign(bool forward) {
+  return forward ? "it is not of the graph that the region was cut from"
+                 : "it is not of the graph that the clone is in";
+}
+
+template <class Id>
+[[noreturn]] void refuse_foreign(const Id& id, bool forward) {
+  refuse(detail::in_words(id), foreign(forward));
+}
+
 const char* missing(bool forward) {
   return forward ? "it is not in the region that was cloned, belongs to a frozen or replaced "
                    "variable alone, or a rule removed its copy"
@@ -170,6 +181,7 @@ const std::vector<variable_image>& Clone::variable_images() const& { return data
 std::vector<variable_id> Clone::variables() const { return data_->present(data_->created); }
 
 std::vector<variable_id> Clone::images(variable_id v) const {
+  (void)may(v, direction::forward);  // refuses those of other graphs
   const variable_image* image = data_->image_of(v);
   if (image == nullptr) (void)must(v, direction::forward);
   std::vector<variable_id> result;
@@ -203,8 +215,7 @@ initializer_set Clone::initializer_of(variable_id v) const {
   if (own.empty()) {
     const Graph* source = data_->source().slot->graph;
     const bool known = source != nullptr && source->contains(v);
-    refuse("the initializer of " +
-               (known ? "'" + source->path_of(v) + "'" : "variable " + std::to_string(v.value)),
+    refuse("the initializer of " + (known ? "'" + source->path_of(v) + "'" : detail::in_words(v)),
            "the clone has no variable of its own for it: it is shared, linked, frozen or replaced, "
            "or its image was removed");
   }
@@ -235,7 +246,7 @@ std::vector<tensor_id> Clone::outputs() const {
 std::vector<op_id> Clone::nodes() const {
   std::vector<op_id> result = data_->extra;
   result.reserve(result.size() + data_->count);
-  for (std::uint32_t i = 0; i < data_->count; ++i) result.push_back(op_id{data_->first_id + i});
+  for (std::uint32_t i = 0; i < data_->count; ++i) result.push_back(data_->copy(i));
   const Graph* g = data_->graph();
   if (g != nullptr) std::erase_if(result, [g](op_id op) { return !g->contains(op); });
   std::sort(result.begin(), result.end());
@@ -243,13 +254,20 @@ std::vector<op_id> Clone::nodes() const {
 }
 
 std::optional<tensor_id> Clone::may(const tensor_id& t, direction d) const {
-  return d == direction::forward ? data_->forward(t) : data_->backward(t);
+  const bool forward = d == direction::forward;
+  if (!t.op.may_be_of(forward ? data_->source().graph : data_->target)) refuse_foreign(t, forward);
+  return forward ? data_->forward(t) : data_->backward(t);
 }
 std::optional<op_id> Clone::may(const op_id& op, direction d) const {
-  return d == direction::forward ? data_->forward(op) : data_->backward(op);
+  const bool forward = d == direction::forward;
+  if (!op.may_be_of(forward ? data_->source().graph : data_->target)) refuse_foreign(op, forward);
+  return forward ? data_->forward(op) : data_->backward(op);
 }
 std::optional<variable_id> Clone::may(const variable_id& v, direction d) const {
-  return d == direction::forward ? data_->forward(v) : data_->backward(v);
+  const bool forward = d == direction::forward;
+  const std::uint32_t from = forward ? data_->source().graph : data_->owner_number;
+  if (!v.may_be_of(from)) refuse_foreign(v, forward);
+  return forward ? data_->forward(v) : data_->backward(v);
 }
 
 std::optional<graph_reference> Clone::may(const graph_reference& r, direction d) const {
@@ -264,11 +282,8 @@ std::optional<graph_reference> Clone::may(const graph_reference& r, direction d)
   const bool around = data_->around != nullptr;
   const auto looked_up_around = [&] { return Clone(data_->around).may(r, d); };
   if (around && !forward && r.slot == data_->owner) return looked_up_around();
-  if (r.slot != from || r.generation != from_generation) {
-    refuse("a handle", forward ? "it is not of the graph that the region was cut from"
-                               : "it is not of the graph that the clone is in");
-  }
-  const std::optional<tensor_id> image = may(r.id, d);
+  if (r.slot != from || r.generation != from_generation) refuse("a handle", foreign(forward));
+  const std::optional<tensor_id> image = forward ? data_->forward(r.id) : data_->backward(r.id);
   if (!image) return around && forward ? looked_up_around() : std::nullopt;
   return graph_reference{to, to_generation, *image};
 }
@@ -283,16 +298,15 @@ graph_reference Clone::must(const graph_reference& r, direction d) const {
 }
 tensor_id Clone::must(const tensor_id& t, direction d) const {
   if (const auto image = may(t, d)) return *image;
-  refuse("tensor " + std::to_string(t.op.value) + ":" + std::to_string(t.output),
-         missing(d == direction::forward));
+  refuse(detail::in_words(t), missing(d == direction::forward));
 }
 op_id Clone::must(const op_id& op, direction d) const {
   if (const auto image = may(op, d)) return *image;
-  refuse("op " + std::to_string(op.value), missing(d == direction::forward));
+  refuse(detail::in_words(op), missing(d == direction::forward));
 }
 variable_id Clone::must(const variable_id& v, direction d) const {
   if (const auto image = may(v, d)) return *image;
-  refuse("variable " + std::to_string(v.value),
+  refuse(detail::in_words(v),
          d == direction::forward
              ? "it is not in the region that was cloned, it is frozen or replaced, or a rule "
                "removed its copy"
@@ -321,6 +335,7 @@ update_group clone_image(const Clone& clone, const update_group& updates) {
   }
   std::unordered_set<op_id> listed;
   for (const op_id op : updates.assigns()) {
+    (void)clone.find(op);                                // refuses those of other graphs
     if (!d.update_images.contains(op)) (void)clone(op);  // refuses what has no image
     for (const op_id image : d.updates_for(op)) {
       if (g.contains(image) && listed.insert(image).second) images.push_back(image);
@@ -342,6 +357,7 @@ template <class Id>
 std::vector<ancestor<Id>> ancestors(Id id, const std::vector<Clone>& clones) {
   std::vector<ancestor<Id>> chain;
   if (clones.empty()) return chain;
+  (void)clones.back().find_original(id);  // refuses those of other graphs
   // Variables of a clone in a body are of the graph around it.
   constexpr bool variables = std::is_same_v<Id, variable_id>;
   const auto graph_of_ids = [](const clone_data& d) {
@@ -379,7 +395,7 @@ std::vector<variable_id> lineage(variable_id v, const std::vector<Clone>& clones
   return ids_of_ancestors(v, clones);
 }
 std::vector<any_tensor> lineage(const any_tensor& t, const std::vector<Clone>& clones) {
-  if (!clones.empty()) (void)clones.back().find_original(t);  // refuses a handle of another graph
+  if (!clones.empty()) (void)clones.back().find_original(t);  // refuses those of other graphs
   std::vector<any_tensor> chain;
   for (const auto& [by, id] : ancestors(t.ref().id, clones)) {
     chain.push_back(any_tensor(graph_reference{by->source().slot, by->source().generation, id}));

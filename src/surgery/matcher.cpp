@@ -38,7 +38,7 @@ std::string value_text(const Graph& g, op_id op, const attribute& a) {
       return "a constant of " + to_string(value_type::of(value.type(), value.shape()));
     }
     case attribute_kind::variable:
-      return "variable '" + g.path_of(variable_id{static_cast<std::uint32_t>(a.integer)}) + "'";
+      return "variable '" + g.path_of(g.data().variable(a.integer)) + "'";
     case attribute_kind::body:
       return "a nested graph";
     default:
@@ -371,8 +371,8 @@ void matcher::match_attribute(op_id left_op, op_id right_op, const attribute& x,
         note = " of other elements";
         break;
       case attribute_kind::variable:
-        match_variables(left_op, right_op, variable_id{static_cast<std::uint32_t>(x.integer)},
-                        variable_id{static_cast<std::uint32_t>(y.integer)});
+        match_variables(left_op, right_op, outermost().l_.a.graph().data().variable(x.integer),
+                        outermost().r_.a.graph().data().variable(y.integer));
         return;
       case attribute_kind::body:
         match_body(left_op, right_op, x, y);
@@ -396,12 +396,11 @@ void matcher::match_body(op_id left_op, op_id right_op, const attribute& x, cons
                              l_.a.graph().path_of(left_op), "compare the bodies themselves"});
   }
   const Graph &mine = l_.a.graph().body(x.integer), &theirs = r_.a.graph().body(y.integer);
-  matcher* outermost = this;
-  while (outermost->outer_ != nullptr) outermost = outermost->outer_;
-  const auto known = outermost->same_bodies_.find({&mine, &theirs});
+  auto& same_bodies = outermost().same_bodies_;
+  const auto known = same_bodies.find({&mine, &theirs});
   const std::string place =
       "the bodies '" + std::string(x.key) + "' of " + left(left_op) + " and " + right(right_op);
-  if (known != outermost->same_bodies_.end()) {
+  if (known != same_bodies.end()) {
     if (known->second) return;
     add(difference_kind::body, left_op, right_op, place + " differ as they do elsewhere");
     return;
@@ -410,7 +409,7 @@ void matcher::match_body(op_id left_op, op_id right_op, const attribute& x, cons
   inner.outer_ = this;
   inner.depth_ = depth_ + 1;
   const correspondence found = inner.run();
-  outermost->same_bodies_.emplace(std::pair(&mine, &theirs), found.differences.empty());
+  same_bodies.emplace(std::pair(&mine, &theirs), found.differences.empty());
   for (const difference& d : found.differences) {
     add(difference_kind::body, left_op, right_op, "in " + place + ": " + d.text);
   }

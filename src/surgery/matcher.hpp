@@ -39,6 +39,8 @@ class matcher {
   };
 
   void add(difference_kind what, op_id left, op_id right, std::string text);
+  /// Of the graphs that have the variables: bodies have none.
+  [[nodiscard]] matcher& outermost() { return outer_ != nullptr ? outer_->outermost() : *this; }
   [[nodiscard]] bool stopped() const { return stop_ && !result_.differences.empty(); }
   [[nodiscard]] std::string left(op_id op) const;
   [[nodiscard]] std::string right(op_id op) const;

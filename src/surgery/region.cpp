@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "graph/foreign_ids.hpp"
 #include "graph/lookup.hpp"
 #include "graph/role_names.hpp"
 #include "surgery/index_set.hpp"
@@ -16,13 +17,19 @@ const std::vector<op_id>& Region::nodes() const& { return data_->nodes; }
 const std::vector<variable_id>& Region::variables() const& { return data_->variables; }
 const std::vector<tensor_id>& Region::passthroughs() const& { return data_->passthroughs; }
 
-const Array* Region::value_of(tensor_id t) const { return detail::value_of(*data_, t); }
+const Array* Region::value_of(tensor_id t) const {
+  if (!t.op.may_be_of(data_->graph)) {
+    detail::refuse_foreign("a region was asked for the value of " + detail::in_words(t));
+  }
+  return detail::value_of(*data_, t);
+}
 
 bool Region::contains(op_id op) const {
-  return data_->places.find(op.value) != detail::place_map::none;
+  return op.may_be_of(data_->graph) && data_->places.find(op.value) != detail::place_map::none;
 }
 bool Region::contains(variable_id v) const {
-  return std::binary_search(data_->variables.begin(), data_->variables.end(), v);
+  return v.may_be_of(data_->graph) &&
+         std::binary_search(data_->variables.begin(), data_->variables.end(), v);
 }
 
 Graph& Region::graph() const {
@@ -36,8 +43,11 @@ bool Region::stale() const {
   if (g.version() == r.version) return false;
   const Graph::tables& t = g.data();
   const auto gone = [&](tensor_id tensor) { return !t.contains(tensor.op); };
-  return std::any_of(r.nodes.begin(), r.nodes.end(), [&](op_id op) { return !t.contains(op); }) ||
-         std::any_of(r.cuts.begin(), r.cuts.end(), gone) ||
+  const auto lost = [&](op_id op) { return !t.contains(op); };
+  // Where no op was ever removed, those are gone that lie behind the last one.
+  const bool nodes_gone = t.ids_are_indices ? !r.nodes.empty() && lost(r.nodes.back())
+                                            : std::any_of(r.nodes.begin(), r.nodes.end(), lost);
+  return nodes_gone || std::any_of(r.cuts.begin(), r.cuts.end(), gone) ||
          std::any_of(r.outputs.begin(), r.outputs.end(), gone) ||
          std::any_of(r.variables.begin(), r.variables.end(),
                      [&](variable_id v) { return !g.contains(v); }) ||
@@ -63,7 +73,8 @@ std::uint64_t edits_of(const Graph& g, const region_data& r, bool edited, bool o
   // Most ops were never edited, and most variables own no update: those count for nothing, which is quick.
   for (std::size_t i = 0; edited && i < r.nodes.size(); ++i) {
     const op_id op = r.nodes[i];
-    const std::uint64_t stamp = t.ops[t.index(op)].stamp;
+    const std::uint32_t index = t.ids_are_indices ? op.value : t.index_of_id[op.value];
+    const std::uint64_t stamp = t.ops[index].stamp;
     if (stamp == 0) continue;
     mix(op.value);
     mix(stamp);

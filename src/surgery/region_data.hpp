@@ -13,6 +13,7 @@ namespace graft {
 struct region_data {
   graph_slot* slot = nullptr;
   std::uint32_t generation = 0;
+  std::uint32_t graph = 0;        ///< its number
   std::uint64_t version = 0;      ///< of the graph when the region was cut
   std::uint64_t fingerprint = 0;  ///< of what edits would change; see edits_of
 
@@ -61,7 +62,7 @@ void for_each_variable(const Graph& g, const Attributes& attributes, F&& f) {
   const auto look = [&](const Graph& owner, const auto& list) {
     for (const auto& a : list) {
       if (a.kind == attribute_kind::variable) {
-        f(variable_id{static_cast<std::uint32_t>(a.integer)});
+        f(g.data().variable(a.integer));
       } else if (a.kind == attribute_kind::body) {
         const Graph* body = &owner.body(a.integer);
         if (std::find(bodies.begin(), bodies.end(), body) == bodies.end()) bodies.push_back(body);

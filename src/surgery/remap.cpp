@@ -143,9 +143,7 @@ std::vector<op_id> Region::between() const {
     open.pop_back();
     for (const tensor_id operand : g.operands(op)) need(operand);
   }
-  std::vector<op_id> result;
-  for (const std::uint32_t op : both.sorted()) result.push_back(op_id{op});
-  return result;
+  return both.sorted_as<op_id>(r.graph);
 }
 
 std::vector<obstacle> Region::obstacles() const {

@@ -9,6 +9,7 @@
 #include "graph/body_edit.hpp"
 #include "graph/building.hpp"
 #include "graph/callback_scope.hpp"
+#include "graph/foreign_ids.hpp"
 #include "graph/inside_scope.hpp"
 #include "surgery/body_owner.hpp"
 #include "surgery/pattern_search.hpp"
@@ -300,7 +301,7 @@ class rewriter {
     };
     if (!known(value)) return false;
     for (std::uint32_t id = first_made; id < g_.op_id_bound(); ++id) {
-      const op_id op{id};
+      const op_id op = g_.data().op(id);
       if (!g_.contains(op)) continue;
       for (const tensor_id operand : g_.operands(op)) {
         if (!known(operand)) return false;
@@ -460,6 +461,7 @@ class rewriter {
 rewritten rewrite_all(Graph& g, const Region* region, const std::vector<rewrite_rule>& rules,
                       const rewrite_options& options) {
   rewriting all(g, rules, options);
+  all.done.graph = g.number();
   Graph::transaction undo(g);
   rewriter whole(all, g, region);
   all.done.passes = whole.run();
@@ -469,6 +471,15 @@ rewritten rewrite_all(Graph& g, const Region* region, const std::vector<rewrite_
 }
 
 }  // namespace
+
+void rewritten::require_own(op_id op) const {
+  if (op.may_be_of(graph) || graph == 0) return;
+  detail::refuse_foreign("rewriting was asked what stands for " + detail::in_words(op));
+}
+void rewritten::require_own(variable_id v) const {
+  if (v.may_be_of(graph) || graph == 0) return;
+  detail::refuse_foreign("rewriting was asked what stands for " + detail::in_words(v));
+}
 
 rewritten rewrite(Graph& graph, const std::vector<rewrite_rule>& rules,
                   const rewrite_options& options) {

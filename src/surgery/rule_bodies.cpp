@@ -60,7 +60,7 @@ void cloner::rule_body(Graph& body, const Graph& source, const body_owner& owner
     copies.emplace_back(body.data().id(i), source.op_at(i));
   }
   std::unordered_map<tensor_id, tensor_id> rewired;
-  ordered_edit edit(body, op_id{0});
+  ordered_edit edit(body, body.data().op(0));
   std::vector<operand_change> changes;
   for (const auto& [copy, original] : copies) {
     if (!body.contains(copy)) continue;  // removed by a rule

@@ -27,7 +27,7 @@ void cloner::forget_removed() {
     d.copy_of_place[place] = clone_data::dropped;
   };
   for (std::uint32_t k = 0; k < d.count; ++k) {
-    if (gone(op_id{d.first_id + k})) drop(d.place_number(k));
+    if (gone(d.copy(k))) drop(d.place_number(k));
   }
   for (const auto& [read, other] : d.stand_ins) {
     if (gone(other.op)) drop(place_of(read));

@@ -11,7 +11,7 @@ namespace {
 scope_id common_scope(const Graph::tables& t, scope_id a, scope_id b) {
   while (a != b) {
     scope_id& inner = a < b ? b : a;
-    inner = scope_id{t.scopes[inner.value].parent};
+    inner = t.scope(t.scopes[inner.value].parent);
   }
   return a;
 }
@@ -63,7 +63,7 @@ void cloner::check_scopes() {
     if (bundles_) {
       for (const op_id op : bundles_->nodes()) meet(t.ops[t.index(op)].scope);
     }
-    scopes_ = met.sorted_as<scope_id>();
+    scopes_ = met.sorted_as<scope_id>(t.number);
   }
 
   if (!options_.strip) {
@@ -82,7 +82,7 @@ void cloner::check_scopes() {
   std::size_t count = 0;
   for (std::size_t k = 0; k < copies_.size(); ++k) {
     const std::uint32_t index = copies_[k];
-    if (source_.scope_within(scope_id{t.ops[index].scope}, base_)) continue;
+    if (source_.scope_within(t.scope(t.ops[index].scope), base_)) continue;
     if (++count <= 8)
       outside += (outside.empty() ? "'" : ", '") + source_.path_of(t.id(index)) + "'";
   }
@@ -139,9 +139,9 @@ scope_id cloner::image_of_scope(scope_id s) {
       for (const scope_id other : missing) scope_images_.set(other.value, data_->scope.value);
       return data_->scope;
     }
-    s = scope_id{t.scopes[s.value].parent};
+    s = t.scope(t.scopes[s.value].parent);
   }
-  scope_id at{*image};
+  scope_id at = target_.data().scope(*image);
   for (std::size_t i = missing.size(); i-- > 0;) {
     if (options_.naming == names::exact) {
       const std::string name = scope_name(source_, missing[i]);
@@ -161,7 +161,7 @@ scope_id cloner::image_of_scope(scope_id s) {
 void cloner::check_names() {
   if (options_.naming != names::exact) return;
   for (std::uint32_t k = 0; k < data_->count; ++k) {
-    const op_id copy{data_->first_id + k};
+    const op_id copy = data_->copy(k);
     const std::string name = source_.name_of(r_.nodes[data_->place_number(k)]);
     if (target_.name_of(copy) != name)
       refuse_taken_name(name, target_.scope_path(target_.scope_of(copy)));

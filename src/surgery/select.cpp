@@ -37,7 +37,7 @@ variable_id cloner::read_by(std::uint32_t index) const {
   const Graph::tables::op_record& r = t.ops[index];
   if (!t.marked(r) || !r.schema->has(ops::source)) return {};
   for (const stored_attribute& a : t.stored(r)) {
-    if (a.kind == attribute_kind::variable) return {static_cast<std::uint32_t>(a.integer)};
+    if (a.kind == attribute_kind::variable) return t.variable(a.integer);
   }
   return {};
 }
@@ -159,7 +159,7 @@ void cloner::settle_variables() {
       refuse_policy(source_, image.source, copied ? "copy" : "freeze");
     }
     if (is_new(image)) {
-      image.image = variable_id{next++};
+      image.image = target_.data().variable(next++);
     } else if (!is_own(image) && (image.policy == variable_policy::shared ||
                                   image.policy == variable_policy::linked)) {
       image.image = image.source;

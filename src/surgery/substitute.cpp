@@ -374,7 +374,7 @@ class substituter {
 
   [[nodiscard]] tensor_id copy_of(tensor_id t) const {
     if (const std::uint32_t place = places_.find(t_.index(t.op)); place != place_map::none) {
-      return {op_id{first_id_ + place}, t.output};
+      return {t_.op(first_id_ + place), t.output};
     }
     const auto found = copies_.find(t_.index(t.op));
     return found == copies_.end() ? t : tensor_id{found->second, t.output};

@@ -111,6 +111,7 @@ variable_id add_zeros(Graph& g, const std::string& name, const value_type& type,
 
 // A variable takes one new value in a run.
 void refuse_repeated(const Graph& g, std::vector<variable_id> variables, const char* asked) {
+  for (const variable_id v : variables) (void)g.variable_of(v);  // refuses those of other graphs
   std::sort(variables.begin(), variables.end());
   const auto twice = std::adjacent_find(variables.begin(), variables.end());
   if (twice == variables.end()) return;

@@ -325,7 +325,7 @@ std::string account_of(const Graph& g, std::uint32_t below, std::size_t variable
   }
   for (std::uint32_t i = 0; i < variables; ++i) {
     if (!g.contains(variable_id{i})) continue;
-    const variable_info& v = g.variable_of({i});
+    const variable_info& v = g.variable_of(variable_id{i});
     text += g.path_of(v.id) + " " + std::to_string(v.own_updates.size()) + " " +
             to_string(g.store().get(v.id)) + "\n";
   }

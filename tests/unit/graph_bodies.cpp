@@ -71,7 +71,7 @@ TEST_CASE("variables made in a body belong to the outermost graph") {
   CHECK(inner.variable_count() == 0);
   CHECK(w.slot == inner.slot());
   body.close_body();
-  CHECK(g.close_body().captures == std::vector{g.variable_of({0}).read});
+  CHECK(g.close_body().captures == std::vector{g.variable_of(variable_id{0}).read});
   g.validate();
 }
 

@@ -217,7 +217,7 @@ TEST_CASE("ops are added through references") {
       g, ops::assign, std::vector{read},
       attribute_list().set("variable", std::int64_t{0}, attribute_kind::variable), {}, {});
   traits::own_update(g, read, update[0]);
-  CHECK(g.variable_of({0}).own_updates == std::vector{update[0].id.op});
+  CHECK(g.variable_of(variable_id{0}).own_updates == std::vector{update[0].id.op});
   CHECK_THROWS_AS(traits::own_update(g, x, update[0]), argument_error);
   CHECK_THROWS_AS(traits::own_update(g, read, x), argument_error);
 }

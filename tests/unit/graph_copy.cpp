@@ -101,7 +101,7 @@ TEST_CASE("a region is copied with names, operands, attributes and variables") {
   CHECK(s.g.control_predecessors(last) == std::vector{c.id(0)});  // the one from outside is dropped
   CHECK(s.g.variables().size() == 2);
   CHECK(s.g.variable_read_by({c.id(3), 0}) == variable_id{1});
-  CHECK(s.g.variable_of({1}).origin == s.w);
+  CHECK(s.g.variable_of(variable_id{1}).origin == s.w);
   CHECK(s.g.find_op("copy/inner/layer_5") == last);
   CHECK(s.g.edit_stamp(s.first.op) == 0);
 }

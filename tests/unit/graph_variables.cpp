@@ -202,7 +202,7 @@ TEST_CASE("collections keep members once, in order") {
   CHECK(g.collection("trainable_variables").empty());
   CHECK(g.collections() == std::vector<std::string>{"variables", "losses"});
   CHECK_THROWS_AS(g.add_to_collection("variables", as_tensor), name_error);
-  CHECK_THROWS_AS(g.add_to_collection("losses", member{member::kind::variable, {7}, {}}),
+  CHECK_THROWS_AS(g.add_to_collection("losses", member{member::kind::variable, variable_id{7}, {}}),
                   handle_error);
   CHECK_THROWS_AS(g.add_to_collection("losses", member{member::kind::op, {}, {}}), handle_error);
   g.validate();

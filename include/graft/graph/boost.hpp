@@ -4,7 +4,7 @@
 // Vertices are dense indices (Graph::index_of), so Boost's default maps and vectors fit. Edges are
 // operands, from producer to user, and control edges after them; `data_graph` leaves control edges
 // out. The model reads; graphs change through Graph's own functions, which invalidate descriptors
-// and iterators.
+// and iterators. Unlike ids they are bare numbers, which nobody can tell from those of another graph.
 #pragma once
 
 #include <string>

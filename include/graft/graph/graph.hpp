@@ -63,6 +63,11 @@ class Graph {
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
 
+  /// The number of the graph, which its ids carry: no other graph of the process has it, and it is never 0. It goes
+  /// with the graph where that is moved to. A body is a graph of its own. All functions that take an id refuse one of
+  /// another graph by a handle_error; contains() is false for it.
+  [[nodiscard]] std::uint32_t number() const;
+
   // --- Building ---------------------------------------------------------------------------------
 
   /// Adds one op.

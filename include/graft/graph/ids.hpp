@@ -2,6 +2,7 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 
@@ -10,22 +11,45 @@ namespace graft {
 /// The number of no id.
 inline constexpr std::uint32_t no_id = 0xffffffffu;
 
+namespace detail {
+
+/// What ids have in common. An id knows the graph that gave it: functions that are given one of another graph refuse it.
+///
+/// Ids compare, and hash, by their number alone, so those of two graphs can be equal: a map or a set should hold ids of
+/// one graph.
+template <class Id, std::uint32_t first>
+struct graph_id {
+  std::uint32_t value = first;
+  std::uint32_t graph = 0;  ///< Graph::number() of the graph that gave it; 0: no graph did
+
+  constexpr graph_id() = default;
+  /// @param of the graph's number; without it, it is a number that a program made up, which every graph takes
+  constexpr explicit graph_id(std::uint32_t number, std::uint32_t of = 0)
+      : value(number), graph(of) {}
+
+  /// False for an id that another graph than that of the number gave.
+  [[nodiscard]] constexpr bool may_be_of(std::uint32_t number) const {
+    return graph == number || graph == 0;
+  }
+  friend constexpr bool operator==(Id a, Id b) { return a.value == b.value; }
+  friend constexpr std::weak_ordering operator<=>(Id a, Id b) { return a.value <=> b.value; }
+};
+
+}  // namespace detail
+
 /// An op of a graph. Ids are stable and never used again.
-struct op_id {
-  std::uint32_t value = no_id;
-  constexpr auto operator<=>(const op_id&) const = default;
+struct op_id : detail::graph_id<op_id, no_id> {
+  using graph_id::graph_id;
   [[nodiscard]] constexpr bool valid() const { return value != no_id; }
 };
 /// A variable of a graph.
-struct variable_id {
-  std::uint32_t value = no_id;
-  constexpr auto operator<=>(const variable_id&) const = default;
+struct variable_id : detail::graph_id<variable_id, no_id> {
+  using graph_id::graph_id;
   [[nodiscard]] constexpr bool valid() const { return value != no_id; }
 };
 /// A scope of a graph; 0 is the root.
-struct scope_id {
-  std::uint32_t value = 0;  ///< 0 is the root
-  constexpr auto operator<=>(const scope_id&) const = default;
+struct scope_id : detail::graph_id<scope_id, 0> {
+  using graph_id::graph_id;
 };
 /// One output of one op.
 struct tensor_id {

@@ -20,7 +20,7 @@ struct initializer_set {
 /// All variables of a graph as it is now.
 initializer_set initializer_of(Graph& g);
 
-/// Some variables of a graph, in the order given.
+/// Some variables of a graph, in the order given. @throws handle_error for one that the graph does not have
 initializer_set initializer_of(Graph& g, std::span<const variable_id> variables);
 
 /// The variables that have no value yet, in order of creation: read from the graph, not from a list

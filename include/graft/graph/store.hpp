@@ -18,13 +18,15 @@ struct variable_cell {
   bool initialized = false;
 };
 
-/// Maps the variables of one graph to their cells.
+/// Maps the variables of one graph to their cells. Functions throw handle_error for an id that is of another graph or of
+/// no variable.
 ///
 /// Runs read cells under a shared lock and commit updates under an exclusive one, so concurrent
 /// runs see all of another's updates or none.
 class VariableStore {
  public:
-  VariableStore();
+  /// @param graph Graph::number() of the graph whose variables these are; 0: of none, which takes bare numbers
+  explicit VariableStore(std::uint32_t graph = 0);
   [[nodiscard]] bool initialized(variable_id v) const;
   /// The value; shares storage with the store until either is written.
   /// @throws uninitialized_error
@@ -65,7 +67,10 @@ class VariableStore {
   };
 
   void forget_index() noexcept;
-  void refuse(variable_id v) const;
+  [[nodiscard]] bool contains(variable_id v) const {
+    return v.may_be_of(graph_) && v.value < cells_.size() && !types_[v.value].gone;
+  }
+  [[noreturn]] void refuse(variable_id v) const;
 
   // Most variables of a large clone never hold a value, so cells are made when they are asked for: under the guard,
   // as several threads may ask. While none is missing they are read without it.
@@ -78,6 +83,7 @@ class VariableStore {
       by_cell_;  // of the first `indexed_` cells
   std::size_t indexed_ = 0;
   std::shared_ptr<lock_node> lock_;
+  const std::uint32_t graph_;
   std::atomic<std::uint64_t> version_{0};
 };
 

@@ -223,6 +223,9 @@ struct Graph::tables {
   detail::attribute_store attributes{{}, {}, &strings, &extents};
   detail::name_counters names;
 
+  const std::uint32_t number =
+      next_number();  // what ids are told apart from those of other graphs by; never 0
+
   // Ids are equal to indices until something is removed; from then on both maps are filled.
   detail::pool<std::uint32_t> id_of_index;
   detail::pool<std::uint32_t> index_of_id;
@@ -284,8 +287,12 @@ struct Graph::tables {
   // --- Reading
   // ------------------------------------------------------------------------------------------
   [[nodiscard]] bool contains(op_id op) const {
+    if (!op.may_be_of(number)) return false;
     if (ids_are_indices) return op.value < ops.size();
     return op.value < index_of_id.size() && index_of_id[op.value] != none;
+  }
+  [[nodiscard]] bool contains(variable_id v) const {
+    return v.may_be_of(number) && v.value < variables.size() && variables[v.value].id.valid();
   }
   /// @throws handle_error
   [[nodiscard]] std::uint32_t index(op_id op) const {
@@ -299,8 +306,16 @@ struct Graph::tables {
     return i;
   }
   [[nodiscard]] op_id id(std::uint32_t i) const {
-    return op_id{ids_are_indices ? i : id_of_index[i]};
+    return op_id{ids_are_indices ? i : id_of_index[i], number};
   }
+  /// Ids by number: of an op as it was given, of a variable, of a scope.
+  [[nodiscard]] op_id op(std::uint32_t i) const { return op_id{i, number}; }
+  [[nodiscard]] variable_id variable(std::uint32_t i) const { return variable_id{i, number}; }
+  /// The same of an attribute that names one; an empty id for what no number is.
+  [[nodiscard]] variable_id variable(std::int64_t i) const {
+    return variable(static_cast<std::uint32_t>(i));
+  }
+  [[nodiscard]] scope_id scope(std::uint32_t i) const { return scope_id{i, number}; }
   [[nodiscard]] const output_record& output(std::uint32_t op, std::uint32_t i) const {
     return outputs[ops[op].first_output + i];
   }
@@ -328,6 +343,9 @@ struct Graph::tables {
 
   [[noreturn]] void refuse(op_id op) const;
   [[noreturn]] void refuse(tensor_id t) const;
+
+ private:
+  static std::uint32_t next_number();
 };
 
 template <class F>

@@ -12,6 +12,7 @@ namespace graft {
 class update_group {
  public:
   update_group() = default;
+  /// @throws handle_error for an op of another graph
   update_group(const Graph& g, std::vector<op_id> assigns);
 
   /// The graph. @throws handle_error if it is gone, or the group is empty-handed

@@ -47,12 +47,13 @@ struct load_options {
 };
 
 /// Saves the values of variables under their paths. @param variables empty: all that have a value
+/// @throws handle_error for a variable of another graph; uninitialized_error for one that is named and has no value
 void save_variables(const Graph& graph, const std::string& path,
                     std::span<const variable_id> variables = {});
 
 /// Loads values by path. Nothing changes unless everything fits.
 /// @throws io_error, name_error (strict), shape_error or dtype_error where a tensor does not fit
-/// its variable
+/// its variable, handle_error for a variable of another graph
 load_report load_variables(Graph& graph, const std::string& path, const load_options& options = {});
 
 }  // namespace graft

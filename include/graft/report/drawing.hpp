@@ -27,6 +27,7 @@ struct drawing {
 drawing draw_all(const Graph& graph);
 
 /// Returns the picture in the DOT language. Deterministic: fit for golden files.
+/// @throws handle_error for an op that is not of the graph
 std::string dot(const Graph& graph, const drawing& what);
 /// The whole graph, without initial values.
 std::string dot(const Graph& graph);
@@ -34,6 +35,7 @@ std::string dot(const Graph& graph);
 /// Returns the picture as a self-contained SVG document: layers from top to bottom, variables as
 /// rounded boxes, types as tooltips. Complexity: O(ops + edges) but for ordering within layers, O(n
 /// log n).
+/// @throws handle_error for an op that is not of the graph
 std::string svg(const Graph& graph, const drawing& what);
 /// The whole graph, without initial values.
 std::string svg(const Graph& graph);

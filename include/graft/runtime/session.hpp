@@ -137,10 +137,10 @@ class Session {
   }
 
   /// The value of a variable, given by the tensor that reads it.
-  /// @throws argument_error if the tensor reads no variable, uninitialized_error
+  /// @throws argument_error if the tensor reads no variable, handle_error for one of another graph, uninitialized_error
   [[nodiscard]] Array value(const any_tensor& variable) const;
   [[nodiscard]] Array value(variable_id variable) const;
-  /// @throws argument_error, shape_error, dtype_error where the value does not fit
+  /// @throws argument_error, handle_error likewise; shape_error, dtype_error where the value does not fit
   void set_value(const any_tensor& variable, Array value);
   void set_value(variable_id variable, Array value);
 

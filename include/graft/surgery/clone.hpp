@@ -73,12 +73,12 @@ class Clone {
     }
   }
   /// The image, or nothing where there is none.
-  /// @throws handle_error for a handle of another graph
+  /// @throws handle_error for a handle or an id of another graph than the source's
   template <detail::leaf T>
   [[nodiscard]] std::optional<T> find(const T& t) const {
     return may(t, direction::forward);
   }
-  /// The image, or what was given where there is none.
+  /// The image, or what was given where there is none. @throws as find()
   template <class T>
   [[nodiscard]] auto or_self(const T& t) const {
     return detail::map_handles(t, [&](const auto& leaf) {
@@ -89,11 +89,13 @@ class Clone {
   /// The way back: from the clone to the region. A tensor that several inputs were bound to leads
   /// to the first of them, and one that a rule put in the place of several to the first of those, unless it is
   /// itself the copy of one. @see lineage
+  /// @throws handle_error for what is not of the clone's graph, or not part of the clone
   template <class T>
   [[nodiscard]] auto original(const T& t) const {
     return detail::map_handles(t,
                                [&](const auto& leaf) { return must(leaf, direction::backward); });
   }
+  /// The same, or nothing for what is not part of the clone. @throws handle_error for what is not of its graph
   template <detail::leaf T>
   [[nodiscard]] std::optional<T> find_original(const T& t) const {
     return may(t, direction::backward);
@@ -216,7 +218,7 @@ std::vector<variable_id> lineage(const Graph& g, variable_id v);
 /// that, and so on to what no clone made. Empty for what the clones share or did not make.
 /// @param op, t, v in the graph of the last of the clones
 /// @param clones in the order they were made; those that have no part in it are passed over
-/// @throws handle_error for a handle of another graph. Complexity: O(clones)
+/// @throws handle_error for a handle or an id of another graph. Complexity: O(clones)
 std::vector<op_id> lineage(op_id op, const std::vector<Clone>& clones);
 std::vector<tensor_id> lineage(tensor_id t, const std::vector<Clone>& clones);
 std::vector<variable_id> lineage(variable_id v, const std::vector<Clone>& clones);
@@ -316,7 +318,7 @@ void reinitialize(const Clone& clone);
 void reset_slots(const Clone& clone);
 
 /// Gives each target the value of its source: pairs (source, target) of one graph, all at once.
-/// @throws shape_error, dtype_error, uninitialized_error naming the first that does not fit;
+/// @throws handle_error for a variable of another graph; shape_error, dtype_error, uninitialized_error naming the first that does not fit;
 /// nothing has changed then
 void copy_variables(Graph& g, std::span<const std::pair<variable_id, variable_id>> source_target);
 

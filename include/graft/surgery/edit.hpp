@@ -20,7 +20,7 @@ namespace graft {
 
 /// All ops: the filter that leaves nothing out.
 op_filter any_op();
-/// The ops of a list.
+/// The ops of a list. @throws handle_error for ops of two graphs; asked about another graph than theirs it throws, too
 op_filter among(std::vector<op_id> ops);
 
 namespace detail {

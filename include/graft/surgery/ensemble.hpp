@@ -61,7 +61,8 @@ class Ensemble {
   [[nodiscard]] stacked_t<T> operator()(const T& t) const {
     return stacked_t<T>(image(t.ref()));
   }
-  /// The stacked variable. @throws handle_error where there is none (shared and frozen variables)
+  /// The stacked variable. @throws handle_error where there is none (shared and frozen variables), and for a variable of
+  /// another graph
   [[nodiscard]] variable_id operator()(variable_id v) const;
   /// The updates of all members, as one group: of a training step in the region, what trains all of them. Those of
   /// shared variables are among them once. @throws handle_error for an update that is not in the region, or that the

@@ -139,7 +139,7 @@ class Region {
   /// dropped, tensors with given values, and what layers take where they are applied outside (@see leaks).
   [[nodiscard]] const std::vector<tensor_id>& kept() const&;
   [[nodiscard]] std::vector<tensor_id> kept() && { return std::as_const(*this).kept(); }
-  /// The value that a tensor of kept() was given, or nullptr.
+  /// The value that a tensor of kept() was given, or nullptr. @throws handle_error for a tensor of another graph
   [[nodiscard]] const Array* value_of(tensor_id t) const;
   /// All ops, in the order of ids: reads, initial values and own updates of variables included.
   [[nodiscard]] const std::vector<op_id>& nodes() const&;
@@ -153,8 +153,8 @@ class Region {
     return std::as_const(*this).passthroughs();
   }
 
-  [[nodiscard]] bool contains(op_id op) const;       ///< O(1)
-  [[nodiscard]] bool contains(variable_id v) const;  ///< O(log variables)
+  [[nodiscard]] bool contains(op_id op) const;       ///< O(1); false for an op of another graph
+  [[nodiscard]] bool contains(variable_id v) const;  ///< O(log variables); false likewise
 
   /// The graph it was cut from. @throws handle_error if the graph is gone
   [[nodiscard]] Graph& graph() const;

@@ -47,6 +47,7 @@ class rewritten {
  public:
   /// What stands now for a tensor that was there before: the replacement of a root, itself for
   /// others; for handles, ids and containers of handles.
+  /// @throws handle_error for those of another graph
   template <class T>
   [[nodiscard]] auto operator()(const T& t) const {
     return detail::map_handles(t, [&](const auto& leaf) { return image(leaf); });
@@ -57,10 +58,14 @@ class rewritten {
   std::size_t removed = 0;  ///< ops that were erased; as all counts, those in bodies too
   std::vector<std::pair<std::string, std::size_t>> by_rule;  ///< rules in order, and how often each
   std::unordered_map<tensor_id, tensor_id>
-      images;  ///< roots of the graph and what stands for them now
+      images;               ///< roots of the graph and what stands for them now
+  std::uint32_t graph = 0;  ///< the number of the graph; 0: of none yet
 
  private:
+  void require_own(op_id op) const;
+  void require_own(variable_id v) const;
   [[nodiscard]] tensor_id image(const tensor_id& t) const {
+    require_own(t.op);
     const auto found = images.find(t);
     return found == images.end() ? t : found->second;
   }
@@ -70,8 +75,14 @@ class rewritten {
     r.id = image(r.id);
     return T(tensor<Graph, T::type, typename T::shape_type>(r));
   }
-  [[nodiscard]] op_id image(const op_id& op) const { return op; }
-  [[nodiscard]] variable_id image(const variable_id& v) const { return v; }
+  [[nodiscard]] op_id image(const op_id& op) const {
+    require_own(op);
+    return op;
+  }
+  [[nodiscard]] variable_id image(const variable_id& v) const {
+    require_own(v);
+    return v;
+  }
 };
 
 /// Replaces what matches rules until none does.

@@ -113,8 +113,8 @@ struct minimize_options {
 /// Slots are variables of role slot in the scope "optimizer", named after their parameter:
 /// "optimizer/dense.kernel.adam_m".
 /// @param loss scalar; else shape_error
-/// @throws argument_error for a hyperparameter out of range or NaN, or where nothing is to be trained;
-/// the graph is then unchanged
+/// @throws argument_error for a hyperparameter out of range or NaN, or where nothing is to be trained; handle_error for
+/// parameters of another graph; the graph is then unchanged
 training_step minimize(const any_tensor& loss, const optimizer& rule,
                        const minimize_options& options = {});
 
@@ -157,8 +157,8 @@ struct soft_update_options {
 /// floating type as the options say, counters if asked for. Slots, random streams and other variables
 /// are left alone.
 /// @throws argument_error for tau outside [0, 1] or NaN, for counters to be blended, a pair of one
-/// variable with itself or a target in two pairs; shape_error or dtype_error where a pair does not fit. The graph is then as
-/// before
+/// variable with itself or a target in two pairs; shape_error or dtype_error where a pair does not fit; handle_error for
+/// variables of another graph. The graph is then as before
 update_group soft_update(Graph& g,
                          std::span<const std::pair<variable_id, variable_id>> source_target,
                          const soft_update_options& options = {});
