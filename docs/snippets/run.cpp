@@ -27,6 +27,12 @@ constexpr auto mlp =
     net<[](auto x) { return dense<2>(relu(dense<16>(x))); }, in<float, shape<dim<"batch">, 4>>>();
 //! [static]
 
+//! [points]
+constexpr auto pointless =
+    net<(dense<16> >> relu >> dense<2>), in<float, shape<dim<"batch">, 4>>>();
+//! [points]
+static_assert(pointless.parameter_count() == mlp.parameter_count());
+
 void running() {
   Graph g;
   auto x = placeholder<float, shape<dim<"batch">, 4>>(g, "x");

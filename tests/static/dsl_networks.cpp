@@ -120,6 +120,24 @@ static_assert([] {
   return true;
 }());
 
+// It may stand in net<> itself: in brackets, as >> would end the list.
+constexpr auto as_argument = net<(dense<3> >> tanh >> dense<2>), in<float, shape<dyn, 4>>>();
+static_assert(as_argument.op_count() == pointed.op_count());
+static_assert(as_argument.variable_name(0) == "dense/kernel");
+static_assert(as_argument.table().ops[2].line.line == 0);  // the line of a call is not known
+template <auto Network, class... Inputs>
+inline constexpr bool builds = net<Network, Inputs...>().output_count() == 1;
+using four = in<float, shape<dyn, 4>>;
+static_assert(builds<dense<3>, four> && builds<dense<3>.init(he_normal()).bias(false), four>);
+static_assert(builds<sequence<"s">(dense<4>, relu(), layer_norm(), dropout(0.5)), four>);
+static_assert(builds<(residual(dense<4> >> relu) >> repeat<2>(dense<4>)), four>);
+static_assert(builds<(parallel(dense<2>, dense<3>) >> concat<1>()), four>);
+static_assert(builds<(dense<4> >> [](auto x) { return x * 2.0f; }), four>);
+static_assert(builds<([](auto a, auto b) { return a + b; } >> dense<4>), four, four>);
+static_assert(
+    builds<(conv2d<4> >> batch_norm >> flatten >> dense<3>), in<float, shape<dyn, 1, 8, 8>>>);
+static_assert(builds<(embedding<9, 4> >> lstm<8> >> dense<3>), in<int, shape<dyn, 5>>>);
+
 // --- Images, normalisation, modes ----------------------------------------------------------------
 
 // clang-format off

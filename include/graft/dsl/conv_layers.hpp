@@ -100,7 +100,7 @@ struct conv_layer : layer_base {
 
   initializer kernel_initializer = he_normal();
   initializer bias_initializer = zeros();
-  std::string_view key;
+  detail::layer_key key;
   bool has_bias = true;
 
   /// The same layer with its variables tied under a key.

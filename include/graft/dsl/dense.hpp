@@ -51,7 +51,7 @@ struct dense_layer : layer_base {
 
   initializer kernel_initializer = glorot_uniform();
   initializer bias_initializer = zeros();
-  std::string_view key;
+  detail::layer_key key;
   bool has_bias = true;
 
   /// The same layer with its variables tied: every layer of that key in one target uses the same
@@ -118,7 +118,7 @@ struct embedding_layer : layer_base {
   static constexpr auto label = detail::layer_label<"embedding", Name>();
 
   initializer table_initializer = uniform(-0.05, 0.05);
-  std::string_view key;
+  detail::layer_key key;
 
   /// The same layer with its table tied under a key.
   [[nodiscard]] constexpr embedding_layer shared(std::string_view shared_key) const {

@@ -1,6 +1,7 @@
 // A network as a compile-time value: a builder run in constant evaluation.
 #pragma once
 
+#include "graft/dsl/layer.hpp"
 #include "graft/dsl/recorder.hpp"
 #include "graft/dsl/structure.hpp"
 
@@ -22,12 +23,24 @@ inline constexpr bool is_network_input<in<T, Shape, Name>> = true;
 
 namespace detail {
 
+// A network written with >> has no line of its own where its type is all that is known.
+template <auto Builder, class... Inputs>
+constexpr auto build(const std::tuple<Inputs...>& inputs) {
+  if constexpr (!layer<decltype(Builder)>) {
+    return std::apply(Builder, inputs);
+  } else if constexpr (sizeof...(Inputs) == 1) {
+    return Builder(std::get<0>(inputs), source_line{});
+  } else {
+    return Builder(inputs, source_line{});
+  }
+}
+
 // Runs a builder on a recorder and returns its result; inputs are added from left to right.
 template <auto Builder, class... Inputs>
 constexpr auto record(Recorder& recorder) {
   const std::tuple inputs{
       recorder.input<Inputs::type, typename Inputs::shape_type>(Inputs::name)...};
-  auto result = std::apply(Builder, inputs);
+  auto result = build<Builder>(inputs);
   for_each_handle(result, [&](const auto& handle) { recorder.output(handle.ref()); });
   return result;
 }
@@ -108,7 +121,8 @@ struct recorded_network {
 /// Runs a builder at compile time: `constexpr auto n = net<[](auto x) { return mlp(x); }, in<float,
 /// shape<dyn, 4>>>();`.
 ///
-/// @tparam Builder a lambda without captures, or any other callable that may be a template argument
+/// @tparam Builder a lambda without captures; a network in brackets, `(dense<16> >> relu >> dense<3>)`, where no layer
+/// is shared by a key; or any other callable that may be a template argument
 /// @tparam Inputs in<T, shape<...>> for each of its parameters
 /// @return an empty value: ask it in static_assert, lower() it, or run it by static_network
 template <auto Builder, class... Inputs>

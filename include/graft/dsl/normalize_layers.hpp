@@ -32,7 +32,7 @@ struct batch_norm_layer : named_part<batch_norm_layer<Name>> {
 
   double momentum_value = 0.99;
   double epsilon_value = 1e-3;
-  std::string_view key;
+  detail::layer_key key;
 
   /// How much of the moving statistics each batch leaves: moving = momentum * moving + (1 -
   /// momentum) * batch.
@@ -133,7 +133,7 @@ struct layer_norm_layer : named_part<layer_norm_layer<Name>> {
   static constexpr auto label = detail::layer_label<"layer_norm", Name>();
 
   double epsilon_value = 1e-5;
-  std::string_view key;
+  detail::layer_key key;
 
   /// What is added to the variance.
   [[nodiscard]] constexpr layer_norm_layer epsilon(double e) const {

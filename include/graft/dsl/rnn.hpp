@@ -155,7 +155,7 @@ struct rnn_layer : layer_base {
   initializer kernel_initializer = glorot_uniform();
   initializer recurrent_initializer = orthogonal();
   double forget = 1;
-  std::string_view key;
+  detail::layer_key key;
 
   /// The same layer that returns the outputs of all steps, [batch, time, Units].
   [[nodiscard]] constexpr auto sequences() const {
