@@ -1,6 +1,7 @@
 // What may stand for a name, and for axes known at run time: no call takes a number or a list of numbers for a name.
 #include <string>
 
+#include "graft/dsl/dense.hpp"
 #include "graft/dsl/recorder.hpp"
 #include "graft/dsl/scope.hpp"
 #include "graft/ops/elementwise.hpp"
@@ -83,6 +84,11 @@ static_assert(REFUSED(softmax_cross_entropy(x, x, 0)) && REFUSED(add(x, x, 0)));
 static_assert(REFUSED(sum(x, nullptr)) && REFUSED(sum(x, true)) && REFUSED(sum(x, 0.5)));
 static_assert(REFUSED(sum<axes<0>>(x, 0)) && REFUSED(relu(x, {0})) && REFUSED(relu(x, {0, 1})));
 static_assert(!REFUSED(relu(x, "name")) && !REFUSED(sum(x, 0)));
+
+template <class Layer>
+concept takes_number_for_key = requires(const Layer& l) { l.shared(0); };
+static_assert(!takes_number_for_key<dense_layer<3>> &&
+              !takes_number_for_key<embedding_layer<3, 4>>);
 
 template <class Target>
 concept takes_number_for_name = requires(Target& t) {

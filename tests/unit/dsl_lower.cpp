@@ -159,6 +159,8 @@ TEST_CASE("layers may share by the key of a temporary string", "[edge-66]") {
   first(second(first_again(x)));
   CHECK(g.variable_count() == 4);
   CHECK_THROWS_AS(dense<3>.shared(""), argument_error);
+  const char* none = nullptr;
+  CHECK_THROWS_AS(dense<3>.shared(none), argument_error);
   CHECK_THROWS_AS(conv2d<3>.shared(std::string()), argument_error);
 }
 

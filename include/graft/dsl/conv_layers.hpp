@@ -104,7 +104,7 @@ struct conv_layer : layer_base {
   bool has_bias = true;
 
   /// The same layer with its variables tied under a key.
-  [[nodiscard]] constexpr conv_layer shared(std::string_view shared_key) const {
+  [[nodiscard]] constexpr conv_layer shared(name_view shared_key) const {
     conv_layer copy = *this;
     copy.key = detail::kept_key(shared_key);
     return copy;

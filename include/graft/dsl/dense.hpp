@@ -56,7 +56,7 @@ struct dense_layer : layer_base {
 
   /// The same layer with its variables tied: every layer of that key in one target uses the same
   /// ones.
-  [[nodiscard]] constexpr dense_layer shared(std::string_view shared_key) const {
+  [[nodiscard]] constexpr dense_layer shared(name_view shared_key) const {
     dense_layer copy = *this;
     copy.key = detail::kept_key(shared_key);
     return copy;
@@ -121,7 +121,7 @@ struct embedding_layer : layer_base {
   detail::layer_key key;
 
   /// The same layer with its table tied under a key.
-  [[nodiscard]] constexpr embedding_layer shared(std::string_view shared_key) const {
+  [[nodiscard]] constexpr embedding_layer shared(name_view shared_key) const {
     embedding_layer copy = *this;
     copy.key = detail::kept_key(shared_key);
     return copy;

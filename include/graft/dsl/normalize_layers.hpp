@@ -48,7 +48,7 @@ struct batch_norm_layer : named_part<batch_norm_layer<Name>> {
     return copy;
   }
   /// The same layer with its variables tied under a key.
-  [[nodiscard]] constexpr batch_norm_layer shared(std::string_view shared_key) const {
+  [[nodiscard]] constexpr batch_norm_layer shared(name_view shared_key) const {
     batch_norm_layer copy = *this;
     copy.key = detail::kept_key(shared_key);
     return copy;
@@ -142,7 +142,7 @@ struct layer_norm_layer : named_part<layer_norm_layer<Name>> {
     return copy;
   }
   /// The same layer with its variables tied under a key.
-  [[nodiscard]] constexpr layer_norm_layer shared(std::string_view shared_key) const {
+  [[nodiscard]] constexpr layer_norm_layer shared(name_view shared_key) const {
     layer_norm_layer copy = *this;
     copy.key = detail::kept_key(shared_key);
     return copy;

@@ -167,7 +167,7 @@ struct rnn_layer : layer_base {
     return all;
   }
   /// The same layer with its variables tied under a key.
-  [[nodiscard]] constexpr rnn_layer shared(std::string_view shared_key) const {
+  [[nodiscard]] constexpr rnn_layer shared(name_view shared_key) const {
     rnn_layer copy = *this;
     copy.key = detail::kept_key(shared_key);
     return copy;
