@@ -46,14 +46,6 @@ optimiser_args constants_of(const attribute_list& a) {
   return args;
 }
 
-// As of rates that are numbers; those that are fed or worked out are known only here.
-double checked_rate(double rate, const std::string& where) {
-  if (rate >= 0 && std::isfinite(rate)) return rate;
-  throw numeric_error({"'" + where + "' takes a step of training",
-                       "its learning rate is " + std::to_string(rate), where,
-                       "it must be finite and not negative; no variable was changed"});
-}
-
 template <optimiser_op Op, std::size_t Slots, bool Counted>
 bound_kernel bind_step(const bind_args& b) {
   const dtype type = b.inputs[0].type;
@@ -74,9 +66,9 @@ bound_kernel bind_step(const bind_args& b) {
   for (std::uint8_t o = 0; o <= Slots; ++o) {
     result.in_place.push_back({o, static_cast<std::uint8_t>(o == 0 ? 0 : o + 1)});
   }
-  result.run = [=, where = std::string(b.where)](const kernel_call& call) {
+  result.run = [=](const kernel_call& call) {
     optimiser_args args = constants;
-    args.rate = checked_rate(read_scalar(call.in[2 + Slots + (Counted ? 1 : 0)], rate_type), where);
+    args.rate = read_scalar(call.in[2 + Slots + (Counted ? 1 : 0)], rate_type);
     if constexpr (Counted) {
       const double step =
           static_cast<double>(*static_cast<const std::int64_t*>(call.in[2 + Slots]));
@@ -223,6 +215,22 @@ operator_definition step_definition(const operator_schema& schema) {
 }
 
 bool is_single_or_double(dtype type) { return type == dtype::float32 || type == dtype::float64; }
+
+bound_kernel bind_checked_rate(const bind_args& b) {
+  const dtype type = b.inputs[0].type;
+  if (!is_single_or_double(type)) support::refuse_type(b, "a checked rate", type);
+  bound_kernel result;
+  result.run = [type, where = std::string(b.where)](const kernel_call& call) {
+    const double rate = read_scalar(call.in[0], type);
+    if (!(rate >= 0 && std::isfinite(rate))) {
+      throw numeric_error({"'" + where + "' is the rate of a step of training",
+                           "its learning rate is " + std::to_string(rate), where,
+                           "it must be finite and not negative; no variable was changed"});
+    }
+    std::memcpy(call.out[0], call.in[0], size_of(type));
+  };
+  return result;
+}
 
 bound_kernel bind_checked_fraction(const bind_args& b) {
   const dtype type = b.inputs[0].type;
@@ -407,11 +415,13 @@ std::vector<operator_error_sample> squared_norm_errors() {
            "a squared norm is floating"}};
 }
 
-operator_definition checked_fraction_definition() {
+// Of an operator that passes a scalar on, or refuses it when it is run.
+operator_definition checked_scalar_definition(const operator_schema& schema, kernel_binding bind,
+                                              std::vector<operator_error_sample> (*errors)()) {
   operator_definition d;
-  d.schema = &ops::checked_fraction;
+  d.schema = &schema;
   d.gradient = [](const gradient_args& a) { return operand_gradients{a.output_gradients[0]}; };
-  d.bind = bind_checked_fraction;
+  d.bind = bind;
   d.reference = [](std::span<const Array> in, const attribute_list&) {
     return std::vector<Array>{in[0]};
   };
@@ -420,12 +430,18 @@ operator_definition checked_fraction_definition() {
     samples[0].operands = {Array::scalar(0.25)};
     return samples;
   };
-  d.error_samples = [] {
-    return std::vector<operator_error_sample>{
-        {{value_type::of(dtype::float32, {1})}, {}, "tau must be a scalar"},
-        {{value_type::of(dtype::int32, {})}, {}, "tau must be floating"}};
-  };
+  d.error_samples = errors;
   return d;
+}
+
+std::vector<operator_error_sample> checked_rate_errors() {
+  return {{{value_type::of(dtype::float32, {1})}, {}, "the rate must be a scalar"},
+          {{value_type::of(dtype::int32, {})}, {}, "the rate must be floating"}};
+}
+
+std::vector<operator_error_sample> checked_fraction_errors() {
+  return {{{value_type::of(dtype::float32, {1})}, {}, "tau must be a scalar"},
+          {{value_type::of(dtype::int32, {})}, {}, "tau must be floating"}};
 }
 
 operator_definition soft_update_definition() {
@@ -447,7 +463,10 @@ void add_optimizer_operators(std::vector<operator_definition>& all) {
   all.push_back(step_definition<optimiser_op::rmsprop, 1, false>(ops::rmsprop_update));
   all.push_back(step_definition<optimiser_op::adagrad, 1, false>(ops::adagrad_update));
   all.push_back(step_definition<optimiser_op::adam, 2, true>(ops::adam_update));
-  all.push_back(checked_fraction_definition());
+  all.push_back(
+      checked_scalar_definition(ops::checked_rate, bind_checked_rate, checked_rate_errors));
+  all.push_back(checked_scalar_definition(ops::checked_fraction, bind_checked_fraction,
+                                          checked_fraction_errors));
   all.push_back(soft_update_definition());
   all.push_back({&ops::squared_norm, "", squared_norm_gradient, bind_squared_norm,
                  reference_squared_norm, squared_norm_samples, squared_norm_errors});

@@ -124,6 +124,7 @@ void refuse_repeated(const Graph& g, std::vector<variable_id> variables, const c
 learning_rate::learning_rate(double value) {
   require_rate(value, "rate");
   rule_ = [value](const any_tensor& step) { return any_tensor(step * 0.0 + value); };
+  is_number_ = true;
 }
 learning_rate::learning_rate(rule r) : rule_(std::move(r)) {
   if (!rule_) {
@@ -196,6 +197,15 @@ std::vector<any_tensor> clipped(std::vector<any_tensor> gradients, double value,
   return norm > 0 ? clip_by_global_norm(gradients, norm) : gradients;
 }
 
+// A scalar that each run passes through the check of `schema`.
+tensor_id checked_in_runs(Graph& g, const operator_schema& schema, const any_tensor& scalar,
+                          std::string_view name) {
+  const dtype type = g.type_of(g.id(scalar)).type;
+  const bool half = type == dtype::float16 || type == dtype::bfloat16;
+  const tensor_id operands[] = {half ? g.id(cast(scalar, dtype::float32)) : g.id(scalar)};
+  return {g.add(schema, operands, {}, name), 0};
+}
+
 // Adds the step counter, the rate, slots and updates for the parameters and gradients of `result`,
 // whose group of updates becomes those and `more`. Within a transaction of the caller.
 void add_step(Graph& g, training_step& result, const optimizer& chosen, std::vector<op_id> more) {
@@ -214,6 +224,11 @@ void add_step(Graph& g, training_step& result, const optimizer& chosen, std::vec
                        std::string());
     });
   }
+  // The steps write their variables when nothing may fail any more, so a rate that is no number known now is checked
+  // by an op before them.
+  const tensor_id used = rate.is_number()
+                             ? g.id(result.rate)
+                             : checked_in_runs(g, ops::checked_rate, result.rate, "rate");
   std::vector<op_id> assigns{add_assign(g, result.step, g.id(next), "assign_step")};
   for (std::size_t i = 0; i < result.parameters.size(); ++i) {
     const variable_id parameter = result.parameters[i];
@@ -228,7 +243,7 @@ void add_step(Graph& g, training_step& result, const optimizer& chosen, std::vec
       operands.push_back(g.variable_of(targets.back()).read);
     }
     if (rule.counted) operands.push_back(g.id(next));
-    operands.push_back(g.id(result.rate));
+    operands.push_back(used);
     const op_id update = g.add(*rule.schema, operands, rule.attributes);
     for (std::uint32_t t = 0; t < targets.size(); ++t) {
       assigns.push_back(add_assign(g, targets[t], {update, t}, "assign"));
@@ -325,12 +340,8 @@ namespace {
 // How far to go: checked in each run where it is not a number known now.
 tensor_id fraction_of(Graph& g, const soft_update_options& options) {
   if (!options.tau_tensor) return g.add_constant(Array::scalar(options.tau), "tau");
-  const tensor_id given = g.id(*options.tau_tensor);
-  const dtype type = g.type_of(given).type;
-  const bool half = type == dtype::float16 || type == dtype::bfloat16;
-  const tensor_id tau = half ? g.id(cast(*options.tau_tensor, dtype::float32)) : given;
-  const tensor_id operands[] = {tau};
-  return {g.add(ops::checked_fraction, operands, {}, g.name_of(given.op)), 0};
+  return checked_in_runs(g, ops::checked_fraction, *options.tau_tensor,
+                         g.name_of(g.id(*options.tau_tensor).op));
 }
 
 }  // namespace

@@ -2,7 +2,8 @@
 // soft_update() and of the norm of gradients.
 //
 // They only compute; `assign` makes the results the variables' values at the end of a run. Steps are float32 or
-// float64, elementwise, of the parameter's shape; `rate` is a scalar of any floating type.
+// float64, elementwise, of the parameter's shape; `rate` is a scalar of either. They take any number for a rate:
+// checked_rate says what it may be.
 #pragma once
 
 #include "graft/schema/operator_schema.hpp"
@@ -13,25 +14,33 @@ namespace detail {
 
 constexpr bool may_be_scalar(const value_type& t) { return !t.ranked || t.shape.empty(); }
 
+constexpr problem rate_problem(const value_type& rate) {
+  if (rate.type != dtype::any && !is_floating(rate.type)) {
+    return {.clause = "the rate must be floating",
+            .needs = value_type::of(dtype::float32, {}),
+            .got = rate,
+            .hint = "insert cast<float>(x)",
+            .about_type = true};
+  }
+  if (may_be_scalar(rate)) return {};
+  return {.clause = "the rate must be a scalar",
+          .needs = value_type::of(dtype::float32, {}),
+          .got = rate,
+          .hint = "make one rate of it"};
+}
+
+constexpr inferred infer_checked_rate(const infer_args& in) {
+  if (const problem p = rate_problem(in.operands[0])) return p;
+  return value_type::of(in.operands[0].type, {});
+}
+
 /// Parameter, gradient and slots have one shape, the step number and the rate are scalars; the outputs are the
 /// parameter and the slots.
 template <int Slots, bool Counted = false>
 constexpr inferred infer_optimizer_step(const infer_args& in) {
   const value_type& parameter = in.operands[0];
   const value_type& rate = in.operands[static_cast<std::size_t>(2 + Slots + (Counted ? 1 : 0))];
-  if (rate.type != dtype::any && !is_floating(rate.type)) {
-    return problem{.clause = "the rate must be floating",
-                   .needs = value_type::of(dtype::float32, {}),
-                   .got = rate,
-                   .hint = "insert cast<float>(x)",
-                   .about_type = true};
-  }
-  if (!may_be_scalar(rate)) {
-    return problem{.clause = "the rate must be a scalar",
-                   .needs = value_type::of(dtype::float32, {}),
-                   .got = rate,
-                   .hint = "make one rate of it"};
-  }
+  if (const problem p = rate_problem(rate)) return p;
   if constexpr (Counted) {
     const value_type& step = in.operands[static_cast<std::size_t>(2 + Slots)];
     if ((step.type != dtype::any && step.type != dtype::int64) || !may_be_scalar(step)) {
@@ -163,6 +172,9 @@ inline constexpr operator_schema adagrad_update{
 inline constexpr operator_schema adam_update{
     "adam_update", 6, 6, detail::infer_optimizer_step<2, true>, 0, detail::adam_takes};
 
+/// (rate) -> rate, a floating scalar. One that is negative or not finite is a numeric_error when it is run. The steps
+/// above write variables while a run commits, so what a rate may be is asked before them.
+inline constexpr operator_schema checked_rate{"checked_rate", 1, 1, detail::infer_checked_rate};
 /// (tau) -> tau, a floating scalar. One outside [0, 1], or NaN, is a numeric_error when it is run.
 inline constexpr operator_schema checked_fraction{"checked_fraction", 1, 1,
                                                   detail::infer_checked_fraction};

@@ -17,7 +17,9 @@ namespace graft {
 
 /// A learning rate: a number, a function of the step number, or a tensor of the user's own (to be fed).
 ///
-/// Schedules are graph: they are cloned with the training step and computed in each run, in float64.
+/// Schedules are graph: they are cloned with the training step and computed in each run, in float64. What is fed or
+/// computed is checked in each run: a rate that is negative or not finite is a numeric_error there, and changes no
+/// variable.
 class learning_rate {
  public:
   using rule = std::function<any_tensor(const any_tensor& step)>;
@@ -33,9 +35,12 @@ class learning_rate {
 
   /// Adds the rate's ops to the graph of `step` and returns the rate.
   [[nodiscard]] any_tensor build(const any_tensor& step) const { return rule_(step); }
+  /// Whether it was made of a number, which was checked then.
+  [[nodiscard]] bool is_number() const { return is_number_; }
 
  private:
   rule rule_;
+  bool is_number_ = false;
 };
 
 /// rate * decay^(step / steps), continuous. @param decay in (0, 1]
@@ -92,7 +97,7 @@ using optimizer = std::variant<sgd, momentum, rmsprop, adagrad, adam, adamw>;
 struct training_step {
   update_group updates;  ///< run it to take one step
   any_tensor loss;       ///< invalid where gradients were given
-  any_tensor rate;       ///< the rate of the step, a scalar
+  any_tensor rate;       ///< the rate of the step, a scalar, as it was given or computed
   variable_id step;      ///< int64 counter of steps taken
   std::vector<variable_id> parameters;
   std::vector<any_tensor> gradients;  ///< one a parameter, after clipping
