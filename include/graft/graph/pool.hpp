@@ -3,19 +3,18 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <span>
 #include <type_traits>
 #include <utility>
 
-#include "graft/core/large_pages.hpp"
+#include "graft/core/growing_memory.hpp"
 
 namespace graft::detail {
 
 /// What a std::vector of records would be, but growth leaves new records unwritten: copying a
-/// region in bulk writes each record once, and large pools grow in place where the allocator can.
+/// region in bulk writes each record once, and large pools grow without being copied where the system can move pages.
 template <class T>
 class pool {
   static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
@@ -32,7 +31,7 @@ class pool {
     swap(other);
     return *this;
   }
-  ~pool() { std::free(data_); }
+  ~pool() { free_memory(data_, capacity_ * sizeof(T)); }
 
   [[nodiscard]] std::uint32_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
@@ -74,9 +73,9 @@ class pool {
     if (capacity < wanted) capacity = wanted;
     if (capacity < 16) capacity = 16;
     if (capacity >= 0xffffffffu) capacity = 0xfffffffeu;
-    void* bigger = std::realloc(data_, capacity * sizeof(T));
+    void* const bigger =
+        grow_memory(data_, capacity_ * sizeof(T), size_ * sizeof(T), capacity * sizeof(T));
     if (bigger == nullptr) throw std::bad_alloc();
-    use_large_pages(bigger, capacity * sizeof(T));
     data_ = static_cast<T*>(bigger);
     capacity_ = static_cast<std::uint32_t>(capacity);
   }

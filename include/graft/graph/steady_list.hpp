@@ -8,7 +8,7 @@
 #include <memory>
 #include <utility>
 
-#include "graft/graph/pool.hpp"
+#include "graft/core/large_pages.hpp"
 
 namespace graft::detail {
 
