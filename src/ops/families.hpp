@@ -24,5 +24,6 @@ void add_normalize_operators(std::vector<operator_definition>& all);
 void add_dropout_operators(std::vector<operator_definition>& all);
 void add_control_operators(std::vector<operator_definition>& all);
 void add_optimizer_operators(std::vector<operator_definition>& all);
+void add_squared_norm(std::vector<operator_definition>& all);
 
 }  // namespace graft

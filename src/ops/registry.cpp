@@ -33,6 +33,7 @@ class operator_registry {
     add_dropout_operators(all);
     add_control_operators(all);
     add_optimizer_operators(all);
+    add_squared_norm(all);
     for (const operator_definition& d : all) add(d);
     for (const auto& [name, definition] : by_name_) built_in_.emplace(name);
   }

@@ -95,25 +95,6 @@ constexpr inferred infer_checked_fraction(const infer_args& in) {
   return value_type::of(in.operands[0].type, {});
 }
 
-inline constexpr attribute_rule squared_norm_takes[] = {declare::type("type")};
-
-constexpr inferred infer_squared_norm(const infer_args& in) {
-  const value_type& x = in.operands[0];
-  const value_type result = value_type::of(in.attributes.type("type", dtype::float64), {});
-  if (!is_floating(result.type)) {
-    return problem{.clause = "a squared norm is floating",
-                   .needs = value_type::of(dtype::float64, {}),
-                   .got = result,
-                   .about_type = true};
-  }
-  if (x.type == dtype::any || is_floating(x.type)) return result;
-  return problem{.clause = "a norm needs floating elements",
-                 .needs = value_type::unranked(dtype::float32),
-                 .got = x,
-                 .hint = "insert cast<float>(x)",
-                 .about_type = true};
-}
-
 constexpr inferred infer_soft_update(const infer_args& in) {
   const value_type &target = in.operands[0], &source = in.operands[1];
   if (const problem p = tau_problem(in.operands[2])) return p;
@@ -181,11 +162,5 @@ inline constexpr operator_schema checked_fraction{"checked_fraction", 1, 1,
 /// (target, source, tau) -> target + tau * (source - target), in one pass. tau = 0 gives the bits of the target and
 /// tau = 1 those of the source, whatever they are. float32 or float64; tau is a scalar of either.
 inline constexpr operator_schema soft_update{"soft_update", 3, 3, detail::infer_soft_update};
-
-/// (x) -> the sum of the squares of all elements, a scalar; 0 where there are none. x is of any shape and floating:
-/// elements are widened to float64 before they are squared, so that no square of a smaller type overflows. Attribute:
-/// type (of the result; float64 if absent), which clones of another element type change as they do that of a cast.
-inline constexpr operator_schema squared_norm{
-    "squared_norm", 1, 1, detail::infer_squared_norm, 0, detail::squared_norm_takes};
 
 }  // namespace graft::ops

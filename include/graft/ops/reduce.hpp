@@ -106,6 +106,23 @@ constexpr inferred infer_argmax(const infer_args& in) {
   return result;
 }
 
+constexpr inferred infer_squared_norm(const infer_args& in) {
+  const value_type& x = in.operands[0];
+  const value_type result = value_type::of(in.attributes.type("type", dtype::float64), {});
+  if (!is_floating(result.type)) {
+    return problem{.clause = "a squared norm is floating",
+                   .needs = value_type::of(dtype::float64, {}),
+                   .got = result,
+                   .about_type = true};
+  }
+  if (x.type == dtype::any || is_floating(x.type)) return result;
+  return problem{.clause = "a norm needs floating elements",
+                 .needs = value_type::unranked(dtype::float32),
+                 .got = x,
+                 .hint = "insert cast<float>(x)",
+                 .about_type = true};
+}
+
 // A scalar of the operand's type.
 constexpr inferred infer_reduction_size(const infer_args& in) {
   const value_type& x = in.operands[0];
@@ -123,6 +140,7 @@ constexpr inferred infer_reduction_size(const infer_args& in) {
 namespace detail {
 inline constexpr attribute_rule reduce_takes[] = {declare::integers("axes"),
                                                   declare::flag("keepdims")};
+inline constexpr attribute_rule squared_norm_takes[] = {declare::type("type")};
 inline constexpr attribute_rule argmax_takes[] = {declare::integer("axis"),
                                                   declare::flag("keepdims")};
 }  // namespace detail
@@ -136,10 +154,10 @@ inline constexpr operator_schema mean{
 /// Product; 1 of nothing. ONNX ReduceProd.
 inline constexpr operator_schema prod{
     "prod", 1, 1, detail::infer_reduce<detail::reduce_kind::arithmetic>, 0, detail::reduce_takes};
-/// Largest element; NaN where there is one. ONNX ReduceMax.
+/// Largest element; NaN where there is one, and 0 is larger than -0. ONNX ReduceMax.
 inline constexpr operator_schema max{
     "max", 1, 1, detail::infer_reduce<detail::reduce_kind::extremum>, 0, detail::reduce_takes};
-/// Smallest element; NaN where there is one. ONNX ReduceMin.
+/// Smallest element; NaN where there is one, and -0 is smaller than 0. ONNX ReduceMin.
 inline constexpr operator_schema min{
     "min", 1, 1, detail::infer_reduce<detail::reduce_kind::extremum>, 0, detail::reduce_takes};
 /// True where all elements are; true of nothing.
@@ -152,6 +170,11 @@ inline constexpr operator_schema any{
 /// NaN beats all. ONNX ArgMax.
 inline constexpr operator_schema argmax{
     "argmax", 1, 1, detail::infer_argmax, 0, detail::argmax_takes};
+/// (x) -> the sum of the squares of all elements, a scalar; 0 where there are none. x is of any shape and floating:
+/// elements are widened to float64 before they are squared, so that no square of a smaller type overflows. Attribute:
+/// type (of the result; float64 if absent), which clones of another element type change as they do that of a cast.
+inline constexpr operator_schema squared_norm{
+    "squared_norm", 1, 1, detail::infer_squared_norm, 0, detail::squared_norm_takes};
 /// Number of elements that a reduction over "axes" combines, as a scalar of the operand's type;
 /// reads the shape only.
 inline constexpr operator_schema reduction_size{
