@@ -141,7 +141,7 @@ using cast_kernel = void (*)(const void* x, void* y, std::int64_t n);
 
 // sum, prod, sum_of_squares, max, min: f32 f64 i32 i64 u8 i8, result of the same type (integers
 // wrap); any, all: b8. Empty: sum 0, prod 1, any 0, all 1, max -inf or lowest, min +inf or highest.
-// max and min return NaN when there is one.
+// max and min return NaN when there is one; 0 is larger than -0.
 enum class reduce_op : std::uint8_t { sum, max, min, prod, any, all, sum_of_squares };
 
 // y[r] = reduce of x[r][0..cols). The tree depends on cols alone: a row longer than

@@ -162,10 +162,10 @@ T reduce(reduce_op op, const T* x, int64_t n, int64_t stride) {
         r *= v;
         break;
       case reduce_op::max:
-        r = binary(binary_op::max, r, v);
+        r = r == 0 && v == 0 ? (std::signbit(r) ? v : r) : binary(binary_op::max, r, v);
         break;
       case reduce_op::min:
-        r = binary(binary_op::min, r, v);
+        r = r == 0 && v == 0 ? (std::signbit(r) ? r : v) : binary(binary_op::min, r, v);
         break;
       case reduce_op::any:
         r = r != 0 || v != 0;

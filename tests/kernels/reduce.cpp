@@ -103,6 +103,30 @@ void check_long_row(const kernel_table& k) {
   }
 }
 
+// Of zeros alone, wherever the one of the other sign stands.
+template <class T>
+void check_zeros(const kernel_table& k) {
+  for (const int64_t n : {int64_t{1}, int64_t{2}, int64_t{7}, int64_t{33}, int64_t{150}}) {
+    for (const bool largest : {true, false}) {
+      const reduce_op op = largest ? reduce_op::max : reduce_op::min;
+      const T many = largest ? T(-0.0) : T(0), one = -many;
+      for (int64_t place = -1; place < n; ++place) {
+        guarded<T> x(2 * n), row(1), columns(2);
+        for (int64_t i = 0; i < 2 * n; ++i) x[i] = many;
+        if (place >= 0) x[place] = one;
+        k.reduce_rows(op, element_of<T>())(x.data(), row.data(), 1, n);
+        REQUIRE(row[0] == 0);
+        REQUIRE(std::signbit(row[0]) == std::signbit(place >= 0 ? one : many));
+        if (place >= 0) x[place] = many;
+        if (place >= 0) x[2 * place + 1] = one;
+        k.reduce_columns(op, element_of<T>())(x.data(), columns.data(), 1, n, 2, 2);
+        REQUIRE(std::signbit(columns[0]) == std::signbit(many));
+        REQUIRE(std::signbit(columns[1]) == std::signbit(place >= 0 ? one : many));
+      }
+    }
+  }
+}
+
 template <class T>
 void check_arg(const kernel_table& k) {
   for (int64_t n = 1; n < 75; ++n) {
@@ -134,6 +158,13 @@ TEST_CASE("reductions of rows") {
     check_rows<double>(k);
     check_long_row<float>(k);
     check_long_row<double>(k);
+  }
+}
+
+TEST_CASE("the largest of zeros is the positive one, the smallest the negative one") {
+  FOR_EACH_ISA(k) {
+    check_zeros<float>(k);
+    check_zeros<double>(k);
   }
 }
 

@@ -91,6 +91,30 @@ TEST_CASE("static reductions of special numbers and of nothing equal a session's
   }
 }
 
+TEST_CASE("static reductions of zeros of both signs equal a session's", "[static]") {
+  const auto zeros_of = [](const dims& shape, std::uint32_t state) {
+    Array result(dtype::float32, shape);
+    for (float& x : result.mutable_span<float>())
+      x = (state = state * 1664525u + 1013904223u) >> 29 != 0 ? 0.0f : -0.0f;
+    return result;
+  };
+  for (const extent b : batch_sizes) {
+    for (const std::uint32_t seed : {1u, 2u, 3u}) {
+      const Array mostly_positive = zeros_of({b, 3, 37}, seed);
+      Array mostly_negative = mostly_positive;
+      for (float& x : mostly_negative.mutable_span<float>()) x = -x;
+      for (const Array& x : {mostly_positive, mostly_negative}) {
+        compare_with<[](auto t) { return concat<1>(max<axes<2>>(t), min<axes<2>>(t)); },
+                     floats<3, 37>>({x});
+        compare_with<[](auto t) { return concat<1>(max<axes<1>>(t), min<axes<1>>(t)); },
+                     floats<3, 37>>({x});
+        compare_with<[](auto t) { return max<axes<1, 2>, true>(t) + min<axes<2>, true>(t); },
+                     floats<3, 37>>({x});
+      }
+    }
+  }
+}
+
 TEST_CASE("static places of largest elements equal a session's", "[static]") {
   for (const extent b : batch_sizes) {
     compare_with<[](auto x) { return argmax(x); }, floats<19>>({special({b, 19})});

@@ -22,9 +22,9 @@ struct folding {
     if constexpr (What == kind::prod)
       return a * b;
     else if constexpr (What == kind::max)
-      return maximum(a, b);
+      return largest(a, b);
     else if constexpr (What == kind::min)
-      return minimum(a, b);
+      return smallest(a, b);
     else
       return a + b;
   }
@@ -35,9 +35,9 @@ struct folding {
     else if constexpr (What == kind::any)
       return a || b;
     else if constexpr (What == kind::max)
-      return a > b || a != a ? a : b;
+      return largest(a, b);
     else if constexpr (What == kind::min)
-      return a < b || a != a ? a : b;
+      return smallest(a, b);
     else if constexpr (is_real<T>)
       return What == kind::prod ? a * b : a + b;
     else

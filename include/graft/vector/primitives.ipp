@@ -18,6 +18,31 @@ GRAFT_INLINE vec<T> minimum(vec<T> a, vec<T> b) {
   return select((a < b) | is_nan(a), a, b);
 }
 
+// The same for reductions, which have no first and second: of two zeros the positive one is the larger (IEEE 754-2019, maximum
+// and minimum), so that neither the order of the elements nor the width of vectors shows.
+template <class T>
+GRAFT_INLINE vec<T> largest(vec<T> a, vec<T> b) {
+  return select(a == b, from_bits<T>(to_bits<T>(a) & to_bits<T>(b)), maximum(a, b));
+}
+template <class T>
+GRAFT_INLINE vec<T> smallest(vec<T> a, vec<T> b) {
+  return select(a == b, from_bits<T>(to_bits<T>(a) | to_bits<T>(b)), minimum(a, b));
+}
+template <class T>
+GRAFT_INLINE T largest(T a, T b) {
+  if constexpr (T(0.5) == T(0))
+    return a > b ? a : b;
+  else
+    return a > b || a != a || (a == b && __builtin_signbit(b)) ? a : b;
+}
+template <class T>
+GRAFT_INLINE T smallest(T a, T b) {
+  if constexpr (T(0.5) == T(0))
+    return a < b ? a : b;
+  else
+    return a < b || a != a || (a == b && __builtin_signbit(a)) ? a : b;
+}
+
 template <class T>
 GRAFT_INLINE vec<T> absolute(vec<T> x) {
   return from_bits<T>(to_bits<T>(x) & ~to_bits<T>(vec<T>(T(-0.0))));

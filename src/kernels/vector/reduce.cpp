@@ -39,9 +39,9 @@ GRAFT_INLINE V enter(V x) {
 template <reduce_op Op, class T>
 GRAFT_INLINE vec<T> combine(vec<T> a, vec<T> b) {
   if constexpr (Op == reduce_op::max)
-    return maximum(a, b);
+    return largest(a, b);
   else if constexpr (Op == reduce_op::min)
-    return minimum(a, b);
+    return smallest(a, b);
   else if constexpr (Op == reduce_op::prod)
     return a * b;
   else
@@ -50,9 +50,9 @@ GRAFT_INLINE vec<T> combine(vec<T> a, vec<T> b) {
 template <reduce_op Op, class T>
 GRAFT_INLINE T combine(T a, T b) {
   if constexpr (Op == reduce_op::max)
-    return a > b || a != a ? a : b;
+    return largest(a, b);
   else if constexpr (Op == reduce_op::min)
-    return a < b || a != a ? a : b;
+    return smallest(a, b);
   else if constexpr (Op == reduce_op::any)
     return (a != 0) | (b != 0);
   else if constexpr (Op == reduce_op::all)
