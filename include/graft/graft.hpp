@@ -27,6 +27,7 @@
 #include "graft/ops/matmul.hpp"
 #include "graft/ops/pool.hpp"
 #include "graft/ops/reduce.hpp"
+#include "graft/ops/refused_calls.hpp"
 #include "graft/ops/shape_ops.hpp"
 #include "graft/ops/slicing.hpp"
 #include "graft/ops/softmax.hpp"

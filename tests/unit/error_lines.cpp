@@ -61,8 +61,33 @@ TEST_CASE("symbols tell their line as functions do") {
   const any_tensor sum = p +  //
                          p;
   CHECK(line_of(s.g, sum) >= __LINE__ - 2);
-  const any_tensor joined = concat<1>(p, p, p);
-  CHECK(line_of(s.g, joined) == __LINE__ - 1);
+  CHECK(parts_of([&] { (void)(i && p); }).where == at(__LINE__));
+  CHECK(parts_of([&] { (void)(i || p); }).where == at(__LINE__));
+  any_tensor changed = p;
+  CHECK(parts_of([&] { changed += q; }).where == at(__LINE__));
+  CHECK(parts_of([&] { changed -= q; }).where == at(__LINE__));
+  CHECK(parts_of([&] { changed *= q; }).where == at(__LINE__));
+  CHECK(parts_of([&] { changed /= q; }).where == at(__LINE__));
+}
+
+TEST_CASE("functions of many tensors tell their line") {
+  subject s;
+  const auto [p, q, i] = std::tuple(s.p, s.q, s.i);
+  CHECK(line_of(s.g, concat<1>(p)) == __LINE__);
+  CHECK(line_of(s.g, concat<1>(p, p)) == __LINE__);
+  CHECK(line_of(s.g, concat<1>(p, p, p)) == __LINE__);
+  CHECK(line_of(s.g, concat<1>(p, p, p, p)) == __LINE__);
+  CHECK(parts_of([&] { (void)concat<0>(p, p, p, p, q); }).where == at(__LINE__));
+  CHECK(parts_of([&] { (void)concat<0>(p, p, p, p, p, p, q); }).where == at(__LINE__));
+  const any_tensor many = concat<1>(p, p, p, p, p, p, p, p, p, p, p, p, p, p, p, q);
+  CHECK(line_of(s.g, many) == __LINE__ - 1);
+  CHECK(s.g.type_of(s.g.id(many)) == value_type::of(dtype::float32, {dyn, 65}));
+  CHECK(concat<1>(p, p, p, p, p, p, p, p, p, p, p, p, p, p, p, p, p).ref().slot != nullptr);
+
+  constexpr auto both = [](auto a, auto b) { return a + b; };
+  constexpr auto all = [](auto a, auto b, auto c, auto d, auto e) { return a + b + c + d + e; };
+  CHECK(parts_of([&] { (void)(both >> dense<3>)(i, i); }).where == at(__LINE__));
+  CHECK(parts_of([&] { (void)(all >> dense<3>)(i, i, i, i, i); }).where == at(__LINE__));
 }
 
 TEST_CASE("networks that the compiler records keep the lines of symbols") {

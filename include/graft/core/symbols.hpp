@@ -1,9 +1,10 @@
-// The operators of C++ on handles: a + b, a < b, -a. They stand for functions of the operators' headers.
+// The operators of C++ on handles: a + b, a < b, a && b, -a, a += b. They stand for functions of the operators' headers.
 #pragma once
 
 #include <type_traits>
 
 #include "graft/core/dtype.hpp"
+#include "graft/core/misuse.hpp"
 #include "graft/core/shape.hpp"
 #include "graft/core/source_line.hpp"
 
@@ -53,11 +54,40 @@ struct placed {
       : handle(h), here(line) {}
 };
 
-enum class meaning { add, sub, mul, div, less, less_equal, greater, greater_equal, neg };
+// Whether `a += b` may let a name another tensor: not where its class says more than a handle's does.
+template <class T>
+inline constexpr bool is_rebindable = false;
+template <class Target, dtype Type, class Shape>
+inline constexpr bool is_rebindable<tensor<Target, Type, Shape>> = true;
+
+// The handle on the left of `a += b`, and where that stands.
+template <class Handle>
+struct rebound {
+  Handle& handle;
+  source_line here;
+  template <class H, only_if<std::is_same_v<H, Handle>> = 0>
+  constexpr rebound(H& h, source_line line = source_line::now())  // NOLINT: see above
+      : handle(h), here(line) {}
+};
+
+enum class meaning {
+  add,
+  sub,
+  mul,
+  div,
+  less,
+  less_equal,
+  greater,
+  greater_equal,
+  logical_and,
+  logical_or,
+  neg
+};
 template <meaning>
 struct symbol {};
 
-// Base of a handle. The operators' headers say by apply_symbol(symbol<...>, operands..., source_line) what symbols do.
+// Base of a handle. The operators' headers say by apply_symbol(symbol<...>, operands..., source_line) what symbols do, and by
+// rebind(symbol<...>, handle, result) which results a handle can name.
 template <class Handle>
 struct symbols {
   template <class B, only_if<beside_handle<B>> = 0>
@@ -126,9 +156,48 @@ struct symbols {
     return apply_symbol(symbol<meaning::greater_equal>{}, a, b.handle, b.here);
   }
 
+  template <class B, only_if<is_tensor<B>> = 0>
+  friend constexpr auto operator&&(placed<Handle> a, const B& b) {
+    return apply_symbol(symbol<meaning::logical_and>{}, a.handle, b, a.here);
+  }
+  template <class B, only_if<is_tensor<B>> = 0>
+  friend constexpr auto operator||(placed<Handle> a, const B& b) {
+    return apply_symbol(symbol<meaning::logical_or>{}, a.handle, b, a.here);
+  }
+  template <class B, only_if<beside_handle<B>> = 0>
+  friend constexpr Handle& operator+=(rebound<Handle> a, const B& b) {
+    return rebind(symbol<meaning::add>{}, a.handle,
+                  apply_symbol(symbol<meaning::add>{}, a.handle, b, a.here));
+  }
+  template <class B, only_if<beside_handle<B>> = 0>
+  friend constexpr Handle& operator-=(rebound<Handle> a, const B& b) {
+    return rebind(symbol<meaning::sub>{}, a.handle,
+                  apply_symbol(symbol<meaning::sub>{}, a.handle, b, a.here));
+  }
+  template <class B, only_if<beside_handle<B>> = 0>
+  friend constexpr Handle& operator*=(rebound<Handle> a, const B& b) {
+    return rebind(symbol<meaning::mul>{}, a.handle,
+                  apply_symbol(symbol<meaning::mul>{}, a.handle, b, a.here));
+  }
+  template <class B, only_if<beside_handle<B>> = 0>
+  friend constexpr Handle& operator/=(rebound<Handle> a, const B& b) {
+    return rebind(symbol<meaning::div>{}, a.handle,
+                  apply_symbol(symbol<meaning::div>{}, a.handle, b, a.here));
+  }
+
   friend constexpr auto operator-(placed<Handle> a) {
     return apply_symbol(symbol<meaning::neg>{}, a.handle, a.here);
   }
+
+  // Refused, in words.
+  template <class T, only_if<std::is_same_v<T, bool>> = 0>
+  constexpr explicit operator T() const {
+    values_come_when_it_runs<got<Handle>> error{};
+    (void)error;
+    return false;
+  }
+  template <class I>
+  no_operator_of_tensors<"[]", got<I>> operator[](const I&) const;
 };
 
 }  // namespace detail

@@ -3,6 +3,7 @@
 
 #include <type_traits>
 
+#include "graft/core/refused_symbols.hpp"
 #include "graft/core/symbols.hpp"
 
 namespace graft {

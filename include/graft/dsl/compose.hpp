@@ -1,6 +1,7 @@
 // Networks without points: a >> b, sequence, residual, parallel, repeat.
 #pragma once
 
+#include "graft/core/absent.hpp"
 #include "graft/dsl/activation.hpp"
 #include "graft/dsl/structure.hpp"
 #include "graft/ops/arithmetic.hpp"
@@ -35,10 +36,6 @@ constexpr const auto& first_handle(const X& x) {
   }
 }
 
-// What may stand beside a layer in `>>` without being one: a lambda from handles to handles.
-template <class T>
-concept builder_object = std::is_class_v<T> && !tensor_like<T>;
-
 }  // namespace detail
 
 template <class T>
@@ -62,10 +59,18 @@ struct then : layer_base {
     changes.commit();
     return result;
   }
-  /// For a first part that takes several handles.
-  template <tensor_like A, tensor_like B, tensor_like... More>
-  constexpr auto operator()(const A& a, const B& b, const More&... more) const {
-    return (*this)(std::tuple<A, B, More...>(a, b, more...));
+  /// For a first part that takes several handles; more than eight come as a tuple.
+  template <
+      tensor_like A, tensor_like B, detail::tensor_or_absent C = detail::absent,
+      detail::tensor_or_absent D = detail::absent, detail::tensor_or_absent E = detail::absent,
+      detail::tensor_or_absent F = detail::absent, detail::tensor_or_absent G = detail::absent,
+      detail::tensor_or_absent H = detail::absent>
+  constexpr auto operator()(const A& a, const B& b, const C& c = {}, const D& d = {},
+                            const E& e = {}, const F& f = {}, const G& g = {}, const H& h = {},
+                            source_line here = source_line::now()) const {
+    return detail::call_with_present(
+        [&]<class... X>(const X&... x) { return (*this)(std::tuple<X...>(x...), here); }, a, b, c,
+        d, e, f, g, h);
   }
 
   /// The parts' work, kept short: networks have hundreds of these, one inside the other.
@@ -90,6 +95,10 @@ template <class A, class B>
 constexpr then<A, B> operator>>(const A& a, const B& b) {
   return {a, b};
 }
+template <class A, class B>
+  requires((layer<A> && !detail::builder_object<B>) || (layer<B> && !detail::builder_object<A>))
+networks_are_made_of_layers<got<std::conditional_t<layer<A>, B, A>>> operator>>(const A&, const B&);
+
 /// A network in a scope of its own; made by `sequence<"name">(...)` and `named<"name">(f)`.
 template <text Name, class F>
 struct scoped_layer : layer_base {
@@ -126,12 +135,14 @@ constexpr auto chain(const A& a, const B& b, const More&... more) {
 template <class... Parts>
   requires(sizeof...(Parts) > 0)
 constexpr auto sequence(const Parts&... parts) {
+  (detail::check_part<Parts>(), ...);
   return detail::chain(parts...);
 }
 /// The same in a scope: `sequence<"encoder">(...)`.
 template <text Name, class... Parts>
   requires(sizeof...(Parts) > 0)
 constexpr auto sequence(const Parts&... parts) {
+  (detail::check_part<Parts>(), ...);
   using network = decltype(detail::chain(parts...));
   return scoped_layer<Name, network>(detail::chain(parts...));
 }
@@ -197,6 +208,7 @@ struct residual_layer : layer_base {
 template <text Name = "", class F, class Shortcut = no_shortcut>
 constexpr residual_layer<F, Shortcut, Name> residual(const F& network,
                                                      const Shortcut& shortcut = {}) {
+  detail::check_part<F>();
   return {network, shortcut};
 }
 
@@ -224,6 +236,7 @@ struct parallel_layer : layer_base {
 template <text Name = "", class... Branches>
   requires(sizeof...(Branches) > 0)
 constexpr parallel_layer<Name, Branches...> parallel(const Branches&... branches) {
+  (detail::check_part<Branches>(), ...);
   return parallel_layer<Name, Branches...>(branches...);
 }
 
@@ -274,6 +287,7 @@ struct repeat_layer : layer_base {
 /// be built, none is.
 template <std::size_t Count, class F>
 constexpr repeat_layer<Count, F> repeat(const F& network) {
+  detail::check_part<F>();
   return repeat_layer<Count, F>(network);
 }
 

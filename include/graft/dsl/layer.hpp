@@ -24,11 +24,25 @@ struct extent_not_known;
 template <class Got>
 struct layers_are_called_on_tensors;
 
+/// A layer was called on more than one tensor, or told more than its template arguments and members say: units and
+/// names stand in brackets, as in dense<10, "logits">(x).
+template <class... Got>
+struct layers_take_one_tensor;
+
+/// A part of a network is neither a layer nor a lambda from tensors to tensors. A network is called on its tensors,
+/// `(dense<8> >> relu)(x)`; nothing is passed in by `>>`.
+template <class Got>
+struct networks_are_made_of_layers;
+
 /// Base of everything that may stand in a network written with `>>`.
 struct layer_base {
-  template <class X>
+  template <class X, class... More>
     requires(!tensor_like<X>)
-  layers_are_called_on_tensors<got<X>> operator()(const X&) const;
+  layers_are_called_on_tensors<got<X>> operator()(const X&, const More&...) const;
+  template <tensor_like X, class More, class... AndMore>
+    requires(!std::is_same_v<More, source_line>)
+  layers_take_one_tensor<got<X>, got<More>> operator()(const X&, const More&,
+                                                       const AndMore&...) const;
 };
 
 /// A callable that takes handles and returns handles, and composes with `>>`.
@@ -44,6 +58,22 @@ struct then;
 /// The names have to stay functions, since tanh, exp and others are functions of the C library too.
 struct layer_tag {};
 
+namespace detail {
+
+// What may stand in a network without being a layer: a lambda from handles to handles.
+template <class T>
+concept builder_object = std::is_class_v<T> && !tensor_like<T>;
+
+template <class T>
+constexpr void check_part() {
+  if constexpr (!builder_object<T>) {
+    networks_are_made_of_layers<got<T>> error{};
+    (void)error;
+  }
+}
+
+}  // namespace detail
+
 /// Base of the layers that are named without a call: `dense<8> >> relu`, `flatten >> dense<8>`.
 template <class Part>
 struct named_part : layer_base {
@@ -55,6 +85,10 @@ struct named_part : layer_base {
   friend constexpr then<Part, B> operator>>(Part (&f)(layer_tag), const B& b) {
     return {f({}), b};
   }
+  template <tensor_like X>
+  friend networks_are_made_of_layers<got<X>> operator>>(const X&, Part (&)(layer_tag));
+  template <tensor_like X>
+  friend networks_are_made_of_layers<got<X>> operator>>(Part (&)(layer_tag), const X&);
 };
 
 namespace detail {

@@ -2,6 +2,7 @@
 // numbers.
 #pragma once
 
+#include "graft/ops/symbols.hpp"
 #include "graft/schema/apply.hpp"
 #include "graft/schema/rules.hpp"
 
@@ -186,21 +187,18 @@ constexpr auto apply_binary(const A& a, const B& b, std::string_view name, sourc
   }
 }
 
-template <class A, class B>
-constexpr auto apply_symbol(symbol<meaning::add>, const A& a, const B& b, source_line here) {
-  return apply_binary<ops::add>(a, b, {}, here);
-}
-template <class A, class B>
-constexpr auto apply_symbol(symbol<meaning::sub>, const A& a, const B& b, source_line here) {
-  return apply_binary<ops::sub>(a, b, {}, here);
-}
-template <class A, class B>
-constexpr auto apply_symbol(symbol<meaning::mul>, const A& a, const B& b, source_line here) {
-  return apply_binary<ops::mul>(a, b, {}, here);
-}
-template <class A, class B>
-constexpr auto apply_symbol(symbol<meaning::div>, const A& a, const B& b, source_line here) {
-  return apply_binary<ops::div>(a, b, {}, here);
+template <>
+inline constexpr const operator_schema* meant<meaning::add> = &ops::add;
+template <>
+inline constexpr const operator_schema* meant<meaning::sub> = &ops::sub;
+template <>
+inline constexpr const operator_schema* meant<meaning::mul> = &ops::mul;
+template <>
+inline constexpr const operator_schema* meant<meaning::div> = &ops::div;
+
+template <meaning Meaning, class A, class B>
+constexpr auto apply_symbol(symbol<Meaning>, const A& a, const B& b, source_line here) {
+  return apply_binary<*meant<Meaning>>(a, b, {}, here);
 }
 
 }  // namespace detail
@@ -214,7 +212,8 @@ concept binary_operands = (tensor_like<A> && (tensor_like<B> || number_like<B>))
 ///
 /// Shapes broadcast as in NumPy: aligned at the last axis, extents equal or 1. A C++ number takes
 /// the element type of the tensor beside it; a fraction beside integers is refused. `a + b` is the same, as are
-/// - * / and the comparisons < <= > >= of their functions.
+/// - * / and the comparisons < <= > >= of their functions. `a += b` is `a = a + b`: the handle names the sum from there
+/// on, which must be of its type and shape; the tensor that it named before is what it was.
 /// @throws shape_error or dtype_error with what the types do not tell; what they tell does not
 /// compile
 template <class A, class B>

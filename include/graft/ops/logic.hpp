@@ -108,27 +108,30 @@ inline constexpr operator_schema is_nan{"is_nan", 1, 1, detail::infer_is_nan, el
 namespace graft {
 
 namespace detail {
-template <class A, class B>
-constexpr auto apply_symbol(symbol<meaning::less>, const A& a, const B& b, source_line here) {
-  return apply_binary<ops::less>(a, b, {}, here);
-}
-template <class A, class B>
-constexpr auto apply_symbol(symbol<meaning::less_equal>, const A& a, const B& b, source_line here) {
-  return apply_binary<ops::less_equal>(a, b, {}, here);
-}
-template <class A, class B>
-constexpr auto apply_symbol(symbol<meaning::greater>, const A& a, const B& b, source_line here) {
-  return apply_binary<ops::greater>(a, b, {}, here);
-}
-template <class A, class B>
-constexpr auto apply_symbol(symbol<meaning::greater_equal>, const A& a, const B& b,
-                            source_line here) {
-  return apply_binary<ops::greater_equal>(a, b, {}, here);
+template <>
+inline constexpr const operator_schema* meant<meaning::less> = &ops::less;
+template <>
+inline constexpr const operator_schema* meant<meaning::less_equal> = &ops::less_equal;
+template <>
+inline constexpr const operator_schema* meant<meaning::greater> = &ops::greater;
+template <>
+inline constexpr const operator_schema* meant<meaning::greater_equal> = &ops::greater_equal;
+template <>
+inline constexpr const operator_schema* meant<meaning::logical_and> = &ops::logical_and;
+template <>
+inline constexpr const operator_schema* meant<meaning::logical_or> = &ops::logical_or;
+
+// Not among the symbols of handles: an operand that is converted, as theirs are, fits no better than a truth value does
+// for C++'s own `!`. So the line is not told.
+template <class X, only_if<is_tensor<X>> = 0>
+constexpr auto operator!(const X& x) {
+  return apply<ops::logical_not>({}, {}, {}, x);
 }
 }  // namespace detail
 
 // Comparisons take tensors of one type that broadcast, or a tensor and a number, and return truth
-// values. There are no operators == and !=: handles would seem to be compared.
+// values. There are no operators == and !=: handles would seem to be compared. `a && b`, `a || b` and `!a` on truth
+// values are logical_and, logical_or and logical_not, element by element: both operands are always built.
 
 /// a == b, element by element. ONNX Equal.
 template <class A, class B>

@@ -1,6 +1,7 @@
 // Functions of one tensor, element by element.
 #pragma once
 
+#include "graft/ops/symbols.hpp"
 #include "graft/schema/apply.hpp"
 #include "graft/schema/rules.hpp"
 
@@ -164,10 +165,8 @@ constexpr auto clip(const X& x, double low, double high, name_view name = {},
 }
 
 namespace detail {
-template <tensor_like X>
-constexpr auto apply_symbol(symbol<meaning::neg>, const X& x, source_line here) {
-  return apply<ops::neg>({}, {}, here, x);
-}
+template <>
+inline constexpr const operator_schema* meant<meaning::neg> = &ops::neg;
 }  // namespace detail
 
 /// x itself.

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <vector>
 
+#include "graft/core/absent.hpp"
 #include "graft/schema/axes.hpp"
 #include "graft/schema/rules.hpp"
 
@@ -425,13 +426,12 @@ constexpr auto concat_at(source_line here, const Tensors&... tensors) {
 }
 }  // namespace detail
 
-/// Joins tensors along an axis: `concat<1>(a, b, c)`. Errors of up to four tell the line of the call; no argument can
-/// follow any number of them.
-/// @param tensors of one element type whose other extents are equal
-template <std::int64_t Axis, tensor_like... Tensors>
-  requires(sizeof...(Tensors) > 0)
-constexpr auto concat(const Tensors&... tensors) {
-  return detail::concat_at<Axis>({}, tensors...);
+/// Joins tensors along an axis: `concat<1>(a, b, c)`. Errors tell the line of the call; of more than sixteen tensors do that
+/// where they come as a list, as below, or joined in groups.
+/// @param a, b, c, d, more of one element type; their other extents are equal
+template <std::int64_t Axis, tensor_like A>
+constexpr auto concat(const A& a, source_line here = source_line::now()) {
+  return detail::concat_at<Axis>(here, a);
 }
 template <std::int64_t Axis, tensor_like A, tensor_like B>
 constexpr auto concat(const A& a, const B& b, source_line here = source_line::now()) {
@@ -445,6 +445,26 @@ template <std::int64_t Axis, tensor_like A, tensor_like B, tensor_like C, tensor
 constexpr auto concat(const A& a, const B& b, const C& c, const D& d,
                       source_line here = source_line::now()) {
   return detail::concat_at<Axis>(here, a, b, c, d);
+}
+template <std::int64_t Axis, tensor_like A, tensor_like B, tensor_like C, tensor_like D,
+          tensor_like E, detail::tensor_or_absent F = detail::absent,
+          detail::tensor_or_absent G = detail::absent, detail::tensor_or_absent H = detail::absent,
+          detail::tensor_or_absent I = detail::absent, detail::tensor_or_absent J = detail::absent,
+          detail::tensor_or_absent K = detail::absent, detail::tensor_or_absent L = detail::absent,
+          detail::tensor_or_absent M = detail::absent, detail::tensor_or_absent N = detail::absent,
+          detail::tensor_or_absent O = detail::absent, detail::tensor_or_absent P = detail::absent>
+constexpr auto concat(const A& a, const B& b, const C& c, const D& d, const E& e, const F& f = {},
+                      const G& g = {}, const H& h = {}, const I& i = {}, const J& j = {},
+                      const K& k = {}, const L& l = {}, const M& m = {}, const N& n = {},
+                      const O& o = {}, const P& p = {}, source_line here = source_line::now()) {
+  return detail::call_with_present(
+      [here](const auto&... tensors) { return detail::concat_at<Axis>(here, tensors...); }, a, b, c,
+      d, e, f, g, h, i, j, k, l, m, n, o, p);
+}
+template <std::int64_t Axis, tensor_like... Tensors>
+  requires(sizeof...(Tensors) > 16)
+constexpr auto concat(const Tensors&... tensors) {
+  return detail::concat_at<Axis>({}, tensors...);
 }
 /// The same for a vector, array or span of handles and an axis known at run time.
 /// @throws argument_error if there are none

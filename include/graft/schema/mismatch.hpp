@@ -3,6 +3,7 @@
 #pragma once
 
 #include "graft/core/dtype.hpp"
+#include "graft/core/misuse.hpp"
 #include "graft/core/shape.hpp"
 
 namespace graft {
@@ -13,8 +14,6 @@ struct named_shape;
 
 template <class Shape>
 struct needs;
-template <class Shape>
-struct got;
 template <dtype Type>
 struct needs_type;
 template <dtype Type>
