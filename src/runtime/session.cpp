@@ -197,7 +197,7 @@ void Session::initialize() {
 
 void Session::run(const initializer_set& initializer) {
   Graph& g = state().graph();
-  if (initializer.graph != &g && !initializer.variables.empty()) {
+  if (!initializer.variables.empty() && &initializer.graph() != &g) {
     throw handle_error({"variables were to be initialised", "they belong to another graph", "",
                         "run the initializer in a session of its own graph"});
   }

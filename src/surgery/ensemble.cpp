@@ -84,7 +84,7 @@ initializer_set Ensemble::initializer() const {
   Graph& g = graph();
   std::vector<variable_id> unset = data_->unset;
   std::erase_if(unset, [&g](variable_id v) { return !g.contains(v); });
-  return {&g, std::move(unset)};
+  return {g, std::move(unset)};
 }
 
 variable_id Ensemble::operator()(variable_id v) const {

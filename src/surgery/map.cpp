@@ -203,7 +203,7 @@ std::vector<variable_id> Clone::parameters() const {
 }
 
 initializer_set Clone::initializer() const {
-  return {&data_->variables_graph(), data_->present(data_->unset)};
+  return {data_->variables_graph(), data_->present(data_->unset)};
 }
 
 initializer_set Clone::initializer_of(variable_id v) const {
@@ -219,7 +219,7 @@ initializer_set Clone::initializer_of(variable_id v) const {
            "the clone has no variable of its own for it: it is shared, linked, frozen or replaced, "
            "or its image was removed");
   }
-  return {&g, std::move(own)};
+  return {g, std::move(own)};
 }
 
 variable_id Clone::variable_behind(const graph_reference& read) const {

@@ -425,8 +425,8 @@ update_group soft_update(Graph& g,
 }
 
 update_group soft_update(const Clone& target, const soft_update_options& options) {
-  Graph& g =
-      *target.initializer().graph;  // of the variables: for a clone in a body the graph around
+  // Of the variables: for a clone in a body the graph around.
+  Graph& g = target.initializer().graph();
   const auto refuse = [&](const char* found, const char* hint) {
     // The scope may have gone with the last of its ops.
     const std::string path = target.nodes().empty() ? std::string() : target.scope_path();

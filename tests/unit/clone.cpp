@@ -33,7 +33,7 @@ TEST_CASE("the question: a second network from inputs and outputs alone") {
   CHECK(id_of(y2) != id_of(y));
   CHECK(copy.variables().size() == 4);
   CHECK(copy.initializer().variables == copy.variables());
-  CHECK(copy.initializer().graph == &g);
+  CHECK(&copy.initializer().graph() == &g);
   CHECK(g.variables().size() == 8);
   CHECK(copy(x).ref() == x2.ref());
   CHECK(copy.inputs() == ids(x2));

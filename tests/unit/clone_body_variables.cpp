@@ -97,7 +97,7 @@ TEST_CASE("a clone in a body has variables of its own, which belong to the graph
                                  in + "second/bias"});
   CHECK(n.g.variable_count() == before.size() + 4);
   CHECK(copy.parameters().empty());
-  CHECK(copy.initializer().graph == &n.g);
+  CHECK(&copy.initializer().graph() == &n.g);
   CHECK(copy.initializer().variables.size() == (policy == variables::fresh ? 4 : 0));
 
   // The map is total and leads both ways.

@@ -188,7 +188,7 @@ TEST_CASE("values of another graph's variables are neither read nor written") {
           {"Session::value", [&] { (void)session.value(b.w); }},
           {"Session::set_value", [&] { session.set_value(b.w, zeros); }},
           {"initializer_of", [&] { session.run(initializer_of(a.g, foreign)); }},
-          {"a set of variables", [&] { session.run(initializer_set{&a.g, foreign}); }},
+          {"a set of variables", [&] { session.run(initializer_set{a.g, foreign}); }},
           {"save_variables", [&] { save_variables(a.g, unwritten.path, foreign); }},
           {"load_variables", [&] { load_variables(a.g, file.path, {.variables = foreign}); }},
           {"load_variables beside its own",

@@ -269,7 +269,7 @@ TEST_CASE("variables that a rule makes for a clone in a body are the clone's", "
   REQUIRE(m.g.variable_count() == 1);
   CHECK(copy->variables() == m.g.variables());
   CHECK(copy->parameters() == m.g.variables());
-  CHECK(copy->initializer().graph == &m.g);
+  CHECK(&copy->initializer().graph() == &m.g);
   CHECK(copy->initializer().variables == m.g.variables());
   CHECK(copy->bytes_owned() == 0);
   Session session(m.g);

@@ -1,4 +1,6 @@
 // Initialising variables: order, sets, cycles, seeds.
+#include <optional>
+
 #include "graft/surgery/clone.hpp"
 
 #include "catch.hpp"
@@ -51,6 +53,34 @@ TEST_CASE("what an initial value waits for has its variables first") {
   session.initialize();
   CHECK(session.value(late).same_bits(vector_of({1, 2})));
   CHECK(session.value(early).same_bits(vector_of({3, 4})));
+}
+
+TEST_CASE("an initializer goes with its graph, and is refused when that is gone") {
+  std::optional<Graph> g(std::in_place);
+  const auto x = placeholder<float, shape<dyn, 2>>(*g, "x");
+  const any_tensor w = make_variable<float, shape<2>>(*g, "w", ones());
+  const Clone copy = clone(extract(inputs(x), outputs(x + w)), into("copy"), variables::fresh);
+  const initializer_set all = initializer_of(*g), own = copy.initializer();
+  std::optional<Graph> moved(std::move(*g));
+  {
+    Session session(*moved);
+    session.run(all);
+    session.run(own);
+    CHECK(&own.graph() == &*moved);
+    CHECK(session.value(w).same_bits(vector_of({1, 1})));
+    Graph other;
+    Session elsewhere(other);
+    CHECK(has(sentence<handle_error>([&] { elsewhere.run(all); }), "another graph"));
+  }
+  // Another graph at the place of the old one is another graph.
+  moved.reset();
+  moved.emplace();
+  (void)make_variable<float, shape<2>>(*moved, "v", ones());
+  Session session(*moved);
+  CHECK(has(sentence<handle_error>([&] { session.run(all); }), "their graph is gone"));
+  CHECK_THROWS_AS(session.run(own), handle_error);
+  CHECK(uninitialized(*moved).size() == 1);
+  CHECK_THROWS_AS(initializer_set().graph(), handle_error);
 }
 
 TEST_CASE("initialising what needs a variable without a value names it") {

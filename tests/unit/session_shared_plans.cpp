@@ -120,7 +120,7 @@ TEST_CASE("clones whose variables are shared, copied or constants share plans") 
 TEST_CASE("random numbers of clones are their own under a shared plan") {
   family f([](const row8& x) { return any_tensor(dropout(0.5)(dense<16>(x))); });
   Session session(f.g, {.threads = 1, .seed = 9});
-  session.run(initializer_set{&f.g, f.g.variables()});
+  session.run(initializer_set{f.g, f.g.variables()});
   const std::uint64_t before = session.plans_made();
   for (const Clone& c : f.clones) session.run(c.initializer());
   CHECK(session.plans_made() == before + 1);

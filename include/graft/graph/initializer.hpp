@@ -1,6 +1,7 @@
 // What is to be initialised: some variables of one graph.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -12,9 +13,20 @@ namespace graft {
 ///
 /// A set holds exactly the variables it was made with: variables added to the graph later are not
 /// in it. Initial values may read other variables; a session orders the work and refuses cycles.
-struct initializer_set {
-  Graph* graph = nullptr;
+/// It finds its graph wherever that was moved to, and notices that it is gone.
+class initializer_set {
+ public:
+  initializer_set() = default;
+  initializer_set(Graph& g, std::vector<variable_id> which)
+      : variables(std::move(which)), place_(g) {}
+
+  /// The graph. @throws handle_error if it is gone, or the set was made of none
+  [[nodiscard]] Graph& graph() const;
+
   std::vector<variable_id> variables;  ///< each once, in order of creation
+
+ private:
+  std::optional<target_traits<Graph>::place> place_;
 };
 
 /// All variables of a graph as it is now.
