@@ -17,6 +17,11 @@ std::string compared(const problem& why) {
   return tells_needs ? "needs " + to_string(why.needs) + ", " + got : got;
 }
 
+bool tells(const problem& why) {
+  return why.needs.ranked || why.got.ranked || why.needs.type != dtype::any ||
+         why.got.type != dtype::any;
+}
+
 [[noreturn]] void throw_problem(error_parts parts, bool about_type) {
   if (about_type) throw dtype_error(std::move(parts));
   throw shape_error(std::move(parts));
@@ -81,9 +86,12 @@ void refuse_rate(const layer_call& call, double rate) {
 }
 
 void recorder_refuses(std::string_view schema, const problem& why) {
-  throw_problem({std::string(schema) + " was recorded",
-                 std::string(why.clause) + ": " + compared(why), "", why.hint},
-                why.about_type);
+  error_parts parts{std::string(schema) + " was recorded",
+                    std::string(why.clause) + (tells(why) ? ": " + compared(why) : ""), "",
+                    why.hint};
+  // Where no shape would fit, it is what the operator was given beside its operands that is wrong.
+  if (!why.about_type && !why.needs.ranked) throw argument_error(std::move(parts));
+  throw_problem(std::move(parts), why.about_type);
 }
 
 void recorder_refuses_handle(const char* why) {

@@ -104,7 +104,8 @@ void refuse_operands(const op_in_words& op, std::span<const value_type> operands
   parts.where = where(op.line);
   parts.hint = why.hint == nullptr ? "" : why.hint;
   if (why.about_type) throw dtype_error(std::move(parts));
-  if (!miscounted && (why.needs.ranked || why.got.ranked)) throw shape_error(std::move(parts));
+  // Where no shape would fit, it is what the op was given beside its operands that is wrong.
+  if (!miscounted && why.needs.ranked) throw shape_error(std::move(parts));
   throw argument_error(std::move(parts));
 }
 

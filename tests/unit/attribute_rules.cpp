@@ -1,4 +1,6 @@
 // What operators declare of their attributes is held wherever a graph takes some.
+#include <limits>
+
 #include "graft/graft.hpp"
 #include "graft/graph/operator.hpp"
 
@@ -207,4 +209,39 @@ TEST_CASE("operators declare the attributes that their samples have") {
       }
     }
   }
+}
+
+TEST_CASE(
+    "numbers and axes that cannot be are arguments out of range, not shapes that do not fit") {
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  Graph g;
+  const any_tensor x = input4(g);
+  const any_tensor images = placeholder<float, shape<dyn, 3, 8, 8>>(g, "images");
+  const auto digest = g.digest();
+  const auto refusal = [&](auto&& build) {
+    const std::string found = message_of<argument_error>(build);
+    CHECK(g.digest() == digest);
+    return found;
+  };
+  for (const double wrong : {nan, -1.0, 2.0}) {
+    CHECK(mentions(refusal([&] { (void)batch_norm().momentum(wrong)(x); }), "from 0 to 1"));
+  }
+  for (const double wrong : {nan, -1.0}) {
+    const std::string norm = refusal([&] { (void)batch_norm().epsilon(wrong)(x); });
+    CHECK(mentions(norm, "epsilon must be at least 0 and finite"));
+    CHECK(mentions(norm, "1e-5"));
+    CHECK_FALSE(mentions(norm, "found ["));
+    CHECK(mentions(refusal([&] { (void)layer_norm().epsilon(wrong)(x); }), "epsilon must be"));
+  }
+  const auto axis = "every axis must be one of the tensor's";
+  CHECK(mentions(refusal([&] { (void)argmax(x, 7); }), axis));
+  CHECK(mentions(refusal([&] { (void)sum(x, dims{7}); }), axis));
+  CHECK(mentions(refusal([&] { (void)softmax(x, 5); }), axis));
+  CHECK(mentions(refusal([&] { (void)concat(std::vector<any_tensor>{x, x}, 9); }), "axis"));
+  CHECK(mentions(refusal([&] { (void)slice(x, 9, 0, 1); }), "axis"));
+  CHECK(mentions(refusal([&] { (void)transpose(x, dims{1, 1}); }), "twice"));
+  CHECK(mentions(refusal([&] { (void)expand_dims(x, dims{9}); }), "axis"));
+  // What a shape would mend is a matter of shapes.
+  CHECK_THROWS_AS(conv2d<4>(x), shape_error);
+  CHECK_THROWS_AS((conv2d<4, conv{.kernel = {9, 9}}>(images)), shape_error);
 }

@@ -48,20 +48,24 @@ constexpr inferred infer_normalized(const infer_args& in, std::size_t axis_from_
 }
 
 constexpr bool is_epsilon(double value) { return value >= 0 && rules::is_finite(value); }
-constexpr problem epsilon_problem(const infer_args& in) {
-  return {.clause = "epsilon must be at least 0 and finite", .needs = {}, .got = in.operands[0]};
+constexpr problem epsilon_problem() {
+  return {.clause = "epsilon must be at least 0 and finite",
+          .needs = {},
+          .got = {},
+          .hint = "give a small number, such as 1e-5"};
 }
 
 constexpr inferred infer_batch_norm(const infer_args& in) {
   inferred result = infer_normalized<5>(
       in, 1, false, 2, "scale, bias and statistics must have one element a channel");
   if (result.error) return result;
-  if (!is_epsilon(in.attributes.real("epsilon", 0))) return epsilon_problem(in);
+  if (!is_epsilon(in.attributes.real("epsilon", 0))) return epsilon_problem();
   const double momentum = in.attributes.real("momentum", 0);
   if (!(momentum >= 0 && momentum <= 1)) {
     return problem{.clause = "the momentum of the moving statistics must be from 0 to 1",
                    .needs = {},
-                   .got = in.operands[0]};
+                   .got = {},
+                   .hint = "give the share of the old statistics, such as 0.9"};
   }
   result.outputs.push_back(in.operands[3]);
   result.outputs.push_back(in.operands[4]);
@@ -69,7 +73,7 @@ constexpr inferred infer_batch_norm(const infer_args& in) {
 }
 
 constexpr inferred infer_layer_norm(const infer_args& in) {
-  if (!is_epsilon(in.attributes.real("epsilon", 0))) return epsilon_problem(in);
+  if (!is_epsilon(in.attributes.real("epsilon", 0))) return epsilon_problem();
   return infer_normalized<3>(in, 0, true, 1,
                              "scale and bias must have one element for each of the last axis");
 }
