@@ -8,9 +8,32 @@
 namespace graft {
 namespace {
 
+// A sum that knows when it is more than it can tell.
+class total {
+ public:
+  void add(std::int64_t count, std::int64_t each = 1) {
+    std::int64_t more = 0;
+    if (__builtin_mul_overflow(count, each, &more) || __builtin_add_overflow(sum_, more, &sum_)) {
+      beyond_ = true;
+    }
+  }
+  [[nodiscard]] bool empty() const { return sum_ == 0 && !beyond_; }
+  [[nodiscard]] std::string in_words() const { return beyond_ ? "over 9e18" : grouped(sum_); }
+
+ private:
+  static std::string grouped(std::int64_t n) {
+    std::string digits = std::to_string(n);
+    for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
+    return digits;
+  }
+
+  std::int64_t sum_ = 0;
+  bool beyond_ = false;
+};
+
 struct row {
   std::string name, operators, output;
-  std::int64_t parameters = 0;
+  total parameters = {};
 };
 
 // The ops a tensor depends on, in storage order, without recursion.
@@ -36,12 +59,6 @@ std::string cut(const std::string& text, std::size_t width) {
   return text.substr(0, width - 3 - half) + "..." + text.substr(text.size() - half);
 }
 
-std::string grouped(std::int64_t n) {
-  std::string digits = std::to_string(n);
-  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
-  return digits;
-}
-
 std::string padded(std::string text, std::size_t width, bool right = false) {
   if (text.size() < width) text.insert(right ? 0 : text.size(), width - text.size(), ' ');
   return text;
@@ -53,27 +70,26 @@ std::string summary(const any_tensor& y, const summary_options& options) {
   const Graph& g = target_traits<Graph>::target_of(y.ref());
   std::vector<row> rows;
   std::map<std::uint32_t, std::size_t> row_of_scope;
-  std::int64_t trainable = 0, other = 0, bytes = 0;
+  total trainable, other, bytes;
   for (const op_id op : dependencies(g, g.id(y))) {
     const auto variable = g.variable_read_by({op, 0});
     const scope_id scope = g.scope_of(op);
     std::size_t place;
     if (scope.value == 0 && !variable) {
       place = rows.size();
-      rows.push_back({g.name_of(op), "", "", 0});
+      rows.push_back({g.name_of(op), "", ""});
     } else {
       const auto [known, fresh] = row_of_scope.try_emplace(scope.value, rows.size());
       place = known->second;
-      if (fresh)
-        rows.push_back({scope.value == 0 ? "(variables)" : g.scope_path(scope), "", "", 0});
+      if (fresh) rows.push_back({scope.value == 0 ? "(variables)" : g.scope_path(scope), "", ""});
     }
     row& r = rows[place];
     if (variable) {
       const variable_info& info = g.variable_of(*variable);
       const std::int64_t count = element_count(info.type.shape);
-      r.parameters += count;
-      (info.trainable ? trainable : other) += count;
-      bytes += count * static_cast<std::int64_t>(size_of(info.type.type));
+      r.parameters.add(count);
+      (info.trainable ? trainable : other).add(count);
+      bytes.add(count, static_cast<std::int64_t>(size_of(info.type.type)));
       continue;
     }
     const std::string name(g.schema_of(op).name);
@@ -98,11 +114,12 @@ std::string summary(const any_tensor& y, const summary_options& options) {
   std::string text =
       line("name", "operators", "output", "parameters") + std::string(width, '-') + "\n";
   for (const row& r : rows) {
-    text += line(r.name, r.operators, r.output, r.parameters > 0 ? grouped(r.parameters) : "");
+    text +=
+        line(r.name, r.operators, r.output, r.parameters.empty() ? "" : r.parameters.in_words());
   }
   text += std::string(width, '-') + "\n";
-  text += "trainable " + grouped(trainable) + ", other " + grouped(other) + ", " + grouped(bytes) +
-          " bytes\n";
+  text += "trainable " + trainable.in_words() + ", other " + other.in_words() + ", " +
+          bytes.in_words() + " bytes\n";
   return text;
 }
 

@@ -55,6 +55,17 @@ training_curve falling_curve() {
 
 }  // namespace
 
+TEST_CASE("a summary of more elements than can be counted says so") {
+  Graph g;
+  constexpr extent side = extent{1} << 31;
+  const any_tensor a = make_variable<float, shape<side, side>>(g, "a", zeros());
+  const any_tensor b = make_variable<float, shape<side, side>>(g, "b", zeros());
+  const std::string all = summary(a + b), one = summary(a * 2.0f);
+  CHECK(all.find("trainable over 9e18, other 0, over 9e18 bytes") != std::string::npos);
+  CHECK(one.find("trainable 4,611,686,018,427,387,904, other 0, over 9e18 bytes") !=
+        std::string::npos);
+}
+
 TEST_CASE("the summary of a network") {
   const fixture f;
   check_golden("summary.txt", summary(f.y));
