@@ -177,7 +177,10 @@ operand_gradients cross_entropy_rule(const gradient_args& a) {
                        "view the labels with as<T, Shape>() or insert cast<std::int64_t>(labels)"});
   }
   if (is_integer(type)) {
-    if (a.wanted[0]) result[0] = (softmax(logits, -1) - one_hot_like(labels, logits)) * g;
+    if (!a.wanted[0]) return result;
+    // Named after the loss, whose labels a run may find to be none.
+    const std::string name = "labels_of_" + a.graph.name_of(a.op);
+    result[0] = (softmax(logits, -1) - one_hot_like(labels, logits, name)) * g;
     return result;
   }
   if (a.wanted[0]) {

@@ -6,6 +6,7 @@
 #include "graft/core/error.hpp"
 
 #include "graph/building.hpp"
+#include "runtime/run.hpp"
 
 namespace graft::detail {
 
@@ -110,7 +111,8 @@ void call_ops::refuse_unused_feeds() const {
   if (unused == fed_used_.end()) return;
   const auto& feed = r_.feeds[static_cast<std::size_t>(unused - fed_used_.begin())];
   const std::string path = g_.path_of(feed.tensor), needed = unfed_sources();
-  throw feed_error({"'" + path + "' was fed", "nothing that was asked for needs it", path,
+  throw feed_error({"'" + path + "' was fed", "nothing that was asked for needs it",
+                    declared(g_, feed.tensor.op),
                     needed.empty()
                         ? "leave the feed out, or feed the tensor that what is fetched depends on"
                         : "what is asked for needs " + needed + " instead"});

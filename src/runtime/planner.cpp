@@ -13,6 +13,7 @@
 #include "runtime/bodies.hpp"
 #include "runtime/call_ops.hpp"
 #include "runtime/parallel.hpp"
+#include "runtime/run.hpp"
 #include "tensor/limits.hpp"
 
 namespace graft::detail {
@@ -34,6 +35,18 @@ bool may_be_view(const operator_schema& schema) {
 
 tensor_info info_of(const value_type& type) {
   return {type.type, type.shape, element_count(type.shape)};
+}
+
+// A kernel of an op; what its binding refuses, it refuses where the program declared the op.
+bound_kernel bound(const operator_definition& definition, op_binding& binding, const Graph& g,
+                   op_id op) {
+  try {
+    return definition.bind(binding.arguments());
+  } catch (const unsupported_error& cause) {
+    rethrow_declared(cause, g, op);
+  } catch (const size_error& cause) {
+    rethrow_declared(cause, g, op);
+  }
 }
 
 class planner {
@@ -73,6 +86,9 @@ class planner {
     return t_.attributes_of(t_.ops[op.index]);
   }
   [[nodiscard]] std::string path_of(const call_op& op) const { return g_.path_of(t_.id(op.index)); }
+  [[nodiscard]] std::string declared_at(const call_op& op) const {
+    return declared(g_, t_.id(op.index));
+  }
   [[nodiscard]] op_in_words in_words(const call_op& op) const {
     return {schema_of(op), path_of(op), g_.line_of(t_.id(op.index))};
   }
@@ -144,7 +160,7 @@ class planner {
       throw graph_error(
           {"'" + path_of(op) + "' was to be run",
            "its operator now has " + std::to_string(answer.outputs.size()) + " outputs",
-           path_of(op), "an operator's number of outputs must not depend on shapes"});
+           declared_at(op), "an operator's number of outputs must not depend on shapes"});
     }
     for (const value_type& v : answer.outputs) types_.push_back(v);
     if (op.own) {
@@ -159,12 +175,12 @@ class planner {
     if (is_fed(op, output)) return;
     if (settled(type)) {
       throw unsupported_error({"'" + path_of(op) + "' was to be run",
-                               "no kernel works on " + std::string(name_of(type.type)), path_of(op),
-                               "feed what depends on it instead"});
+                               "no kernel works on " + std::string(name_of(type.type)),
+                               declared_at(op), "feed what depends on it instead"});
     }
     throw unsupported_error({"'" + path_of(op) + "' was to be run",
                              "its result is " + to_string(type) + ", which the feeds do not settle",
-                             path_of(op), "feed tensors whose types and shapes determine it"});
+                             declared_at(op), "feed tensors whose types and shapes determine it"});
   }
 
   // Kernels multiply extents in whatever order, those beside a 0 too.
@@ -175,7 +191,7 @@ class planner {
     if (is_addressable(some, size_of(type.type))) return;
     throw size_error({"'" + path_of(op) + "' was to be run",
                       "its result is " + to_string(type) + ", more than a process can address",
-                      path_of(op), "check the shapes of what it is computed from"});
+                      declared_at(op), "check the shapes of what it is computed from"});
   }
 
   void require_settled_operands(const call_op& op) const {
@@ -187,7 +203,8 @@ class planner {
       throw unsupported_error({"'" + path_of(op) + "' was to be run",
                                "its operand '" + g_.path_of(operand) + "' is " + to_string(type) +
                                    ", which the feeds do not settle",
-                               path_of(op), "feed tensors whose types and shapes determine it"});
+                               declared_at(op),
+                               "feed tensors whose types and shapes determine it"});
     }
   }
 
@@ -209,9 +226,8 @@ class planner {
           ", or train without what layers update: minimize(loss, optimizer, {.own_updates = "
           "false})";
     }
-    const std::string line = where(g_.line_of(t.op));
-    throw feed_error({"the value of placeholder '" + path_of(op) + "' is needed", found,
-                      path_of(op) + (line.empty() ? "" : ", declared at " + line), hint});
+    throw feed_error(
+        {"the value of placeholder '" + path_of(op) + "' is needed", found, declared_at(op), hint});
   }
   // The variable for which a layer declared an op as its update.
   [[nodiscard]] std::optional<variable_id> owner_of(std::uint32_t op) const {
@@ -251,7 +267,7 @@ class planner {
     if (!schema.has(ops::bodies) && (definition == nullptr || definition->bind == nullptr)) {
       throw unsupported_error({"'" + path_of(op) + "' was to be run",
                                "the operator " + std::string(schema.name) + " has no kernel",
-                               path_of(op), "register the operator with a kernel binding"});
+                               declared_at(op), "register the operator with a kernel binding"});
     }
     bind(op, definition);
   }
@@ -277,12 +293,12 @@ class planner {
       step.kernel =
           bind_bodies(schema, binding.arguments(), {outputs_read(op), r_.check_numerics, bodies_});
     } else {
-      step.kernel = definition->bind(binding.arguments());
+      step.kernel = bound(*definition, binding, g_, t_.id(op.index));
     }
     if (step.kernel.scratch_bytes > static_cast<std::size_t>(most_bytes)) {
       throw size_error({"'" + path_of(op) + "' was to be run",
                         "its kernel needs more scratch memory than a process can address",
-                        path_of(op), "check the shapes of what it is computed from"});
+                        declared_at(op), "check the shapes of what it is computed from"});
     }
     step.own = op.own || binding.told_path();
     if (folds(schema, step, binding.outputs())) {
@@ -410,7 +426,7 @@ class planner {
         {"variable '" + variable + "' was to be updated twice in one run",
          "neither of '" + path_of(earlier) + "' and '" + path_of(later) +
              "' follows from the other",
-         variable,
+         declared_at(later),
          "compute the second value from after(the first update), or run them one after "
          "the other"});
   }
@@ -470,7 +486,7 @@ plan_instance make_instance(const Graph& g, const Plan& p, call_graph call) {
     const call_op& op = call.ops[p.steps[s].op];
     op_binding binding(g, call, op, p.values);
     const operator_definition* definition = find_operator(g.data().ops[op.index].schema->name);
-    bound_kernel kernel = definition->bind(binding.arguments());
+    bound_kernel kernel = bound(*definition, binding, g, g.data().id(op.index));
     const bound_kernel& laid_out = p.steps[s].kernel;
     if (kernel.scratch_bytes > laid_out.scratch_bytes || !(kernel.in_place == laid_out.in_place)) {
       throw unsupported_error(

@@ -76,13 +76,6 @@ void check_finite(const Plan& p, const Graph& g, const plan_step& s, op_id op,
   }
 }
 
-// Kernels know the path of their op; the line of the program that declared it is added here.
-[[noreturn]] void rethrow_declared(const numeric_error& cause, const Graph& g, op_id op) {
-  error_parts parts = cause.parts();
-  if (parts.where == g.path_of(op)) parts.where = declared(g, op);
-  throw numeric_error(std::move(parts));
-}
-
 void run_steps(const Plan& p, const plan_instance& own, const Graph& g, void** all,
                std::byte* arena, parallel_runner& parallel, std::uint64_t seed, std::size_t first,
                std::size_t last) {

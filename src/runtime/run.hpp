@@ -47,6 +47,14 @@ void run_steps(const Plan& p, const plan_instance& own, const Graph& g, void** p
 
 /// An op's path and the line of the user's program it was declared at, for messages.
 std::string declared(const Graph& g, op_id op);
+/// Throws an error of an op's kernel, or of the binding of one, again: these know the path of their op, and the line of
+/// the program that declared it is added here.
+template <class Error>
+[[noreturn]] void rethrow_declared(const Error& cause, const Graph& g, op_id op) {
+  error_parts parts = cause.parts();
+  if (parts.where == g.path_of(op)) parts.where = declared(g, op);
+  throw Error(std::move(parts));
+}
 /// Throws the sentence about a variable that is read before it has a value.
 [[noreturn]] void refuse_uninitialized(const Graph& g, variable_id v);
 

@@ -234,3 +234,53 @@ TEST_CASE("values that kernels refuse are told with the line of their op") {
   });
   CHECK(refused.where == "loss, declared at " + line);
 }
+
+TEST_CASE("what a session refuses before it runs is told with the line of the op") {
+  Graph g;
+  const auto x = placeholder<float, shape<3>>(g, "x");
+  const any_tensor half = placeholder(g, dtype::float16, dims{3}, "half");
+  const any_tensor unused = placeholder<float, shape<3>>(g, "unused");
+  const std::string fed = at(__LINE__ - 1);
+  const any_tensor root = exp(half, "root");
+  const std::string typed = at(__LINE__ - 1);
+  const auto v = make_variable<float, shape<>>(g, "v", ones());
+  const any_tensor one = assign(v, v + 1.0f, "one"), two = assign(v, v + 2.0f, "two");
+  const std::string updated = at(__LINE__ - 1);
+  Session session(g);
+  session.initialize();
+  const Array three(dtype::float32, {3});
+  const error_parts kernel =
+      parts_of([&] { session.run(root, feed(half, three.cast(dtype::float16))); });
+  CHECK_THAT(kernel.found, Contains("no kernel for float16"));
+  CHECK(kernel.where == "root, declared at " + typed);
+  const error_parts twice = parts_of([&] { session.run(std::tuple{one, two}); });
+  CHECK_THAT(twice.asked, Contains("updated twice"));
+  CHECK(twice.where == "two, declared at " + updated);
+  const error_parts needless =
+      parts_of([&] { session.run(x * 2.0f, feed(x, three), feed(unused, three)); });
+  CHECK(needless.asked == "'unused' was fed");
+  CHECK(needless.where == "unused, declared at " + fed);
+
+  constexpr extent side = extent{1} << 31;
+  (void)make_variable<float, shape<side, side>>(g, "huge", zeros());
+  const std::string made = at(__LINE__ - 1);
+  const error_parts room = parts_of([&] { session.initialize(); });
+  CHECK_THAT(room.found, Contains("more than a process can address"));
+  CHECK_THAT(room.where, Contains("declared at " + made));
+}
+
+TEST_CASE("a label that is none is told of the loss where only the gradient is run") {
+  Graph g;
+  const auto logits = placeholder<float, shape<1, 3>>(g, "logits");
+  const auto labels = placeholder<std::int64_t, shape<1>>(g, "labels");
+  const any_tensor loss = softmax_cross_entropy(logits, labels, "loss");
+  const std::string line = at(__LINE__ - 1);
+  const any_tensor slope = gradients(sum(loss), {logits})[0];
+  Session session(g);
+  const error_parts refused = parts_of([&] {
+    session.run(slope, feed(logits, {0.0f, 0.0f, 0.0f}), feed(labels, {std::int64_t{3}}));
+  });
+  CHECK_THAT(refused.asked, Contains("/labels_of_loss'"));
+  CHECK(refused.found == "index number 0 is 3");
+  CHECK_THAT(refused.where, Contains("declared at " + line));
+}
