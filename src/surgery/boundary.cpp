@@ -409,3 +409,11 @@ boundary_problem make_problem(const Graph* g, const std::vector<tensor_id>& inpu
 }
 
 }  // namespace graft::detail
+
+namespace graft {
+
+std::string to_string(const boundary_problem& problem) {
+  return boundary_error(problem.parts).what();
+}
+
+}  // namespace graft

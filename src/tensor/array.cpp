@@ -49,6 +49,15 @@ std::string describe(dtype type, const dims& shape) {
   return std::string(name_of(type)) + " " + to_string(shape);
 }
 
+// Of an extent below 0, which may be a wrong number as well as a name: small names are small numbers.
+std::string in_words(extent e) {
+  constexpr extent least_likely = -10000;
+  if (e < least_likely) return "the extent " + dim_name(e) + " is not known";
+  if (e == dyn)
+    return "the extent -1 is no number of elements: it stands for one that is not known";
+  return "the extent " + std::to_string(e) + " is negative, and no number of elements";
+}
+
 // Number of elements; refuses what cannot be stored.
 std::int64_t checked_count(dtype type, const dims& shape) {
   const std::string asked = "an array of " + describe(type, shape) + " was to be made";
@@ -61,10 +70,8 @@ std::int64_t checked_count(dtype type, const dims& shape) {
   }
   for (const extent e : shape) {
     if (e < 0) {
-      throw argument_error({.asked = asked,
-                            .found = "the extent " + dim_name(e) + " is not known",
-                            .where = {},
-                            .hint = "values need known extents"});
+      throw argument_error(
+          {.asked = asked, .found = in_words(e), .where = {}, .hint = "values need known extents"});
     }
   }
   const extent count = element_count(shape);

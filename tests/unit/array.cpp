@@ -63,6 +63,21 @@ TEST_CASE("large arrays fill large pages from the first one on, and stay as larg
   CHECK(b.at<float>({side - 1, side - 1}) == 0);
 }
 
+TEST_CASE("an extent that is no number of elements is told as what it is") {
+  const auto found = [](const dims& shape) {
+    try {
+      (void)Array(dtype::float32, shape);
+    } catch (const argument_error& e) {
+      return e.parts().found;
+    }
+    return std::string();
+  };
+  CHECK(found({-3}) == "the extent -3 is negative, and no number of elements");
+  CHECK(found({dyn}) ==
+        "the extent -1 is no number of elements: it stands for one that is not known");
+  CHECK(found({2, dim<"batch">}) == "the extent batch is not known");
+}
+
 TEST_CASE("elements are given and read in row-major order") {
   const Array a = Array::from<std::int32_t>({2, 2}, {1, 2, 3, 4});
   CHECK(a.at<std::int32_t>({1, 0}) == 3);

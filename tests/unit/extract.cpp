@@ -10,6 +10,7 @@ boundary_problem problem_of(const input_list& in, const output_list& out) {
   const auto answer = try_extract(in, out);
   REQUIRE_FALSE(answer.has_value());
   const std::string text = message_of<boundary_error>([&] { (void)extract(in, out); });
+  CHECK(to_string(answer.error()) == text);
   for (const boundary_finding& f : answer.error().findings) CHECK(mentions(text, f.text));
   return answer.error();
 }

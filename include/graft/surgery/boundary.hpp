@@ -71,6 +71,9 @@ struct boundary_problem {
   [[noreturn]] void raise() const { throw boundary_error(parts); }
 };
 
+/// The sentence, as boundary_error says it.
+std::string to_string(const boundary_problem& problem);
+
 /// A value or the reason why there is none.
 ///
 /// (std::expected is C++23.)
