@@ -107,7 +107,7 @@ TEST_CASE("a clone in a body has variables of its own, which belong to the graph
     CHECK(copy.images(v) == std::vector{image});
     CHECK(lineage(n.g, image) == std::vector{v});
     CHECK(lineage(image, {copy}) == std::vector{v});
-    CHECK(copy.initializer_of(v).graph == &n.g);
+    CHECK(&copy.initializer_of(v).graph() == &n.g);
     const variable_info mine = n.g.variable_of(v), theirs = n.g.variable_of(image);
     CHECK(theirs.stream_key != mine.stream_key);
     // The body has an input for the read; the initial value is around it.
