@@ -53,10 +53,12 @@ clone_options cloner::options_around() const {
   options.controls = {};
   options.bound = bound_around(options_.bound);
   options.expressions = bound_around(options_.expressions);
-  options.set(variables::by([this](const variable_info& v) {
+  options.decide = [this](const Graph&, const variable_info& v) {
     const variable_policy policy = data_->image_of(v.id)->policy;
     return policy == variable_policy::replaced ? variable_policy::shared : policy;
-  }));
+  };
+  options.require = {};
+  options.streams_given = false;  // the policies say which are shared
   return options;
 }
 

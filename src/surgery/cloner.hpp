@@ -190,6 +190,7 @@ class cloner {
   /// The variable that an op reads, as far as it is a plain read; an invalid id otherwise.
   [[nodiscard]] variable_id read_by(std::uint32_t index) const;
   [[nodiscard]] bool mode_changes(std::uint32_t index) const;
+  [[nodiscard]] bool splits_shared(const variable_info& v) const;
   [[nodiscard]] std::uint32_t place_of(op_id op) const { return r_.places.find(op.value); }
   [[nodiscard]] bool is_cut(tensor_id t) const;
   /// The value that a copied or frozen variable starts with, or nothing.

@@ -79,6 +79,7 @@ void ensemble_builder::check_stacked(tensor_id key, tensor_id value) const {
 }
 
 void ensemble_builder::decide() {
+  if (options_.require) options_.require(g_, r_.variables);
   for (const variable_id v : r_.variables) {
     const variable_policy policy =
         options_.decide ? options_.decide(g_, g_.variable_of(v)) : options_.policy;

@@ -162,6 +162,7 @@ Clone Ensemble::detached_clone(std::size_t i, clone_options options) const {
   detail::require_member(d, i);
   const Graph& g = graph();
   detail::require_origin(d);
+  if (options.require) options.require(g, d.region.variables());
   const member_policies policies(d, g, options);
   detail::start_values starts;
   std::unordered_map<variable_id, variable_policy> decided;
@@ -173,7 +174,8 @@ Clone Ensemble::detached_clone(std::size_t i, clone_options options) const {
   }
   if (!options.where_given) options.set(into("member"));
   if (!options.as_mode) options.as_mode = d.as_mode;
-  options.set(variables::by([&](const variable_info& v) { return decided.at(v.id); }));
+  options.decide = [&](const Graph&, const variable_info& v) { return decided.at(v.id); };
+  options.require = {};
   return detail::cloner(d.region, options, &starts).run();
 }
 

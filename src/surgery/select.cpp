@@ -56,11 +56,21 @@ bool cloner::is_cut(tensor_id t) const {
   return !r_.cuts.empty() && std::binary_search(r_.cuts.begin(), r_.cuts.end(), t);
 }
 
+// Streams that are to be the clone's own although it shares its variables. In a body nothing would move them on.
+bool cloner::splits_shared(const variable_info& v) const {
+  return v.role == variable_role::rng_stream && options_.streams_given &&
+         options_.streams != seeds::same && !in_body_;
+}
+
 void cloner::decide_variables() {
   data_->images.reserve(r_.variables.size());
+  if (options_.require) options_.require(source_, r_.variables);
   for (const variable_id v : r_.variables) {
     variable_policy policy =
         options_.decide ? options_.decide(source_, source_.variable_of(v)) : options_.policy;
+    if (policy == variable_policy::shared && splits_shared(source_.variable_of(v))) {
+      policy = source_.store().initialized(v) ? variable_policy::copied : variable_policy::fresh;
+    }
     if (policy >= variable_policy::replaced) {
       throw argument_error(
           {"clone was to decide on '" + source_.path_of(v) + "'",

@@ -178,8 +178,8 @@ void cloner::split_ties() {
     each.set(variables::by([&](const variable_info& v) {
       return v.id == info.id ? image.policy : variable_policy::shared;
     }));
-    each.set(options_.streams);
-    each.set(control_in::keep);  // what the first one waits for
+    each.streams = options_.streams;  // streams that the first one shares stay shared
+    each.set(control_in::keep);       // what the first one waits for
     each.set(into(owner_, ""));
     for (std::size_t k = 1; k < users.size(); ++k) {
       std::optional<Clone> made;

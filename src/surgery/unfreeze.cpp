@@ -90,11 +90,11 @@ class thawing {
   }
 
   void choose_policies() {
-    options_.set(variables::chosen_by{[this, otherwise = options_.decide, policy = options_.policy](
-                                          const Graph& of, const variable_info& v) {
+    options_.decide = [this, otherwise = options_.decide, policy = options_.policy](
+                          const Graph& of, const variable_info& v) {
       if (values_.contains(v.id)) return variable_policy::copied;
       return otherwise ? otherwise(of, v) : policy;
-    }});
+    };
   }
 
   // Tensors that are read in place of variables are read again.

@@ -1,4 +1,5 @@
 // Rules that decide for each variable what a clone does with it.
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -76,6 +77,41 @@ variable_policy decide(const std::vector<entry>& rules, variable_policy otherwis
                         "(variables::precedence::order)"});
 }
 
+// The scopes that have variables, for a sentence, in the order of these.
+std::string scopes_of(const Graph& g, std::span<const variable_id> variables) {
+  constexpr std::size_t most = 8;
+  std::vector<std::string> known;
+  for (const variable_id v : variables) {
+    const std::string scope = g.scope_path(g.scope_of(g.variable_of(v).read.op));
+    if (scope.empty() || std::find(known.begin(), known.end(), scope) != known.end()) continue;
+    if (known.size() == most) {
+      known.emplace_back("...");
+      break;
+    }
+    known.push_back(scope);
+  }
+  std::string list;
+  for (const std::string& scope : known) {
+    list += list.empty() ? "" : ", ";
+    list += scope == "..." ? scope : "'" + scope + "'";
+  }
+  return list;
+}
+
+// That a rule fits a variable of the graph, of those that are cloned most often.
+void require_fit(const Graph& g, std::span<const variable_id> among, const entry& rule,
+                 const op_filter& filter) {
+  const auto fits = [&](variable_id v) { return filter(g, g.variable_of(v).read.op); };
+  if (std::any_of(among.begin(), among.end(), fits)) return;
+  const std::vector<variable_id> all = g.variables();
+  if (std::any_of(all.begin(), all.end(), fits)) return;
+  const std::string known = scopes_of(g, among);
+  throw argument_error({"a policy was chosen for " + rule.what,
+                        "no variable of the graph lies there", "",
+                        known.empty() ? "what is cloned has no variable in a scope"
+                                      : "what is cloned has variables in " + known});
+}
+
 }  // namespace
 
 chosen_by by_scope(std::vector<std::pair<std::string, variable_policy>> scopes,
@@ -86,11 +122,15 @@ chosen_by by_scope(std::vector<std::pair<std::string, variable_policy>> scopes,
     filters.push_back(within_scope(path));
     rules.push_back({policy, specificity_of(path), "scope '" + path + "'"});
   }
+  const auto require = [rules, filters](const Graph& g, std::span<const variable_id> among) {
+    for (std::size_t i = 0; i < rules.size(); ++i) require_fit(g, among, rules[i], filters[i]);
+  };
   return {[rules = std::move(rules), filters = std::move(filters), otherwise, how](
               const Graph& g, const variable_info& v) {
-    return decide(rules, otherwise, how, g, v,
-                  [&](std::size_t i) { return filters[i](g, v.read.op); });
-  }};
+            return decide(rules, otherwise, how, g, v,
+                          [&](std::size_t i) { return filters[i](g, v.read.op); });
+          },
+          require};
 }
 
 chosen_by by_role(std::vector<std::pair<variable_role, variable_policy>> roles,

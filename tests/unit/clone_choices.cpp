@@ -133,8 +133,8 @@ TEST_CASE("of several rules the first counts, or the most specific", "[clone][ed
   CHECK(policies(by_scope({{"**", shared}, {"encoder/l*", frozen}}, fresh,
                           precedence::specificity)) == pair(shared, frozen));
   CHECK(policies(by_scope({{"**/last", frozen}}, fresh)) == pair(fresh, frozen));
-  CHECK(policies(by_scope({{"last", frozen}, {"encoder/las", frozen}}, fresh)) ==
-        pair(fresh, fresh));
+  CHECK_THROWS_AS(policies(by_scope({{"last", frozen}}, fresh)), argument_error);
+  CHECK_THROWS_AS(policies(by_scope({{"encoder/las", frozen}}, fresh)), argument_error);
   // Two that agree are no conflict, nor are two of which a third is more specific.
   CHECK(policies(by_scope({{"encoder/l*", shared}, {"encoder/*t", shared}}, fresh,
                           precedence::specificity)) == pair(fresh, shared));
@@ -147,6 +147,7 @@ TEST_CASE("rules that are equally specific and at odds are an error", "[clone][e
   Graph g;
   const row4 x = input4(g);
   const row4 y = dense4(x, "last");
+  (void)dense4(x, "other");
   const Region region = extract(inputs(x), outputs(y));
   set_values(g);
   const auto digest = g.digest();
@@ -171,4 +172,87 @@ TEST_CASE("rules that are equally specific and at odds are an error", "[clone][e
   // Where order decides there is no conflict.
   CHECK(clone(region, by_role(roles, variables::shared)).initializer().variables.empty());
   CHECK(clone(region, by_scope(rules, variables::fresh)).variables().empty());
+}
+
+TEST_CASE("a rule for scopes without variables is refused with the scopes that have some",
+          "[clone]") {
+  Graph g;
+  const row4 x = input4(g);
+  const row4 y = dense4(dense4(x, "first"), "last");
+  (void)dense4(x, "elsewhere");
+  const Region region = extract(inputs(x), outputs(y));
+  set_values(g);
+  const auto asked = [](const char* scope) {
+    return variables::by_scope({{"first", variables::shared}, {scope, variables::shared}},
+                               variables::fresh);
+  };
+  const std::string found =
+      message_of<argument_error>([&] { (void)clone(region, asked("fisrt")); });
+  INFO(found);
+  CHECK(mentions(found, "scope 'fisrt'"));
+  CHECK(mentions(found, "'first', 'last'"));
+  CHECK_FALSE(mentions(found, "'elsewhere'"));
+  CHECK_THROWS_AS(ensemble(region, 2, asked("fisrt")), argument_error);
+  CHECK_THROWS_AS(ensemble(region, 2).detach(
+                      0, variables::by_scope({{"fisrt", variables::fresh}}, variables::copied)),
+                  argument_error);
+  CHECK_NOTHROW(clone(region, asked("elsewhere")));  // of the graph, though not of the region
+  // Rules by role are for any network.
+  CHECK_NOTHROW(clone(region, variables::by_role({{variable_role::statistic, variables::copied}},
+                                                 variables::fresh)));
+}
+
+TEST_CASE("policies that contradict each other are refused", "[clone]") {
+  Graph g;
+  const row4 x = input4(g);
+  const row4 y = dense4(x);
+  const Region region = extract(inputs(x), outputs(y));
+  const auto digest = g.digest();
+  const auto rule = variables::by([](const variable_info&) { return variables::fresh; });
+  const std::string found =
+      message_of<argument_error>([&] { (void)clone(region, variables::fresh, variables::shared); });
+  CHECK(mentions(found, "first by variables::fresh, then by variables::shared"));
+  CHECK_THROWS_AS(clone(region, rule, variables::shared), argument_error);
+  CHECK_THROWS_AS(clone(region, variables::shared, rule), argument_error);
+  CHECK_THROWS_AS(clone(region, rule, rule), argument_error);
+  CHECK_THROWS_AS(ensemble(region, 2, variables::fresh, variables::copied), argument_error);
+  CHECK(g.digest() == digest);
+  CHECK_NOTHROW(clone(region, variables::shared, variables::shared));
+}
+
+TEST_CASE("a clone that shares its variables draws by streams of its own where seeds are given",
+          "[clone]") {
+  Graph g;
+  const auto x = placeholder<float, shape<1, 8>>(g, "x");
+  const auto y = dropout(dense<32>(x), 0.5);
+  const Region region = extract(inputs(x), outputs(y));
+  const auto share = [&](const char* name, const auto&... choices) {
+    return clone(region, bind(x, x), into(name), variables::shared, choices...);
+  };
+  const Clone early = share("early", seeds::split);  // the source's stream has no value yet
+  CHECK(early.initializer().variables.size() == 1);
+  Session session(g, {.seed = 3});
+  session.initialize();
+  const Clone plain = share("plain"), same = share("same", seeds::same);
+  const Clone split = share("split", seeds::split), seven = share("seven", seeds::fresh(7));
+  CHECK(plain.variables().empty());
+  CHECK(same.variables().empty());
+  REQUIRE(seven.variables().size() == 1);
+  CHECK(g.variable_of(seven.variables()[0]).role == variable_role::rng_stream);
+  CHECK(seven.initializer().variables.empty());  // it starts where the source's stream is
+  const auto [of_y, of_plain, of_same, of_split, of_seven, of_early] =
+      session.run(std::tuple{any_tensor(y), plain(any_tensor(y)), same(any_tensor(y)),
+                             split(any_tensor(y)), seven(any_tensor(y)), early(any_tensor(y))},
+                  feed(x, Array::full<float>({1, 8}, 0.5f)));
+  CHECK(of_plain.same_bits(of_y));
+  CHECK(of_same.same_bits(of_y));
+  CHECK_FALSE(of_split.same_bits(of_y));
+  CHECK_FALSE(of_seven.same_bits(of_y));
+  CHECK_FALSE(of_early.same_bits(of_y));
+  CHECK_FALSE(of_seven.same_bits(of_split));
+  // Each step moves the streams that it draws from.
+  const variable_id stream = seven.variables()[0];
+  const Array before = session.value(stream);
+  session.run(updates_of(seven(any_tensor(y))));
+  CHECK_FALSE(session.value(stream).same_bits(before));
 }

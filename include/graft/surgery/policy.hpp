@@ -5,6 +5,7 @@
 #include <concepts>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,7 +40,9 @@ inline constexpr variable_policy fresh = variable_policy::fresh;
 /// The source must have a value.
 inline constexpr variable_policy copied = variable_policy::copied;
 /// The same variable; in another graph a variable with the same storage. Training either trains
-/// both. In an open body, which has no variables, the graph's own is read as any tensor around the body; in the map it is
+/// both. Random streams are shared as well, so that a shared dropout drops what the source's drops; where seeds::split or
+/// seeds::fresh(...) is given, the clone has streams of its own, which start as copied ones do, or as fresh ones where
+/// the source's have no value yet. In an open body, which has no variables, the graph's own is read as any tensor around the body; in the map it is
 /// a replaced one then.
 inline constexpr variable_policy shared = variable_policy::shared;
 /// A constant with the value of now; never trained, never changed by the source's later updates.
@@ -56,6 +59,8 @@ using rule = std::function<variable_policy(const Graph&, const variable_info&)>;
 /// A policy for each variable. @see by
 struct chosen_by {
   rule decide;
+  /// Refuses, before anything is decided, what cannot have been meant for these variables; may be empty.
+  std::function<void(const Graph&, std::span<const variable_id>)> require = {};
 };
 
 /// A decision for each variable: `variables::by([](const variable_info& v) { return ...; })`.
@@ -85,11 +90,13 @@ enum class precedence : std::uint8_t {
 /// components that have a star.
 /// @param scopes match by component, so "encoder" is not "encoder_1"; patterns as in within_scope():
 /// "layer_*", "*" for any component, "**" for any number of them; `\` before a character makes it literal
-/// @throws argument_error for a pattern that is none
+/// @throws argument_error for a pattern that is none; and from clone() for one in whose scopes the source's graph has
+/// no variable, as a misspelt one: patterns may name parts of the graph that are not cloned
 chosen_by by_scope(std::vector<std::pair<std::string, variable_policy>> scopes,
                    variable_policy otherwise, precedence how = precedence::order);
 
-/// By role: `by_role({{variable_role::statistic, copied}}, fresh)`. All rules are equally specific.
+/// By role: `by_role({{variable_role::statistic, copied}}, fresh)`. All rules are equally specific; there need not be
+/// variables of a role.
 chosen_by by_role(std::vector<std::pair<variable_role, variable_policy>> roles,
                   variable_policy otherwise, precedence how = precedence::order);
 
@@ -101,6 +108,10 @@ struct expressions {
 }  // namespace variables
 
 /// Whether random streams of a clone differ from the source's.
+///
+/// Without a choice those of variables that the clone has of its own are split, and those that it shares are the
+/// source's: what draws from them draws the same. A choice of `split` or `fresh` holds for shared ones too. Streams that
+/// are frozen or linked stay what they are.
 class seeds {
  public:
   /// A key made from the new path: other draws than the source's, the same in every rerun.
@@ -463,11 +474,14 @@ struct clone_options {
   bool where_given = false;
   std::optional<std::string> strip;
   variables::rule decide;  ///< empty: `policy` for all
+  std::function<void(const Graph&, std::span<const variable_id>)>
+      require;  ///< @see variables::chosen_by
   variable_policy policy = variable_policy::fresh;
   bool policy_given = false;
   std::optional<bool> trainable;
   std::optional<mode> as_mode;
   seeds streams = seeds::split;
+  bool streams_given = false;
   names naming = names::unique;
   unbound inputs = unbound::placeholder;
   coverage covered = coverage::whole;
@@ -484,11 +498,16 @@ struct clone_options {
   void set(const variables::expressions& e);
   void set(const destination& d);
   void set(const source_scope& s);
+  /// @throws argument_error where another policy was given already; parts of a network have policies of their own by
+  /// rules
   void set(variable_policy p);
   void set(const variables::chosen_by& c);
   void set(trainable_flag t) { trainable = t.value; }
   void set(mode m) { as_mode = m; }
-  void set(seeds s) { streams = s; }
+  void set(seeds s) {
+    streams = s;
+    streams_given = true;
+  }
   void set(names n) { naming = n; }
   void set(unbound u) { inputs = u; }
   void set(coverage c) { covered = c; }
