@@ -28,6 +28,7 @@ struct replaced {
   std::vector<std::pair<variable_id, std::shared_ptr<variable_cell>>> cells;
   std::map<std::string, variable_id, std::less<>> shared_keys;
   std::vector<Graph::tables::named_collection> collections;
+  detail::memberships memberships;
   std::vector<std::pair<std::size_t, Array>> constants;
   std::vector<std::pair<std::size_t, std::shared_ptr<const Graph>>> bodies;
 
@@ -41,6 +42,7 @@ struct replaced {
     for (auto& [id, cell] : cells) cell = t.store->exchange(id, std::move(cell));
     shared_keys.swap(t.shared_keys);
     collections.swap(t.collections);
+    std::swap(memberships, t.lookup->memberships);
     for (auto& [place, value] : constants) std::swap(value, t.constants[place]);
     for (auto& [place, body] : bodies) body.swap(t.bodies[place]);
   }
@@ -231,7 +233,9 @@ class eraser {
         const bool goes_with = m.what == member::kind::variable
                                    ? goes(t_.variables[m.variable.value])
                                    : gone_[t_.index(m.tensor.op)];
-        if (!goes_with) kept.add(m);
+        if (goes_with) continue;
+        kept.add(m);
+        made.memberships.add(static_cast<std::uint32_t>(made.collections.size()), m);
       }
       made.collections.push_back(std::move(kept));
     }

@@ -7,6 +7,8 @@
 
 #include "graft/graph/graph.hpp"
 
+#include "graph/memberships.hpp"
+
 namespace graft::detail {
 
 struct name_place {
@@ -36,6 +38,8 @@ struct graph_lookup {
   // gone.
   std::vector<std::vector<op_id>> updates;
   std::uint32_t looked_at = 0;
+  // Of all collections; only edits change it.
+  detail::memberships memberships;
 
   /// To be called where ops that were removed come back, and names that were given up.
   void forget_ops() noexcept {

@@ -260,16 +260,26 @@ class validator {
   }
 
   void collections() const {
-    for (const tables::named_collection& c : t_.collections) {
+    const detail::memberships& index = t_.lookup->memberships;
+    std::size_t entries = 0, members = 0;
+    for (std::uint32_t i = 0; i < index.size(); ++i) entries += index[i].collection != detail::none;
+    for (std::uint32_t i = 0; i < t_.collections.size(); ++i) {
+      const tables::named_collection& c = t_.collections[i];
       const std::string what = "the collection '" + std::string(t_.strings[c.name]) + "'";
       if (c.known.size() != c.members.size()) broken(what + " has a member twice");
+      members += c.members.size();
+      std::uint32_t before = 0;
       for (const member& m : c.members) {
+        const std::uint32_t entry = index.find(i, m);
+        if (entry == detail::none || entry < before) broken(what + " is not as its members know");
+        before = entry;
         const bool there = m.what == member::kind::variable ? g_.contains(m.variable)
                            : m.what == member::kind::tensor ? exists(m.tensor)
                                                             : t_.contains(m.tensor.op);
         if (!there) broken(what + " has a member that does not exist");
       }
     }
+    if (entries != members) broken("members know of a collection that they are not in");
   }
 
   const Graph& g_;

@@ -9,6 +9,7 @@
 #include "graph/building.hpp"
 #include "graph/copy.hpp"
 #include "graph/foreign_ids.hpp"
+#include "graph/lookup.hpp"
 
 namespace graft {
 
@@ -243,6 +244,45 @@ void Graph::tables::named_collection::remove_last() noexcept {
   members.pop_back();
 }
 
+namespace {
+
+void remove_last_member(Graph::tables& t, std::size_t collection) noexcept {
+  t.collections[collection].remove_last();
+  t.lookup->memberships.remove_last();
+}
+
+// On an exception nothing is added.
+void add_member(Graph::tables& t, std::size_t collection, const member& m) {
+  t.lookup->memberships.add(static_cast<std::uint32_t>(collection), m);
+  try {
+    t.collections[collection].add(m);
+  } catch (...) {
+    t.lookup->memberships.remove_last();
+    throw;
+  }
+}
+
+// Another member in the place of one; where the collection had it already, one of their entries leaves. Doing it again
+// undoes it.
+struct member_change {
+  struct entry {
+    std::uint32_t number;
+    member what;
+    std::uint32_t collection;
+  };
+  std::size_t collection;
+  Graph::tables::named_collection members;
+  std::vector<entry> entries;
+
+  void exchange(Graph::tables& t) noexcept {
+    std::swap(members, t.collections[collection]);
+    for (entry& e : entries) t.lookup->memberships.exchange(e.number, e.what, e.collection);
+    std::reverse(entries.begin(), entries.end());
+  }
+};
+
+}  // namespace
+
 void Graph::add_to_collection(std::string_view name, const member& asked) {
   tables& t = data();
   if (name == "variables" || name == "trainable_variables") {
@@ -274,11 +314,11 @@ void Graph::add_to_collection(std::string_view name, const member& asked) {
   detail::steps all(t);
   if (i == t.collections.size()) t.collections.push_back({number, {}, {}});
   // Noted after it is done, as adding is all or nothing and noting is what may fail then.
-  t.collections[i].add(m);
+  add_member(t, i, m);
   try {
-    detail::note(t, [i](tables& u) { u.collections[i].remove_last(); });
+    detail::note(t, [i](tables& u) { remove_last_member(u, i); });
   } catch (...) {
-    t.collections[i].remove_last();
+    remove_last_member(t, i);
     throw;
   }
   detail::touch(t);
@@ -287,14 +327,27 @@ void Graph::add_to_collection(std::string_view name, const member& asked) {
 
 void detail::replace_members(tables& t, tensor_id from, tensor_id to) {
   const member old{member::kind::tensor, {}, from}, now{member::kind::tensor, {}, to};
-  for (std::size_t c = 0; c < t.collections.size(); ++c) {
-    const tables::named_collection& before = t.collections[c];
-    if (before.known.count(tables::named_collection::key_of(old)) == 0) continue;
-    tables::named_collection changed{before.name, {}, {}};
-    for (const member& m : before.members) changed.add(m == old ? now : m);
-    const auto saved = std::make_shared<tables::named_collection>(std::move(changed));
-    note(t, [c, saved](tables& u) { std::swap(u.collections[c], *saved); });
-    std::swap(t.collections[c], *saved);
+  memberships& index = t.lookup->memberships;
+  std::vector<std::uint32_t> concerned;
+  index.for_each(from.op, [&](std::uint32_t entry) {
+    if (is_same(index[entry].what, old)) concerned.push_back(entry);
+  });
+  for (const std::uint32_t entry : concerned) {
+    const std::uint32_t c = index[entry].collection;
+    const auto change = std::make_shared<member_change>();
+    change->collection = c;
+    change->members.name = t.collections[c].name;
+    for (const member& m : t.collections[c].members) {
+      change->members.add(is_same(m, old) ? now : m);
+    }
+    index.prepare(now);
+    const std::uint32_t other = index.find(c, now);
+    if (other != none) {  // the first of both places counts
+      change->entries.push_back({std::max(entry, other), entry > other ? old : now, none});
+    }
+    if (other == none || entry < other) change->entries.push_back({entry, now, c});
+    note(t, [change](tables& u) { change->exchange(u); });
+    change->exchange(t);
   }
 }
 

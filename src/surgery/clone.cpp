@@ -7,6 +7,7 @@
 
 #include "graph/building.hpp"
 #include "surgery/cloner.hpp"
+#include "surgery/collected.hpp"
 
 namespace graft {
 namespace detail {
@@ -358,34 +359,35 @@ std::optional<std::string> joined_in_place_of(const clone_options& options,
 }
 
 void cloner::add_to_collections() {
+  if (joins_none(options_)) return;
   // Names and members are taken down first: adding to a collection may move it.
   std::vector<std::pair<std::string, member>> additions;
   const Graph::tables& t = source_.data();
-  for (const Graph::tables::named_collection& collection : t.collections) {
-    if (joins_none(options_)) break;
-    std::optional<std::optional<std::string>> name;  // asked for once, if there is a member
-    for (const member& m : collection.members) {
-      member copy = m;
-      if (m.what == member::kind::variable) {
-        const variable_image* image = data_->image_of(m.variable);
-        if (image == nullptr || !is_made(*image)) continue;
-        copy.variable = image->image;
+  std::uint32_t asked = no_id;
+  std::optional<std::string> name;  // that copies of members of the collection `asked` join
+  for (const collected& each : collected_in(source_, r_)) {
+    const member& m = each.what;
+    member copy = m;
+    if (m.what == member::kind::variable) {
+      const variable_image* image = data_->image_of(m.variable);
+      if (image == nullptr || !is_made(*image)) continue;
+      copy.variable = image->image;
+    } else {
+      if (data_->copy_number(place_of(m.tensor.op)) >= data_->count) continue;
+      if (m.what == member::kind::tensor) {
+        copy.tensor = data_->forward(m.tensor).value_or(tensor_id{});
       } else {
-        const std::uint32_t place = place_of(m.tensor.op);
-        if (place == place_map::none || data_->copy_number(place) >= data_->count) continue;
-        if (m.what == member::kind::tensor) {
-          copy.tensor = data_->forward(m.tensor).value_or(tensor_id{});
-        } else {
-          copy.tensor.op = *data_->forward(m.tensor.op);
-        }
-        if (!target_.contains(copy.tensor.op)) continue;  // removed by a rule
+        copy.tensor.op = *data_->forward(m.tensor.op);
       }
-      if (!name) name = joined_in_place_of(options_, t.strings[collection.name]);
-      if (!*name) break;
-      additions.emplace_back(**name, copy);
+      if (!target_.contains(copy.tensor.op)) continue;  // removed by a rule
     }
+    if (each.collection != asked) {
+      asked = each.collection;
+      name = joined_in_place_of(options_, t.strings[t.collections[asked].name]);
+    }
+    if (name) additions.emplace_back(*name, copy);
   }
-  for (const auto& [name, m] : additions) target_.add_to_collection(name, m);
+  for (const auto& [collection, m] : additions) target_.add_to_collection(collection, m);
 }
 
 }  // namespace detail

@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "graph/building.hpp"
+#include "surgery/collected.hpp"
 #include "surgery/ensemble_builder.hpp"
 
 namespace graft::detail {
@@ -175,19 +176,19 @@ void ensemble_builder::add_control_edges() {
 void ensemble_builder::add_to_collections() {
   if (joins_none(options_)) return;
   std::vector<std::pair<std::string, member>> additions;  // taken down first: adding may move them
-  for (std::size_t c = 0; c < g_.data().collections.size(); ++c) {
-    const std::vector<member> members = g_.data().collections[c].members;
-    if (std::none_of(members.begin(), members.end(),
-                     [this](const member& m) { return has_image(m); }))
-      continue;
-    const auto name =
-        joined_in_place_of(options_, g_.data().strings[g_.data().collections[c].name]);
-    if (!name) continue;
-    for (const member& m : members) {
-      for (const member& image : images_of(m)) additions.emplace_back(*name, image);
+  const Graph::tables& t = g_.data();
+  std::uint32_t asked = no_id;
+  std::optional<std::string> name;
+  for (const collected& each : collected_in(g_, r_)) {
+    if (!has_image(each.what)) continue;
+    if (each.collection != asked) {
+      asked = each.collection;
+      name = joined_in_place_of(options_, t.strings[t.collections[asked].name]);
     }
+    if (!name) continue;
+    for (const member& image : images_of(each.what)) additions.emplace_back(*name, image);
   }
-  for (const auto& [name, m] : additions) g_.add_to_collection(name, m);
+  for (const auto& [collection, m] : additions) g_.add_to_collection(collection, m);
 }
 
 bool ensemble_builder::has_image(const member& m) const {

@@ -268,8 +268,7 @@ std::vector<Clone> replicate_region(const Region& region, std::size_t count,
 /// a stale region; uninitialized_error where a value to copy or freeze is missing; name_error under
 /// names::exact; argument_error for variables::linked in another graph, for a rule that returns another number of
 /// tensors than the op has, and for rules that leave an input or output without an image; unsupported_error for
-/// nested graphs that cannot follow. Both graphs are then as before. Complexity: O(region), independent of the size of the graphs, but for collections, which
-/// are looked through
+/// nested graphs that cannot follow. Both graphs are then as before. Complexity: O(region), independent of the size of the graphs
 template <class... Choices>
 Clone clone(const Region& region, const Choices&... choices) {
   clone_options options;
