@@ -105,30 +105,38 @@ other_body body_copy::close() {
 // --- Its place
 // ------------------------------------------------------------------------------------------------
 
-namespace {
-
-// Where further captures of a body go among the operands, and the attribute that counts the body's captures.
-struct capture_place {
-  std::size_t at = 0;
-  const char* counted_by = nullptr;
-};
-
-std::optional<capture_place> place_of_captures(const operator_schema& schema, std::string_view key,
-                                               const attribute_list& a, std::size_t operands) {
+std::optional<body_captures> captures_of(const operator_schema& schema, std::string_view key,
+                                         const attribute_list& a, std::size_t operands) {
+  const auto rest = [operands](std::size_t first, std::size_t first_input) {
+    return body_captures{first, first_input, operands - first};
+  };
   if (is_operator(schema, ops::cond)) {
-    if (key != "then") return capture_place{operands, nullptr};
-    return capture_place{1 + static_cast<std::size_t>(a.integer("then_captures")), "then_captures"};
+    const auto thens = static_cast<std::size_t>(a.integer("then_captures"));
+    return key == "then" ? body_captures{1, 0, thens} : rest(1 + thens, 0);
   }
   if (is_operator(schema, ops::while_loop) || is_operator(schema, ops::while_loop_gradient)) {
     const while_parts p(a);
-    if (key == "condition") {
-      return capture_place{p.states + p.condition_captures, "condition_captures"};
+    if (key == "condition") return body_captures{p.states, p.states, p.condition_captures};
+    if (key == "body") {
+      return body_captures{p.states + p.condition_captures, p.states, p.body_captures};
     }
-    return key == "body" ? capture_place{p.own(), "body_captures"}
-                         : capture_place{operands, nullptr};
+    const std::size_t carried = p.gradients + p.sums;
+    return rest(p.own() + carried, p.states + carried);
   }
-  if (is_operator(schema, ops::scan)) return capture_place{operands, nullptr};
+  if (is_operator(schema, ops::scan)) {
+    const scan_parts p(a);
+    return rest(p.states + p.sequences, p.states + p.sequences);
+  }
   return std::nullopt;
+}
+
+namespace {
+
+// The attribute that counts a body's captures, for operators with one.
+const char* counter_of(const operator_schema& schema, std::string_view key) {
+  if (is_operator(schema, ops::cond)) return key == "then" ? "then_captures" : nullptr;
+  if (is_operator(schema, ops::scan) || key == "gradient") return nullptr;
+  return key == "condition" ? "condition_captures" : "body_captures";
 }
 
 void refuse_capture(const Graph& g, op_id op, std::string_view key, tensor_id taken) {
@@ -182,9 +190,11 @@ std::uint32_t replace_body(Graph& g, op_id op, std::string_view key, const other
   tables& t = g.data();
   const std::uint32_t index = t.index(op);
   attribute_list attributes = g.attributes_of(op);
-  const auto place = place_of_captures(g.schema_of(op), key, attributes, g.operand_count(op));
+  const auto captures = captures_of(g.schema_of(op), key, attributes, g.operand_count(op));
+  const std::size_t end =
+      captures ? captures->first_operand + captures->count : g.operand_count(op);
   if (!by.captures.empty()) {
-    if (!place) {
+    if (!captures) {
       throw unsupported_error({.asked = "body '" + std::string(key) + "' of '" + g.path_of(op) +
                                         "' was to take '" + g.path_of(by.captures[0]) + "'",
                                .found = "nobody knows where that is to be among the operands of " +
@@ -195,10 +205,10 @@ std::uint32_t replace_body(Graph& g, op_id op, std::string_view key, const other
     for (const tensor_id taken : by.captures) {
       if (reaches(t, index, t.index(taken))) refuse_capture(g, op, key, taken);
     }
-    insert_operands(t, index, place->at, by.captures);
-    if (place->counted_by != nullptr) {
-      attributes.set(place->counted_by, attributes.integer(place->counted_by) +
-                                            static_cast<std::int64_t>(by.captures.size()));
+    insert_operands(t, index, end, by.captures);
+    if (const char* counter = counter_of(g.schema_of(op), key)) {
+      attributes.set(counter,
+                     attributes.integer(counter) + static_cast<std::int64_t>(by.captures.size()));
     }
   }
   attributes.set(key, append_body(g, by.body), attribute_kind::body);
@@ -207,7 +217,7 @@ std::uint32_t replace_body(Graph& g, op_id op, std::string_view key, const other
   const std::uint32_t stored = store_attributes(t, attributes);
   note(t, [index, before](tables& u) { u.ops[index].attributes = before; });
   t.ops[index].attributes = stored;
-  return place ? static_cast<std::uint32_t>(place->at) : g.operand_count(op);
+  return static_cast<std::uint32_t>(end);
 }
 
 }  // namespace graft::detail

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -66,6 +67,15 @@ class body_copy {
   std::uint64_t version_ = 0;
   std::size_t inputs_ = 0;
 };
+
+/// What a body captures, among the operands of its op and among its own inputs.
+struct body_captures {
+  std::size_t first_operand, first_input, count;
+};
+/// @param key of the body among the attributes `a` of the op
+/// @returns nothing for an operator that is not the library's own
+std::optional<body_captures> captures_of(const operator_schema& schema, std::string_view key,
+                                         const attribute_list& a, std::size_t operands);
 
 /// Puts another body in the place of one that an op owns; types are not worked out anew. Inside a transaction.
 /// @param key of the body among the op's attributes

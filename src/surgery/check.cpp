@@ -104,8 +104,8 @@ class checker {
     require(&source_.schema_of(old_op) == &target_.schema_of(copy), "a copy has another operator",
             old_op);
     const std::uint32_t operands = source_.operand_count(old_op);
-    // Bodies that rules changed may take more, among the operands that they took.
-    const bool more = d_.ruled && source_.schema_of(old_op).has(ops::bodies);
+    // Bodies that were changed may take more, among the operands that they took.
+    const bool more = may_differ(old_op) && source_.schema_of(old_op).has(ops::bodies);
     require(
         operands == target_.operand_count(copy) || (more && operands < target_.operand_count(copy)),
         "a copy has another number of operands", old_op);
@@ -136,16 +136,22 @@ class checker {
     return of && d_.forward(*of) == d_.forward(operand);
   }
 
+  // True for an op whose attributes, or bodies, rules or ties::split may have changed.
+  [[nodiscard]] bool may_differ(op_id old_op) const {
+    return d_.ruled || (!d_.splits.empty() && source_.schema_of(old_op).has(ops::bodies));
+  }
+
   void check_attributes(op_id old_op, op_id copy) {
+    const bool ruled = may_differ(old_op);
     const attribute_view a = source_.attributes_of(old_op), b = target_.attributes_of(copy);
     for (const attribute& theirs : b) {
-      require(d_.ruled || theirs.key == "key" || a.find(theirs.key).has_value(),
+      require(ruled || theirs.key == "key" || a.find(theirs.key).has_value(),
               "a copy has an attribute too many", old_op);
     }
     for (const attribute& mine : a) {
       const auto theirs = b.find(mine.key);
       const bool there = theirs && theirs->kind == mine.kind;
-      if (d_.ruled && !there) continue;  // rules may change attributes
+      if (ruled && !there) continue;  // rules may change attributes
       require(there, "an attribute of a copy is missing", old_op);
       if (mine.key == "key" || mine.key == "training") continue;
       if (mine.kind == attribute_kind::variable) {
@@ -153,18 +159,18 @@ class checker {
         require(image && image->value == theirs->integer, "a copy refers to another variable",
                 old_op);
       } else if (mine.kind == attribute_kind::constant) {
-        require(d_.ruled || same_constant(source_.constant(mine.integer),
-                                          target_.constant(theirs->integer)),
+        require(ruled || same_constant(source_.constant(mine.integer),
+                                       target_.constant(theirs->integer)),
                 "a copy has another constant", old_op);
       } else if (mine.kind == attribute_kind::body) {
-        require(d_.ruled || converts() ||
+        require(ruled || converts() ||
                     same_body(source_.body(mine.integer), target_.body(theirs->integer), compared_),
                 "a copy has another body", old_op);
       } else if (mine.kind == attribute_kind::type) {
-        require(d_.ruled || static_cast<std::int64_t>(
-                                d_.elements(static_cast<dtype>(mine.integer))) == theirs->integer,
+        require(ruled || static_cast<std::int64_t>(d_.elements(static_cast<dtype>(mine.integer))) ==
+                             theirs->integer,
                 "an attribute of a copy names another type", old_op);
-      } else if (!d_.ruled) {
+      } else if (!ruled) {
         require(mine == *theirs || both_nan(mine, *theirs), "an attribute of a copy differs",
                 old_op);
       }

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "graph/building.hpp"
+#include "surgery/body_ties.hpp"
 #include "surgery/cloner.hpp"
 
 namespace graft::detail {
@@ -158,7 +159,9 @@ void cloner::split_ties() {
     if (!known) continue;  // a rule put something in its place and another removed that
     const tensor_id read = *known;
     const std::vector<op_id> users = ties.readers(read);
-    if (users.size() < 2) continue;
+    std::size_t count = 0;
+    for (const op_id user : users) count += readings(target_, user, {&read, 1});
+    if (count < 2) continue;
     if (const op_id update = ties.update_of(info.id); update.valid()) {
       const op_id of = data_->backward(update).value_or(update);
       throw unsupported_error(
@@ -181,7 +184,8 @@ void cloner::split_ties() {
     each.streams = options_.streams;  // streams that the first one shares stay shared
     each.set(control_in::keep);       // what the first one waits for
     each.set(into(owner_, ""));
-    for (std::size_t k = 1; k < users.size(); ++k) {
+    std::vector<graph_reference> all;
+    while (all.size() + 1 < count) {
       std::optional<Clone> made;
       {
         const inside_scope inside(owner_, owner_.scope_of(info.read.op));
@@ -193,13 +197,10 @@ void cloner::split_ties() {
         further = target_.capture(owner_.handle(further).ref());
         data_->stand_in_originals.emplace(further, source_.variable_of(image.source).read.op);
       }
-      std::vector<operand_change> changes;
-      for (std::uint32_t i = 0; i < target_.operand_count(users[k]); ++i) {
-        if (target_.operand(users[k], i) != read) continue;
-        changes.push_back({users[k], i, further});
-      }
-      edit.visit(users[k], changes);
+      all.push_back({data_->slot, data_->generation, further});
     }
+    reading_splitter splitter(std::move(all));
+    for (const op_id user : users) splitter.visit(target_, user, {&read, 1}, edit);
   }
   edit.finish();
 }

@@ -142,7 +142,10 @@ inline constexpr seeds seeds::same{kind::same, 0};
 /// What becomes of a parameter that several ops read on the way to the outputs.
 enum class ties : std::uint8_t {
   keep,  ///< one new parameter, read by the copies of all of them
-  /// A new parameter for each op, of the same policy; names get numbers. Each has a copy of the initial value and
+  /// A new parameter for each op, of the same policy; names get numbers. Ops in bodies of cond, while_loop and scan count
+  /// each, at any depth (once, however often the body runs); the op with the bodies only where it reads the parameter
+  /// itself, as a state or a sequence. Bodies of operators that are not the library's own stay as they are: their op
+  /// counts as one. Each has a copy of the initial value and
   /// of the updates that belong to the parameter: these read it where the source's read theirs, and otherwise
   /// what the first one's read. Initial values and updates of other variables read the first. A parameter that
   /// an update among the ops of the outputs writes (a training step) is an unsupported_error.
