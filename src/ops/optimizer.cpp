@@ -259,30 +259,31 @@ bound_kernel bind_soft_update(const bind_args& b) {
   const std::int64_t n = b.inputs[0].size;
   bound_kernel result;
   result.in_place.push_back({0, 0});
-  result.run = [=](const kernel_call& call) {
+  // Elements follow from those at their place, so that the planner may join the steps of several variables.
+  result.tile = [=](const void* const* in, const bool*, void* out, std::int64_t count) {
     kernels::optimiser_args step;
-    step.rate = read_scalar(call.in[2], tau_type);
+    step.rate = read_scalar(in[2], tau_type);
     if (type == dtype::float32)
       step.rate = static_cast<float>(step.rate);  // as the kernel takes it
+    if (step.rate == 0 || step.rate == 1) {
+      const void* const from = in[step.rate == 0 ? 0 : 1];
+      if (from != out) std::memcpy(out, from, static_cast<std::size_t>(count) * width);
+      return;
+    }
     step.gradient_scale = -1;
     step.weight_decay = 1;
-    const bool copies = step.rate == 0 || step.rate == 1;
-    const void* const copied = call.in[step.rate == 0 ? 0 : 1];
-    if (n == 0 || (copies && copied == call.out[0])) return;
+    step.n = count;
+    step.parameter = in[0];
+    step.gradient = in[1];
+    step.parameter_out = out;
+    kernel(step);
+  };
+  result.run = [n, width, tile = result.tile](const kernel_call& call) {
     support::run_chunked(call, n, [&](std::int64_t first, std::int64_t count) {
-      const auto at = [&](const void* p) {
-        return static_cast<const std::byte*>(p) + static_cast<std::size_t>(first) * width;
-      };
-      kernels::optimiser_args mine = step;
-      mine.n = count;
-      mine.parameter = at(call.in[0]);
-      mine.gradient = at(call.in[1]);
-      mine.parameter_out = const_cast<std::byte*>(at(call.out[0]));
-      if (copies) {
-        std::memcpy(mine.parameter_out, at(copied), static_cast<std::size_t>(count) * width);
-      } else {
-        kernel(mine);
-      }
+      constexpr bool scalar[] = {false, false, true};
+      const void* const in[] = {support::element_address(call.in[0], first, width),
+                                support::element_address(call.in[1], first, width), call.in[2]};
+      tile(in, scalar, support::element_address(call.out[0], first, width), count);
     });
   };
   return result;

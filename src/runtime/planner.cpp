@@ -67,6 +67,7 @@ class planner {
     make_commits();
     if (!r_.check_numerics) fuse_elementwise(p_, kept(), rules_);
     order_updates(p_);
+    join_updates(p_);
     lay_out_memory(p_);
     list_own_steps();
     return std::move(p_);

@@ -24,6 +24,10 @@ void fuse_elementwise(Plan& p, const std::vector<bool>& kept, const step_rules& 
 /// for then results are tested before anything is written. Makes copies for commits that need them.
 void order_updates(Plan& p);
 
+/// Joins steps that write variables element by element (bound_kernel::tile) and do not wait for each other into single
+/// steps, and with them the copies of variables to others. Results are the same bits as one after the other.
+void join_updates(Plan& p);
+
 /// Gives every value and every step's scratch memory its place, and collects the pointers.
 void lay_out_memory(Plan& p);
 

@@ -1,7 +1,7 @@
 // A soft update of ten million parameters, t += tau (s - t), beside a plain loop and a triad
 // a = b + q c over as many numbers. Bytes that must move: twelve for each parameter in place, and
 // sixteen for the triad, whose stores read the line first. `bandwidth` has these bytes over the median
-// time: GB/s in the last column.
+// time: GB/s in the last column. And one of a network of many small layers.
 #include <memory>
 #include <vector>
 
@@ -13,17 +13,18 @@ namespace {
 
 constexpr std::int64_t side = 1000, layers = 10;
 
+template <std::int64_t Side>
 struct follower {
   graft::Graph g;
   std::unique_ptr<graft::Session> session;
   std::unique_ptr<graft::prepared_call> call;
 
-  explicit follower(int threads) {
+  follower(int threads, std::int64_t depth) {
     using namespace graft;
-    auto x = placeholder<float, shape<dyn, side>>(g, "x");
-    tensor<Graph, dtype::float32, shape<dyn, side>> y = x;
-    for (std::int64_t i = 0; i < layers; ++i) {
-      y = matmul(y, make_variable<float, shape<side, side>>(g, "w", glorot_uniform()));
+    auto x = placeholder<float, shape<dyn, Side>>(g, "x");
+    tensor<Graph, dtype::float32, shape<dyn, Side>> y = x;
+    for (std::int64_t i = 0; i < depth; ++i) {
+      y = matmul(y, make_variable<float, shape<Side, Side>>(g, "w", glorot_uniform()));
     }
     const Clone target = clone(extract(inputs(x), outputs(y)), variables::fresh);
     const update_group follow = soft_update(target, {.tau = 0.005});
@@ -44,9 +45,11 @@ int main(int argc, char** argv) {
   graft::bench::harness bench(argc, argv);
   const std::string name = "parameters_10000000";
   for (const int threads : bench.thread_counts()) {
-    const auto f = std::make_shared<follower>(threads);
+    const auto f = std::make_shared<follower<side>>(threads, layers);
     const auto data = std::make_shared<arrays>();
     bench.add({"soft_update", "graft", name, threads}, [=] { f->call->run(); });
+    const auto small = std::make_shared<follower<32>>(threads, 64);
+    bench.add({"soft_update", "graft", "layers_64_of_32x32", threads}, [=] { small->call->run(); });
     if (threads != 1) continue;
     bench.add({"soft_update", "loop", name, threads}, [=] {
       float* t = data->a.data();

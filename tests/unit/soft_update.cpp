@@ -210,7 +210,129 @@ TEST_CASE("a soft update is one pass over each variable, in place", "[soft_updat
     for (auto at = plan.find(part); at != std::string::npos; at = plan.find(part, at + 1)) ++n;
     return n;
   };
-  CHECK(count("in place") == 4);
+  CHECK(count("in place") == 6);  // two of them are copies of statistics
+}
+
+namespace {
+
+std::size_t count_of(const std::string& text, const std::string& part) {
+  std::size_t n = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
+// Pairs of variables of several sizes, of one element type or the other.
+struct pairs_of_sizes {
+  Graph g;
+  std::vector<std::pair<variable_id, variable_id>> pairs;
+
+  explicit pairs_of_sizes(std::vector<extent> sizes) {
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      const dtype type = i % 3 == 2 ? dtype::float64 : dtype::float32;
+      const auto add = [&](const char* name, double first) {
+        variable_spec spec;
+        spec.name = name;
+        spec.type = value_type::of(type, {sizes[i]});
+        spec.initial = zeros().make(type, {sizes[i]});
+        const variable_id v = g.add_variable(spec);
+        Array value(dtype::float64, {sizes[i]});
+        for (double& e : value.mutable_span<double>()) e = first, first = 0.37 - first * 0.93;
+        g.store().set(v, value.cast(type));
+        return v;
+      };
+      pairs.emplace_back(add("from", 1.0 + static_cast<double>(i)), add("to", -2.5));
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a soft update is one step, however many variables follow", "[soft_update]") {
+  follower f;
+  Session session(f.g);
+  const std::string plan =
+      session.explain_plan(soft_update(*f.target, {.tau = 0.5, .counters = sync::copy}));
+  INFO(plan);
+  CHECK(count_of(plan, "  update ") == 1);
+  CHECK(count_of(plan, "(soft_update), fused from 4 ops") == 1);
+  CHECK(count_of(plan, ", in place\n") == 7);  // the copies of statistics and of the counter, too
+}
+
+TEST_CASE("variables that follow at once follow as each would alone, on any number of threads",
+          "[soft_update]") {
+  const std::vector<extent> sizes{5,     1,     0,  40000, 3, 32768, 100001, 7,
+                                  65536, 32767, 12, 1023,  9, 70000, 1};
+  const double tau = GENERATE(0.0, 0.3, 1.0);
+  pairs_of_sizes alone(sizes);
+  {
+    Session session(alone.g, {.threads = 1});
+    for (const auto& pair : alone.pairs)
+      session.run(soft_update(alone.g, {&pair, 1}, {.tau = tau}));
+  }
+  for (const int threads : {1, 2, 5}) {
+    pairs_of_sizes together(sizes);
+    Session session(together.g, {.threads = threads});
+    const update_group follow = soft_update(together.g, together.pairs, {.tau = tau});
+    const std::string plan = session.explain_plan(follow);
+    INFO(plan);
+    CHECK(count_of(plan, "  update ") == (tau == 0 ? 0 : 1));
+    session.run(follow);
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      INFO("variable " << i << " on " << threads << " threads");
+      CHECK(session.value(together.pairs[i].second)
+                .same_bits(alone.g.store().get(alone.pairs[i].second)));
+    }
+  }
+}
+
+TEST_CASE("variables that follow one another in one run take what there was at the start",
+          "[soft_update]") {
+  pairs_of_sizes p({3, 3, 4, 4});
+  // The second target follows the first, and the third source follows the fourth target.
+  const variable_id far = p.pairs[1].second;
+  p.pairs[1].first = p.pairs[0].second;
+  const Array old = p.g.store().get(p.pairs[0].second), before = p.g.store().get(far);
+  const Array source = p.g.store().get(p.pairs[0].first);
+  Session session(p.g);
+  const std::vector<std::pair<variable_id, variable_id>> two(p.pairs.begin(), p.pairs.begin() + 2);
+  session.run(soft_update(p.g, two, {.tau = 0.5}));
+  for (std::int64_t i = 0; i < 3; ++i) {
+    CHECK(session.value(far).at<float>({i}) ==
+          Approx(before.at<float>({i}) + 0.5f * (old.at<float>({i}) - before.at<float>({i}))));
+    CHECK(session.value(p.pairs[0].second).at<float>({i}) ==
+          Approx(old.at<float>({i}) + 0.5f * (source.at<float>({i}) - old.at<float>({i}))));
+  }
+  // Two that follow each other.
+  const std::vector<std::pair<variable_id, variable_id>> each_other{
+      p.pairs[0], {p.pairs[0].second, p.pairs[0].first}};
+  const Array a = session.value(p.pairs[0].first), b = session.value(p.pairs[0].second);
+  session.run(soft_update(p.g, each_other, {.tau = 1}));
+  CHECK(session.value(p.pairs[0].first).same_bits(b));
+  CHECK(session.value(p.pairs[0].second).same_bits(a));
+}
+
+TEST_CASE("a network that is trained is followed in the same run, as it was at the start",
+          "[soft_update][training]") {
+  const auto results = [](bool at_once) {
+    follower f;
+    const training_step step = minimize(mean(square(f.y)), sgd{.rate = 0.1});
+    const update_group follow = soft_update(*f.target, {.tau = 0.25, .counters = sync::copy});
+    Session session(f.g);
+    session.initialize();
+    const Array in = Array::full<float>({2, 4}, 0.5f);
+    if (at_once) {
+      session.run(step.updates + follow, feed(f.x, in));
+    } else {
+      session.run(follow);
+      session.run(step, feed(f.x, in));
+    }
+    std::vector<Array> all;
+    for (const variable_id v : f.g.variables()) all.push_back(session.value(v));
+    return all;
+  };
+  const std::vector<Array> together = results(true), apart = results(false);
+  REQUIRE(together.size() == apart.size());
+  for (std::size_t i = 0; i < apart.size(); ++i) CHECK(together[i].same_bits(apart[i]));
 }
 
 TEST_CASE("wrong soft updates are refused and add nothing", "[soft_update][edge-42]") {
