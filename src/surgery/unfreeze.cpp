@@ -8,18 +8,29 @@ namespace {
 
 constexpr const char* asked = "a clone was to be unfrozen";
 
+// The clone has the values of its frozen variables only. What else makes variables is the source's.
+Graph& source_of(const clone_data& d) {
+  const region_data& r = d.source();
+  Graph* const g = r.slot->graph;
+  if (g != nullptr && r.slot->generation == r.generation) return *g;
+  throw handle_error({asked,
+                      "the graph that it was cloned from is gone, and with it what its variables "
+                      "start with, their roles and their updates",
+                      "",
+                      "keep that graph, or make a clone with variables::copied before it goes"});
+}
+
 // Makes the same clone again, but for its constants.
 class thawing {
  public:
   thawing(const Clone& frozen, clone_options options)
       : d_(*frozen.data()),
-        source_(detail::graph_behind(d_.source().slot, d_.source().generation,
-                                     "the source of a clone")),
+        source_(source_of(d_)),
         target_(detail::graph_behind(d_.slot, d_.generation, "a clone")),
         options_(std::move(options)) {}
 
   Clone run() {
-    (void)detail::require_current(d_.source());  // what was frozen is there
+    require_source();
     take_values();
     if (!options_.where_given) options_.set(into(target_, "unfrozen"));
     if (!options_.as_mode) options_.as_mode = d_.as_mode;
@@ -54,6 +65,18 @@ class thawing {
   }
   [[nodiscard]] graph_reference of_target(tensor_id t) const { return {d_.slot, d_.generation, t}; }
 
+  // What was frozen is there.
+  void require_source() const {
+    if (!d_.region.stale()) return;
+    throw graph_error(
+        {asked,
+         "the region that it was cloned from was edited or removed since, and its variables would "
+         "be made of that again",
+         place(),
+         "unfreeze it before such edits; to freeze what the region is now, extract and clone it "
+         "anew"});
+  }
+
   // The values of its constants, by the source's variables.
   void take_values() {
     for (const variable_image& image : d_.images) {
@@ -75,7 +98,8 @@ class thawing {
     }
     if (!values_.empty()) return;
     throw argument_error({asked, "no variable of it is frozen", place(),
-                          "clone with variables::frozen, or copy it"});
+                          "unfreeze a clone that was made with variables::frozen; clones of that "
+                          "have plain constants, which belong to no variable"});
   }
 
   [[nodiscard]] std::string place() const {

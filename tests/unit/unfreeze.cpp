@@ -208,3 +208,47 @@ TEST_CASE("an unfrozen clone of another element type reads what the frozen one d
   CHECK(named(g.id(x)) == in.id(wide));
   named.check();
 }
+
+TEST_CASE("a frozen clone is unfrozen while its source is there as it was", "[clone][values]") {
+  SECTION("the source is gone") {
+    Graph there;
+    std::optional<Clone> frozen;
+    {
+      subject s;
+      frozen = clone(s.region, into(there, "frozen"), variables::frozen);
+    }
+    const auto digest = there.digest();
+    const std::string text = message_of<handle_error>([&] { (void)unfreeze(*frozen); });
+    INFO(text);
+    CHECK(mentions(text, "a clone was to be unfrozen"));
+    CHECK(mentions(text, "the graph that it was cloned from is gone"));
+    CHECK(there.digest() == digest);
+  }
+  SECTION("the source was edited, or removed") {
+    subject s;
+    const Clone frozen = clone(s.region, bind(s.x, s.x), variables::frozen);
+    const Array then = s.run(frozen(s.y));
+    if (GENERATE(false, true)) {
+      s.g.erase_ops(s.region.nodes());
+    } else {
+      (void)insert_after(s.y, [](const auto& t) { return t * 2.0f; });
+      s.g.set_operand(op_of(s.y), 0, id_of(s.x));
+    }
+    const auto digest = s.g.digest();
+    const std::string text = message_of<graph_error>([&] { (void)unfreeze(frozen); });
+    INFO(text);
+    CHECK(mentions(text, "a clone was to be unfrozen"));
+    CHECK(mentions(text, "was edited or removed since"));
+    CHECK(s.g.digest() == digest);
+    CHECK(s.run(frozen(s.y)).same_bits(then));  // it goes on
+  }
+  SECTION("a clone of it") {
+    subject s;
+    const Clone frozen = clone(s.region, bind(s.x, s.x), variables::frozen);
+    const Clone copy = clone(extract(inputs(s.x), outputs(frozen(s.y))), bind(s.x, s.x));
+    const std::string text = message_of<argument_error>([&] { (void)unfreeze(copy); });
+    INFO(text);
+    CHECK(mentions(text, "clones of that have plain constants"));
+    unfreeze(frozen).check();
+  }
+}

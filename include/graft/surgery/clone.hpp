@@ -327,9 +327,14 @@ Clone unfreeze_clone(const Clone& frozen, clone_options options);
 /// A trainable copy of a frozen clone: the same region again, with variables that have the values of
 /// the clone's constants, in the clone's mode, on the inputs and expressions that the clone was bound to (through casts
 /// where element_type(...) asks for others); in another graph, inputs that are not bound become placeholders.
+///
+/// A frozen clone has the values; what variables start with, their roles and the updates of layers are the source's. So
+/// the source must be there, and its region as it was, and clones of a frozen clone cannot be unfrozen, but the frozen
+/// clone itself.
 /// @param choices as for clone(); a policy counts for variables that were not frozen, without one they
 /// are shared with the source
-/// @throws argument_error if nothing in the clone is frozen; where rules were asked about the clone (they are not
+/// @throws handle_error if the graph of the source is gone, graph_error if its region was edited or removed;
+/// argument_error if nothing in the clone is frozen; where rules were asked about the clone (they are not
 /// kept) and none are given; and, in another graph, for an expression that is not given anew; graph_error where a
 /// constant of the clone was removed since, as its value went with it, or what an input was bound to; else as clone()
 /// does
