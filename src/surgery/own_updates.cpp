@@ -98,11 +98,9 @@ class collector {
 
   std::vector<op_id> run() {
     for (const variable_id v : variables_) choose(v);
-    if (!missing_.empty()) {
-      Graph::transaction all(g_);
-      for (const auto& [index, followers] : missing_) apply(g_.data().id(index), followers);
-      all.commit();
-    }
+    std::optional<Graph::transaction> all;  // until the list stands: making it may fail, too
+    if (!missing_.empty()) all.emplace(g_);
+    for (const auto& [index, followers] : missing_) apply(g_.data().id(index), followers);
     std::vector<op_id> result;
     std::unordered_set<op_id> listed;
     for (const variable_id v : variables_) {
@@ -110,6 +108,7 @@ class collector {
         if (listed.insert(update).second) result.push_back(update);
       }
     }
+    if (all) all->commit();
     return result;
   }
 

@@ -50,6 +50,29 @@ TEST_CASE("control flow fails without a trace at any allocation", "[edge-85]") {
   fail_recurrent("gru", 100, [](auto& n) { (void)gru<2>(n.xs); });
 }
 
+namespace {
+
+// A clone that shares the statistics of a layer is an application of it that nothing declared: its updates are made
+// when somebody asks.
+struct applied_twice {
+  Graph g, target;
+  row x = placeholder<float, shape<2, 4>>(g, "x"), x2 = placeholder<float, shape<2, 4>>(g, "x2");
+  any_tensor y = batch_norm(batch_norm(x));
+  std::optional<Clone> shared;
+  applied_twice() {
+    set_values(g);
+    shared = clone(extract(inputs(x), outputs(y)), bind(x, x2), variables::shared);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("updates that are made when somebody asks are made whole", "[edge-85]") {
+  CHECK(fail_everywhere(
+      "updates_of", 60, [] { return std::make_unique<applied_twice>(); },
+      [](auto& n) { (void)updates_of((*n.shared)(n.y)); }));
+}
+
 TEST_CASE("differentiating and training fail without a trace at any allocation", "[edge-85]") {
   fail_recurrent("gradients through bodies", 100, [](auto& n) { (void)gradients(n.loss, {n.x}); });
   fail_everywhere(
@@ -133,8 +156,9 @@ TEST_CASE("each edit fails without a trace at any allocation", "[edge-85]") {
   fail_everywhere("connect two regions", 2, pair, [](auto& n) { connect(n.second, *n.region); });
   fail_everywhere("swap_inputs", 2, pair, [](auto& n) { swap_inputs(n.second, *n.region); });
   fail_everywhere("swap_outputs", 2, pair, [](auto& n) { swap_outputs(n.second, *n.region); });
-  fail_everywhere("swap_operands", 2, pair,
-                  [](auto& n) { swap_operands(n.g, op_of(n.other), op_named(n.g, "mul")); });
+  fail_everywhere("swap_operands", 2, pair, [](auto& n) {
+    swap_operands(n.g, op_of(n.other), op_named(n.g, "mul"), reshaping::allow);
+  });
   fail_plain("bypass", 2, [](auto& n) { bypass(n.g, op_named(n.g, "tanh")); });
   fail_plain("bypass an operand", 2, [](auto& n) { bypass(n.g, op_of(n.after), 1); });
   fail_plain("bypass a region", 2, [](auto& n) { bypass(*n.region); });
