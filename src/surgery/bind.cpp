@@ -3,6 +3,7 @@
 
 #include "graph/building.hpp"
 #include "surgery/cloner.hpp"
+#include "surgery/fits.hpp"
 
 namespace graft {
 namespace detail {
@@ -15,14 +16,22 @@ void refuse_counts(std::size_t from, std::size_t to) {
 
 namespace {
 
-[[noreturn]] void refuse_type(const Graph& g, tensor_id input, const Graph& h,
-                              tensor_id replacement, const value_type& wanted,
-                              const value_type& got, const std::string& why, const char* hint) {
-  const error_parts parts{"bind('" + g.path_of(input) + "', '" + h.path_of(replacement) +
-                              "') replaces " + to_string(wanted) + " by " + to_string(got),
-                          why, g.path_of(input), hint};
-  if (wanted.type != got.type) throw dtype_error(parts);
-  throw shape_error(parts);
+const char* hint_for(misfit::kind what) {
+  switch (what) {
+    case misfit::kind::element_type:
+      return "insert cast<T>(x) before the replacement";
+    case misfit::kind::kind_of_value:
+      return "bind values of one kind";
+    case misfit::kind::open_rank:
+      return "bind a tensor whose rank is known";
+    case misfit::kind::rank:
+      return "reshape the replacement, or let types change: bind_reshaped(...)";
+    case misfit::kind::open_extent:
+      return "bind a tensor whose extent is known, or declare the source with an open extent (dyn)";
+    case misfit::kind::extent:
+      return "bind a tensor of the input's shape, or let types change: bind_reshaped(...)";
+  }
+  return "";
 }
 
 }  // namespace
@@ -32,36 +41,13 @@ void check_replacement(const Graph& g, tensor_id input, const Graph& h, tensor_i
   value_type wanted = g.type_of(input);
   wanted.type = elements(wanted.type);
   const value_type got = h.type_of(replacement);
-  if (wanted == got) return;
-  const auto refuse = [&](const std::string& why, const char* hint) {
-    refuse_type(g, input, h, replacement, wanted, got, why, hint);
-  };
-  if (wanted.type != dtype::any && wanted.type != got.type) {
-    refuse("the element types differ", "insert cast<T>(x) before the replacement");
-  }
-  if (wanted.kind != got.kind)
-    refuse("one is a tensor and the other is not", "bind values of one kind");
-  if (any_shape || !wanted.ranked) return;
-  if (!got.ranked) {
-    refuse("the rank of the replacement is not known", "bind a tensor whose rank is known");
-  }
-  if (wanted.shape.size() != got.shape.size()) {
-    refuse("the ranks " + std::to_string(wanted.shape.size()) + " and " +
-               std::to_string(got.shape.size()) + " differ",
-           "reshape the replacement, or let types change: bind_reshaped(...)");
-  }
-  for (std::size_t axis = 0; axis < wanted.shape.size(); ++axis) {
-    const extent w = wanted.shape[axis], o = got.shape[axis];
-    if (!is_known(w) || w == o) continue;
-    if (is_known(o)) {
-      refuse("the extents " + std::to_string(w) + " and " + std::to_string(o) + " of axis " +
-                 std::to_string(axis) + " differ",
-             "bind a tensor of the input's shape, or let types change: bind_reshaped(...)");
-    }
-    refuse("the extent " + std::to_string(w) + " of axis " + std::to_string(axis) +
-               " is not known of the replacement",
-           "bind a tensor whose extent is known, or declare the source with an open extent (dyn)");
-  }
+  const auto why = misfit_of(wanted, got, any_shape);
+  if (!why) return;
+  const error_parts parts{"bind('" + g.path_of(input) + "', '" + h.path_of(replacement) +
+                              "') replaces " + to_string(wanted) + " by " + to_string(got),
+                          why->found, g.path_of(input), hint_for(why->what)};
+  if (why->what == misfit::kind::element_type) throw dtype_error(parts);
+  throw shape_error(parts);
 }
 
 void cloner::resolve_bindings() {

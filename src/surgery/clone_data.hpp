@@ -25,9 +25,9 @@ struct clone_data {
   std::uint32_t generation = 0;
   std::uint32_t target = 0;  ///< the number of the clone's graph
   bool same_graph = true;
-  bool reshaped = false;   ///< inputs may have other shapes: static types of images are checked
-  element_types elements;  ///< what types became: static types of images are checked
-  bool ruled = false;      ///< a rule saw the copies: their attributes may differ
+  bool reshaped = false;        ///< inputs may have other shapes
+  element_types elements;       ///< what types became
+  bool ruled = false;           ///< a rule saw the copies: their attributes may differ
   std::optional<mode> as_mode;  ///< the one that was asked for
   scope_id scope;
 

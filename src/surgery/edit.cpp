@@ -9,6 +9,7 @@
 
 #include "graph/building.hpp"
 #include "graph/foreign_ids.hpp"
+#include "surgery/fits.hpp"
 #include "surgery/region_data.hpp"
 
 namespace graft {
@@ -45,9 +46,11 @@ Graph& graph_of(const graph_reference& r) {
   return g;
 }
 
-void connect_one(const graph_reference& value, op_id user, std::uint32_t slot) {
+void connect_one(const graph_reference& value, op_id user, std::uint32_t slot,
+                 shape_choice shapes) {
   // The op has no graph to tell: it is of the graph that is being built.
-  take_instead(target_traits<Graph>::target_of(value), {Graph::use{user, slot}}, value);
+  Graph& g = target_traits<Graph>::target_of(value);
+  take_instead(g, "connect", g.operand(user, slot), {Graph::use{user, slot}}, value, shapes);
 }
 
 std::vector<Graph::use> uses_by(const graph_reference& r, const op_filter& users) {
@@ -57,11 +60,13 @@ std::vector<Graph::use> uses_by(const graph_reference& r, const op_filter& users
   return uses;
 }
 
-void take_instead(Graph& g, const std::vector<Graph::use>& uses, const graph_reference& value) {
+void take_instead(Graph& g, const char* call, tensor_id x, const std::vector<Graph::use>& uses,
+                  const graph_reference& value, shape_choice shapes) {
   Graph::transaction all(g);
   std::vector<operand_change> changes;
   changes.reserve(uses.size());
   const tensor_id id = id_for_use(g, value);
+  check_takes_place(g, call, x, id, shapes);
   for (const Graph::use& u : uses) changes.push_back({u.user, u.slot, id});
   g.set_operands(changes);
   all.commit();
@@ -77,6 +82,12 @@ struct rerouting {
   tensor_id from, to;
 };
 
+// What was asked: how errors call it, and whether shapes may change.
+struct edit_call {
+  const char* name;
+  shape_choice shapes;
+};
+
 [[noreturn]] void refuse_count(const char* asked, std::size_t a, std::size_t b) {
   throw argument_error(
       {asked,
@@ -86,8 +97,8 @@ struct rerouting {
 
 // The changes for all pairs, from the uses as they are.
 template <class Accept>
-std::vector<operand_change> changes_for(const Graph& g, const std::vector<rerouting>& pairs,
-                                        Accept&& accept) {
+std::vector<operand_change> changes_for(const Graph& g, const edit_call& call,
+                                        const std::vector<rerouting>& pairs, Accept&& accept) {
   std::unordered_set<tensor_id> met;
   std::vector<operand_change> changes;
   for (const rerouting& p : pairs) {
@@ -96,6 +107,7 @@ std::vector<operand_change> changes_for(const Graph& g, const std::vector<rerout
                             "it is named twice", g.path_of(p.from), "name each tensor once"});
     }
     if (p.from == p.to) continue;
+    detail::check_takes_place(g, call.name, p.from, p.to, call.shapes);
     for (const Graph::use& u : g.uses(p.from)) {
       if (accept(u.user)) changes.push_back({u.user, u.slot, p.to});
     }
@@ -104,8 +116,9 @@ std::vector<operand_change> changes_for(const Graph& g, const std::vector<rerout
 }
 
 template <class Accept>
-std::size_t change(Graph& g, const std::vector<rerouting>& pairs, Accept&& accept) {
-  const std::vector<operand_change> changes = changes_for(g, pairs, accept);
+std::size_t change(Graph& g, const edit_call& call, const std::vector<rerouting>& pairs,
+                   Accept&& accept) {
+  const std::vector<operand_change> changes = changes_for(g, call, pairs, accept);
   g.set_operands(changes);
   return changes.size();
 }
@@ -161,7 +174,7 @@ std::vector<any_tensor> cut(Graph& g, const std::vector<tensor_id>& tensors, boo
     result.push_back(instead.valid() ? g.handle(instead) : any_tensor());
     if (used) pairs.push_back({t, instead});
   }
-  change(g, pairs, accept);
+  change(g, {"detach", {}}, pairs, accept);
   return result;
 }
 
@@ -223,7 +236,7 @@ void refuse_bypass(const Graph& g, op_id op, const std::string& found, const cha
 namespace detail {
 
 std::size_t reroute_all(const std::vector<graph_reference>& from,
-                        const std::vector<graph_reference>& to, const op_filter& users) {
+                        const std::vector<graph_reference>& to, const edit_choices& choices) {
   if (from.size() != to.size())
     refuse_count("the uses of tensors were to be rerouted", from.size(), to.size());
   if (from.empty()) return 0;
@@ -232,13 +245,14 @@ std::size_t reroute_all(const std::vector<graph_reference>& from,
   std::vector<tensor_id> values;
   for (const graph_reference& r : to) values.push_back(id_for_use(g, r));
   const std::size_t changed =
-      change(g, paired("", ids_of(g, from), values), [&](op_id user) { return users(g, user); });
+      change(g, {"reroute", choices.shapes}, paired("", ids_of(g, from), values),
+             [&](op_id user) { return choices.users(g, user); });
   all.commit();
   return changed;
 }
 
 std::size_t swap_all(const std::vector<graph_reference>& a, const std::vector<graph_reference>& b,
-                     const op_filter& users) {
+                     const edit_choices& choices) {
   if (a.size() != b.size())
     refuse_count("the uses of tensors were to be exchanged", a.size(), b.size());
   if (a.empty()) return 0;
@@ -246,26 +260,29 @@ std::size_t swap_all(const std::vector<graph_reference>& a, const std::vector<gr
   std::vector<rerouting> pairs = paired("", ids_of(g, a), ids_of(g, b));
   std::erase_if(pairs, [](const rerouting& p) { return p.from == p.to; });
   for (std::size_t i = pairs.size(); i-- > 0;) pairs.push_back({pairs[i].to, pairs[i].from});
-  return change(g, pairs, [&](op_id user) { return users(g, user); });
+  return change(g, {"swap_uses", choices.shapes}, pairs,
+                [&](op_id user) { return choices.users(g, user); });
 }
 
 }  // namespace detail
 
-std::size_t swap_uses(Graph& g, op_id a, op_id b) {
+std::size_t swap_uses(Graph& g, op_id a, op_id b, shape_choice shapes) {
   std::vector<rerouting> pairs = paired("the uses of two ops' outputs were to be exchanged",
                                         outputs_of(g, a), outputs_of(g, b));
   if (a == b) return 0;
   for (std::size_t i = pairs.size(); i-- > 0;) pairs.push_back({pairs[i].to, pairs[i].from});
-  return change(g, pairs, [](op_id) { return true; });
+  return change(g, {"swap_uses", shapes}, pairs, [](op_id) { return true; });
 }
 
-std::size_t swap_operands(Graph& g, op_id a, op_id b) {
+std::size_t swap_operands(Graph& g, op_id a, op_id b, shape_choice shapes) {
   const auto of_a = g.operands(a), of_b = g.operands(b);
   if (of_a.size() != of_b.size())
     refuse_count("the operands of two ops were to be exchanged", of_a.size(), of_b.size());
   if (a == b) return 0;
   std::vector<operand_change> changes;
   for (std::uint32_t i = 0; i < of_a.size(); ++i) {
+    detail::check_takes_place(g, "swap_operands", of_a[i], of_b[i], shapes);
+    detail::check_takes_place(g, "swap_operands", of_b[i], of_a[i], shapes);
     changes.push_back({a, i, of_b[i]});
     changes.push_back({b, i, of_a[i]});
   }
@@ -273,18 +290,19 @@ std::size_t swap_operands(Graph& g, op_id a, op_id b) {
   return changes.size();
 }
 
-std::size_t detail::join(const Region& first, const Region& second) {
+std::size_t detail::join(const Region& first, const Region& second, shape_choice shapes) {
   Graph& g = graph_of_two(first, second);
-  return change(g,
+  return change(g, {"connect", shapes},
                 paired("the outputs of a region were to be joined to the inputs of another",
                        second.inputs(), first.outputs()),
                 [&](op_id user) { return second.contains(user); });
 }
 
-std::size_t swap_inputs(const Region& a, const Region& b) {
+std::size_t swap_inputs(const Region& a, const Region& b, shape_choice shapes) {
   Graph& g = graph_of_two(a, b);
+  const edit_call call{"swap_inputs", shapes};
   const char* asked = "the inputs of two regions were to be exchanged";
-  std::vector<operand_change> changes = changes_for(g, paired(asked, a.inputs(), b.inputs()),
+  std::vector<operand_change> changes = changes_for(g, call, paired(asked, a.inputs(), b.inputs()),
                                                     [&](op_id user) { return a.contains(user); });
   // Of ops in both, what takes an input of a was found above, and what takes one of b is found now. One tensor that
   // is an input of both is what such an op cannot exchange.
@@ -292,7 +310,7 @@ std::size_t swap_inputs(const Region& a, const Region& b) {
   for (const operand_change& c : changes) {
     if (b.contains(c.user)) shared.emplace(std::pair{c.user, c.slot}, c.value);
   }
-  for (const operand_change& c : changes_for(g, paired(asked, b.inputs(), a.inputs()),
+  for (const operand_change& c : changes_for(g, call, paired(asked, b.inputs(), a.inputs()),
                                              [&](op_id user) { return b.contains(user); })) {
     const auto met = shared.find({c.user, c.slot});
     if (met == shared.end()) {
@@ -310,17 +328,20 @@ std::size_t swap_inputs(const Region& a, const Region& b) {
   return changes.size();
 }
 
-std::size_t swap_outputs(const Region& a, const Region& b) {
+std::size_t swap_outputs(const Region& a, const Region& b, shape_choice shapes) {
   Graph& g = graph_of_two(a, b);
   std::vector<rerouting> pairs =
       paired("the outputs of two regions were to be exchanged", a.outputs(), b.outputs());
   std::erase_if(pairs, [](const rerouting& p) { return p.from == p.to; });
   for (std::size_t i = pairs.size(); i-- > 0;) pairs.push_back({pairs[i].to, pairs[i].from});
-  return change(g, pairs, [&](op_id user) { return !a.contains(user) && !b.contains(user); });
+  return change(g, {"swap_outputs", shapes}, pairs,
+                [&](op_id user) { return !a.contains(user) && !b.contains(user); });
 }
 
-void bypass(Graph& g, op_id op) {
-  if (g.operand_count(op) == 1) return bypass(g, op, 0);
+namespace {
+
+void bypass_single(Graph& g, op_id op, shape_choice shapes) {
+  if (g.operand_count(op) == 1) return bypass(g, op, 0, shapes);
   if (g.operand_count(op) == 0) {
     refuse_bypass(g, op, "it takes nothing that its users could take in its place",
                   "lead its users to another tensor: reroute(tensor, other)");
@@ -329,7 +350,12 @@ void bypass(Graph& g, op_id op) {
                 "say which of them its users shall take: bypass(g, op, operand)");
 }
 
-void bypass(Graph& g, op_id op, std::uint32_t operand) {
+}  // namespace
+
+void bypass(Graph& g, op_id op) { bypass_single(g, op, {}); }
+void bypass(Graph& g, op_id op, reshaping::allowed allow) { bypass_single(g, op, allow); }
+
+void bypass(Graph& g, op_id op, std::uint32_t operand, shape_choice shapes) {
   const tensor_id instead = g.operand(op, operand);
   std::vector<tensor_id> used;
   for (const tensor_id t : outputs_of(g, op)) {
@@ -351,16 +377,18 @@ void bypass(Graph& g, op_id op, std::uint32_t operand) {
     for (const Graph::use& u : uses) {
       for (const op_id b : before) g.add_control_edge(b, u.user);
     }
-    detail::take_instead(g, uses, g.handle(instead).ref());
+    if (!uses.empty()) {
+      detail::take_instead(g, "bypass", t, uses, g.handle(instead).ref(), shapes);
+    }
     detail::replace_members(g.data(), t, instead);
   }
   g.erase_ops({&op, 1});
   all.commit();
 }
 
-std::size_t bypass(const Region& region) {
+std::size_t bypass(const Region& region, shape_choice shapes) {
   Graph& g = detail::require_current(*region.data());
-  return change(g,
+  return change(g, {"bypass", shapes},
                 paired("a region was to be bypassed, its inputs joined to the users of its outputs",
                        region.outputs(), region.inputs()),
                 [&](op_id user) { return !region.contains(user); });
@@ -406,13 +434,14 @@ detached detach(Graph& g, op_id op) {
 }
 
 any_tensor insert_after(const any_tensor& x, const operator_schema& schema,
-                        const attribute_list& attributes, const op_filter& users) {
+                        const attribute_list& attributes, const op_filter& users,
+                        shape_choice shapes) {
   Graph& g = detail::graph_of(x.ref());
   const std::vector<Graph::use> uses = detail::uses_by(x.ref(), users);
   steps all(g.data());
   const tensor_id operand = x.ref().id;
   const any_tensor y = g.handle({g.add(schema, {&operand, 1}, attributes), 0});
-  detail::take_instead(g, uses, y.ref());
+  detail::take_instead(g, "insert_after", operand, uses, y.ref(), shapes);
   all.commit();
   return y;
 }

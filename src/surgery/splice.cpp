@@ -1,5 +1,7 @@
 #include "graft/surgery/splice.hpp"
 
+#include "surgery/fits.hpp"
+
 namespace graft::detail {
 
 Clone splice_region(const Region& region, const replaced_tensors& places,
@@ -23,6 +25,7 @@ Clone splice_region(const Region& region, const replaced_tensors& places,
   std::vector<operand_change> changes;
   for (std::size_t i = 0; i < uses.size(); ++i) {
     const tensor_id by = g.id(copy(any_tensor(places.by[i])));
+    check_takes_place(g, "splice", places.old[i].id, by, places.shapes);
     for (const Graph::use& u : uses[i]) changes.push_back({u.user, u.slot, by});
   }
   g.set_operands(changes);  // says so where an old tensor is named twice

@@ -437,7 +437,7 @@ substitution_answer substitute_all(const std::vector<substitution_target>& targe
     const tensor_id image = job.image(wanted[i]);
     const any_tensor result = image == wanted[i] ? any_tensor(targets[i].tensor) : g->handle(image);
     const value_type& type = targets[i].wanted;
-    if (image != wanted[i] && (type.type != dtype::any || type.ranked)) check_as(result, type);
+    if (type.type != dtype::any || type.ranked) check_as(result, type);
     answer.targets.push_back(result.ref());
   }
   answer.added = job.added();

@@ -133,7 +133,7 @@ TEST_CASE("only users that may be changed are") {
     CHECK(operand(g, s.e, 1) == id_of(s.d));
   }
   SECTION("of outputs that are taken inside as well, those outside") {
-    const auto other = input4(g, "other");
+    const auto other = placeholder<float, shape<2, 4>>(g, "other");
     const auto last = exp(other, "last"), end = sin(last, "end");
     const Region first = region_of(g, ops_of({s.c, s.f}));
     const Region second = extract(inputs(other), outputs(other, last));
@@ -147,4 +147,30 @@ TEST_CASE("only users that may be changed are") {
     CHECK(operand(g, end, 0) == id_of(s.f));
   }
   g.validate();
+}
+
+TEST_CASE("another element type, rank or extent in the place of a tensor is an error") {
+  sums s;
+  const any_tensor a = s.a[0];
+  const any_tensor whole = placeholder<std::int64_t, shape<dyn, 4>>(s.g, "whole");
+  const any_tensor flat = placeholder<float, shape<4>>(s.g, "flat");
+  const any_tensor five = placeholder<float, shape<dyn, 5>>(s.g, "five");
+  const auto before = s.g.digest();
+  CHECK_THROWS_AS(swap_uses(a, whole), dtype_error);
+  CHECK_THROWS_AS(reroute(a, whole), dtype_error);
+  for (const any_tensor& other : {flat, five}) {
+    CHECK_THROWS_AS(swap_uses(a, other), shape_error);
+    CHECK_THROWS_AS(reroute(a, other), shape_error);
+    // Regions too, which graph_editor leaves to swap_ts and reroute_ts.
+    const any_tensor y = relu(other), z = relu(a);
+    CHECK_THROWS_AS(swap_inputs(extract(inputs(a), outputs(z)), extract(inputs(other), outputs(y))),
+                    shape_error);
+    CHECK_THROWS_AS(connect(extract(inputs(other), outputs(y)), extract(inputs(a), outputs(z))),
+                    shape_error);
+    s.g.erase_ops(ops_of({y, z}));
+  }
+  CHECK(s.g.digest() == before);
+  // Broadcasting takes the flat one where it is wanted: graph_editor has no such choice.
+  CHECK(reroute(a, flat, reshaping::allow) == 1);
+  CHECK(s.g.type_of(id_of(s.c[0])) == value_type::of(dtype::float32, {dyn, 4}));
 }

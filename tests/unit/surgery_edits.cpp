@@ -224,7 +224,7 @@ TEST_CASE("surgery that does not fit is refused and leaves no trace") {
   const any_tensor whole = placeholder<std::int64_t, shape<dyn, 4>>(g, "whole");
   const Region cut = extract(inputs(s.a, s.b), outputs(s.c));
   const auto before = g.digest();
-  const std::string text = message_of<shape_error>([&] { reroute(s.d, five); });
+  const std::string text = message_of<shape_error>([&] { reroute(s.d, five, reshaping::allow); });
   INFO(text);
   CHECK(mentions(text, "'foo/bar/e'"));
   CHECK_THROWS_AS(swap_uses(s.b, whole), dtype_error);
@@ -631,7 +631,7 @@ TEST_CASE("an allocation that fails anywhere in an edit leaves graph and store a
        [](letters& s) {
          const any_tensor eight = s.graph.handle({s.graph.op_at(s.graph.op_count() - 1), 0});
          reroute(std::tuple{any_tensor(s.a), any_tensor(s.b), any_tensor(s.d)},
-                 std::tuple{eight, eight, eight});
+                 std::tuple{eight, eight, eight}, reshaping::allow);
        }},
       {"connect", [](letters& s) { connect(s.b, op_of(s.h), 0); }},
       {"connect regions",

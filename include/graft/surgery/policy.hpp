@@ -12,9 +12,8 @@
 #include <vector>
 
 #include "graft/core/name_view.hpp"
-#include "graft/schema/mismatch.hpp"
 #include "graft/surgery/bodies.hpp"
-#include "graft/surgery/mirror.hpp"
+#include "graft/surgery/fits.hpp"
 
 namespace graft {
 
@@ -283,23 +282,12 @@ constexpr trainable_flag trainable(bool value) { return {value}; }
 
 namespace detail {
 
-// Says at compile time where the replacement of a static type can never fit.
-template <class From, class To, bool AnyShape>
-constexpr void check_binding() {
-  if constexpr (From::type != dtype::any && To::type != dtype::any && From::type != To::type) {
-    refuse_type<text("bind"), From::type, To::type>();
-  } else if constexpr (!AnyShape &&
-                       shapes_surely_differ<typename From::shape_type, typename To::shape_type>()) {
-    refuse_shape<text("bind"), typename From::shape_type, typename To::shape_type>();
-  }
-}
-
 [[noreturn]] void refuse_counts(std::size_t from, std::size_t to);
 
 template <bool AnyShape, class From, class To>
 constexpr void bind_pair(bindings& all, const From& from, const To& to) {
   if constexpr (graph_handle<From> && graph_handle<To>) {
-    check_binding<From, To, AnyShape>();
+    check_fits<text("bind"), From, To, AnyShape>();
     all.pairs.emplace_back(from.ref(), to.ref());
   } else {
     std::vector<graph_reference> left, right;
@@ -420,6 +408,8 @@ struct op_transform {
 /// `std::vector{op.operands[0]}` drops the op, nothing keeps it. Types follow from op to op. The rule may add ops
 /// and variables (they are among Clone::nodes(), variables() and, without a value, initializer()), and change the
 /// copy's attributes (Graph::set_attributes). A copy that is no longer read stays in the graph; runs leave it out.
+/// Tensors of the clone's graph from outside the region are welcome. What is copied is not: sharing it with the
+/// source has names of its own (coverage::affected, variables::shared, unbound::keep).
 ///
 /// Ops in bodies are asked about like others, before the op that has the body; `bodies::skip` asks about the graph's own
 /// ops only. There `graph` and `origin` are the body and its source, whose ops the ids are of. What a rule builds of the
@@ -439,7 +429,8 @@ struct op_transform {
 /// @param rule takes a `const copied_op&`, returns a std::optional<std::vector<any_tensor>>; what it
 /// throws leaves the graphs as they were
 /// @param nested whether it is asked about ops in bodies
-/// @throws graph_error from clone() for a result that depends on what takes it, or that another rule removed before it
+/// @throws argument_error from clone() for a result that the source has and the clone a copy of; graph_error for one
+/// that depends on what takes it, or that another rule removed before it
 /// was taken; for a tensor that a body takes although it depends on the op that has the body; for a rule that leaves a
 /// scope it had not entered, or a body open
 /// Complexity: O(ops that are copied and added, and their operands) besides the rules' own work

@@ -11,14 +11,23 @@ namespace graft {
 /// What a copy comes in the place of. @see in_place_of
 struct replaced_tensors {
   std::vector<graph_reference> old, by;
+  shape_choice shapes = {};
 };
 
 /// For splice(): what takes `old` is to take the copy of `by`.
 /// @param old tensors of the graph that the copy goes into; handles, or containers of handles
-/// @param by as many tensors of the region, such as its outputs
+/// @param by as many tensors of the region, such as its outputs, whose copies fit in the place of the old ones. What
+/// does not by its static type does not compile
 template <class Old, class By>
 replaced_tensors in_place_of(const Old& old, const By& by) {
+  detail::check_all_fit<text("in_place_of"), false, Old, By>();
   return {detail::references_of(old), detail::references_of(by)};
+}
+/// The same where shapes may change: `in_place_of(h, y, reshaping::allow)`.
+template <class Old, class By>
+replaced_tensors in_place_of(const Old& old, const By& by, reshaping::allowed allow) {
+  detail::check_all_fit<text("in_place_of"), true, Old, By>();
+  return {detail::references_of(old), detail::references_of(by), allow};
 }
 
 namespace detail {
@@ -33,7 +42,7 @@ Clone splice_region(const Region& region, const replaced_tensors& places,
 /// @param choices as for clone(); without into(graph, ...) the copy goes into the region's graph
 /// @returns the copy
 /// @throws argument_error for numbers that differ, or an old tensor named twice; shape_error,
-/// dtype_error where a user cannot take what it is to take; graph_error for a cycle; handle_error;
+/// dtype_error where a copy does not fit in the place of an old tensor, or a user cannot take it; graph_error for a cycle; handle_error;
 /// and as clone() does. Both graphs are then as before
 template <class... Choices>
 Clone splice(const Region& region, const replaced_tensors& places, const Choices&... choices) {
