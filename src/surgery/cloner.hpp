@@ -137,6 +137,8 @@ class cloner {
   void add_ways_back();
   void apply_rules();  // each_op.cpp
   void ask_rules(op_id copy);
+  void refuse_source(const any_tensor& returned, const std::string& asked_about,
+                     const body_owner* in) const;
   std::vector<any_tensor> asked_rules(copied_op op, const body_owner* in);
   [[noreturn]] void refuse_removed(tensor_id original, op_id user) const;
   std::vector<more_operands> rule_bodies(const copied_op& op,

@@ -109,6 +109,25 @@ std::vector<any_tensor> cloner::asked_rules(copied_op op, const body_owner* in) 
   return std::move(op.outputs);
 }
 
+// What the source has and the clone a copy of is no part of the clone, unless the two were told to share it.
+void cloner::refuse_source(const any_tensor& returned, const std::string& asked_about,
+                           const body_owner* in) const {
+  const graph_reference& r = returned.ref();
+  if (!same_graph_ || r.slot != source_.slot() || r.generation != source_.slot()->generation)
+    return;
+  if (!source_.contains(r.id.op) || !data_->region.contains(r.id.op)) return;
+  if (std::binary_search(r_.cuts.begin(), r_.cuts.end(), r.id)) return;
+  const auto own = data_->forward(r.id.op);
+  if (!own || *own == r.id.op) return;
+  const std::string path = source_.path_of(r.id);
+  throw argument_error(
+      {"a rule of clone was asked about " + place_in_words(asked_about, in),
+       "it returned '" + path + "' of the source, of which the clone has its own", path,
+       "return a tensor of the copy (outputs, operands, or what is built on them); what clone and "
+       "source are to "
+       "share has names of its own: coverage::affected, variables::shared, unbound::keep"});
+}
+
 void cloner::ask_rules(op_id copy) {
   const op_id old_op = *data_->backward(copy);
   const auto update = updates_.find(old_op);
@@ -118,6 +137,7 @@ void cloner::ask_rules(op_id copy) {
   if (update != updates_.end()) update->second.end = target_.data().op(target_.op_id_bound());
   for (std::uint32_t o = 0; o < outputs.size(); ++o) {
     if (outputs[o].ref() == graph_reference{data_->slot, data_->generation, {copy, o}}) continue;
+    refuse_source(outputs[o], source_.path_of(old_op), nullptr);
     const tensor_id image = id_for_use(target_, outputs[o].ref());
     data_->rewired.emplace(tensor_id{old_op, o}, image);
     data_->rewired_originals.try_emplace(image, tensor_id{old_op, o});

@@ -88,6 +88,7 @@ void cloner::rule_body(Graph& body, const Graph& source, const body_owner& owner
     for (std::uint32_t o = 0; o < outputs.size(); ++o) {
       const tensor_id own{copy, o};
       if (outputs[o].ref() == graph_reference{body.slot(), body.slot()->generation, own}) continue;
+      refuse_source(outputs[o], source.path_of(original), &owner);
       rewired.emplace(own, id_for_use(body, outputs[o].ref()));
     }
   }

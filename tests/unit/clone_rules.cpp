@@ -471,3 +471,48 @@ TEST_CASE("what a rule that failed has seen names nothing later", "[clone][rule]
   Session session(g);
   CHECK_THROWS_AS(session.run(seen, feed(x, ones_of({1, 4}))), handle_error);
 }
+
+TEST_CASE("a rule returns nothing of the source that the clone has a copy of", "[clone][rule]") {
+  Graph g;
+  const auto x = input4(g), outside = input4(g, "outside");
+  const auto w = make_variable<float, shape<4>>(g, "w", zeros());
+  const auto h = x * w;
+  const auto y = relu(h) + 1.0f;
+  const Region region = extract(inputs(x), outputs(y));
+  const auto instead = [](const char* name, const any_tensor& t) {
+    return each(name, [t](const copied_op&) { return t; });
+  };
+  const auto before = g.digest();
+  const std::string text = message_of<argument_error>([&] {
+    (void)clone(region, bind(x, x), each_op([&](const copied_op& op) -> answer {
+                  if (!is(op, "mul")) return std::nullopt;
+                  return std::vector<any_tensor>{g.handle({op.source, 0})};
+                }));
+  });
+  CHECK(mentions(text, "asked about 'mul'"));
+  CHECK(mentions(text, "'mul' of the source"));
+  CHECK(mentions(text, "coverage::affected"));
+  CHECK_THROWS_AS(clone(region, instead("relu", h)), argument_error);
+  CHECK_THROWS_AS(clone(region, instead("variable", w)), argument_error);
+  CHECK_THROWS_AS(clone(region, variables::linked, instead("mul", w)), argument_error);
+  CHECK(g.digest() == before);
+  // What is around the region is no copy's source, nor is what clone and source share by name.
+  for (const any_tensor& other : {any_tensor(outside), any_tensor(x), any_tensor(outside * 2.0f)}) {
+    const Clone copy = clone(region, bind(x, x), instead("relu", other));
+    copy.check();
+  }
+  const auto kept = clone(region, bind(x, x), variables::shared, instead("mul", w));
+  kept.check();
+  const Clone part = clone(extract(inputs(x, outside), outputs(y + outside)), bind(x, x),
+                           coverage::affected, variables::shared, instead("add", h));
+  part.check();
+  // In a body as well.
+  const auto last = scan(h, placeholder<float, shape<3, dyn, 4>>(g, "xs"),
+                         [&](auto s, auto) { return std::tuple{tanh(s), s}; });
+  const Region loop = extract(inputs(x), outputs(std::get<0>(last)), leaks::keep);
+  const std::string nested =
+      message_of<argument_error>([&] { (void)clone(loop, bind(x, outside), instead("tanh", h)); });
+  CHECK(mentions(nested, "in body 'body' of 'scan'"));
+  clone(loop, bind(x, outside), instead("tanh", outside)).check();
+  g.validate();
+}
