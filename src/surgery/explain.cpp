@@ -9,6 +9,7 @@
 #include "graph/read_of.hpp"
 #include "graph/role_names.hpp"
 #include "surgery/clone_data.hpp"
+#include "surgery/paths.hpp"
 
 namespace graft {
 namespace {
@@ -58,32 +59,88 @@ place find(const Graph& g, std::string_view path) {
   return {place::kind::tensor, {*op, output}, {}};
 }
 
+// A path that leads through an op into one of its bodies: "gru/scan", "body" and "tanh".
+struct way_in {
+  op_id op;
+  std::string_view key, rest;
+  const Graph* body = nullptr;  // nullptr: the op has no body of that name
+};
+
+std::optional<way_in> way_into_body(const Graph& g, std::string_view path) {
+  for (std::size_t slash = path.find('/'); slash != std::string_view::npos;
+       slash = path.find('/', slash + 1)) {
+    const auto op = g.find_op(path.substr(0, slash));
+    if (!op || !g.schema_of(*op).has(ops::bodies)) continue;
+    std::string_view rest = path.substr(slash + 1);
+    const std::size_t end = std::min(rest.find('/'), rest.size());
+    way_in way{*op, rest.substr(0, end), rest.substr(std::min(end + 1, rest.size())), nullptr};
+    const attribute_list attributes = g.attributes_of(*op);
+    for (const attribute& a : attributes) {
+      if (a.kind == attribute_kind::body && a.key == way.key) way.body = &g.body(a.integer);
+    }
+    return way;
+  }
+  return std::nullopt;
+}
+
+// What a path through bodies leads to.
+struct place_in_body {
+  const Graph* body;
+  place at;
+  op_id outermost;    // the op of the graph itself
+  std::string where;  // "body 'then' of 'cond' in body 'body' of 'scan'"
+};
+
+std::string body_in_words(const Graph& g, const way_in& way, const std::string& around) {
+  return "body '" + std::string(way.key) + "' of '" + g.path_of(way.op) + "'" +
+         (around.empty() ? "" : " in " + around);
+}
+
+std::optional<place_in_body> find_in_bodies(const Graph& g, std::string_view path) {
+  std::optional<op_id> outermost;
+  std::string where;
+  const Graph* graph = &g;
+  while (true) {
+    const auto way = way_into_body(*graph, path);
+    if (!way || way->body == nullptr) return std::nullopt;
+    where = body_in_words(*graph, *way, where);
+    if (!outermost) outermost = way->op;
+    graph = way->body;
+    path = way->rest;
+    if (const place at = find(*graph, path); at.what != place::kind::nothing && !path.empty()) {
+      return place_in_body{graph, at, *outermost, where};
+    }
+  }
+}
+
 [[noreturn]] void refuse(const Graph& g, std::string_view path) {
-  // What there is in the deepest scope of the path that exists.
-  std::string_view scope = path;
-  std::optional<scope_id> inside;
-  while (!inside) {
-    const std::size_t slash = scope.rfind('/');
-    scope = slash == std::string_view::npos ? std::string_view() : scope.substr(0, slash);
-    inside = g.find_scope(scope);
+  // As deep as the path leads.
+  const std::string asked = "'" + std::string(path) + "' was to be explained";
+  const Graph* graph = &g;
+  std::string where;
+  for (auto way = way_into_body(g, path); way; way = way_into_body(*graph, path)) {
+    if (way->body == nullptr) {
+      std::string keys;
+      const attribute_list attributes = graph->attributes_of(way->op);
+      for (const attribute& a : attributes) {
+        if (a.kind == attribute_kind::body)
+          keys += (keys.empty() ? "'" : ", '") + std::string(a.key) + "'";
+      }
+      throw name_error(
+          {asked, quoted(graph->path_of(way->op)) + " has no body '" + std::string(way->key) + "'",
+           where, "its bodies are " + keys});
+    }
+    where = body_in_words(*graph, *way, where);
+    graph = way->body;
+    path = way->rest;
   }
-  std::string names;
-  std::size_t count = 0;
-  const auto add = [&](const std::string& name) {
-    if (++count <= 8) names += (names.empty() ? "'" : ", '") + name + "'";
-  };
-  for (std::uint32_t s = 1; s < g.scope_count(); ++s) {
-    if (detail::is_removed(g.data().scopes[s])) continue;
-    const scope_id inner = g.data().scope(s);
-    if (g.parent_scope(inner) == *inside) add(g.scope_path(inner));
+  if (graph != &g) {
+    throw name_error(
+        {asked, "nothing has that path", where, detail::names_at(*graph, path).hint()});
   }
-  for (std::size_t i = 0; i < g.op_count(); ++i) {
-    if (g.scope_of(g.op_at(i)) == *inside) add(g.path_of(g.op_at(i)));
-  }
-  if (count > 8) names += " and " + std::to_string(count - 8) + " more";
-  throw name_error({"'" + std::string(path) + "' was to be explained", "nothing has that path",
-                    scope.empty() ? std::string("the graph") : std::string(scope),
-                    names.empty() ? "nothing is there" : "there are " + names});
+  const detail::names_near near = detail::names_at(g, path);
+  throw name_error({asked, "nothing has that path",
+                    near.scope.empty() ? std::string("the graph") : near.scope, near.hint()});
 }
 
 std::string typed(const Graph& g, tensor_id t) {
@@ -279,6 +336,12 @@ std::string with_second_line(std::string text, const std::string& line) {
   return text.insert(text.find('\n') + 1, line);
 }
 
+std::string description(const place_in_body& inside, const std::string& more = {}) {
+  std::string text;
+  describe(text, *inside.body, inside.at);
+  return with_second_line(std::move(text), "  in " + inside.where + "\n" + more);
+}
+
 }  // namespace
 
 std::string to_string(variable_policy policy) {
@@ -301,7 +364,10 @@ std::string to_string(variable_policy policy) {
 
 std::string explain(const Graph& g, std::string_view path) {
   const place at = find(g, path);
-  if (at.what == place::kind::nothing) refuse(g, path);
+  if (at.what == place::kind::nothing) {
+    if (const auto inside = find_in_bodies(g, path)) return description(*inside);
+    refuse(g, path);
+  }
   std::string text;
   describe(text, g, at);
   return text;
@@ -322,7 +388,20 @@ std::string explain(const Clone& clone, std::string_view path) {
     describe(text, source, here);
     return with_second_line(std::move(text), original);
   }
-  if (there.what == place::kind::nothing && here.what == place::kind::nothing) refuse(target, path);
+  if (there.what == place::kind::nothing && here.what == place::kind::nothing) {
+    // Bodies have no map of their own: the clone's part is that of the op that has the body.
+    const auto owner = [](const place_in_body& in) {
+      return place{place::kind::op, {in.outermost, 0}, {}};
+    };
+    if (const auto in = find_in_bodies(target, path); in && !account.of_copy(owner(*in)).empty()) {
+      return description(*in, account.of_copy(owner(*in)));
+    }
+    if (const auto in = find_in_bodies(source, path)) {
+      return description(*in, account.of_source(owner(*in)));
+    }
+    if (const auto in = find_in_bodies(target, path)) return description(*in);
+    refuse(target, path);
+  }
   const bool in_target = there.what != place::kind::nothing;
   describe(text, in_target ? target : source, in_target ? there : here);
   return with_second_line(std::move(text), "  clone: no part of it, nor of what was cloned\n");

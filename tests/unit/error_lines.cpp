@@ -284,3 +284,21 @@ TEST_CASE("a label that is none is told of the loss where only the gradient is r
   CHECK(refused.found == "index number 0 is 3");
   CHECK_THAT(refused.where, Contains("declared at " + line));
 }
+
+TEST_CASE("hints begin with a capital, names of functions do not") {
+  const auto said = [](const char* hint) {
+    return std::string(error({"asked", "found", "", hint}).what());
+  };
+  CHECK(said("report() lists them") == "asked; found. report() lists them.");
+  CHECK(said("bind(x, y) both") == "asked; found. bind(x, y) both.");
+  CHECK(said("as<T>(x) views it") == "asked; found. as<T>(x) views it.");
+  CHECK(said("session.initialize() gives it one") ==
+        "asked; found. session.initialize() gives it one.");
+  CHECK(said("leaks::lift makes it an input") == "asked; found. leaks::lift makes it an input.");
+  CHECK(said("bind_reshaped takes others") == "asked; found. bind_reshaped takes others.");
+  CHECK(said("bind it") == "asked; found. Bind it.");
+  CHECK(said("its parts: a, b") == "asked; found. Its parts: a, b.");
+  CHECK(said("stop") == "asked; found. Stop.");
+  CHECK(said("x") == "asked; found. X.");
+  CHECK(said("'a' is there?") == "asked; found. 'a' is there?");
+}

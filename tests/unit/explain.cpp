@@ -1,6 +1,8 @@
 // What is said of paths and clones.
 #include "graft/surgery/explain.hpp"
 
+#include "graft/dsl/control.hpp"
+
 #include "clone_fixture.hpp"
 
 using namespace graft;
@@ -148,4 +150,38 @@ TEST_CASE("ops without outputs are accounted for") {
   CHECK(mentions(explain(g, "net"), "a scope of 3 ops"));
   CHECK(mentions(explain(copy, "net/guard"), "copied to 'copy/guard'"));
   CHECK(mentions(explain(copy, "copy/guard"), "a copy of 'net/guard'"));
+}
+
+TEST_CASE("ops in bodies are found behind the op that has the body") {
+  Graph g;
+  const auto p = placeholder<bool, shape<>>(g, "p");
+  const auto x = placeholder<float, shape<2, 4>>(g, "x");
+  const auto xs = placeholder<float, shape<3, 2, 4>>(g, "xs");
+  g.enter_scope("net");
+  const auto [last, all] = scan(x, xs, [&](auto s, auto e) {
+    const auto next = cond(p, [&] { return tanh(s); }, [&] { return s + e; });
+    return std::tuple{exp(next), next};
+  });
+  g.leave_scope();
+  CHECK(explain(g, "net/scan/body/exp") ==
+        "'exp' is exp\n"
+        "  in body 'body' of 'net/scan'\n"
+        "  takes: 'cond' float32 [2, 4]\n"
+        "  gives: float32 [2, 4]\n"
+        "  used by: 'results'\n");
+  CHECK(mentions(explain(g, "net/scan/body/cond/then/tanh"),
+                 "  in body 'then' of 'cond' in body 'body' of 'net/scan'\n"));
+  const auto told = [&](const char* path) {
+    return message_of<name_error>([&] { (void)explain(g, path); });
+  };
+  CHECK(mentions(told("net/scan/body/tan"), "'exp'"));
+  CHECK(mentions(told("net/scan/body/tan"), "body 'body' of 'net/scan'"));
+  CHECK(mentions(told("net/scan/body/cond/no/add"), "Its bodies are 'then', 'else'"));
+  CHECK(mentions(told("net/scan/tanh"), "'net/scan' has no body 'tanh'"));
+  CHECK_THROWS_AS(explain(g, "net/scan/body"), name_error);
+  CHECK_THROWS_AS(explain(g, "net/scan/body/"), name_error);
+  const Clone c = clone(extract(inputs(p, x, xs), outputs(last)), into("copy"));
+  CHECK(mentions(explain(c, "copy/scan/body/exp"),
+                 "  in body 'body' of 'copy/scan'\n  clone: a copy of 'net/scan'\n"));
+  CHECK(mentions(explain(c, "net/scan/body/exp"), "  clone: copied to 'copy/scan'\n"));
 }

@@ -11,7 +11,7 @@ using namespace graft_test;
 
 namespace {
 
-op_id op_named(const Graph& g, std::string_view name) {
+op_id op_of_operator(const Graph& g, std::string_view name) {
   for (std::size_t i = 0; i < g.op_count(); ++i) {
     if (g.schema_of(g.op_at(i)).name == name) return g.op_at(i);
   }
@@ -157,9 +157,9 @@ TEST_CASE("each edit fails without a trace at any allocation", "[edge-85]") {
   fail_everywhere("swap_inputs", 2, pair, [](auto& n) { swap_inputs(n.second, *n.region); });
   fail_everywhere("swap_outputs", 2, pair, [](auto& n) { swap_outputs(n.second, *n.region); });
   fail_everywhere("swap_operands", 2, pair, [](auto& n) {
-    swap_operands(n.g, op_of(n.other), op_named(n.g, "mul"), reshaping::allow);
+    swap_operands(n.g, op_of(n.other), op_of_operator(n.g, "mul"), reshaping::allow);
   });
-  fail_plain("bypass", 2, [](auto& n) { bypass(n.g, op_named(n.g, "tanh")); });
+  fail_plain("bypass", 2, [](auto& n) { bypass(n.g, op_of_operator(n.g, "tanh")); });
   fail_plain("bypass an operand", 2, [](auto& n) { bypass(n.g, op_of(n.after), 1); });
   fail_plain("bypass a region", 2, [](auto& n) { bypass(*n.region); });
   fail_plain("detach a region", 5, [](auto& n) { (void)detach(*n.region); });

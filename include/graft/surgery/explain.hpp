@@ -14,6 +14,8 @@ std::string to_string(variable_policy policy);
 /// Says what an op, a variable, a tensor ("split:1") or a scope is: operator, types, what it takes and who
 /// takes it; of a variable its role, whether it has a value, what it starts as, what updates it and which
 /// variables it was cloned from. Lines in an order that depends on the graph alone.
+/// @param path "encoder/dense/matmul"; of what is in a body, after the path of the op that has it the body's name and
+/// the path within: "gru/scan/body/tanh", "cond/then/add"
 /// @throws name_error with the names there are, if nothing has that path
 std::string explain(const Graph& g, std::string_view path);
 

@@ -118,6 +118,10 @@ class tensor_filter {
 /// @throws argument_error for a malformed expression
 tensor_filter tensors_matching(std::string_view regex);
 
+/// The op of a path, "encoder/dense/matmul", as Graph::find_op() finds it, where one is expected.
+/// @throws name_error with the names there are in the deepest scope of the path that exists, the most similar first
+op_id op_named(const Graph& g, std::string_view path);
+
 /// The ops that a filter accepts, in storage order. Complexity: O(ops of the graph)
 std::vector<op_id> find_ops(const Graph& g, const op_filter& accept);
 /// Those of a list that a filter accepts, in its order.
