@@ -1,5 +1,4 @@
 // The functions of graph_editor, one by one, and what stands in their place.
-#include <algorithm>
 #include <cstdio>
 #include <string_view>
 
@@ -33,9 +32,11 @@ void selecting() {
   auto island = flood(g, x, y, {.control = true});  // get_within_boundary_ops
   auto inner = between(inputs(x), outputs(y));      // ... but only what lies between tensors
   auto ahead = forward_walk(g, x, {.inclusive = true});       // get_forward_walk_ops
-  auto behind = backward_walk(g, y, {.stop_at = {g.id(x)}});  // get_backward_walk_ops
-  auto both = walk_intersection(g, x, y);                     // get_walks_intersection_ops
-  auto either = walk_union(g, x, y, {.control = true});       // get_walks_union_ops
+  auto behind = backward_walk(g, y, {.stop_at = {g.id(x)}});  // get_backward_walk_ops, stop_at_ts
+  auto within = forward_walk(g, x, {.within = trunk});        // within_ops
+  auto but = forward_walk(g, x, {.within_if = !of_operator("relu")});  // within_ops_fn
+  auto both = walk_intersection(g, x, y);                              // get_walks_intersection_ops
+  auto either = walk_union(g, x, y, {.control = true});                // get_walks_union_ops
   //! [select]
   check(sums.size() == 2 && some.size() == 1 && made.size() == 1, "filters combine");
   check(!biases.empty() && taken.size() == 5 && heads.size() == 3, "tensors are searched");
@@ -44,6 +45,7 @@ void selecting() {
   check(both == inner && inner.size() == 5, "what lies between lies on a path");
   check(ahead.size() == 5 && behind.size() > both.size() && either.size() >= behind.size(),
         "the way back meets weights, too");
+  check(within.size() == 2 && within == but, "a walk keeps to what it may visit");
   check(border.inputs.size() == 1 && !border.outputs.empty(), "the trunk has a border");
   check(!around.empty() && !island.empty(), "there is something around the trunk");
 }
@@ -69,14 +71,13 @@ void views() {
   std::size_t takers = g.uses(g.id(h)).size();               // consumers
   Region each =
       region.with_outputs(std::vector<std::size_t>(takers, 0));  // remap_outputs_to_consumers
-  Region needed = region.with_outputs({0});             // remove_unused_ops: a region has none
-  auto taken = region.inputs();                         // inputs, connected_inputs
-  auto given = boundary_of(g, region.nodes()).outputs;  // connected_outputs
-  bool through = !region.passthroughs().empty();        // passthroughs, is_passthrough
-  auto at =
-      std::find(taken.begin(), taken.end(), g.id(x)) - taken.begin();  // input_index, output_index
-  bool inside = region.contains(*g.find_op("part/relu"));              // find_op_by_name
-  bool fresh = !region.stale();                                        // views go stale unnoticed
+  Region needed = region.with_outputs({0});                 // remove_unused_ops: a region has none
+  auto taken = region.inputs();                             // inputs, connected_inputs
+  auto given = boundary_of(g, region.nodes()).outputs;      // connected_outputs
+  bool through = !region.passthroughs().empty();            // passthroughs, is_passthrough
+  std::size_t at = region.place_of_input(x);                // input_index, output_index
+  bool inside = region.contains(op_named(g, "part/relu"));  // find_op_by_name
+  bool fresh = !region.stale();                             // views go stale unnoticed
   //! [view]
   check(whole.inputs() == region.inputs() && scope.nodes() == region.nodes(), "ops tell inputs");
   check(swapped.outputs()[0] == region.outputs()[1], "outputs change places");
@@ -84,6 +85,8 @@ void views() {
   check(needed.nodes().size() == 1 && other.outputs().size() == 1, "what is not needed goes");
   check(fewer.inputs() == taken && given.size() == 2 && !through && at == 0 && inside && fresh,
         "a region can be asked");
+  check_refused([&] { (void)region.place_of_input(h); }, "Its inputs are 'x'");
+  check_refused([&] { (void)op_named(g, "part/rely"); }, "There are 'part/relu'");
   (void)z;
 }
 
@@ -119,13 +122,11 @@ void copies() {
                           return "b/" + std::string(name);  // assign_renamed_collections_handler
                         }));
   Clone lone = clone(region, collections::none);  // ... of a Transformer that assigns none
-  Clone waits = clone(region, control_in::keep);  // transform_control_input_handler: as it was
   //! [copy]
   check(alone.inputs().size() == 2 && named.scope_path() == "b", "copies stand alone");
   check(back.ref().id == y.ref().id && !maybe && kept == kept_before, "the map leads back");
   check(g.collection("b/results").size() == 1 && lone.nodes().size() == renamed.nodes().size(),
         "collections are named anew");
-  check(waits.control_images().empty(), "nothing waits from outside");
   check(pairs.differences.empty(), "a copy corresponds to its source");
   check(session.run(z, feed(x2, ones)).at<float>({0, 0}) == 1, "the replacement is taken");
 }
@@ -147,6 +148,35 @@ void handlers() {
   check(found.at<float>({0, 0}) > 2.3f && found.at<float>({0, 0}) < 2.32f, "1 + log(1 + e)");
 }
 
+void outside() {
+  Graph g;
+  auto x = placeholder<float, shape<2, 4>>(g, "x");
+  auto mask = placeholder<float, shape<2, 4>>(g, "mask");
+  auto x2 = placeholder<float, shape<2, 4>>(g, "x2");
+  auto mask2 = placeholder<float, shape<2, 4>>(g, "mask2");
+  auto longer = placeholder<float, shape<8, 4>>(g, "longer");
+  auto guard = relu(mask, "guard"), guard2 = relu(mask2, "guard2");
+  auto h = tanh(x), y = h * mask;
+  g.add_control_edge(g.id(guard).op, g.id(h).op);
+  //! [outside]
+  Region region = extract(inputs(x), outputs(y), leaks::keep);  // reads mask as a hidden input
+  Clone fed = clone(region, bind(x, x2));                       // transform_external_input_handler
+  Region open = region.with_hidden_inputs();      // transform_external_hidden_input_handler:
+  Clone free = clone(open, bind(mask, mask2));    // named, it is an input like others
+  Clone waits = clone(region, control_in::keep);  // transform_control_input_handler: as it was
+  Clone other = clone(region, bind_control(guard, guard2));  // ... another op
+  auto first = other.original(other(h));  // transform_original_op_handler: the map has them all
+  Clone tall = clone(extract(inputs(x), outputs(h)),
+                     bind_reshaped(x, longer));  // copy_shape=False: shapes are worked out anew
+  //! [outside]
+  check(fed.inputs()[0] == g.id(x2) && free(mask).ref().id == mask2.ref().id, "inputs are told");
+  check(waits.control_images().size() == 1 && waits.control_images()[0].image == g.id(guard).op,
+        "the copy waits for the same op");
+  check(other.control_images()[0].image == g.id(guard2).op && first.ref() == h.ref(),
+        "the copy waits for the other");
+  check(g.type_of(tall.outputs()[0]).shape == dims{8, 4}, "the copy has another shape");
+}
+
 void rerouting() {
   Graph g;
   auto x = placeholder<float, shape<dyn, 4>>(g, "x");
@@ -154,27 +184,29 @@ void rerouting() {
   auto b = tanh(x);
   auto y = a * 2.0f;
   auto z = b * 3.0f;
+  auto behind_y = y + 10.0f;
+  auto behind_z = z + 20.0f;
   const auto value = [&](const auto& t) {
     Session session(g);
     return session.run(t, feed(x, ones)).template at<float>({0, 0});
   };
   const float y_before = value(y), z_before = value(z);
-  Region first = extract(inputs(a), outputs(y)), second = extract(inputs(b), outputs(z));
   //! [reroute]
   swap_uses(a, b);                                   // swap_ts: y takes b, z takes a
   swap_uses(a, b, among({g.id(y).op, g.id(z).op}));  // ... can_modify; and back
   reroute(b, a);                                     // reroute_ts: what took b takes a
   reroute(a, b, !among({g.id(y).op}));               // ... cannot_modify
-  first = extract(inputs(a), outputs(y)), second = extract(inputs(b), outputs(z));
-  swap_inputs(first, second);  // swap_inputs, swap_ios
-  first = extract(inputs(b), outputs(y)), second = extract(inputs(a), outputs(z));
-  swap_inputs(first, second);
-  swap_outputs(extract(inputs(a), outputs(y)), extract(inputs(b), outputs(z)));  // swap_outputs
-  reroute(std::tuple{a}, std::tuple{b},
-          among({g.id(y).op}));  // reroute_inputs, reroute_outputs, reroute_ios
+  Region first = extract(inputs(a), outputs(y)), second = extract(inputs(b), outputs(z));
+  swap_outputs(first, second);  // swap_outputs: who took y takes z
+  swap_inputs(first, second);   // swap_inputs: y takes b, z takes a; both of them are swap_ios
+  auto own = among(first.nodes()) || among(second.nodes());
+  reroute(std::tuple{y}, std::tuple{z}, !own);  // reroute_outputs: who took y takes z
+  reroute(std::tuple{b}, std::tuple{a}, among(first.nodes()));  // reroute_inputs: y takes a;
+                                                                // both of them are reroute_ios
   //! [reroute]
   check(y_before == 2 && z_before < 3, "before");
-  check(value(y) < 2 && value(z) == z_before, "both take tanh");
+  check(value(y) == 2 && value(z) == 3, "both take the relu");
+  check(value(behind_y) == 13 && value(behind_z) == 23, "both are behind z");
 }
 
 void editing() {
@@ -197,13 +229,16 @@ void editing() {
     remove_control_edges(g, {relu_op}, later);  // with control_predecessors detach_control_inputs
   bypass(g, tanh_op);                           // bypass: what took the tanh takes the relu
   auto noisy = insert_after(a, [](auto t) { return t + 1.0f; });
-  connect(a, sum, 0);  // connect: the sum takes the relu again
+  connect(a, sum, 0);  // an op's operand: the sum takes the relu again
   Region part = extract(inputs(a), outputs(y), leaks::keep);
   auto ends = detach_inputs(part);  // detach_inputs; also detach_outputs and detach
-  reroute(ends[0], x);
+  Region maker = extract(inputs(x), outputs(a));
+  detach_outputs(maker);  // connect(maker, part, disconnect_first=True):
+  connect(maker, extract(inputs(ends[0]), outputs(y), leaks::keep));  // connect(maker, part)
   //! [edit]
   check(waiting.size() == 1 && waiting[0] == sum, "the edge was there");
-  check(value() == 2, "x + w is what is left");
+  check(value() == 2, "relu(x) + w is what is left");
+  check(g.uses(g.id(a)).size() == 1, "nobody else takes the relu");
   (void)noisy;
 }
 
@@ -248,6 +283,7 @@ int main() {
   views();
   copies();
   handlers();
+  outside();
   rerouting();
   editing();
   utilities();

@@ -34,6 +34,22 @@ std::vector<tensor_id> pick(const Graph& g, const std::vector<tensor_id>& from,
   return result;
 }
 
+std::size_t place_of(const Graph& g, const std::vector<tensor_id>& list, const any_tensor& handle,
+                     const std::string& what) {
+  const tensor_id t = g.id(handle);
+  const auto at = std::find(list.begin(), list.end(), t);
+  if (at != list.end()) return static_cast<std::size_t>(at - list.begin());
+  std::string names;
+  for (std::size_t i = 0; i < list.size() && i < 8; ++i) {
+    names += (i > 0 ? ", '" : "'") + g.path_of(list[i]) + "'";
+  }
+  if (list.size() > 8) names += " and " + std::to_string(list.size() - 8) + " more";
+  throw boundary_error(
+      {"the place of '" + g.path_of(t) + "' among the " + what + "s of a region was asked for",
+       "it is no " + what + " of it", g.path_of(t),
+       names.empty() ? "it has no " + what + "s" : "its " + what + "s are " + names});
+}
+
 std::vector<std::size_t> places_of(const Graph& g, const std::vector<tensor_id>& list,
                                    const std::vector<graph_reference>& chosen, const char* what) {
   std::vector<std::size_t> places;
@@ -70,6 +86,13 @@ Region detail::cut_again(const Graph& g, const region_data& r, const std::vector
   auto answer = try_extract_region({handles(g, inputs)}, {handles(g, outputs)}, options);
   if (!answer) throw boundary_error(answer.error().parts);
   return *answer;
+}
+
+std::size_t Region::place_of_input(const any_tensor& t) const {
+  return place_of(graph(), data_->inputs, t, "input");
+}
+std::size_t Region::place_of_output(const any_tensor& t) const {
+  return place_of(graph(), data_->outputs, t, "output");
 }
 
 Region Region::with_inputs(const std::vector<std::size_t>& places) const {

@@ -174,3 +174,34 @@ TEST_CASE("another element type, rank or extent in the place of a tensor is an e
   CHECK(reroute(a, flat, reshaping::allow) == 1);
   CHECK(s.g.type_of(id_of(s.c[0])) == value_type::of(dtype::float32, {dyn, 4}));
 }
+
+TEST_CASE("what is no input or output of a region has no place there") {
+  const letters s;
+  const Region r = extract(inputs(s.c, s.d), outputs(s.f, s.e, s.f));
+  CHECK(r.place_of_input(s.c) == 0);
+  CHECK(r.place_of_input(s.d) == 1);
+  CHECK(r.place_of_output(s.f) == 0);  // the first of its places
+  CHECK(r.place_of_output(s.e) == 1);
+  // input_index fails on its own error message.
+  const std::string text = message_of<boundary_error>([&] { (void)r.place_of_input(s.e); });
+  CHECK(mentions(text, "'foo/bar/e'"));
+  CHECK(mentions(text, "'foo/c', 'foo/d'"));
+  CHECK(mentions(message_of<boundary_error>([&] { (void)r.place_of_output(s.c); }),
+                 "'foo/bar/f', 'foo/bar/e', 'foo/bar/f'"));
+  const letters other;
+  CHECK_THROWS_AS(r.place_of_input(other.c), handle_error);
+}
+
+TEST_CASE("an op is found by its path, or the names near it are told") {
+  const letters s;
+  CHECK(op_named(s.graph, "foo/bar/e") == op_of(s.e));
+  const std::string text = message_of<name_error>([&] { (void)op_named(s.graph, "foo/bar/ee"); });
+  CHECK(mentions(text, "'foo/bar/ee'"));
+  CHECK(mentions(text, "There are 'foo/bar/e'"));  // the most similar first
+  CHECK(mentions(text, "'foo/bar/h'"));
+  CHECK(mentions(message_of<name_error>([&] { (void)op_named(s.graph, "foo/bar"); }),
+                 "it is a scope"));
+  CHECK(mentions(message_of<name_error>([&] { (void)op_named(s.graph, "fo/bar/e"); }),
+                 "There are 'foo'"));
+  CHECK_THROWS_AS(op_named(s.graph, ""), name_error);
+}

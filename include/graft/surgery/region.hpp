@@ -153,6 +153,12 @@ class Region {
     return std::as_const(*this).passthroughs();
   }
 
+  /// The place of a tensor in inputs(), or its first one in outputs().
+  /// @throws boundary_error for a tensor that is none, with those there are; handle_error for one of another graph, or
+  /// if the graph is gone. Complexity: O(inputs), O(outputs)
+  [[nodiscard]] std::size_t place_of_input(const any_tensor& t) const;
+  [[nodiscard]] std::size_t place_of_output(const any_tensor& t) const;
+
   [[nodiscard]] bool contains(op_id op) const;       ///< O(1); false for an op of another graph
   [[nodiscard]] bool contains(variable_id v) const;  ///< O(log variables); false likewise
 
