@@ -251,9 +251,48 @@ void modes() {
   check(trainable_variables(judged) == trainable_variables(y), "on the same variables");
 }
 
+void losses_beside_the_output() {
+  Graph g;
+  auto x = placeholder<float, shape<dyn, 4>>(g, "x");
+  auto x2 = placeholder<float, shape<dyn, 4>>(g, "x2");
+  auto w = make_variable<float, shape<4, 2>>(g, "w", glorot_uniform());
+  //! [penalties]
+  auto y = matmul(x, w);
+  auto penalty = l2_regularization(w, 0.1);
+  g.add_to_collection("regularization_losses", {member::kind::tensor, {}, g.id(penalty)});
+
+  Region bare = extract(inputs(x), outputs(y));  // without it: a side exit in bare.report()
+  std::vector<any_tensor> penalties;
+  for (const member& m : g.collection("regularization_losses"))
+    penalties.push_back(g.handle(m.tensor));
+  Clone copy = clone(extract(inputs(x), outputs(y, penalties)), bind(x, x2));
+  auto own = copy(penalties);  // of the copy's own weights, and in the collection
+  //! [penalties]
+  check(!bare.report().side_exits.empty(), "the penalty takes what the region reads");
+  check(g.collection("regularization_losses").size() == 2, "the copy's penalty is listed");
+  (void)clone(bare, bind(x, x2));
+  check(g.collection("regularization_losses").size() == 2, "that of the bare region is not copied");
+  check(trainable_variables(own[0]) == copy.parameters(), "it looks at the copy's weights");
+}
+
+void other_shapes() {
+  Graph g;
+  auto x = placeholder<float, shape<2, 4>>(g, "x");
+  auto longer = placeholder<float, shape<8, 4>>(g, "longer");
+  //! [reshaped_in_place]
+  auto y = relu(x);
+  reroute(x, longer, reshaping::allow);  // without it: refused, as the shapes differ
+  auto now = as<float, shape<8, 4>>(g.handle(g.id(y)));  // y still says [2, 4]
+  //! [reshaped_in_place]
+  check(g.type_of(g.id(y)).shape == dims{8, 4} && now.ref() == y.ref(), "the tensor is longer");
+  check_refused([&] { (void)clone(extract(inputs(longer), outputs(y)))(y); }, "float32 [8, 4]");
+}
+
 }  // namespace
 
 int main() {
+  losses_beside_the_output();
+  other_shapes();
   expressions();
   closure();
   shared_in_clones();

@@ -174,6 +174,10 @@ Ensemble ensemble_region(const Region& region, std::size_t members,
 /// from the source's value, shared and frozen variables are not stacked, others are refused; `trainable(false)`;
 /// `mode::inference`; `collections::none` or `by(rule)`
 ///
+/// What members compute is what clones with their values compute, to rounding: one batched operator may add in
+/// another order. Elements of float32 outputs differ by at most 2e-6 (1 + their magnitude) where sums are
+/// of tens of terms, as tests hold it; rounding grows with the length of sums and the depth of networks.
+///
 /// An update among the ops of the outputs (of a training step, @see extract_training) updates the stacked
 /// variable; one of a shared variable the source's, which it may as long as it is the same for all members.
 /// @throws argument_error for 0 members or another choice; boundary_error, dtype_error, shape_error, name_error,
