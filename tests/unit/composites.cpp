@@ -4,19 +4,13 @@
 #include "graft/graft.hpp"
 
 #include "catch.hpp"
+#include "operands_fixture.hpp"
 
-using namespace graft;
+using namespace graft_test;
 
 namespace {
 
-struct subject {
-  Graph g;
-  any_tensor p = placeholder<float, shape<dyn, 4>>(g, "p");
-  any_tensor five = placeholder<float, shape<dyn, 5>>(g, "five");
-  any_tensor i = placeholder<std::int32_t, shape<dyn, 4>>(g, "i");
-  any_tensor u = placeholder<std::uint8_t, shape<dyn, 4>>(g, "u");
-  any_tensor b = placeholder<bool, shape<dyn, 4>>(g, "b");
-
+struct subject : operands {
   // True if f throws and nothing is added.
   template <class Error, class F>
   bool refused(F&& f) {
@@ -41,8 +35,8 @@ TEST_CASE("losses and other composites that are refused add nothing") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const double infinite = std::numeric_limits<double>::infinity();
   CHECK(s.refused<dtype_error>([&] { (void)mse(s.i, s.i); }));
-  CHECK(s.refused<shape_error>([&] { (void)mse(s.p, s.five); }));
-  CHECK(s.refused<shape_error>([&] { (void)huber(s.p, s.five); }));
+  CHECK(s.refused<shape_error>([&] { (void)mse(s.p, s.q); }));
+  CHECK(s.refused<shape_error>([&] { (void)huber(s.p, s.q); }));
   for (const double delta : {0.0, -1.0, nan, infinite}) {
     CHECK(s.refused<argument_error>([&] { (void)huber(s.p, s.p, delta); }));
   }
@@ -54,7 +48,7 @@ TEST_CASE("losses and other composites that are refused add nothing") {
     CHECK(s.refused<argument_error>([&] { (void)l1_regularization(s.p, factor); }));
   }
   CHECK(s.refused<dtype_error>([&] { (void)sigmoid_cross_entropy(s.i, s.i); }));
-  CHECK(s.refused<shape_error>([&] { (void)sigmoid_cross_entropy(s.p, s.five); }));
+  CHECK(s.refused<shape_error>([&] { (void)sigmoid_cross_entropy(s.p, s.q); }));
   Graph other;
   const any_tensor foreign = placeholder<float, shape<4>>(other, "foreign");
   CHECK(s.refused<dtype_error>([&] { (void)clip_by_global_norm(std::vector{s.p, s.i}, 1.0); }));
@@ -99,8 +93,8 @@ TEST_CASE("losses and residual networks broadcast nothing, whenever the shapes b
 
 TEST_CASE("functions of several ops add all of them or none") {
   subject s;
-  CHECK(s.refused<shape_error>([&] { (void)select(s.b, s.five, 0.0f); }));
-  CHECK(s.refused<shape_error>([&] { (void)select(s.b, 0.0f, s.five); }));
+  CHECK(s.refused<shape_error>([&] { (void)select(s.b, s.q, 0.0f); }));
+  CHECK(s.refused<shape_error>([&] { (void)select(s.b, 0.0f, s.q); }));
   // The second application finds too little left.
   const auto narrowing = [](auto x) { return any_tensor(slice(x, -1, 1, 3)); };
   CHECK(s.refused<shape_error>([&] { (void)repeat<2>(narrowing)(s.p); }));

@@ -4,18 +4,12 @@
 #include "graft/graft.hpp"
 
 #include "catch.hpp"
+#include "operands_fixture.hpp"
 
-using namespace graft;
+using namespace graft_test;
 using Catch::Matchers::Contains;
 
 namespace {
-
-struct subject {
-  Graph g;
-  any_tensor p = placeholder<float, shape<dyn, 4>>(g, "p");
-  any_tensor q = placeholder<float, shape<dyn, 5>>(g, "q");
-  any_tensor i = placeholder<std::int32_t, shape<dyn, 4>>(g, "i");
-};
 
 template <class F>
 error_parts parts_of(F&& f) {
@@ -39,7 +33,7 @@ bool stands_here(const Graph& g, op_id op) { return g.line_of(op).file == std::s
 }  // namespace
 
 TEST_CASE("symbols tell their line as functions do") {
-  subject s;
+  operands s;
   const auto [p, q, i] = std::tuple(s.p, s.q, s.i);
   CHECK(parts_of([&] { (void)(p + q); }).where == at(__LINE__));
   CHECK(parts_of([&] { (void)(p - q); }).where == at(__LINE__));
@@ -99,7 +93,7 @@ TEST_CASE("networks that the compiler records keep the lines of symbols") {
 }
 
 TEST_CASE("losses are named by what was called, while building and in a run") {
-  subject s;
+  operands s;
   const auto [p, q, i] = std::tuple(s.p, s.q, s.i);
   const any_tensor a = placeholder<float, shape<dyn>>(s.g, "a");
   const any_tensor b = placeholder<float, shape<dyn>>(s.g, "b");
@@ -195,7 +189,7 @@ TEST_CASE("initializers that cannot be are refused where they are made") {
 }
 
 TEST_CASE("assign names both tensors and its line") {
-  subject s;
+  operands s;
   const any_tensor v = make_variable<float, shape<4>>(s.g, "v", zeros());
   const error_parts shapes = parts_of([&] { (void)assign(v, s.q); });
   CHECK(shapes.asked == "assign was called on 'v' and 'q'");

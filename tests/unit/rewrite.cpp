@@ -8,6 +8,7 @@
 #include "graft/surgery/diff.hpp"
 
 #include "clone_fixture.hpp"
+#include "rewrite_fixture.hpp"
 
 using namespace graft_test;
 using patterns::any;
@@ -16,16 +17,6 @@ using patterns::op;
 
 namespace {
 
-using maybe = std::optional<any_tensor>;
-
-const rewrite_rule double_negation{"double negation", op(ops::neg, op(ops::neg, any("x"))),
-                                   [](const rule_args& r) -> maybe { return r["x"]; }};
-
-std::vector<std::string> operators(const Graph& g) {
-  std::vector<std::string> names;
-  for (std::size_t i = 0; i < g.op_count(); ++i) names.emplace_back(g.schema_of(g.op_at(i)).name);
-  return names;
-}
 std::size_t count_of(const Graph& g, std::string_view name) {
   const auto all = operators(g);
   return static_cast<std::size_t>(std::count(all.begin(), all.end(), name));

@@ -6,24 +6,13 @@
 #include "deep_network.hpp"
 #include "failing_allocations.hpp"
 #include "nested_bodies.hpp"
+#include "rewrite_fixture.hpp"
 
-using namespace graft;
-using graft_test::some;
+using namespace graft_test;
 using patterns::any;
 using patterns::op;
 
 namespace {
-
-using maybe = std::optional<any_tensor>;
-
-const rewrite_rule double_negation{"double negation", op(ops::neg, op(ops::neg, any("x"))),
-                                   [](const rule_args& r) -> maybe { return r["x"]; }};
-
-std::vector<std::string> operators(const Graph& g) {
-  std::vector<std::string> names;
-  for (std::size_t i = 0; i < g.op_count(); ++i) names.emplace_back(g.schema_of(g.op_at(i)).name);
-  return names;
-}
 
 const Graph& body_of(const Graph& g, const any_tensor& y, std::string_view key = "body") {
   return g.body(g.attributes_of(y.ref().id.op).integer(key));
