@@ -65,7 +65,7 @@ TEST_CASE("symbols tell their line as functions do") {
 }
 
 TEST_CASE("functions of many tensors tell their line") {
-  subject s;
+  operands s;
   const auto [p, q, i] = std::tuple(s.p, s.q, s.i);
   CHECK(line_of(s.g, concat<1>(p)) == __LINE__);
   CHECK(line_of(s.g, concat<1>(p, p)) == __LINE__);
