@@ -132,7 +132,7 @@ GRAFT_INLINE vec<T> fma(vec<T> a, vec<T> b, vec<T> c) {
 
 template <class T>
 GRAFT_INLINE vec<T> sqrt(vec<T> x) {
-#if defined(__clang__)
+#if defined(__clang__) && __clang_major__ >= 17
   return vec<T>(__builtin_elementwise_sqrt(x.v));
 #else
   for (int64_t i = 0; i < width<T>; ++i) {
