@@ -270,13 +270,13 @@ class validator {
       members += c.members.size();
       std::uint32_t before = 0;
       for (const member& m : c.members) {
-        const std::uint32_t entry = index.find(i, m);
-        if (entry == detail::none || entry < before) broken(what + " is not as its members know");
-        before = entry;
         const bool there = m.what == member::kind::variable ? g_.contains(m.variable)
                            : m.what == member::kind::tensor ? exists(m.tensor)
                                                             : t_.contains(m.tensor.op);
         if (!there) broken(what + " has a member that does not exist");
+        const std::uint32_t entry = index.find(i, m);
+        if (entry == detail::none || entry < before) broken(what + " is not as its members know");
+        before = entry;
       }
     }
     if (entries != members) broken("members know of a collection that they are not in");

@@ -134,7 +134,7 @@ TEST_CASE("axes known at run time are a number, a list in braces, or dims", "[re
   CHECK(run(max(x, 0)) == std::vector<double>{4, 5, 6});
   CHECK(run(transpose(x, {0, 1})) == std::vector<double>{1, 2, 3, 4, 5, 6});
   CHECK(run(transpose(x, {1, 0})) == std::vector<double>{1, 4, 2, 5, 3, 6});
-  CHECK_THROWS_AS(sum(x, 2), shape_error);
+  CHECK_THROWS_AS(sum(x, 2), argument_error);
 }
 
 TEST_CASE("a null pointer is no name", "[reductions]") {
