@@ -16,6 +16,7 @@ bool has(std::span<const tensor_id> some, tensor_id t) {
 // What one body of an op reads of some tensors, and by which operands.
 struct body_reading {
   std::string key;
+  std::size_t number;  // among the bodies of the op's graph
   std::shared_ptr<const Graph> body;
   std::vector<std::uint32_t> slots;
   std::vector<tensor_id> inputs;
@@ -23,7 +24,7 @@ struct body_reading {
 
 // How an op reads some tensors.
 struct op_reading {
-  op_reading(const Graph& g, op_id op, std::span<const tensor_id> read) {
+  op_reading(const Graph& g, op_id op, std::span<const tensor_id> read, body_needs& needs) {
     const std::uint32_t operands = g.operand_count(op);
     for (std::uint32_t i = 0; i < operands; ++i) {
       if (has(read, g.operand(op, i))) own.push_back(i);
@@ -34,9 +35,9 @@ struct op_reading {
       if (a.kind != attribute_kind::body) continue;
       const auto captures = captures_of(g.schema_of(op), a.key, attributes, operands);
       if (!captures) continue;
-      body_reading in{
-          std::string(a.key), g.data().bodies[static_cast<std::size_t>(a.integer)], {}, {}};
-      const body_view view(*in.body);
+      const auto number = static_cast<std::size_t>(a.integer);
+      body_reading in{std::string(a.key), number, g.data().bodies[number], {}, {}};
+      const body_view& view = needs.of(in.body).view;
       std::erase_if(own, [&](std::uint32_t slot) {
         const std::size_t k = slot - captures->first_operand;
         if (slot < captures->first_operand || k >= captures->count) return false;
@@ -52,8 +53,8 @@ struct op_reading {
   std::vector<body_reading> bodies;
 };
 
-// What the results of a body depend on, each op after those that it takes.
-std::vector<op_id> needed_in(const Graph& body) {
+// What the results of a body depend on, by dense index.
+index_set needed_indices(const Graph& body) {
   const tables& t = body.data();
   index_set met;
   std::vector<std::uint32_t> open{t.ops.size() - 1};  // the results
@@ -70,31 +71,55 @@ std::vector<op_id> needed_in(const Graph& body) {
       if (t.ops[before].schema->has(ops::effect)) need(before);
     }
   }
+  return met;
+}
+
+// The same, each op after those that it takes.
+std::vector<op_id> needed_in(const Graph& body, const index_set& needed) {
   std::vector<op_id> result;
-  for (const std::uint32_t i : data_order(t, 0)) {
-    if (met.contains(i)) result.push_back(t.id(i));
+  for (const std::uint32_t i : data_order(body.data(), 0)) {
+    if (needed.contains(i)) result.push_back(body.data().id(i));
   }
   return result;
 }
 
-std::size_t readings_in(const Graph& body, std::span<const tensor_id> inputs) {
+std::size_t readings_in(const std::shared_ptr<const Graph>& body, std::span<const tensor_id> inputs,
+                        body_needs& needs) {
+  const index_set& needed = needs.of(body).needed;
+  std::vector<op_id> users;
+  for (const tensor_id input : inputs) {
+    body->for_each_use(input.op, [&](const Graph::use& u, std::uint32_t output) {
+      if (output == input.output && needed.contains(body->data().index(u.user))) {
+        users.push_back(u.user);
+      }
+    });
+  }
+  std::sort(users.begin(), users.end());
+  users.erase(std::unique(users.begin(), users.end()), users.end());
   std::size_t count = 0;
-  for (const op_id op : needed_in(body)) count += readings(body, op, inputs);
+  for (const op_id op : users) count += readings(*body, op, inputs, needs);
   return count;
 }
 
 }  // namespace
 
-std::size_t readings(const Graph& g, op_id op, std::span<const tensor_id> read) {
-  const op_reading r(g, op, read);
+const body_needs::found& body_needs::of(const std::shared_ptr<const Graph>& body) {
+  const auto known = known_.find(body.get());
+  if (known != known_.end()) return known->second;
+  return known_.emplace(body.get(), found{body, needed_indices(*body), body_view(*body)})
+      .first->second;
+}
+
+std::size_t readings(const Graph& g, op_id op, std::span<const tensor_id> read, body_needs& needs) {
+  const op_reading r(g, op, read, needs);
   std::size_t count = r.own.empty() ? 0 : 1;
-  for (const body_reading& in : r.bodies) count += readings_in(*in.body, in.inputs);
+  for (const body_reading& in : r.bodies) count += readings_in(in.body, in.inputs, needs);
   return count;
 }
 
 void reading_splitter::visit(Graph& g, op_id op, std::span<const tensor_id> read,
                              ordered_edit& edit) {
-  const op_reading r(g, op, read);
+  const op_reading r(g, op, read, needs_);
   std::vector<std::pair<std::uint32_t, tensor_id>> taken;
   // What reads next: the first keeps what it has.
   const auto give = [&](const std::vector<std::uint32_t>& slots) {
@@ -105,12 +130,17 @@ void reading_splitter::visit(Graph& g, op_id op, std::span<const tensor_id> read
   give(r.own);
   std::vector<more_operands> more;
   for (const body_reading& in : r.bodies) {
-    const std::size_t count = readings_in(*in.body, in.inputs);
+    const std::size_t count = readings_in(in.body, in.inputs, needs_);
     if (count == 0) continue;
     give(in.slots);
     if (count == 1) continue;
     const other_body made = split_body(g, in.body, in.inputs);
     const std::uint32_t at = replace_body(g, op, in.key, made);
+    needs_.forget(in.body);
+    // One that was made for another parameter is nobody's now.
+    if (&g == &graph_ && in.number >= first_body_ && made.body != in.body) {
+      g.data().bodies[in.number].reset();
+    }
     more.push_back({at, static_cast<std::uint32_t>(made.captures.size())});
   }
   std::vector<operand_change> changes;
@@ -125,7 +155,7 @@ other_body reading_splitter::split_body(Graph& g, const std::shared_ptr<const Gr
   std::vector<tensor_id> read;
   for (const tensor_id input : inputs) read.push_back({image(input.op), input.output});
   std::vector<op_id> users;  // taken down first: what is captured comes behind them
-  for (const op_id op : needed_in(*body)) users.push_back(image(op));
+  for (const op_id op : needed_in(*body, needs_.of(body).needed)) users.push_back(image(op));
   ordered_edit edit(copy.graph(), op_id{0});
   first_ = true;  // it reads what the op was given for the body
   for (const op_id op : users) visit(copy.graph(), op, read, edit);

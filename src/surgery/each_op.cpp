@@ -117,6 +117,8 @@ void cloner::refuse_source(const any_tensor& returned, const std::string& asked_
     return;
   if (!source_.contains(r.id.op) || !data_->region.contains(r.id.op)) return;
   if (std::binary_search(r_.cuts.begin(), r_.cuts.end(), r.id)) return;
+  // What inputs and variables were replaced by: the clone reads that itself.
+  if (data_->cut_originals.contains(r.id) || data_->stand_in_originals.contains(r.id)) return;
   const auto own = data_->forward(r.id.op);
   if (!own || *own == r.id.op) return;
   const std::string path = source_.path_of(r.id);

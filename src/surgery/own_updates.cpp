@@ -172,27 +172,26 @@ class collector {
            !is_open_source(g_.data(), g_.data().index(op));
   }
 
-  // Goes on to what ops are made of, themselves included, without what graphs hold.
+  // Goes on to what ops are made of, themselves included, without what graphs hold, until f(op) is true: then it is.
   template <class F>
-  void each_behind(std::vector<op_id> open, std::unordered_set<op_id>& met, F&& f) const {
+  bool any_behind(std::vector<op_id> open, std::unordered_set<op_id>& met, F&& f) const {
     std::erase_if(open, [&](op_id op) { return !met.insert(op).second; });
     while (!open.empty()) {
       const op_id op = open.back();
       open.pop_back();
-      f(op);
+      if (f(op)) return true;
       for (const tensor_id t : g_.operands(op)) {
         if (!is_held(t.op) && met.insert(t.op).second) open.push_back(t.op);
       }
     }
+    return false;
   }
 
   // Nobody can tell what an update that is written as several ops would be for another input: it counts where it
   // follows from what y depends on, or from no application of the layer at all.
   void require_application(const variable_info& v) const {
     std::unordered_set<op_id> update, met;
-    bool known = false;
-    each_behind(v.own_updates, update, [&](op_id op) { known = known || below_.contains(op); });
-    if (known) return;
+    if (any_behind(v.own_updates, update, [&](op_id op) { return below_.contains(op); })) return;
     std::optional<op_id> here, elsewhere;
     std::vector<op_id> open{v.read.op};
     while (!open.empty()) {
@@ -203,12 +202,12 @@ class collector {
           open.push_back(u.user);
         } else if (below_.contains(u.user)) {
           std::unordered_set<op_id> behind;
-          if (!here) each_behind({u.user}, behind, [](op_id) {});
-          if (behind.size() > 1) here = u.user;
+          const auto is_other = [&](op_id op) { return op != u.user; };
+          if (!here && any_behind({u.user}, behind, is_other)) here = u.user;
         } else if (!elsewhere && !only_updates(u.user, v)) {
-          each_behind({u.user}, met, [&](op_id op) {
-            if (update.contains(op)) elsewhere = u.user;
-          });
+          if (any_behind({u.user}, met, [&](op_id op) { return update.contains(op); })) {
+            elsewhere = u.user;
+          }
         }
       });
     }

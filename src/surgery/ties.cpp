@@ -1,6 +1,7 @@
 // Giving each op that reads a parameter a parameter of its own.
 #include <algorithm>
 
+#include "graph/body_edit.hpp"
 #include "graph/building.hpp"
 #include "surgery/body_ties.hpp"
 #include "surgery/cloner.hpp"
@@ -143,11 +144,14 @@ class tie_splitter {
 // before: what they put behind a parameter is cloned with it.
 void cloner::split_ties() {
   if (options_.tied == ties::keep) return;
+  const body_aside aside(target_);  // bodies are opened anew where they are changed
   const tie_splitter ties(target_, *data_, first_op_);
   // In a body: of the variables, which are around it.
   std::optional<tie_splitter> around;
   if (bundles_) around.emplace(owner_, *data_->around, first_around_);
   ordered_edit edit(target_, first_op_);
+  const std::size_t first_body = target_.data().bodies.size();
+  body_needs needs;
   const std::vector<variable_image> images = data_->images;
   for (const variable_image& image : images) {
     const bool own =
@@ -160,7 +164,7 @@ void cloner::split_ties() {
     const tensor_id read = *known;
     const std::vector<op_id> users = ties.readers(read);
     std::size_t count = 0;
-    for (const op_id user : users) count += readings(target_, user, {&read, 1});
+    for (const op_id user : users) count += readings(target_, user, {&read, 1}, needs);
     if (count < 2) continue;
     if (const op_id update = ties.update_of(info.id); update.valid()) {
       const op_id of = data_->backward(update).value_or(update);
@@ -199,7 +203,7 @@ void cloner::split_ties() {
       }
       all.push_back({data_->slot, data_->generation, further});
     }
-    reading_splitter splitter(std::move(all));
+    reading_splitter splitter(std::move(all), target_, first_body, needs);
     for (const op_id user : users) splitter.visit(target_, user, {&read, 1}, edit);
   }
   edit.finish();

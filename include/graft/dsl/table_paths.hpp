@@ -27,38 +27,25 @@ struct scope_results {
 template <class Table>
 constexpr scope_results results_of_scope(const Table& t, std::string_view path) {
   scope_results found;
-  small_vector<std::uint32_t, 2>
-      scopes;  // those of bodies, which hold no op of the network, may have the same path
+  // Those of bodies, which hold no op of the network, may have the same path. Parents come before what is in them.
+  small_vector<char, 64> inside(t.scopes.size());
   for (std::uint32_t s = 1; s < t.scopes.size(); ++s) {
-    if (is_path(t.scope_path(s), path)) scopes.push_back(s);
+    const bool named = is_path(t.scope_path(s), path);
+    found.is_scope = found.is_scope || named;
+    inside[s] = named || inside[t.scopes[s].parent] != 0;
   }
-  if (scopes.empty()) return found;
-  found.is_scope = true;
-  const auto is_within = [&](const table_op& op) {
-    if (op.body != 0) return false;
-    for (std::uint32_t s = op.scope; s != 0; s = t.scopes[s].parent) {
-      for (const std::uint32_t wanted : scopes) {
-        if (s == wanted) return true;
-      }
-    }
-    return false;
-  };
-  const auto is_read_outside = [&](std::uint32_t value) {
-    for (const std::uint32_t output : t.outputs) {
-      if (output == value) return true;
-    }
-    for (const table_op& op : t.ops) {
-      if (op.body != 0 || is_within(op)) continue;
-      for (std::uint32_t k = 0; k < op.operands.count; ++k) {
-        if (t.operand(op, k) == value) return true;
-      }
-    }
-    return false;
-  };
+  if (!found.is_scope) return found;
+  small_vector<char, 64> read_outside(t.values.size());
+  for (const std::uint32_t output : t.outputs) read_outside[output] = 1;
   for (const table_op& op : t.ops) {
-    if (!is_within(op) || op.schema->has(ops::source) || op.schema->has(ops::update)) continue;
+    if (op.body != 0 || inside[op.scope] != 0) continue;
+    for (std::uint32_t k = 0; k < op.operands.count; ++k) read_outside[t.operand(op, k)] = 1;
+  }
+  for (const table_op& op : t.ops) {
+    if (op.body != 0 || inside[op.scope] == 0) continue;
+    if (op.schema->has(ops::source) || op.schema->has(ops::update)) continue;
     for (std::uint32_t k = 0; k < op.outputs.count; ++k) {
-      if (!is_read_outside(op.outputs.first + k)) continue;
+      if (read_outside[op.outputs.first + k] == 0) continue;
       if (found.count < found.values.size()) found.values[found.count] = op.outputs.first + k;
       ++found.count;
     }
