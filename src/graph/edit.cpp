@@ -231,7 +231,7 @@ void Graph::rename(op_id op, std::string_view name) {
   detail::stamp(t, at);
   const std::uint32_t base = t.strings.intern(parts.base);
   const std::uint32_t old_name = t.ops[at].name, old_ordinal = t.ops[at].ordinal;
-  t.lookup->look_again(op);
+  t.lookup->look_again(t.id(at));
   detail::count_names(t, t.ops[at].scope);  // or the old name would be free for a moment
   const std::uint32_t ordinal =
       detail::take_name(t, t.ops[at].scope, base, parts.ordinal, detail::name_kind::op);

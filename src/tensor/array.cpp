@@ -55,7 +55,8 @@ std::string in_words(extent e) {
   if (e < least_likely) return "the extent " + dim_name(e) + " is not known";
   if (e == dyn)
     return "the extent -1 is no number of elements: it stands for one that is not known";
-  return "the extent " + std::to_string(e) + " is negative, and no number of elements";
+  return "the extent " + std::to_string(e) +
+         " is negative, and no number of elements; as a name it is '" + dim_name(e) + "'";
 }
 
 // Number of elements; refuses what cannot be stored.

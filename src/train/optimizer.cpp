@@ -124,7 +124,6 @@ void refuse_repeated(const Graph& g, std::vector<variable_id> variables, const c
 learning_rate::learning_rate(double value) {
   require_rate(value, "rate");
   rule_ = [value](const any_tensor& step) { return any_tensor(step * 0.0 + value); };
-  is_number_ = true;
 }
 learning_rate::learning_rate(rule r) : rule_(std::move(r)) {
   if (!rule_) {
@@ -224,11 +223,9 @@ void add_step(Graph& g, training_step& result, const optimizer& chosen, std::vec
                        std::string());
     });
   }
-  // The steps write their variables when nothing may fail any more, so a rate that is no number known now is checked
-  // by an op before them.
-  const tensor_id used = rate.is_number()
-                             ? g.id(result.rate)
-                             : checked_in_runs(g, ops::checked_rate, result.rate, "rate");
+  // The steps write their variables when nothing may fail any more, so the rate is checked by an op before them: that of
+  // a number, too, for which another one can be fed or bound.
+  const tensor_id used = checked_in_runs(g, ops::checked_rate, result.rate, "rate");
   std::vector<op_id> assigns{add_assign(g, result.step, g.id(next), "assign_step")};
   for (std::size_t i = 0; i < result.parameters.size(); ++i) {
     const variable_id parameter = result.parameters[i];

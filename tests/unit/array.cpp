@@ -72,7 +72,9 @@ TEST_CASE("an extent that is no number of elements is told as what it is") {
     }
     return std::string();
   };
-  CHECK(found({-3}) == "the extent -3 is negative, and no number of elements");
+  CHECK(found({-3}) == "the extent -3 is negative, and no number of elements; as a name it is '" +
+                           dim_name(-3) + "'");
+  CHECK(found({dim<"n">}).ends_with("as a name it is 'n'"));
   CHECK(found({dyn}) ==
         "the extent -1 is no number of elements: it stands for one that is not known");
   CHECK(found({2, dim<"batch">}) == "the extent batch is not known");

@@ -220,13 +220,14 @@ class Graph {
   // Each stamps the ops it touches, so that regions and plans notice.
 
   /// Makes an operand another tensor. The types of the op and of all that depend on it are worked out anew.
-  /// @throws shape_error, dtype_error where an op cannot take the new types; graph_error for a cycle, which it names;
+  /// @throws shape_error, dtype_error where an op cannot take the new types, argument_error where these lack an axis that
+  /// it names; graph_error for a cycle, which it names;
   /// one through the initial values of variables is a cycle, too
   void set_operand(op_id user, std::uint32_t slot, tensor_id value);
   /// Changes several operands at once, so that what lies between need not be valid: two tensors change places
   /// without a cycle on the way. The uses of a tensor are in the order of the changes.
-  /// @throws shape_error, dtype_error where an op cannot take the new types; graph_error for a cycle, as
-  /// set_operand(); argument_error for an operand named twice
+  /// @throws shape_error, dtype_error, argument_error where an op cannot take the new types; graph_error for a cycle, as
+  /// set_operand(); argument_error also for an operand named twice
   /// Complexity: O(changes + what depends on them) where all values were added before their users
   void set_operands(std::span<const operand_change> changes);
   /// Replaces the attributes of an op; types are worked out anew.

@@ -105,7 +105,8 @@ class Session {
   ///
   /// What is asked for twice is computed once. A fed tensor that is asked for is the value fed.
   /// @param feeds feed(...) items, or vectors of them
-  /// @throws feed_error, shape_error, dtype_error, uninitialized_error, graph_error for two updates
+  /// @throws feed_error, shape_error, dtype_error, argument_error where a fed shape lacks an axis that an op names,
+  /// uninitialized_error, graph_error for two updates
   /// of one variable where neither follows from the other, unsupported_error, numeric_error
   template <class Fetch, class... Feeds>
   auto run(const Fetch& fetch, Feeds&&... feeds) {

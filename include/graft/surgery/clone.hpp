@@ -266,7 +266,7 @@ std::vector<Clone> replicate_region(const Region& region, std::size_t count,
 /// dtype_error, shape_error
 /// for a replacement that does not fit; handle_error for foreign or stale handles; graph_error for
 /// a stale region; uninitialized_error where a value to copy or freeze is missing; name_error under
-/// names::exact; argument_error for variables::linked in another graph, for a rule that returns another number of
+/// names::exact; argument_error for a replacement that lacks an axis that an op names, for variables::linked in another graph, for a rule that returns another number of
 /// tensors than the op has, and for rules that leave an input or output without an image; unsupported_error for
 /// nested graphs that cannot follow. Both graphs are then as before. Complexity: O(region), independent of the size of the graphs
 template <class... Choices>

@@ -74,7 +74,7 @@ void connect_one(const graph_reference& value, op_id user, std::uint32_t slot, s
 /// reshaping::allow
 /// @returns the number of operands changed
 /// @throws dtype_error, shape_error where `to` does not fit, or an op cannot take it; graph_error, handle_error;
-/// argument_error for numbers that differ
+/// argument_error for numbers that differ, and where `to` lacks an axis that an op names
 template <class From, class To, class... Choices>
 std::size_t reroute(const From& from, const To& to, const Choices&... choices) {
   detail::check_all_fit<text("reroute"), detail::any_shape_among<Choices...>, From, To>();

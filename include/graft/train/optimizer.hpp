@@ -35,12 +35,9 @@ class learning_rate {
 
   /// Adds the rate's ops to the graph of `step` and returns the rate.
   [[nodiscard]] any_tensor build(const any_tensor& step) const { return rule_(step); }
-  /// Whether it was made of a number, which was checked then.
-  [[nodiscard]] bool is_number() const { return is_number_; }
 
  private:
   rule rule_;
-  bool is_number_ = false;
 };
 
 /// rate * decay^(step / steps), continuous. @param decay in (0, 1]
