@@ -202,6 +202,43 @@ TEST_CASE("a parameter that is scanned over is read by the scan", "[clone][ties]
   CHECK(Session(g).run(copy(last)).item<float>() == 6 * 60);
 }
 
+TEST_CASE("splitting many parameters of a body leaves one body behind, the clone's",
+          "[clone][ties]") {
+  Graph g;
+  const auto xs = placeholder<float, shape<2, 3>>(g, "xs");
+  std::vector<row3> weights;
+  for (int i = 0; i < 5; ++i) weights.push_back(make_variable<float, shape<3>>(g, "w", ones()));
+  auto [last, none] = scan(fill<float, shape<3>>(g, 0.1f), xs, [&](auto h, auto x) {
+    row3 a = h + x;
+    for (const row3& w : weights) a = row3((a * w + w).ref());
+    return std::tuple{a, std::tuple<>{}};
+  });
+  const Clone copy = clone(extract(inputs(xs), outputs(last)), bind(xs, xs), ties::split);
+  copy.check();
+  g.validate();
+  CHECK(copy.variables().size() == 10);
+  std::size_t there = 0;
+  for (std::size_t i = 0; i < g.body_count(); ++i) there += g.data().bodies[i] != nullptr;
+  CHECK(there == 2);
+}
+
+TEST_CASE("ties are split in the graph around while a body is open in it", "[clone][ties]") {
+  scanned s;
+  const auto p = placeholder<bool, shape<>>(s.g, "p");
+  const Region net = extract(inputs(s.xs), outputs(s.y));
+  std::optional<Clone> copy;
+  (void)cond(
+      p,
+      [&] {
+        copy = clone(net, bind(s.xs, s.xs), ties::split);
+        return row3((*copy)(s.y).ref());
+      },
+      [&] { return s.w; });
+  copy->check();
+  s.g.validate();
+  CHECK(copy->images(s.v).size() == 4);
+}
+
 TEST_CASE("an allocation that fails while ties are split in bodies leaves the graph as it was",
           "[clone][ties][edge-84]") {
   scanned s;

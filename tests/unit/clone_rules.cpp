@@ -472,6 +472,27 @@ TEST_CASE("what a rule that failed has seen names nothing later", "[clone][rule]
   CHECK_THROWS_AS(session.run(seen, feed(x, ones_of({1, 4}))), handle_error);
 }
 
+TEST_CASE("a rule returns what an input or a variable was replaced by, in the region too",
+          "[clone][rule]") {
+  Graph g;
+  const auto x = placeholder<float, shape<2, 4>>(g, "x");
+  const auto w = make_variable<float, shape<4>>(g, "w", ones());
+  const auto tw = tanh(w);
+  const auto y = relu(tanh(x) * tw);
+  const auto dropped = each("tanh", [](const copied_op& op) { return op.operands[0]; });
+  const Region net = extract(inputs(x), outputs(y));
+  const Clone twice = clone(net, bind(x, y), dropped);
+  twice.check();
+  const Clone by_expression = clone(net, bind(x, x), variables::expr(w, tw), dropped);
+  by_expression.check();
+  Session session(g);
+  session.initialize();
+  session.run(twice.initializer());
+  const Array in = Array::full<float>({2, 4}, 0.5f);
+  const float first = session.run(y, feed(x, in)).span<float>()[0];
+  CHECK(session.run(twice(y), feed(x, in)).span<float>()[0] == first);
+}
+
 TEST_CASE("a rule returns nothing of the source that the clone has a copy of", "[clone][rule]") {
   Graph g;
   const auto x = input4(g), outside = input4(g, "outside");

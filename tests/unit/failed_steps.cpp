@@ -50,6 +50,28 @@ TEST_CASE("a step whose fed rate is none changes no variable", "[optimizers]") {
   }
 }
 
+TEST_CASE("another rate for a step that was made with a number is checked, fed or bound",
+          "[optimizers]") {
+  trained t;
+  const training_step step = minimize(t.loss, sgd{0.1});
+  const auto training = extract_training(inputs(t.x, step.rate), step);
+  const Clone copy = clone(training, bind(t.x, t.x, step.rate, cast<double>(t.rate)));
+  Session session(t.g);
+  session.initialize();
+  session.run(copy.initializer());
+  const training_step cloned = copy(step);
+  session.run(step, feed(t.x, t.rows), feed(step.rate, 0.2));
+  session.run(cloned, feed(t.x, t.rows), feed(t.rate, 0.2f));
+  const std::uint64_t before = t.g.digest();
+  for (const float wrong : wrong_rates) {
+    CHECK_THROWS_AS(session.run(step, feed(t.x, t.rows), feed(step.rate, double{wrong})),
+                    numeric_error);
+    CHECK(t.g.digest() == before);
+    CHECK_THROWS_AS(session.run(cloned, feed(t.x, t.rows), feed(t.rate, wrong)), numeric_error);
+    CHECK(t.g.digest() == before);
+  }
+}
+
 TEST_CASE("of two steps in one run neither is taken where the rate of one is none",
           "[optimizers]") {
   trained t;
