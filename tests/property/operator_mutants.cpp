@@ -16,14 +16,7 @@
 
 #include "catch.hpp"
 #include "dice.hpp"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define GRAFT_TEST_ADDRESS_SANITIZER
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define GRAFT_TEST_ADDRESS_SANITIZER
-#endif
-#endif
+#include "sanitizers.hpp"
 
 using namespace graft;
 using graft_test::dice;

@@ -10,14 +10,8 @@
 #include "graft/graph/pool.hpp"
 
 #include "catch.hpp"
+#include "sanitizers.hpp"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define GRAFT_TEST_ADDRESS_SANITIZER
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define GRAFT_TEST_ADDRESS_SANITIZER
-#endif
-#endif
 #if defined(__linux__) && !defined(GRAFT_TEST_ADDRESS_SANITIZER)
 #include <sys/resource.h>
 #define GRAFT_TEST_MOVED_PAGES
