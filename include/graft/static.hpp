@@ -228,12 +228,12 @@ class static_network {
   /// the root
   /// @throws name_error, shape_error, dtype_error, uninitialized_error; then nothing has changed. numeric_error if what
   /// is computed of the variables alone looks up an index that is not there
-  void load(const Graph& g, std::string_view scope = {}) {
+  void load(const Graph& g, name_view scope = {}) {
     if (persistent_ == nullptr) fixed::refuse_moved();
     std::array<Array, table.variables.size()> values;
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (!needed(i)) continue;
-      std::string path(scope);
+      std::string path(scope.view());
       if (!path.empty()) path += '/';
       path += table.variable_path(i);
       values[i] = fixed::value_of(g, path, table.type_of(table.variables[i].value));
@@ -246,14 +246,10 @@ class static_network {
 
   /// Sets one variable by name; the others keep their values.
   /// @throws name_error, shape_error, dtype_error
-  void set(std::string_view path, std::span<const float> values) { set_variable(path, values); }
-  void set(std::string_view path, std::span<const double> values) { set_variable(path, values); }
-  void set(std::string_view path, std::span<const std::int32_t> values) {
-    set_variable(path, values);
-  }
-  void set(std::string_view path, std::span<const std::int64_t> values) {
-    set_variable(path, values);
-  }
+  void set(name_view path, std::span<const float> values) { set_variable(path, values); }
+  void set(name_view path, std::span<const double> values) { set_variable(path, values); }
+  void set(name_view path, std::span<const std::int32_t> values) { set_variable(path, values); }
+  void set(name_view path, std::span<const std::int64_t> values) { set_variable(path, values); }
 
   /// Runs the network on `batch` rows.
   /// @param x batch * input_size() elements

@@ -107,37 +107,37 @@ attribute attribute_view::iterator::operator*() const {
   return detail::unpacked(*store_, store_->items[at_]);
 }
 
-std::optional<attribute> attribute_view::find(std::string_view key) const {
+std::optional<attribute> attribute_view::find(name_view key) const {
   const detail::stored_attribute* a = store_->find(list_, key);
   if (a == nullptr) return std::nullopt;
   return detail::unpacked(*store_, *a);
 }
 
-std::int64_t attribute_view::integer(std::string_view key, std::int64_t otherwise) const {
+std::int64_t attribute_view::integer(name_view key, std::int64_t otherwise) const {
   const detail::stored_attribute* a = store_->find(list_, key);
   if (a == nullptr) return otherwise;
   return a->is_integer() ? a->integer : 0;
 }
 
-double attribute_view::real(std::string_view key, double otherwise) const {
+double attribute_view::real(name_view key, double otherwise) const {
   const detail::stored_attribute* a = store_->find(list_, key);
   if (a == nullptr) return otherwise;
   return a->kind == attribute_kind::real ? std::bit_cast<double>(a->integer) : 0;
 }
 
-dims attribute_view::integers(std::string_view key, const dims& otherwise) const {
+dims attribute_view::integers(name_view key, const dims& otherwise) const {
   const detail::stored_attribute* a = store_->find(list_, key);
   if (a == nullptr) return otherwise;
   return a->kind == attribute_kind::integers ? dims(store_->integers_of(*a)) : dims();
 }
 
-std::string_view attribute_view::string(std::string_view key) const {
+std::string_view attribute_view::string(name_view key) const {
   const detail::stored_attribute* a = store_->find(list_, key);
   const bool is_text = a != nullptr && a->kind == attribute_kind::string;
   return is_text ? (*store_->strings)[a->text()] : std::string_view{};
 }
 
-dtype attribute_view::type(std::string_view key, dtype otherwise) const {
+dtype attribute_view::type(name_view key, dtype otherwise) const {
   const detail::stored_attribute* a = store_->find(list_, key);
   if (a == nullptr) return otherwise;
   return static_cast<dtype>(a->is_integer() ? a->integer : 0);

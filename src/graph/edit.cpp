@@ -221,7 +221,8 @@ void Graph::remove_control_edge(op_id before, op_id after) {
   all.commit();
 }
 
-void Graph::rename(op_id op, std::string_view name) {
+void Graph::rename(op_id op, name_view wanted) {
+  const std::string_view name = wanted;
   tables& t = data();
   const std::uint32_t at = t.index(op);
   detail::check_name(name, "an op");

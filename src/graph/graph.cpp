@@ -154,7 +154,7 @@ std::uint32_t append_op(Graph::tables& t, const operator_schema& schema,
 }  // namespace detail
 
 op_id Graph::add(const operator_schema& schema, std::span<const tensor_id> operands,
-                 const attribute_list& attributes, std::string_view name, source_line line) {
+                 const attribute_list& attributes, name_view name, source_line line) {
   tables& t = data();
   if (detail::is_operator(schema, ops::variable)) {
     throw argument_error({.asked = "an op that reads a variable was to be added",
@@ -165,7 +165,7 @@ op_id Graph::add(const operator_schema& schema, std::span<const tensor_id> opera
   return t.id(detail::append_op(t, schema, operands, attributes, name, line));
 }
 
-tensor_id Graph::add_constant(Array value, std::string_view name, source_line line) {
+tensor_id Graph::add_constant(Array value, name_view name, source_line line) {
   tables& t = data();
   if (value.type() == dtype::any) {
     throw argument_error({.asked = "a constant was to be added",

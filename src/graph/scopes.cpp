@@ -32,7 +32,7 @@ std::uint32_t checked(const Graph::tables& t, scope_id scope) {
 
 scope_id Graph::current_scope() const { return data().scope(data().scope_stack.back()); }
 
-scope_id Graph::enter_scope(std::string_view name) {
+scope_id Graph::enter_scope(name_view name) {
   tables& t = data();
   t.scope_stack.reserve(t.scope_stack.size() + 1);
   const std::uint32_t made = detail::append_scope(t, t.scope_stack.back(), name);
@@ -178,7 +178,8 @@ std::optional<last_component> walk(const Graph::tables& t, const detail::graph_l
 
 }  // namespace
 
-std::optional<scope_id> Graph::find_scope(std::string_view path) const {
+std::optional<scope_id> Graph::find_scope(name_view of_scope) const {
+  const std::string_view path = of_scope;
   const tables& t = data();
   if (path.empty()) return t.scope(0);
   const std::lock_guard lock(t.lookup->guard);
@@ -190,7 +191,7 @@ std::optional<scope_id> Graph::find_scope(std::string_view path) const {
   return t.scope(found);
 }
 
-std::optional<op_id> Graph::find_op(std::string_view path) const {
+std::optional<op_id> Graph::find_op(name_view path) const {
   const tables& t = data();
   const std::lock_guard lock(t.lookup->guard);
   look_at_new_scopes(t, *t.lookup);
@@ -205,7 +206,7 @@ std::optional<op_id> Graph::find_op(std::string_view path) const {
   return known->second;
 }
 
-std::optional<variable_id> Graph::find_variable(std::string_view path) const {
+std::optional<variable_id> Graph::find_variable(name_view path) const {
   const auto op = find_op(path);
   return op ? variable_read_by({*op, 0}) : std::nullopt;
 }

@@ -148,11 +148,11 @@ variable_id Graph::add_variable(const variable_spec& spec, source_line line) {
   return made;
 }
 
-variable_id Graph::add_variable(std::string_view name, tensor_id initial, variable_role role,
+variable_id Graph::add_variable(name_view wanted, tensor_id initial, variable_role role,
                                 bool trainable, source_line line) {
   tables& t = data();
-  detail::refuse_in_body(*this, name);
-  if (name.empty()) name = "variable";
+  const std::string_view name = wanted.view().empty() ? "variable" : wanted.view();
+  detail::refuse_in_body(*this, wanted);
   detail::check_name(name, "a variable");
   variable_info info;
   info.type = type_of(initial);
@@ -283,7 +283,8 @@ struct member_change {
 
 }  // namespace
 
-void Graph::add_to_collection(std::string_view name, const member& asked) {
+void Graph::add_to_collection(name_view collection, const member& asked) {
+  const std::string_view name = collection;
   tables& t = data();
   if (name == "variables" || name == "trainable_variables") {
     throw name_error(
@@ -351,7 +352,8 @@ void detail::replace_members(tables& t, tensor_id from, tensor_id to) {
   }
 }
 
-std::vector<member> Graph::collection(std::string_view name) const {
+std::vector<member> Graph::collection(name_view wanted) const {
+  const std::string_view name = wanted;
   const tables& t = data();
   if (name == "variables" || name == "trainable_variables") {
     std::vector<member> result;

@@ -163,9 +163,9 @@ checkpoint_info load(Graph& graph, contents c, const std::string& path) {
 
 }  // namespace
 
-std::string checkpoint_info::note(std::string_view name, std::string_view fallback) const {
+std::string checkpoint_info::note(name_view name, name_view fallback) const {
   for (const auto& [key, text] : notes) {
-    if (key == name) return text;
+    if (key == name.view()) return text;
   }
   return std::string(fallback);
 }

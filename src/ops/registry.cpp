@@ -82,10 +82,8 @@ operator_registry& registry() {
 }  // namespace
 
 void register_operator(const operator_definition& definition) { registry().add(definition); }
-const operator_definition* find_operator(std::string_view name) { return registry().find(name); }
+const operator_definition* find_operator(name_view name) { return registry().find(name); }
 std::vector<const operator_definition*> all_operators() { return registry().all(); }
-bool detail::is_built_in(std::string_view operator_name) {
-  return registry().is_built_in(operator_name);
-}
+bool detail::is_built_in(name_view operator_name) { return registry().is_built_in(operator_name); }
 
 }  // namespace graft

@@ -362,7 +362,7 @@ std::string to_string(variable_policy policy) {
   return "";
 }
 
-std::string explain(const Graph& g, std::string_view path) {
+std::string explain(const Graph& g, name_view path) {
   const place at = find(g, path);
   if (at.what == place::kind::nothing) {
     if (const auto inside = find_in_bodies(g, path)) return description(*inside);
@@ -373,7 +373,7 @@ std::string explain(const Graph& g, std::string_view path) {
   return text;
 }
 
-std::string explain(const Clone& clone, std::string_view path) {
+std::string explain(const Clone& clone, name_view path) {
   const clone_account account(clone);
   const Graph &target = clone.graph(), &source = clone.origin().graph();
   const place there = find(target, path), here = find(source, path);

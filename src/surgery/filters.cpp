@@ -105,19 +105,19 @@ bool lies_within(const std::vector<component>& pattern,
 
 }  // namespace
 
-op_filter matching(std::string_view pattern) {
+op_filter matching(name_view pattern) {
   return op_filter([regex = compile(pattern)](const Graph& g, op_id op) {
     return std::regex_search(g.path_of(op), *regex);
   });
 }
 
-tensor_filter tensors_matching(std::string_view pattern) {
+tensor_filter tensors_matching(name_view pattern) {
   return tensor_filter([regex = compile(pattern)](const Graph& g, tensor_id t) {
     return std::regex_search(g.path_of(t), *regex);
   });
 }
 
-op_filter within_scope(std::string_view path) {
+op_filter within_scope(name_view path) {
   return op_filter([pattern = parse(path)](const Graph& g, op_id op) {
     if (pattern.empty()) return true;
     const std::string scope = g.scope_path(g.scope_of(op));
@@ -132,7 +132,7 @@ op_filter within_scope(std::string_view path) {
   });
 }
 
-op_filter of_operator(std::string_view name) {
+op_filter of_operator(name_view name) {
   return op_filter([wanted = std::string(name)](const Graph& g, op_id op) {
     return wanted == g.schema_of(op).name;
   });
@@ -175,7 +175,7 @@ std::vector<tensor_id> find_tensors(const Graph& g, const std::vector<op_id>& of
   return result;
 }
 
-std::vector<tensor_id> find_tensors_matching(const Graph& g, std::string_view pattern) {
+std::vector<tensor_id> find_tensors_matching(const Graph& g, name_view pattern) {
   return find_tensors(g, tensors_matching(pattern));
 }
 

@@ -74,7 +74,7 @@ names_near names_at(const Graph& g, std::string_view path) {
 
 }  // namespace detail
 
-op_id op_named(const Graph& g, std::string_view path) {
+op_id op_named(const Graph& g, name_view path) {
   if (const auto op = g.find_op(path)) return *op;
   const detail::names_near near = detail::names_at(g, path);
   const bool scope = g.find_scope(path).has_value();

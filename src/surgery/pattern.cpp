@@ -102,36 +102,36 @@ pattern pattern::before(op_filter later) const {
   });
 }
 
-pattern pattern::with(std::string_view key, std::int64_t value) const {
+pattern pattern::with(name_view key, std::int64_t value) const {
   return changed_op(*node_, "with", [&](pattern_node& n) {
     n.attributes.emplace_back([key = std::string(key), value](const attribute_list& a) {
       return a.integer(key) == value;
     });
   });
 }
-pattern pattern::with(std::string_view key, double value) const {
+pattern pattern::with(name_view key, double value) const {
   return changed_op(*node_, "with", [&](pattern_node& n) {
     n.attributes.emplace_back([key = std::string(key), value](const attribute_list& a) {
       return std::bit_cast<std::uint64_t>(a.real(key)) == std::bit_cast<std::uint64_t>(value);
     });
   });
 }
-pattern pattern::with(std::string_view key, const dims& value) const {
+pattern pattern::with(name_view key, const dims& value) const {
   return changed_op(*node_, "with", [&](pattern_node& n) {
     n.attributes.emplace_back([key = std::string(key), value](const attribute_list& a) {
       return a.integers(key) == value;
     });
   });
 }
-pattern pattern::with(std::string_view key, dtype value) const {
+pattern pattern::with(name_view key, dtype value) const {
   return changed_op(*node_, "with", [&](pattern_node& n) {
     n.attributes.emplace_back(
         [key = std::string(key), value](const attribute_list& a) { return a.type(key) == value; });
   });
 }
-pattern pattern::with(std::string_view key, const char* value) const {
+pattern pattern::with(name_view key, const char* value) const {
   return changed_op(*node_, "with", [&](pattern_node& n) {
-    n.attributes.emplace_back([key = std::string(key), value = std::string(value)](
+    n.attributes.emplace_back([key = std::string(key), value = std::string(name_view(value))](
                                   const attribute_list& a) { return a.string(key) == value; });
   });
 }

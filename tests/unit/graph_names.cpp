@@ -306,3 +306,19 @@ TEST_CASE("where an op was declared is kept") {
   CHECK(g.line_of(a).line > 0);
   CHECK(g.line_of(b).file == std::string());
 }
+
+TEST_CASE("a null pointer is no name") {
+  Graph g;
+  const char* const none = nullptr;
+  const op_id a = g.add(small::input, {}, small::declared(dtype::float32, {1}), none);
+  CHECK(g.path_of(a) == "input");
+  const std::uint64_t before = g.digest();
+  CHECK_THROWS_AS(g.enter_scope(none), name_error);
+  CHECK_THROWS_AS(g.rename(a, none), name_error);
+  CHECK(g.digest() == before);
+  CHECK_FALSE(g.find_op(none));
+  CHECK_FALSE(g.find_variable(none));
+  CHECK(g.find_scope(none) == scope_id{});
+  CHECK(g.collection(none).empty());
+  CHECK(g.attributes_of(a).find(none) == std::nullopt);
+}

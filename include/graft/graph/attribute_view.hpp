@@ -7,6 +7,7 @@
 #include <optional>
 #include <string_view>
 
+#include "graft/core/name_view.hpp"
 #include "graft/schema/attribute.hpp"
 
 namespace graft {
@@ -49,12 +50,12 @@ class attribute_view {
       : store_(&store), list_(list) {}
 
   /// Returns the attribute of that key, or nothing.
-  [[nodiscard]] std::optional<attribute> find(std::string_view key) const;
-  [[nodiscard]] std::int64_t integer(std::string_view key, std::int64_t otherwise = 0) const;
-  [[nodiscard]] double real(std::string_view key, double otherwise = 0) const;
-  [[nodiscard]] dims integers(std::string_view key, const dims& otherwise = {}) const;
-  [[nodiscard]] std::string_view string(std::string_view key) const;
-  [[nodiscard]] dtype type(std::string_view key, dtype otherwise = dtype::any) const;
+  [[nodiscard]] std::optional<attribute> find(name_view key) const;
+  [[nodiscard]] std::int64_t integer(name_view key, std::int64_t otherwise = 0) const;
+  [[nodiscard]] double real(name_view key, double otherwise = 0) const;
+  [[nodiscard]] dims integers(name_view key, const dims& otherwise = {}) const;
+  [[nodiscard]] std::string_view string(name_view key) const;
+  [[nodiscard]] dtype type(name_view key, dtype otherwise = dtype::any) const;
 
   [[nodiscard]] bool empty() const { return size() == 0; }
   [[nodiscard]] std::size_t size() const;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "graft/core/name_view.hpp"
 #include "graft/graph/attribute_view.hpp"
 #include "graft/graph/handle.hpp"
 #include "graft/graph/store.hpp"
@@ -75,17 +76,16 @@ class Graph {
   /// @param name last component of the op's name; empty: made from the operator's. Made unique in its scope.
   /// @throws shape_error, dtype_error, argument_error with the operator's sentence; handle_error
   op_id add(const operator_schema& schema, std::span<const tensor_id> operands,
-            const attribute_list& attributes = {}, std::string_view name = {},
-            source_line line = {});
+            const attribute_list& attributes = {}, name_view name = {}, source_line line = {});
 
   /// Adds a constant with a value.
-  tensor_id add_constant(Array value, std::string_view name = {}, source_line line = {});
+  tensor_id add_constant(Array value, name_view name = {}, source_line line = {});
 
   /// Adds a variable whose initial value is made by an operator without operands.
   variable_id add_variable(const variable_spec& spec, source_line line = {});
   /// Adds a variable whose initial value is a tensor of this graph (which may read other variables).
-  variable_id add_variable(std::string_view name, tensor_id initial, variable_role role,
-                           bool trainable, source_line line = {});
+  variable_id add_variable(name_view name, tensor_id initial, variable_role role, bool trainable,
+                           source_line line = {});
   /// Declares an assign op as belonging to a variable, so that clones take it along.
   void own_update(variable_id variable, op_id assign);
   /// Makes an op run after another although it takes nothing from it. An edge that is there already is kept once.
@@ -96,14 +96,14 @@ class Graph {
 
   [[nodiscard]] scope_id current_scope() const;
   /// Makes a new child scope; the name is made unique.
-  scope_id enter_scope(std::string_view name);
+  scope_id enter_scope(name_view name);
   scope_id reenter_scope(scope_id scope);  ///< goes into an existing scope
   void leave_scope();
   [[nodiscard]] std::string scope_path(scope_id scope) const;  ///< "encoder/dense_1"; root: ""
   [[nodiscard]] scope_id parent_scope(scope_id scope) const;
   [[nodiscard]] std::size_t scope_count() const;  ///< ids ever given, of removed ones too
   /// Finds a scope by path, by components.
-  [[nodiscard]] std::optional<scope_id> find_scope(std::string_view path) const;
+  [[nodiscard]] std::optional<scope_id> find_scope(name_view path) const;
   [[nodiscard]] bool scope_within(scope_id inner, scope_id outer) const;
   [[nodiscard]] mode current_mode() const;
   void set_mode(mode m);
@@ -133,7 +133,7 @@ class Graph {
   [[nodiscard]] std::string path_of(op_id op) const;  ///< with scopes: "encoder/dense_1/matmul"
   [[nodiscard]] source_line line_of(op_id op) const;
   /// The op of a path. O(ops that were added or renamed since the last call); all are, once a change of names is undone.
-  [[nodiscard]] std::optional<op_id> find_op(std::string_view path) const;
+  [[nodiscard]] std::optional<op_id> find_op(name_view path) const;
 
   // --- Tensors -----------------------------------------------------------------------------------
 
@@ -166,7 +166,7 @@ class Graph {
   [[nodiscard]] std::vector<variable_id> variables() const;  ///< all, in order of creation
   /// The variable that a tensor reads, if its op is a variable read.
   [[nodiscard]] std::optional<variable_id> variable_read_by(tensor_id t) const;
-  [[nodiscard]] std::optional<variable_id> find_variable(std::string_view path) const;
+  [[nodiscard]] std::optional<variable_id> find_variable(name_view path) const;
   void set_trainable(variable_id v, bool trainable);
 
   [[nodiscard]] VariableStore& store() {
@@ -178,8 +178,8 @@ class Graph {
     return *store_;
   }
 
-  void add_to_collection(std::string_view name, const member& m);  ///< once each; order kept
-  [[nodiscard]] std::vector<member> collection(std::string_view name) const;
+  void add_to_collection(name_view name, const member& m);  ///< once each; order kept
+  [[nodiscard]] std::vector<member> collection(name_view name) const;
   [[nodiscard]] std::vector<std::string> collections() const;
 
   /// The value of an attribute of attribute_kind::constant.
@@ -235,7 +235,7 @@ class Graph {
   /// @throws graph_error if there is no such edge
   void remove_control_edge(op_id before, op_id after);
   /// Gives an op another name in its scope, made unique there.
-  void rename(op_id op, std::string_view name);
+  void rename(op_id op, name_view name);
   /// Removes ops, all or none. A variable goes with the op that reads it. Other ids stay as they are.
   ///
   /// Members of collections and own updates that are removed leave their lists. Scopes that are left empty go,

@@ -157,13 +157,13 @@ struct operator_definition {
 /// @throws name_error if an operator of that name is there already
 void register_operator(const operator_definition& definition);
 /// Returns the definition of a schema's name, or nullptr.
-const operator_definition* find_operator(std::string_view name);
+const operator_definition* find_operator(name_view name);
 /// Returns all definitions, ordered by name.
 std::vector<const operator_definition*> all_operators();
 
 namespace detail {
 /// False for the operators that programs registered.
-bool is_built_in(std::string_view operator_name);
+bool is_built_in(name_view operator_name);
 }  // namespace detail
 
 }  // namespace graft

@@ -9,10 +9,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "graft/core/name_view.hpp"
 #include "graft/graph/graph.hpp"
 #include "graft/runtime/session.hpp"
 
@@ -26,7 +26,7 @@ struct checkpoint_info {
   std::optional<std::uint64_t> seed;  ///< of the session that saved it
   checkpoint_notes notes;
   /// A note, or `fallback` where there is none of that name.
-  [[nodiscard]] std::string note(std::string_view name, std::string_view fallback = {}) const;
+  [[nodiscard]] std::string note(name_view name, name_view fallback = {}) const;
 };
 
 /// Saves the state of training: whole or not at all, a file that was there is replaced in one step.

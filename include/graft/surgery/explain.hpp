@@ -2,8 +2,8 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 
+#include "graft/core/name_view.hpp"
 #include "graft/surgery/clone.hpp"
 
 namespace graft {
@@ -17,12 +17,12 @@ std::string to_string(variable_policy policy);
 /// @param path "encoder/dense/matmul"; of what is in a body, after the path of the op that has it the body's name and
 /// the path within: "gru/scan/body/tanh", "cond/then/add"
 /// @throws name_error with the names there are, if nothing has that path
-std::string explain(const Graph& g, std::string_view path);
+std::string explain(const Graph& g, name_view path);
 
 /// The same of a path of a clone or of what was cloned, and first what the clone has to do with it: what
 /// it is a copy of, what its copy is, the policy of a variable, what replaces an input, or nothing.
 /// @throws as above; handle_error if a graph is gone
-std::string explain(const Clone& clone, std::string_view path);
+std::string explain(const Clone& clone, name_view path);
 
 /// An account of a clone: its size and scope, what inputs became, for each variable of the region its policy and its
 /// image, and what became of control edges from outside. Stable: equal clones of equal graphs have equal accounts.

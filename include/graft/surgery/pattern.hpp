@@ -4,7 +4,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -57,17 +56,17 @@ class pattern {
 
   // Of operators only. @throws argument_error for others
   /// An attribute of the op; one that the op does not have counts as 0, "" or [].
-  [[nodiscard]] pattern with(std::string_view key, std::int64_t value) const;
-  [[nodiscard]] pattern with(std::string_view key, int value) const {
+  [[nodiscard]] pattern with(name_view key, std::int64_t value) const;
+  [[nodiscard]] pattern with(name_view key, int value) const {
     return with(key, std::int64_t{value});
   }
-  [[nodiscard]] pattern with(std::string_view key, bool value) const {
+  [[nodiscard]] pattern with(name_view key, bool value) const {
     return with(key, std::int64_t{value});
   }
-  [[nodiscard]] pattern with(std::string_view key, double value) const;
-  [[nodiscard]] pattern with(std::string_view key, const dims& value) const;
-  [[nodiscard]] pattern with(std::string_view key, dtype value) const;
-  [[nodiscard]] pattern with(std::string_view key, const char* value) const;
+  [[nodiscard]] pattern with(name_view key, double value) const;
+  [[nodiscard]] pattern with(name_view key, const dims& value) const;
+  [[nodiscard]] pattern with(name_view key, dtype value) const;
+  [[nodiscard]] pattern with(name_view key, const char* value) const;
   /// The output of the op, 0 without this.
   [[nodiscard]] pattern output(std::uint32_t index) const;
   /// Nothing outside the match takes the op's outputs, and they are no outputs of the region. The

@@ -6,12 +6,12 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <type_traits>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "graft/core/name_view.hpp"
 #include "graft/surgery/region.hpp"
 
 namespace graft {
@@ -58,7 +58,7 @@ class op_filter {
 /// Ops whose path ("encoder/dense/matmul") has a part that matches an ECMAScript regular
 /// expression; `^` and `$` hold it to the ends.
 /// @throws argument_error for a malformed expression, with what is wrong with it
-op_filter matching(std::string_view regex);
+op_filter matching(name_view regex);
 
 /// Ops in the scopes of a path, at any depth. A path is compared component by component, so "foo"
 /// is neither "foobar" nor "a/foo", and literally: characters that mean something in regular
@@ -66,10 +66,10 @@ op_filter matching(std::string_view regex);
 /// number of components; `\` makes the next character literal. The empty path is the root: all ops.
 /// A path without any scope selects nothing.
 /// @throws argument_error for a path that ends in `\` or has an empty component
-op_filter within_scope(std::string_view path);
+op_filter within_scope(name_view path);
 
 /// Ops of one operator, by its name: of_operator("matmul").
-op_filter of_operator(std::string_view name);
+op_filter of_operator(name_view name);
 
 /// A condition on tensors. Filters are combined by &&, || and !. One of ops is one of tensors, too: of the op that
 /// makes the tensor.
@@ -116,11 +116,11 @@ class tensor_filter {
 
 /// Tensors whose path, with ":1" for a second output, has a part that matches a regular expression as matching() does.
 /// @throws argument_error for a malformed expression
-tensor_filter tensors_matching(std::string_view regex);
+tensor_filter tensors_matching(name_view regex);
 
 /// The op of a path, "encoder/dense/matmul", as Graph::find_op() finds it, where one is expected.
 /// @throws name_error with the names there are in the deepest scope of the path that exists, the most similar first
-op_id op_named(const Graph& g, std::string_view path);
+op_id op_named(const Graph& g, name_view path);
 
 /// The ops that a filter accepts, in storage order. Complexity: O(ops of the graph)
 std::vector<op_id> find_ops(const Graph& g, const op_filter& accept);
@@ -137,7 +137,7 @@ std::vector<tensor_id> find_tensors(const Graph& g, const tensor_filter& accept)
 std::vector<tensor_id> find_tensors(const Graph& g, const std::vector<op_id>& of,
                                     const tensor_filter& accept);
 /// The tensors whose path matches a regular expression: find_tensors(g, tensors_matching(regex)).
-std::vector<tensor_id> find_tensors_matching(const Graph& g, std::string_view regex);
+std::vector<tensor_id> find_tensors_matching(const Graph& g, name_view regex);
 /// The variables whose read a filter accepts, in order of creation.
 std::vector<variable_id> find_variables(const Graph& g, const op_filter& accept);
 
