@@ -22,7 +22,8 @@ struct ensemble_data {
   scope_id scope;
   std::optional<mode> as_mode;  ///< the one that was asked for
   std::unordered_map<tensor_id, detail::member_tensor> images;
-  std::vector<variable_image> variables;  ///< ascending by source; stacked ones and streams
+  std::unordered_map<op_id, op_id> updates;  ///< by update of the region: what updates in its place
+  std::vector<variable_image> variables;     ///< ascending by source; stacked ones and streams
   std::vector<variable_id> created;
   std::vector<variable_id> unset;
   std::vector<variable_id> stacked;  ///< sources of the stacked ones, ascending

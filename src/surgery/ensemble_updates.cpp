@@ -36,6 +36,7 @@ void ensemble_builder::add_update(op_id op) {
   }
   const op_id made = g_.add(g_.schema_of(op), {&operand, 1}, attributes, g_.name_of(op));
   data_->images.try_emplace({op, 0}, member_tensor{{made, 0}, stacked});
+  data_->updates.emplace(op, made);
   made_.emplace(op.value, std::vector<op_id>{made});
 }
 
@@ -53,7 +54,10 @@ void ensemble_builder::add_own_updates() {
   for (const auto& [v, policy] : policies_) {
     if (owns(v) || policy == variable_policy::frozen) continue;
     for (const op_id update : g_.variable_of(v).own_updates) {
-      data_->images.try_emplace({update, 0}, member_tensor{{update, 0}, false});
+      const member_tensor itself{{update, 0}, false};
+      if (data_->images.try_emplace(itself.tensor, itself).second) {
+        data_->updates.emplace(update, update);
+      }
     }
   }
 }
@@ -70,17 +74,14 @@ update_group Ensemble::operator()(const update_group& updates) const {
   };
   if (&updates.graph() != &g) refuse("a group of updates", "it is of another graph");
   for (const op_id op : updates.assigns()) {
-    const auto image = data_->images.find({op, 0});
-    if (image == data_->images.end()) {
+    const auto image = data_->updates.find(op);
+    if (image == data_->updates.end()) {
       if (!g.contains(op)) refuse("an update", "it was removed");
       refuse("the update '" + g.path_of(op) + "'",
              "it is not in the region, or updates a variable that is frozen");
     }
-    const op_id made = image->second.tensor.op;
-    if (!g.contains(made) || !g.schema_of(made).has(ops::update)) {
-      refuse("an update", "what stood for it is gone");
-    }
-    images.push_back(made);
+    if (!g.contains(image->second)) refuse("an update", "what stood for it is gone");
+    images.push_back(image->second);
   }
   return {g, std::move(images)};
 }

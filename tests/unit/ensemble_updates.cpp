@@ -152,6 +152,47 @@ TEST_CASE("an ensemble of a training step trains all members apart", "[ensemble]
   }
 }
 
+TEST_CASE("an ensemble of a training step with dropout trains all members",
+          "[ensemble][training]") {
+  const double rate = GENERATE(0.0, 0.5);
+  const bool shared = GENERATE(false, true);
+  INFO("rate " << rate << (shared ? ", with the source's stream" : ""));
+  Graph g;
+  const row4 x = input4(g);
+  const any_tensor y = dense<2>(any_tensor(dropout(tanh(dense<5>(x)), rate)));
+  const training_step step = minimize(mean(square(y)), sgd{0.1});
+  const Region whole = extract_training(inputs(x), step);
+  const variable_id stream = variable_named(g, "dropout/stream");
+  const auto policy = variables::by([&](const variable_info& v) {
+    return shared && v.id == stream ? variables::shared : variables::fresh;
+  });
+  const Ensemble many = ensemble(whole, 3, bind(x, x), policy);
+  const auto apart = replicate(whole, 3, bind(x, x), into("single"));
+  g.validate();
+  Session session(g);
+  session.initialize();
+  many.scatter_from(apart);
+  const update_group together = many(step.updates);
+  CHECK(together.assigns().size() == step.updates.assigns().size());
+  const Array in = numbers({6, 4}, 0.7f);
+  for (int i = 0; i < 3; ++i) {
+    session.run(together, feed(x, in));
+    for (const Clone& one : apart) session.run(one(step).updates, feed(x, in));
+  }
+  const auto drawn = [&](variable_id v) { return session.value(v).at<std::int64_t>({1}); };
+  CHECK(drawn(stream) == (shared ? 3 : 0));
+  if (!shared) CHECK(drawn(many(stream)) == 3);
+  for (const variable_id v : step.parameters) {
+    const Array all = session.value(many(v));
+    CHECK_FALSE(all.rows(0, 1).same_bits(all.rows(1, 2)));
+    for (std::size_t i = 0; i < apart.size() && rate == 0; ++i) {  // nothing is dropped
+      const Array mine = session.value(apart[i](v));
+      const auto at = static_cast<std::int64_t>(i);
+      check_close(all.rows(at, at + 1).reshaped(mine.shape()), mine, 1e-5);
+    }
+  }
+}
+
 TEST_CASE("gradients of an ensemble are clipped by the norm of each member",
           "[ensemble][training]") {
   Graph g;
