@@ -13,8 +13,7 @@ namespace graft::detail {
 void cloner::apply_rules() {
   if (options_.rules.empty() || data_->count == 0) return;
   data_->ruled = true;
-  std::optional<body_aside> aside;  // rules build in the graph whose op they see
-  if (body_ != nullptr) aside.emplace(target_);
+  const body_aside aside(target_);  // rules build in the graph whose op they see
   Graph::tables& t = target_.data();
   const op_id first_of_rules = t.op(target_.op_id_bound());
   const std::size_t variables_before = owner_.data().variables.size();
@@ -113,14 +112,15 @@ std::vector<any_tensor> cloner::asked_rules(copied_op op, const body_owner* in) 
 void cloner::refuse_source(const any_tensor& returned, const std::string& asked_about,
                            const body_owner* in) const {
   const graph_reference& r = returned.ref();
-  if (!same_graph_ || r.slot != source_.slot() || r.generation != source_.slot()->generation)
-    return;
+  if (r.slot != source_.slot() || r.generation != source_.slot()->generation) return;
   if (!source_.contains(r.id.op) || !data_->region.contains(r.id.op)) return;
   if (std::binary_search(r_.cuts.begin(), r_.cuts.end(), r.id)) return;
-  // What inputs and variables were replaced by: the clone reads that itself.
-  if (data_->cut_originals.contains(r.id) || data_->stand_in_originals.contains(r.id)) return;
+  // What inputs and variables were replaced by: the clone reads that itself, in a body what stands for it there.
+  const std::optional<tensor_id> read = same_graph_ ? r.id : captured(target_, r);
+  if (read && (data_->cut_originals.contains(*read) || data_->stand_in_originals.contains(*read)))
+    return;
   const auto own = data_->forward(r.id.op);
-  if (!own || *own == r.id.op) return;
+  if (!own || (same_graph_ && *own == r.id.op)) return;
   const std::string path = source_.path_of(r.id);
   throw argument_error(
       {"a rule of clone was asked about " + place_in_words(asked_about, in),
