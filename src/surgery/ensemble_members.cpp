@@ -18,7 +18,7 @@ std::string view_of(std::size_t i) {
   return "an ensemble was asked for member " + std::to_string(i) + " as a view";
 }
 
-// A view has no variables of its own, and reads those of the ensemble.
+// A view has no variables of its own but for streams, and reads those of the ensemble.
 void require_choices_of_view(Graph& g, std::size_t i, const clone_options& options) {
   const std::string number = std::to_string(i);
   if (options.policy_given || !options.expressions.pairs.empty() || options.trainable ||
@@ -35,6 +35,34 @@ void require_choices_of_view(Graph& g, std::size_t i, const clone_options& optio
        "it was to go into another graph, and reads the ensemble's variables in this one", "",
        "take the member out with variables of its own: detach(" + number + ", into(graph))"});
 }
+
+// The streams of the ensemble that a view is to have its own of, with the values that these start with.
+// In a body nothing would move them on.
+class own_streams {
+ public:
+  own_streams(const ensemble_data& d, const Graph& g, const clone_options& options) {
+    const bool in_body = options.where.graph != nullptr && options.where.graph->is_open_body();
+    if (!options.streams_given || options.streams == seeds::same || in_body) return;
+    for (const variable_id v : d.region.variables()) {
+      const variable_info& info = g.variable_of(v);
+      if (info.role != variable_role::rng_stream || detail::constant_of(d, info)) continue;
+      const variable_image* const image = image_of(d, v);
+      const variable_id read = image != nullptr ? image->image : v;
+      const bool valued = g.store().initialized(read);
+      if (valued) starts_.emplace(v, g.store().get(read));
+      policies_.emplace(v, valued ? variable_policy::copied : variable_policy::fresh);
+    }
+  }
+  [[nodiscard]] bool has(variable_id v) const { return policies_.contains(v); }
+  [[nodiscard]] variable_policy policy_of(variable_id v) const {
+    return has(v) ? policies_.at(v) : variable_policy::shared;
+  }
+  [[nodiscard]] const detail::start_values& starts() const { return starts_; }
+
+ private:
+  detail::start_values starts_;
+  std::unordered_map<variable_id, variable_policy> policies_;
+};
 
 // A view may write its slices only, and an update is of a whole variable.
 void require_no_updates(const ensemble_data& d, const Graph& g, std::size_t i) {
@@ -61,8 +89,8 @@ void require_no_updates(const ensemble_data& d, const Graph& g, std::size_t i) {
            "its outputs depend on '" + g.path_of(op) + "', which updates '" + g.path_of(v) +
                "': in the ensemble that is one variable for all members",
            g.path_of(op),
-           "update all members at once (an ensemble's image of the updates), take the member out: "
-           "detach(" +
+           "update all members at once by the ensemble's image of the updates, many(step.updates), "
+           "take the member out: detach(" +
                std::to_string(i) +
                "), or make the ensemble of the network without its training step"});
     });
@@ -132,7 +160,8 @@ Clone Ensemble::member_clone(std::size_t i, clone_options options) const {
   detail::clone_transaction all(g, options);
   if (!options.where_given) options.set(into("member"));
   if (!options.as_mode) options.as_mode = d.as_mode;
-  options.set(variables::shared);
+  const own_streams streams(d, g, options);
+  options.set(variables::by([&](const variable_info& v) { return streams.policy_of(v.id); }));
   detail::stacker rule(g, d.members);
   const auto replace = [&](variable_id source, tensor_id by) {
     const dtype type = g.type_of(by).type, wanted = options.elements(type);
@@ -143,6 +172,7 @@ Clone Ensemble::member_clone(std::size_t i, clone_options options) const {
     options.expressions.pairs.emplace_back(reference(g.variable_of(source).read), reference(by));
   };
   for (const variable_image& image : d.variables) {
+    if (streams.has(image.source)) continue;
     tensor_id read = g.variable_of(image.image).read;
     if (std::binary_search(d.stacked.begin(), d.stacked.end(), image.source)) {
       read = rule.part(read, static_cast<std::int64_t>(i));
@@ -152,7 +182,7 @@ Clone Ensemble::member_clone(std::size_t i, clone_options options) const {
   for (const variable_id v : d.region.variables()) {
     if (const auto frozen = detail::constant_of(d, g.variable_of(v))) replace(v, *frozen);
   }
-  Clone result = clone_region(d.region, options);
+  Clone result = detail::cloner(d.region, options, &streams.starts()).run();
   all.commit();
   return result;
 }

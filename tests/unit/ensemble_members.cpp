@@ -290,6 +290,48 @@ TEST_CASE("a view takes no choices of variables", "[ensemble]") {
   CHECK(s.g.digest() == digest);
 }
 
+TEST_CASE("a view has random streams of its own where that is asked for", "[ensemble]") {
+  Graph g;
+  const row4 x = input4(g);
+  const row4 y = row4(dropout(dense4(x), 0.5).ref());
+  const variable_id stream = variable_named(g, "dropout/stream");
+  const bool shared = GENERATE(false, true);
+  INFO((shared ? "the source's" : "the ensemble's"));
+  const Ensemble many = ensemble(
+      extract(inputs(x), outputs(y)), 2, bind(x, x), variables::by([&](const variable_info& v) {
+        return shared && v.id == stream ? variables::shared : variables::fresh;
+      }));
+  const variable_id theirs = shared ? stream : many(stream);
+  Session session(g);
+  const Array in = Array::full<float>({8, 4}, 1);
+  const auto counter = [&](variable_id v) { return session.value(v).at<std::int64_t>({1}); };
+  // Before the ensemble's stream has a value those of views have none either.
+  const Clone early = many.member(1, bind(x, x), seeds::split);
+  early.check();
+  REQUIRE(early.variables().size() == 1);
+  CHECK(early.initializer().variables == early.variables());
+  session.initialize();
+  session.run(updates_of(many(y)));
+  REQUIRE(counter(theirs) == 1);
+  const Clone view = many.member(1, bind(x, x)), split = many.member(1, bind(x, x), seeds::split),
+              numbered = many.member(1, bind(x, x), seeds::fresh(7));
+  g.validate();
+  CHECK(view.variables().empty());
+  CHECK(many.member(1, bind(x, x), seeds::same).variables().empty());
+  for (const Clone* own : {&split, &numbered}) {
+    own->check();
+    REQUIRE(own->variables().size() == 1);
+    CHECK(own->initializer().variables.empty());
+    CHECK(counter((*own)(stream)) == 1);
+    CHECK_FALSE(session.run((*own)(y), feed(x, in)).same_bits(session.run(view(y), feed(x, in))));
+    session.run(updates_of((*own)(y)));
+    CHECK(counter((*own)(stream)) == 2);
+  }
+  CHECK(counter(theirs) == 1);
+  session.run(updates_of(view(y)));
+  CHECK(counter(theirs) == 2);
+}
+
 TEST_CASE("a view stays in the graph of its ensemble", "[ensemble]") {
   subject s;
   const Ensemble many = ensemble(s.region, 2, bind(s.x, s.x), variables::copied);
@@ -325,6 +367,7 @@ TEST_CASE("an ensemble of a training step has no views", "[ensemble][training]")
   CHECK(mentions(text, "member 1 as a view"));
   CHECK(mentions(text, "one variable for all members"));
   CHECK(mentions(text, "detach(1)"));
+  CHECK(mentions(text, "many(step.updates)"));
   CHECK(g.digest() == digest);
   // The network alone has views, and a member with its step is taken out.
   const Ensemble nets = ensemble(extract(inputs(x), outputs(y)), 3, bind(x, x), variables::copied);

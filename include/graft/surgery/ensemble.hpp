@@ -82,7 +82,8 @@ class Ensemble {
   /// One member as a view: a clone that reads its slice of the stacked variables, and what the ensemble reads of
   /// shared and frozen ones, so that it follows it, and gradients flow into them.
   /// @param choices as for clone(), but for those of variables (policies, variables::expr, trainable, ties::split), as a
-  /// view has none of its own; without a mode the ensemble's
+  /// view has none of its own; without a mode the ensemble's. Only seeds::split and seeds::fresh(...) give it variables:
+  /// random streams, which start where the ensemble's are. Without them, and in a body, it draws from the ensemble's
   ///
   /// What layers update, such as moving statistics, the view updates in its slice, by its own input (@see updates_of).
   /// @throws argument_error for a member that does not exist, for such a choice and for another graph, which cannot read
