@@ -282,9 +282,10 @@ void other_shapes() {
   //! [reshaped_in_place]
   auto y = relu(x);
   reroute(x, longer, reshaping::allow);  // without it: refused, as the shapes differ
-  auto now = as<float, shape<8, 4>>(g.handle(g.id(y)));  // y still says [2, 4]
+  auto now = as<float, shape<8, 4>>(y);  // y still says [2, 4], so exp(y) throws
   //! [reshaped_in_place]
   check(g.type_of(g.id(y)).shape == dims{8, 4} && now.ref() == y.ref(), "the tensor is longer");
+  check_refused([&] { (void)exp(y); }, "float32 [8, 4]");
   check_refused([&] { (void)clone(extract(inputs(longer), outputs(y)))(y); }, "float32 [8, 4]");
 }
 

@@ -117,6 +117,32 @@ value_type traits::type_of(const reference& r) {
   return r.slot->graph.load()->type_of(r.id);
 }
 
+void traits::check_stated(std::span<const reference> handles, const detail::stated_type* stated,
+                          std::string_view what, source_line line) {
+  for (const reference& r : handles) {
+    const detail::stated_type& s = *stated++;
+    if (s.type == dtype::any && !s.ranked) continue;
+    const Graph* const g = r.slot == nullptr ? nullptr : r.slot->graph.load();
+    // What is gone is refused where it is taken. Types are what handles were made with until an edit changes some.
+    if (g == nullptr || r.slot->generation != r.generation || !g->data().retyped ||
+        !g->contains(r.id.op)) {
+      continue;
+    }
+    const value_type found = g->type_of(r.id);
+    const value_type said{s.type, value_kind::tensor, s.ranked,
+                          dims(s.extents, s.extents + s.rank)};
+    if (detail::may_be(said, found)) continue;
+    error_parts parts{
+        .asked = std::string(what) + " was to take '" + g->path_of(r.id) + "' by a handle of " +
+                 to_string(said),
+        .found = "since an edit it is " + to_string(found),
+        .where = detail::where(detail::where(line).empty() ? g->line_of(r.id.op) : line),
+        .hint = "as<T, shape<...>>(t) gives a handle of what it is now"};
+    if (!rules::types_agree(said.type, found.type)) throw dtype_error(std::move(parts));
+    throw shape_error(std::move(parts));
+  }
+}
+
 std::string traits::in_words(const reference& r) {
   const Graph& g = target_of(r);
   const std::string tensor = "'" + g.path_of(r.id) + "'";

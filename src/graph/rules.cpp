@@ -281,6 +281,7 @@ bool infer_in_place(tables& t, std::uint32_t op) {
   note(t, [op, before](tables& u) {
     std::copy(before.begin(), before.end(), u.outputs.begin() + u.ops[op].first_output);
   });
+  t.retyped = true;
   for (std::uint32_t i = 0; i < r.output_count; ++i) {
     t.outputs[r.first_output + i] = store_type(t, answer.outputs[i], op);
   }

@@ -10,6 +10,7 @@ template <extent... Extents>
 struct shape {
   static constexpr bool ranked = true;
   static constexpr std::size_t rank = sizeof...(Extents);
+  static constexpr extent extents[] = {Extents..., 0};  ///< and one more, as scalars have none
   /// Returns the extents as a list.
   static constexpr dims list() { return dims{Extents...}; }
 };
@@ -17,6 +18,8 @@ struct shape {
 /// The shape of a tensor whose rank is known only at run time.
 struct any_shape {
   static constexpr bool ranked = false;
+  static constexpr std::size_t rank = 0;
+  static constexpr extent extents[] = {0};
   static constexpr dims list() { return {}; }
 };
 

@@ -49,6 +49,7 @@ struct activation : named_part<activation<Schema>> {
     if constexpr (!detail::operand_fits<detail::operand_rule{}, X>) {
       return detail::refuse_operand<detail::schema_label<Schema>(), detail::operand_rule{}, X>();
     } else {
+      detail::check_stated(Schema.name, here, x);
       return tensor<target_type, X::type, typename X::shape_type>(
           detail::add_activation<target_type>(Schema, x.ref(), parameter, here));
     }

@@ -170,12 +170,22 @@ class control_builder {
  public:
   using traits = target_traits<Target>;
 
-  constexpr control_builder(Target& target, std::string_view name, source_line here)
-      : target_(target), undo_(begin_transaction(target)), name_(name), here_(here) {}
+  constexpr control_builder(Target& target, const operator_schema& schema, std::string_view name,
+                            source_line here)
+      : target_(target),
+        undo_(begin_transaction(target)),
+        schema_(schema),
+        name_(name),
+        here_(here) {}
 
   template <class Flat>
   constexpr void operands(const Flat& handles) {
-    std::apply([&](const auto&... h) { (operands_.push_back(h.ref()), ...); }, handles);
+    std::apply(
+        [&](const auto&... h) {
+          check_stated(schema_.name, here_, h...);
+          (operands_.push_back(h.ref()), ...);
+        },
+        handles);
   }
   /// Builds a body: `make(refs of its arguments)` returns a flat tuple of results.
   /// @return the number of its captures
@@ -185,7 +195,12 @@ class control_builder {
     references<Target> refs;
     for (const value_type& type : arguments) refs.push_back(traits::add_argument(inner, type));
     references<Target> results;
-    std::apply([&](const auto&... h) { (results.push_back(h.ref()), ...); }, make(refs));
+    std::apply(
+        [&](const auto&... h) {
+          check_stated(schema_.name, here_, h...);
+          (results.push_back(h.ref()), ...);
+        },
+        make(refs));
     const auto closed = traits::close_body(target_, results);
     attributes.set(key, closed.index, attribute_kind::body);
     operands_.append(closed.captures.begin(), closed.captures.end());
@@ -195,9 +210,9 @@ class control_builder {
   /// @param result makes what the caller returns of the references to its outputs; what that throws gives
   /// the op up, too
   template <class F>
-  constexpr auto add(const operator_schema& schema, std::size_t outputs, F&& result) {
+  constexpr auto add(std::size_t outputs, F&& result) {
     attributes.set("outputs", static_cast<std::int64_t>(outputs));
-    auto made = result(traits::add(target_, schema, operands_, attributes, name_, here_));
+    auto made = result(traits::add(target_, schema_, operands_, attributes, name_, here_));
     undo_.commit();
     return made;
   }
@@ -207,6 +222,7 @@ class control_builder {
  private:
   Target& target_;
   decltype(begin_transaction(std::declval<Target&>())) undo_;
+  const operator_schema& schema_;
   std::string_view name_;
   source_line here_;
   references<Target> operands_;
@@ -266,7 +282,7 @@ constexpr auto cond(const Pred& pred, Then&& then, Else&& otherwise, name_view n
   using else_flat = detail::flat<std::decay_t<decltype(otherwise())>>;
   const auto common = detail::common_types<text("the branches of cond"), then_flat, else_flat>();
   using out = std::remove_const_t<decltype(common)>;
-  detail::control_builder<target_type> builder(detail::target_of(pred), name, here);
+  detail::control_builder<target_type> builder(detail::target_of(pred), ops::cond, name, here);
   builder.operands(detail::tensors_in(pred));
   std::optional<result> structure;
   const std::int64_t captures = builder.body("then", {}, [&](const auto&) {
@@ -275,7 +291,7 @@ constexpr auto cond(const Pred& pred, Then&& then, Else&& otherwise, name_view n
   });
   builder.attributes.set("then_captures", captures);
   builder.body("else", {}, [&](const auto&) { return detail::tensors_in(otherwise()); });
-  return builder.add(ops::cond, std::tuple_size_v<then_flat>,
+  return builder.add(std::tuple_size_v<then_flat>,
                      [&](const auto& refs) { return detail::rebuild<out, 0>(*structure, refs); });
 }
 
@@ -301,7 +317,8 @@ constexpr auto while_loop(const S& init, Condition&& condition, Body&& body,
   using target_type = typename detail::flat_target<in>::type;
   static_assert(detail::builds_bodies<target_type>,
                 "graft: what is built into has no bodies, so it has no control flow");
-  detail::control_builder<target_type> builder(detail::target_of(std::get<0>(handles)), name, here);
+  detail::control_builder<target_type> builder(detail::target_of(std::get<0>(handles)),
+                                               ops::while_loop, name, here);
   builder.operands(handles);
   const detail::value_types types = detail::types_of_handles(handles);
   constexpr auto states = static_cast<std::int64_t>(std::tuple_size_v<in>);
@@ -323,7 +340,7 @@ constexpr auto while_loop(const S& init, Condition&& condition, Body&& body,
   });
   builder.attributes.set("body_captures", taken);
   if (max_iterations >= 0) builder.attributes.set("max_iterations", max_iterations);
-  return builder.add(ops::while_loop, std::tuple_size_v<in>,
+  return builder.add(std::tuple_size_v<in>,
                      [&](const auto& refs) { return detail::rebuild<out, 0>(init, refs); });
 }
 
@@ -368,7 +385,8 @@ constexpr auto scan(const S& init, const Xs& xs, Step&& step, name_view name = {
   using stacked = typename detail::all_added<all::length, y_flat>::type;
   constexpr std::size_t state_count = std::tuple_size_v<in>, y_count = std::tuple_size_v<y_flat>;
 
-  detail::control_builder<target_type> builder(detail::target_of(std::get<0>(states)), name, here);
+  detail::control_builder<target_type> builder(detail::target_of(std::get<0>(states)), ops::scan,
+                                               name, here);
   builder.operands(states);
   builder.operands(sequences);
   detail::value_types types = detail::types_of_handles(states);
@@ -385,7 +403,7 @@ constexpr auto scan(const S& init, const Xs& xs, Step&& step, name_view name = {
   });
   builder.attributes.set("states", static_cast<std::int64_t>(state_count))
       .set("sequences", static_cast<std::int64_t>(std::tuple_size_v<element>));
-  return builder.add(ops::scan, 2 * state_count + y_count, [&](const auto& refs) {
+  return builder.add(2 * state_count + y_count, [&](const auto& refs) {
     const references later(refs.begin() + state_count, refs.end());
     return std::tuple(detail::rebuild<out, 0>(init, refs),
                       detail::rebuild<stacked, 0>(*structure, later));

@@ -182,6 +182,7 @@ struct conv_layer : layer_base {
       constexpr extent known = detail::conv_shapes<Filters, Options, Groups, X>::groups;
       return convolve2d<detail::with_groups(Options, known)>(x, kernel, {}, here);
     } else {
+      detail::check_stated(ops::conv2d.name, here, x);
       const std::array<typename X::reference, 2> operands{x.ref(), kernel.ref()};
       return tensor<typename X::target_type, X::type, any_shape>(
           apply_dynamic<typename X::target_type>(

@@ -92,6 +92,7 @@ struct dense_layer : layer_base {
     if constexpr (!detail::operand_fits<detail::dense_rule, X>) {
       return detail::refuse_operand<label, detail::dense_rule, X>();
     } else {
+      detail::check_stated(label.view(), here, x);
       using result_shape = decltype(detail::with_last<Units, typename X::shape_type>());
       return tensor<target_type, X::type, result_shape>(detail::build_dense<target_type>(
           x.ref(),

@@ -206,6 +206,7 @@ struct rnn_layer : layer_base {
     if constexpr (!detail::operand_fits<detail::rnn_rule, X>) {
       return detail::refuse_operand<label, detail::rnn_rule, X>();
     } else {
+      detail::check_stated(label.view(), here, x);
       using result = typename detail::rnn_result<typename X::shape_type, Units, Sequences>::type;
       return tensor<target_type, X::type, result>(detail::build_rnn<target_type>(
           x.ref(), {Cell, label.view(), Name.empty() ? detail::cell_name(Cell) : Name.view(), key,

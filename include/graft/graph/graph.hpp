@@ -219,7 +219,9 @@ class Graph {
   // --- Edits ---------------------------------------------------------------------------------------
   // Each stamps the ops it touches, so that regions and plans notice.
 
-  /// Makes an operand another tensor. The types of the op and of all that depend on it are worked out anew.
+  /// Makes an operand another tensor, of any type that the op takes: what was known of the old one binds nothing here, as it
+  /// does in the functions of surgery (surgery/edit.hpp). The types of the op and of all that depend on it are worked out
+  /// anew; handles with static types may then be refused (@see as).
   /// @throws shape_error, dtype_error where an op cannot take the new types, argument_error where these lack an axis that
   /// it names; graph_error for a cycle, which it names;
   /// one through the initial values of variables is a cycle, too

@@ -45,6 +45,12 @@ struct target_traits<Graph> {
   /// @throws handle_error if the handle is empty, or its graph or op is gone
   static Graph& target_of(const reference& r);
   static value_type type_of(const reference& r);
+  /// Holds what handles say of their tensors to what their graph knows.
+  /// @param stated one each
+  /// @param what takes them, for the error
+  /// @throws dtype_error or shape_error where edits made it false
+  static void check_stated(std::span<const reference> handles, const detail::stated_type* stated,
+                           std::string_view what, source_line line);
   /// Returns how errors call a tensor, and the scope that is being built in: "'relu_1' in scope
   /// 'encoder'".
   static std::string in_words(const reference& r);

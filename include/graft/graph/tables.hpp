@@ -231,7 +231,8 @@ struct Graph::tables {
   detail::pool<std::uint32_t> index_of_id;
   std::uint32_t next_id = 0;
   bool ids_are_indices = true;
-  bool ordered = true;  // every op comes after all it needs, reads after initial values
+  bool ordered = true;   // every op comes after all it needs, reads after initial values
+  bool retyped = false;  // an edit changed a type, so a handle may say what is true no more
 
   // By id; one that was removed has no valid id. Elements stay where they are, as references to them are given out.
   detail::steady_list<variable_info> variables;

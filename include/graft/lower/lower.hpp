@@ -83,6 +83,7 @@ auto lower(const network<Source>&, Graph& g, const X&... inputs) {
   static_assert(sizeof...(X) == std::tuple_size_v<inputs_of_network>,
                 "graft: lower takes one tensor for each input of the network");
   detail::check_network_inputs<X...>(static_cast<const inputs_of_network*>(nullptr));
+  detail::check_stated("a network", {}, inputs...);
   const std::array<any_tensor, sizeof...(X)> operands{any_tensor(inputs)...};
   const std::vector<any_tensor> outputs = lower(view_of(network<Source>::table()), g, operands);
   std::size_t next = 0;

@@ -479,7 +479,10 @@ constexpr auto concat(const Tensors& tensors, std::int64_t axis, name_view name 
         {"tensors were to be joined", "there are none", "", "pass at least one tensor"});
   }
   small_vector<typename target_traits<Target>::reference, 4> refs;
-  for (const handle& t : tensors) refs.push_back(t.ref());
+  for (const handle& t : tensors) {
+    detail::check_stated(ops::concat.name, here, t);
+    refs.push_back(t.ref());
+  }
   attribute_list a;
   a.set("axis", axis);
   return tensor<Target, handle::type, any_shape>(
@@ -502,6 +505,7 @@ constexpr auto split(const X& x, name_view name = {}, source_line here = source_
     return std::array<tensor<Target, dtype::any, any_shape>, static_cast<std::size_t>(Count)>{};
   } else {
     using part = detail::output_tensor<Target, result, 0>;
+    detail::check_stated(ops::split.name, here, x);
     const std::array<typename traits::reference, 1> operands{x.ref()};
     const auto refs = traits::add(traits::target_of(x.ref()), ops::split, operands,
                                   attributes::list(), name, here);
@@ -519,6 +523,7 @@ constexpr auto split(const X& x, std::int64_t count, std::int64_t axis, name_vie
   attribute_list a;
   a.set("axis", axis);
   a.set("count", count);
+  detail::check_stated(ops::split.name, here, x);
   const std::array<typename target_traits<Target>::reference, 1> operands{x.ref()};
   const auto refs = apply_dynamic<Target>(ops::split, operands, a, name, here);
   std::vector<tensor<Target, X::type, any_shape>> parts;
@@ -534,6 +539,7 @@ constexpr auto split(const X& x, const dims& sizes, std::int64_t axis, name_view
   attribute_list a;
   a.set("axis", axis);
   a.set("sizes", sizes);
+  detail::check_stated(ops::split.name, here, x);
   const std::array<typename target_traits<Target>::reference, 1> operands{x.ref()};
   const auto refs = apply_dynamic<Target>(ops::split, operands, a, name, here);
   std::vector<tensor<Target, X::type, any_shape>> parts;

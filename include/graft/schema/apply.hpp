@@ -146,6 +146,7 @@ struct op_parts {
   bool has_more;
   std::string_view name;
   source_line line;
+  const stated_type* stated = nullptr;  // of the operands, if their handles are to be checked
 };
 
 // The parts of adding an op that depend on no types but the target's: one copy of code, however many shapes.
@@ -153,6 +154,11 @@ template <class Target>
 [[gnu::noinline]] constexpr auto add_op(Target& target, const op_parts& op,
                                         const typename target_traits<Target>::reference* operands,
                                         std::size_t count) {
+  if constexpr (checks_stated<Target>) {
+    if (op.stated != nullptr) {
+      target_traits<Target>::check_stated({operands, count}, op.stated, op.schema->name, op.line);
+    }
+  }
   attribute_list attributes;
   if (op.has_fixed) attributes = op.fixed();
   if (op.has_more) attributes.set(*op.more);
@@ -227,7 +233,8 @@ constexpr auto apply(more_attributes more, std::string_view name, source_line li
                               more.list(),
                               more.any(),
                               name,
-                              line};
+                              line,
+                              detail::stated_by<tensor<Target, Types, Shapes>...>};
     constexpr std::make_index_sequence<result.count> all_outputs{};
     if constexpr (((Types != dtype::any && Shapes::ranked) && ...) &&
                   requires { &target_traits<Target>::add_known; }) {

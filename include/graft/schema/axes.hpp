@@ -86,6 +86,7 @@ template <const operator_schema& Schema, dtype Type, class Target, dtype... Type
 constexpr tensor<Target, Type, any_shape> apply_with(
     const attribute_list& attributes, std::string_view name, source_line here,
     const tensor<Target, Types, Shapes>&... operands) {
+  check_stated(Schema.name, here, operands...);
   const std::array<typename target_traits<Target>::reference, sizeof...(operands)> refs{
       operands.ref()...};
   return tensor<Target, Type, any_shape>(

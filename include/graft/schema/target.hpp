@@ -61,6 +61,35 @@ concept building_target = requires(Target& t, typename target_traits<Target>::re
 
 namespace detail {
 
+// What a handle says of its tensor. Edits may have made it false, so a target that can be edited has
+// `check_stated(references, stated types, what takes them, line)`.
+struct stated_type {
+  dtype type;
+  bool ranked;
+  std::uint8_t rank;
+  const extent* extents;
+};
+// One table for all handles of some types: nothing else of the check depends on them.
+template <class... Handles>
+inline constexpr stated_type stated_by[] = {{Handles::type, Handles::shape_type::ranked,
+                                             static_cast<std::uint8_t>(Handles::shape_type::rank),
+                                             Handles::shape_type::extents}...};
+template <class Target>
+concept checks_stated = requires { &target_traits<Target>::check_stated; };
+
+// Refuses handles of which the target knows better, for what takes them without apply().
+template <class... Handles>
+constexpr void check_stated([[maybe_unused]] std::string_view what,
+                            [[maybe_unused]] source_line here, const Handles&... handles) {
+  if constexpr (sizeof...(Handles) > 0) {
+    using traits = target_traits<std::common_type_t<typename Handles::target_type...>>;
+    if constexpr (requires { &traits::check_stated; }) {
+      const typename traits::reference references[] = {handles.ref()...};
+      traits::check_stated(references, stated_by<Handles...>, what, here);
+    }
+  }
+}
+
 struct no_transaction {
   constexpr explicit no_transaction(const void*) {}
   constexpr void commit() {}

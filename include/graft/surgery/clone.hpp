@@ -358,6 +358,7 @@ graph_reference in_mode(const graph_reference& y, mode m);
 /// the original.
 template <graph_handle T>
 [[nodiscard]] T inference(const T& y) {
+  detail::check_stated("inference", {}, y);
   return T(
       tensor<Graph, T::type, typename T::shape_type>(detail::in_mode(y.ref(), mode::inference)));
 }

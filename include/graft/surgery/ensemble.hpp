@@ -59,6 +59,7 @@ class Ensemble {
   /// no variable of theirs); the outputs of the region always have an axis of members
   template <graph_handle T>
   [[nodiscard]] stacked_t<T> operator()(const T& t) const {
+    detail::check_stated("the map of an ensemble", {}, t);
     return stacked_t<T>(image(t.ref()));
   }
   /// The stacked variable. @throws handle_error where there is none (shared and frozen variables), and for a variable of

@@ -39,6 +39,7 @@ inline std::vector<any_tensor> gradients(const any_tensor& y,
 /// The gradient with respect to one tensor, as a handle of that tensor's static type.
 template <dtype Type, class Shape>
 tensor<Graph, Type, Shape> gradient(const any_tensor& y, const tensor<Graph, Type, Shape>& x) {
+  detail::check_stated("gradient", {}, x);
   const any_tensor wanted = x;
   return tensor<Graph, Type, Shape>(gradients(y, std::span<const any_tensor>(&wanted, 1))[0].ref());
 }
