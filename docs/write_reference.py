@@ -1,28 +1,44 @@
 #!/usr/bin/env python3
-"""Runs Doxygen and says what it found.
+"""Runs Doxygen and refuses what it warns of.
 
-    write_reference.py DOXYGEN DOXYFILE OUTPUT_FOLDER
+    write_reference.py DOXYGEN DOXYFILE OUTPUT_FOLDER [--check]
 
-Prints how many public names lack a docstring, by header; the list is in OUTPUT_FOLDER/warnings.txt. Anything else that
-Doxygen warns of (a parameter that does not exist, a snippet that is not found) is an error.
+Writes the reference as HTML; with --check it writes no pages, and warns all the same. A public name without a docstring, a
+parameter that does not exist, a snippet that is not found: each is an error.
 """
-import collections
 import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
-doxygen, doxyfile, output = sys.argv[1:]
-subprocess.run([doxygen, doxyfile], check=True)
-undocumented, others = collections.Counter(), []
-for line in (pathlib.Path(output) / "warnings.txt").read_text(encoding="utf-8").splitlines():
-    place = re.match(r".*include/(graft/[^:]*):\d+: warning: .* is not documented\.$", line)
-    if place:
-        undocumented[place[1]] += 1
-    elif line.strip():
-        others.append(line)
-print(f"{output}/html/index.html: {sum(undocumented.values())} public names without a docstring")
-for header, count in undocumented.most_common():
-    print(f"  {count:4} {header}")
-print("\n".join(others))
-sys.exit(1 if others else 0)
+# With these Doxygen reads all that it is given and writes no page.
+CHECK_ONLY = """
+GENERATE_HTML = NO
+GENERATE_TAGFILE = {folder}/tags.xml
+OUTPUT_DIRECTORY = {folder}
+WARN_LOGFILE = {folder}/warnings.txt
+"""
+
+
+def warnings_of(doxygen, settings, folder):
+    """What Doxygen warns of, a line each, paths from `include` on."""
+    subprocess.run([doxygen, "-"], input=settings, text=True, check=True)
+    text = (pathlib.Path(folder) / "warnings.txt").read_text(encoding="utf-8")
+    return [re.sub(r"^/\S*?/(?=(include/graft|docs)/)", "", line) for line in text.splitlines() if line.strip()]
+
+
+def main(doxygen, doxyfile, output, *mode):
+    settings = pathlib.Path(doxyfile).read_text(encoding="utf-8")
+    if mode == ("--check",):
+        with tempfile.TemporaryDirectory() as folder:
+            found = warnings_of(doxygen, settings + CHECK_ONLY.format(folder=folder), folder)
+    else:
+        found = warnings_of(doxygen, settings, output)
+        print(f"{output}/html/index.html")
+    print("\n".join(found) or "Every public name has its docstring.")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

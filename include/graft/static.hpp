@@ -171,11 +171,12 @@ class static_network {
   static constexpr const auto& plan = fixed::plan_of<Net>;
 
  public:
-  static constexpr std::size_t input_count = table.inputs.size();
-  static constexpr std::size_t output_count = table.outputs.size();
+  static constexpr std::size_t input_count = table.inputs.size();    ///< how many inputs there are
+  static constexpr std::size_t output_count = table.outputs.size();  ///< how many outputs there are
   /// The C++ type of the elements of an input, of an output.
   template <std::size_t I = 0>
   using input_type = fixed::element_of<Net, table.inputs[I]>;
+  /// The C++ type of the elements of output I.
   template <std::size_t I = 0>
   using output_type = fixed::element_of<Net, table.outputs[I]>;
 
@@ -190,6 +191,7 @@ class static_network {
  public:
   /// A span for each input, and for each output: a std::array where all have one type, else a std::tuple.
   using input_spans = decltype(make_inputs(std::make_index_sequence<input_count>{}));
+  /// The spans of the outputs, likewise.
   using output_spans = decltype(make_outputs(std::make_index_sequence<output_count>{}));
 
   static_network()
@@ -216,9 +218,11 @@ class static_network {
   [[nodiscard]] static constexpr std::size_t input_size(std::size_t i = 0) {
     return plan.values[table.inputs[i]].count;
   }
+  /// Elements of a row of output i.
   [[nodiscard]] static constexpr std::size_t output_size(std::size_t i = 0) {
     return plan.values[table.outputs[i]].count;
   }
+  /// Variables of every role.
   [[nodiscard]] static constexpr std::size_t variable_count() { return table.variable_count(); }
   /// Bytes of memory that an object holds.
   [[nodiscard]] static constexpr std::size_t bytes() { return plan.persistent + scratch_bytes(); }

@@ -32,11 +32,11 @@ inline constexpr int dtype_count = 15;
 
 /// Storage of the half-precision types; arithmetic converts.
 struct float16 {
-  std::uint16_t bits = 0;
+  std::uint16_t bits = 0;  ///< as in memory: sign, exponent, fraction
 };
 /// The upper half of a float32, as bits.
 struct bfloat16 {
-  std::uint16_t bits = 0;
+  std::uint16_t bits = 0;  ///< as in memory: sign, exponent, fraction
 };
 
 /// Returns the name users read and write: "float32".

@@ -14,6 +14,7 @@ class function_ref;
 template <class R, class... A>
 class function_ref<R(A...)> {
  public:
+  /// @param f must live as long as the reference
   template <class F>
     requires(!std::is_same_v<std::remove_cvref_t<F>, function_ref> &&
              std::is_invocable_r_v<R, F&, A...>)
@@ -23,6 +24,7 @@ class function_ref<R(A...)> {
           return (*static_cast<std::remove_reference_t<F>*>(object))(std::forward<A>(arguments)...);
         }) {}
 
+  /// Calls it.
   R operator()(A... arguments) const { return call_(object_, std::forward<A>(arguments)...); }
 
  private:

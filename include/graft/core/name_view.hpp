@@ -13,15 +13,18 @@ namespace graft {
 class name_view {
  public:
   constexpr name_view() = default;
+  /// @param name ends with a zero; a null pointer: no name
   template <class Char>
     requires std::is_same_v<Char, char>
   constexpr name_view(const Char* name)  // NOLINT: a literal is a name
       : text_(name == nullptr ? std::string_view() : std::string_view(name)) {}
+  /// @param name must live as long as the view
   template <class String>
     requires(std::is_class_v<String> && std::is_convertible_v<const String&, std::string_view>)
   constexpr name_view(const String& name) : text_(name) {}  // NOLINT: a string is a name
 
   constexpr operator std::string_view() const { return text_; }  // NOLINT: it is one, too
+  /// The characters; empty: no name.
   [[nodiscard]] constexpr std::string_view view() const { return text_; }
 
  private:

@@ -7,9 +7,10 @@ namespace graft {
 
 /// A place in the user's source. Take it as a default argument: `source_line here = source_line::now()`.
 struct source_line {
-  const char* file = "";
-  std::uint32_t line = 0;
+  const char* file = "";   ///< as the compiler was given it; "": not known
+  std::uint32_t line = 0;  ///< the first is 1; 0: not known
 
+  /// As the compiler was given it; "": not known.
   static constexpr source_line now(const char* file = __builtin_FILE(),
                                    unsigned line = __builtin_LINE()) {
     return {file, line};

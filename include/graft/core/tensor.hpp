@@ -25,12 +25,13 @@ struct target_traits;
 template <class Target, dtype Type, shape_type Shape>
 class tensor : public detail::symbols<tensor<Target, Type, Shape>> {
  public:
-  using target_type = Target;
-  using shape_type = Shape;
-  using reference = typename target_traits<Target>::reference;
-  static constexpr dtype type = Type;
+  using target_type = Target;                                   ///< what it belongs to
+  using shape_type = Shape;                                     ///< shape<...> or any_shape
+  using reference = typename target_traits<Target>::reference;  ///< how its target names it
+  static constexpr dtype type = Type;  ///< element type; dtype::any: known at run time only
 
   constexpr tensor() = default;
+  /// A handle of what a target names; that the type in it is right is not checked.
   constexpr explicit tensor(const reference& r) : reference_(r) {}
 
   /// A handle that knows less converts from one that knows more.
@@ -40,6 +41,7 @@ class tensor : public detail::symbols<tensor<Target, Type, Shape>> {
   constexpr tensor(const tensor<Target, OtherType, OtherShape>& other)  // NOLINT: widening
       : reference_(other.ref()) {}
 
+  /// How its target names it. Equal for handles of one tensor.
   [[nodiscard]] constexpr const reference& ref() const { return reference_; }
 
  private:

@@ -11,16 +11,20 @@ namespace graft {
 /// @tparam N number of characters including the terminating zero
 template <std::size_t N>
 struct text {
-  char data[N]{};
+  char data[N]{};  ///< with the terminating zero
 
   constexpr text() = default;
+  /// Copies a literal.
   constexpr text(const char (&literal)[N]) {  // NOLINT: implicit, so that literals convert
     for (std::size_t i = 0; i < N; ++i) data[i] = literal[i];
   }
 
+  /// The characters without the terminating zero.
   [[nodiscard]] constexpr std::string_view view() const { return {data, N - 1}; }
+  /// Whether there are no characters.
   [[nodiscard]] constexpr bool empty() const { return N == 1; }
 
+  /// Character by character, whatever the lengths.
   template <std::size_t M>
   constexpr bool operator==(const text<M>& other) const {
     return view() == other.view();

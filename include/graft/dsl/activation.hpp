@@ -36,10 +36,12 @@ template <class Target>
 /// type out.
 template <const operator_schema& Schema>
 struct activation : named_part<activation<Schema>> {
-  detail::activation_parameter parameter;
+  detail::activation_parameter parameter;  ///< its attribute, if it has one
 
   constexpr activation() = default;
+  /// @param key the attribute that holds the number
   constexpr activation(const char* key, double real) : parameter{key, real, 0} {}
+  /// @param key the attribute that holds the axis
   constexpr activation(const char* key, int axis) : parameter{key, 0, axis} {}
 
   using named_part<activation<Schema>>::operator();

@@ -46,8 +46,8 @@ inline constexpr bool is_then<then<First, Second>> = true;
 /// One network after another; made by `first >> second`.
 template <class First, class Second>
 struct then : layer_base {
-  First first;
-  Second second;
+  First first;    ///< called first
+  Second second;  ///< called on what the first returns
 
   constexpr then(const First& f, const Second& s) : first(f), second(s) {}
 
@@ -155,7 +155,7 @@ template <class F, class Shortcut, text Name>
 struct residual_layer : layer_base {
   static constexpr auto label = detail::layer_label<"residual", Name>();
   F network;
-  Shortcut shortcut;
+  Shortcut shortcut;  ///< what is called on the operand and added, or no_shortcut
   constexpr residual_layer(const F& f, const Shortcut& s) : network(f), shortcut(s) {}
 
   using layer_base::operator();
@@ -215,7 +215,7 @@ constexpr residual_layer<F, Shortcut, Name> residual(const F& network,
 /// Networks side by side on one operand; made by parallel().
 template <text Name, class... Branches>
 struct parallel_layer : layer_base {
-  boost::hana::tuple<Branches...> branches;
+  boost::hana::tuple<Branches...> branches;  ///< called from left to right
   constexpr explicit parallel_layer(const Branches&... b) : branches(b...) {}
 
   /// @return a tuple of what the branches return

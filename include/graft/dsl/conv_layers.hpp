@@ -115,11 +115,13 @@ struct conv_layer : layer_base {
     copy.kernel_initializer = kernel;
     return copy;
   }
+  /// The same layer whose bias starts differently (default: zeros()).
   [[nodiscard]] constexpr conv_layer bias_init(const initializer& bias) const {
     conv_layer copy = *this;
     copy.bias_initializer = bias;
     return copy;
   }
+  /// The same layer with or without a bias (default: with one).
   [[nodiscard]] constexpr conv_layer bias(bool on) const {
     conv_layer copy = *this;
     copy.has_bias = on;

@@ -36,9 +36,11 @@ struct networks_are_made_of_layers;
 
 /// Base of everything that may stand in a network written with `>>`.
 struct layer_base {
+  /// Refuses what is no tensor.
   template <class X, class... More>
     requires(!tensor_like<X>)
   layers_are_called_on_tensors<got<X>> operator()(const X&, const More&...) const;
+  /// Refuses a second operand: layers take one tensor.
   template <tensor_like X, class More, class... AndMore>
     requires(!std::is_same_v<More, source_line>)
   layers_take_one_tensor<got<X>, got<More>> operator()(const X&, const More&,

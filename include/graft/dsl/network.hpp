@@ -11,9 +11,9 @@ namespace graft {
 /// "x">`.
 template <element T, shape_type Shape, text Name = "">
 struct in {
-  using shape_type = Shape;
-  static constexpr dtype type = dtype_of<T>;
-  static constexpr std::string_view name = Name.view();
+  using shape_type = Shape;                              ///< of the input
+  static constexpr dtype type = dtype_of<T>;             ///< of its elements
+  static constexpr std::string_view name = Name.view();  ///< empty: made by the network
 };
 
 template <class T>
@@ -86,22 +86,29 @@ class network {
   }
   /// Elements of all trainable variables.
   [[nodiscard]] static constexpr extent parameter_count() { return table_.parameter_count(); }
+  /// Variables of every role, those of bodies included.
   [[nodiscard]] static constexpr std::size_t variable_count() { return table_.variable_count(); }
   /// "dense_1/kernel", by order of creation.
   [[nodiscard]] static constexpr std::string_view variable_name(std::size_t i) {
     return table_.variable_path(i);
   }
+  /// The shape of variable i, by order of creation. @param i < variable_count()
   [[nodiscard]] static constexpr dims variable_shape(std::size_t i) {
     return table_.variable_shape(i);
   }
+  /// How many inputs there are.
   [[nodiscard]] static constexpr std::size_t input_count() { return table_.inputs.size(); }
+  /// How many outputs there are.
   [[nodiscard]] static constexpr std::size_t output_count() { return table_.outputs.size(); }
+  /// The shape of input i; unknown extents are `dyn`, named ones keep their names.
   [[nodiscard]] static constexpr dims input_shape(std::size_t i = 0) {
     return table_.shape_of(table_.inputs[i]);
   }
+  /// The shape of output i, likewise.
   [[nodiscard]] static constexpr dims output_shape(std::size_t i = 0) {
     return table_.shape_of(table_.outputs[i]);
   }
+  /// The element type of output i.
   [[nodiscard]] static constexpr dtype output_type(std::size_t i = 0) {
     return table_.values[table_.outputs[i]].type;
   }
@@ -113,8 +120,11 @@ class network {
 /// The source of a network that net() records.
 template <auto Builder, mode Mode, class... Inputs>
 struct recorded_network {
+  /// What the builder returns, in terms of the recorder.
   using result = decltype(detail::record<Builder, Inputs...>(std::declval<Recorder&>()));
+  /// The inputs, in<...> each.
   using inputs = std::tuple<Inputs...>;
+  /// The table that the builder leaves.
   static constexpr auto make() { return detail::recorded_table<Builder, Mode, Inputs...>(); }
 };
 

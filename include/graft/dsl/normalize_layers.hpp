@@ -121,10 +121,12 @@ template <text Name = "", tensor_like X>
 constexpr auto batch_norm(const X& x, source_line here = source_line::now()) {
   return batch_norm_layer<Name>{}(x, here);
 }
+/// The layer with a name, for networks without points: `batch_norm<"bn">()`.
 template <text Name>
 constexpr batch_norm_layer<Name> batch_norm() {
   return {};
 }
+/// The layer, for networks without points: `dense<8> >> batch_norm`.
 constexpr batch_norm_layer<> batch_norm(layer_tag = {}) { return {}; }
 
 /// Layer normalisation; use it through layer_norm().
@@ -186,17 +188,19 @@ template <text Name = "", tensor_like X>
 constexpr auto layer_norm(const X& x, source_line here = source_line::now()) {
   return layer_norm_layer<Name>{}(x, here);
 }
+/// The layer with a name, for networks without points: `layer_norm<"ln">()`.
 template <text Name>
 constexpr layer_norm_layer<Name> layer_norm() {
   return {};
 }
+/// The layer, for networks without points: `dense<8> >> layer_norm`.
 constexpr layer_norm_layer<> layer_norm(layer_tag = {}) { return {}; }
 
 /// Dropout; use it through dropout().
 template <text Name = "">
 struct dropout_layer : layer_base {
   static constexpr auto label = detail::layer_label<"dropout", Name>();
-  double rate = 0.5;
+  double rate = 0.5;  ///< the probability of zero, in [0, 1)
 
   constexpr explicit dropout_layer(double r) : rate(r) {}
 
@@ -244,6 +248,7 @@ template <text Name = "">
 constexpr dropout_layer<Name> dropout(double rate) {
   return dropout_layer<Name>(rate);
 }
+/// The probability of zero, in [0, 1)
 template <text Name = "", tensor_like X>
 constexpr auto dropout(const X& x, double rate, source_line here = source_line::now()) {
   return dropout_layer<Name>(rate)(x, here);

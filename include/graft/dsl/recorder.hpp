@@ -12,8 +12,8 @@ class Recorder;
 
 /// Names one value of a recorder.
 struct recorder_reference {
-  Recorder* recorder = nullptr;
-  std::uint32_t value = 0;
+  Recorder* recorder = nullptr;  ///< nullptr: of an empty handle
+  std::uint32_t value = 0;       ///< its place among the values of the table
   constexpr bool operator==(const recorder_reference&) const = default;
 };
 
@@ -44,8 +44,9 @@ struct recorded_body {
 /// `net<builder, in<float, shape<dyn, 4>>>()` makes one, runs the builder and keeps the table.
 class Recorder : public detail::table_writer {
  public:
-  using reference = recorder_reference;
+  using reference = recorder_reference;  ///< as target_traits want it
 
+  /// An empty table. @param m the mode that layers are built in at first
   constexpr explicit Recorder(mode m = mode::training) : mode_(m) {}
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
@@ -55,6 +56,7 @@ class Recorder : public detail::table_writer {
   constexpr tensor<Recorder, Type, Shape> input(name_view name = {}) {
     return tensor<Recorder, Type, Shape>(add_input(value_type_of<Type, Shape>(), name));
   }
+  /// Adds an input of a type that need not be known to the compiler.
   constexpr reference add_input(const value_type& type, std::string_view name) {
     attribute_list attributes;
     attributes.set("type", type.type);
@@ -71,6 +73,7 @@ class Recorder : public detail::table_writer {
 
   // --- What target_traits<Recorder> offers ------------------------------------------------------
 
+  /// Adds an op and returns its outputs. What the shape rule refuses stops constant evaluation.
   constexpr small_vector<reference, 1> add(const operator_schema& schema,
                                            std::span<const reference> operands,
                                            const attribute_list& attributes, std::string_view name,
@@ -106,6 +109,7 @@ class Recorder : public detail::table_writer {
     return {this, first};
   }
 
+  /// Adds a variable and returns what reads it: of a shared key the one that there is.
   constexpr reference add_variable(const variable_spec& spec, source_line line) {
     if (!spec.shared_key.empty()) {
       for (const table_variable& v : table_.variables) {
@@ -130,23 +134,29 @@ class Recorder : public detail::table_writer {
     return {this, visible(value)};
   }
 
+  /// Makes a child of the current scope and goes into it.
   constexpr void enter_scope(std::string_view name) {
     scope_ = add_scope(scope_, name);
     step(table_step::kind::enter_scope, scope_);
   }
+  /// Goes back to the scope around.
   constexpr void leave_scope() {
     scope_ = table_.scopes[scope_].parent;
     step(table_step::kind::leave_scope, 0);
   }
+  /// The mode that layers are built in.
   [[nodiscard]] constexpr mode current_mode() const { return mode_; }
+  /// Sets the mode for what is added from here on.
   constexpr void set_mode(mode m) {
     mode_ = m;
     step(table_step::kind::set_mode, static_cast<std::uint32_t>(m));
   }
+  /// Declares an update as belonging to the variable that `read` reads. Not in bodies.
   constexpr void own_update(const reference& read, const reference& update) {
     if (body_ != 0) detail::recorder_refuses_update_in_a_body();
     step(table_step::kind::own_update, value_of(read), value_of(update));
   }
+  /// The update that was declared last for the variable that `read` reads, if there is one. In bodies there is none.
   [[nodiscard]] constexpr small_vector<reference, 1> latest_own_update(const reference& read) {
     small_vector<reference, 1> result;
     if (body_ != 0) return result;
@@ -158,6 +168,7 @@ class Recorder : public detail::table_writer {
     }
     return result;
   }
+  /// Element type and shape of a value.
   [[nodiscard]] constexpr value_type type_of(const reference& r) const {
     return table_.type_of(value_of(r));
   }
@@ -173,6 +184,7 @@ class Recorder : public detail::table_writer {
 
   // --- Bodies: what is added between opening and closing is in the body ----------------------------
 
+  /// Opens a body: what is added next is in it, in a scope of its own.
   constexpr void open_body() {
     has_bodies_ = true;
     bodies_.push_back({body_, scope_, mode_, 0, 0});
@@ -186,10 +198,12 @@ class Recorder : public detail::table_writer {
   }
   /// The value of the open body that stands for one from outside.
   constexpr reference capture(const reference& outer) { return {this, visible(value_of(outer))}; }
+  /// What closing a body gives.
   struct closed_body {
     std::int64_t index = 0;               ///< for an attribute of attribute_kind::body
     small_vector<reference, 2> captures;  ///< operands that the body takes after its arguments
   };
+  /// Closes the open body. @param results what it computes
   constexpr closed_body close_body(std::span<const reference> results) {
     begin_op(ops::results, results.data(), results.size(), {}, {});
     const auto op = static_cast<std::uint32_t>(table_.ops.size() - 1);

@@ -154,7 +154,7 @@ struct rnn_layer : layer_base {
 
   initializer kernel_initializer = glorot_uniform();
   initializer recurrent_initializer = orthogonal();
-  double forget = 1;
+  double forget = 1;  ///< what the bias of an LSTM's forget gate starts with
   detail::layer_key key;
 
   /// The same layer that returns the outputs of all steps, [batch, time, Units].

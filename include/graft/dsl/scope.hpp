@@ -35,6 +35,7 @@ class scope {
   constexpr scope(Target& target, name_view name) : place_(target) {
     target_traits<Target>::enter_scope(target, name);
   }
+  /// Enters the scope in the graph or recorder of a tensor. @throws as above; handle_error if it is gone
   template <dtype Type, shape_type Shape>
   constexpr scope(const tensor<Target, Type, Shape>& t, name_view name)
       : scope(target_traits<Target>::target_of(t.ref()), name) {}
@@ -58,6 +59,7 @@ scope(const tensor<Target, Type, Shape>&, name_view) -> scope<Target>;
 template <class Target>
 class mode_guard {
  public:
+  /// Sets the mode of a graph or recorder. The destructor sets the one before.
   constexpr mode_guard(Target& target, mode m)
       : place_(target), before_(target_traits<Target>::mode_of(target)) {
     target_traits<Target>::set_mode(target, m);

@@ -37,7 +37,7 @@ class elementwise_chain {
 /// Names a chain: `inline constexpr auto chain = elementwise([](auto x, auto w) { return relu(x *
 /// w); });`. Calling it on tensors adds the ops that it is made of, and nothing else;
 /// `register_fused<chain>()` has the compiler make one kernel of it.
-/// @param f a lambda without captures, of tensors, that uses elementwise operators and numbers
+/// @tparam F a lambda without captures, of tensors, that uses elementwise operators and numbers
 template <class F>
 constexpr elementwise_chain<F> elementwise(F) {
   return {};

@@ -21,12 +21,12 @@ class Graph;
 
 /// What the graph knows of a variable.
 struct variable_info {
-  variable_id id;
-  value_type type;
-  variable_role role = variable_role::parameter;
-  bool trainable = true;
-  tensor_id read;                  ///< output of the op that reads it
-  tensor_id initial;               ///< the tensor whose value it starts with
+  variable_id id;                                 ///< of the graph's
+  value_type type;                                ///< all extents known
+  variable_role role = variable_role::parameter;  ///< what it is for
+  bool trainable = true;                          ///< whether optimisers may change it
+  tensor_id read;                                 ///< output of the op that reads it
+  tensor_id initial;                              ///< the tensor whose value it starts with
   std::vector<op_id> own_updates;  ///< assigns declared by the layer that made the variable
   variable_id origin;              ///< the variable it was cloned from, if any
   std::uint64_t stream_key = 0;    ///< hash of the path at creation; keys random streams
@@ -34,17 +34,18 @@ struct variable_info {
 
 /// A member of a collection.
 struct member {
-  enum class kind : std::uint8_t { variable, tensor, op } what = kind::variable;
-  variable_id variable;
-  tensor_id tensor;  ///< for kind op, only tensor.op counts
+  /// What it is.
+  enum class kind : std::uint8_t { variable, tensor, op } what = kind::variable;  ///< one of these
+  variable_id variable;  ///< for kind variable
+  tensor_id tensor;      ///< for kind op, only tensor.op counts
   bool operator==(const member&) const = default;
 };
 
 /// One operand that is to become another tensor.
 struct operand_change {
-  op_id user;
-  std::uint32_t slot = 0;
-  tensor_id value;
+  op_id user;              ///< the op that takes it
+  std::uint32_t slot = 0;  ///< which operand of the op, from 0
+  tensor_id value;         ///< what it becomes
 };
 
 /// A directed multigraph of ops. An edge leads from the op that makes a tensor to an op that takes it; operands keep
@@ -94,56 +95,75 @@ class Graph {
 
   // --- Scopes, names, modes ----------------------------------------------------------------------
 
+  /// The scope that ops are added in.
   [[nodiscard]] scope_id current_scope() const;
   /// Makes a new child scope; the name is made unique.
   scope_id enter_scope(name_view name);
   scope_id reenter_scope(scope_id scope);  ///< goes into an existing scope
+  /// Goes back to the scope that was current before. @throws graph_error if none was entered
   void leave_scope();
   [[nodiscard]] std::string scope_path(scope_id scope) const;  ///< "encoder/dense_1"; root: ""
+  /// The scope around a scope; the root's is the root. @throws handle_error for one that the graph does not have
   [[nodiscard]] scope_id parent_scope(scope_id scope) const;
   [[nodiscard]] std::size_t scope_count() const;  ///< ids ever given, of removed ones too
   /// Finds a scope by path, by components.
   [[nodiscard]] std::optional<scope_id> find_scope(name_view path) const;
+  /// Whether a scope is another or inside it. O(depth). @throws handle_error for one that the graph does not have
   [[nodiscard]] bool scope_within(scope_id inner, scope_id outer) const;
+  /// The mode that layers are built in, training at first.
   [[nodiscard]] mode current_mode() const;
+  /// Sets the mode for what is built from here on.
   void set_mode(mode m);
 
   // --- Ops ---------------------------------------------------------------------------------------
 
+  /// How many ops the graph has. O(1)
   [[nodiscard]] std::size_t op_count() const;
   /// Number of ids ever given: ids are below it.
   [[nodiscard]] std::uint32_t op_id_bound() const;
   /// The op at a place in storage order, 0 <= index < op_count().
   [[nodiscard]] op_id op_at(std::size_t index) const;
+  /// Whether the graph has the op: false for one that was removed and one of another graph.
   [[nodiscard]] bool contains(op_id op) const;
   /// Place of an op in storage order.
   [[nodiscard]] std::size_t index_of(op_id op) const;
   /// Changes when an edit touches the op: its operands, types, attributes, control edges or name. 0 as added.
   [[nodiscard]] std::uint64_t edit_stamp(op_id op) const;
+  /// The operator. @throws handle_error for an op that the graph does not have, as all functions below
   [[nodiscard]] const operator_schema& schema_of(op_id op) const;
+  /// The attributes, as a view; valid until the graph is edited.
   [[nodiscard]] attribute_view attributes_of(op_id op) const;
+  /// How many operands the op has.
   [[nodiscard]] std::uint32_t operand_count(op_id op) const;
+  /// Operand i. @throws handle_error if there is none
   [[nodiscard]] tensor_id operand(op_id op, std::uint32_t i) const;
+  /// All operands, in order, repetitions included.
   [[nodiscard]] small_vector<tensor_id, 4> operands(op_id op) const;
+  /// How many outputs the op has.
   [[nodiscard]] std::uint32_t output_count(op_id op) const;
+  /// The ops that it waits for by control edges, in the order the edges were added.
   [[nodiscard]] std::vector<op_id> control_predecessors(op_id op) const;
+  /// The ops that wait for it by control edges, in the order the edges were added.
   [[nodiscard]] std::vector<op_id> control_successors(op_id op) const;
+  /// The scope that it was added in.
   [[nodiscard]] scope_id scope_of(op_id op) const;
   [[nodiscard]] std::string name_of(op_id op) const;  ///< last component: "matmul_1"
   [[nodiscard]] std::string path_of(op_id op) const;  ///< with scopes: "encoder/dense_1/matmul"
+  /// Where the program added it, as far as that is known.
   [[nodiscard]] source_line line_of(op_id op) const;
   /// The op of a path. O(ops that were added or renamed since the last call); all are, once a change of names is undone.
   [[nodiscard]] std::optional<op_id> find_op(name_view path) const;
 
   // --- Tensors -----------------------------------------------------------------------------------
 
+  /// Element type and shape, as far as the shape rules tell. @throws handle_error if there is no such op or output
   [[nodiscard]] value_type type_of(tensor_id t) const;
   /// The op's path, ":1" appended for outputs after the first.
   [[nodiscard]] std::string path_of(tensor_id t) const;
   /// A place where a tensor is read.
   struct use {
-    op_id user;
-    std::uint32_t slot;
+    op_id user;          ///< the op that takes it
+    std::uint32_t slot;  ///< which operand of the op, from 0
   };
   /// The uses of a tensor, in the order they were added.
   [[nodiscard]] std::vector<use> uses(tensor_id t) const;
@@ -151,35 +171,47 @@ class Graph {
   template <class F>
   void for_each_use(op_id op, F&& f) const;
 
+  /// A handle of the tensor. @throws handle_error for an op that the graph does not have
   [[nodiscard]] any_tensor handle(tensor_id t) const;
   /// The id behind a handle. In an open body, a tensor of a graph around it is the input that stands for it.
   /// @throws handle_error if it is of another graph or stale, or if the body does not use it
   [[nodiscard]] tensor_id id(const graph_reference& r) const;
+  /// The id behind a handle, in the same way.
   [[nodiscard]] tensor_id id(const any_tensor& t) const { return id(t.ref()); }
 
   // --- Variables, values, collections --------------------------------------------------------------
 
+  /// How many variables there are. O(1)
   [[nodiscard]] std::size_t variable_count() const;
+  /// Whether the graph has the variable: false for one that was removed and one of another graph.
   [[nodiscard]] bool contains(variable_id v) const;
+  /// What is known of a variable; valid until a variable is added or removed. @throws handle_error
   [[nodiscard]] const variable_info& variable_of(variable_id v) const;
+  /// The path of the op that reads it, "encoder/dense_1/kernel". @throws handle_error
   [[nodiscard]] std::string path_of(variable_id v) const;
   [[nodiscard]] std::vector<variable_id> variables() const;  ///< all, in order of creation
   /// The variable that a tensor reads, if its op is a variable read.
   [[nodiscard]] std::optional<variable_id> variable_read_by(tensor_id t) const;
+  /// The variable of a path, or nothing. As find_op().
   [[nodiscard]] std::optional<variable_id> find_variable(name_view path) const;
-  void set_trainable(variable_id v, bool trainable);
+  void set_trainable(variable_id v, bool trainable);  ///< whether optimisers may change it
 
+  /// The values of the graph's variables. @throws handle_error for a graph that was moved from
   [[nodiscard]] VariableStore& store() {
     if (store_ == nullptr) refuse_moved();
     return *store_;
   }
+  /// The values, read-only. @throws likewise
   [[nodiscard]] const VariableStore& store() const {
     if (store_ == nullptr) refuse_moved();
     return *store_;
   }
 
   void add_to_collection(name_view name, const member& m);  ///< once each; order kept
+  /// The members of a collection in the order they were added; none if there is no such collection. "variables" and
+  /// "trainable_variables" the graph keeps itself.
   [[nodiscard]] std::vector<member> collection(name_view name) const;
+  /// The names of the collections.
   [[nodiscard]] std::vector<std::string> collections() const;
 
   /// The value of an attribute of attribute_kind::constant.
@@ -255,6 +287,7 @@ class Graph {
   /// made there for it, are undone, too.
   class transaction {
    public:
+    /// Begins one. @throws handle_error for a graph that was moved from
     explicit transaction(Graph& g);
     ~transaction();
     transaction(const transaction&) = delete;
@@ -287,10 +320,12 @@ class Graph {
     if (tables_ == nullptr) refuse_moved();
     return *tables_;
   }
+  /// The same, read-only.
   [[nodiscard]] const tables& data() const {
     if (tables_ == nullptr) refuse_moved();
     return *tables_;
   }
+  /// Through which handles find the graph.
   [[nodiscard]] graph_slot* slot() const { return slot_; }
 
  private:

@@ -16,15 +16,15 @@ class Graph;
 /// The fixed place through which handles find their graph. Slots are reused under a new generation
 /// and never freed, so a handle may outlive its graph and still be asked, from any thread.
 struct graph_slot {
-  std::atomic<Graph*> graph{nullptr};
-  std::atomic<std::uint32_t> generation{0};
+  std::atomic<Graph*> graph{nullptr};        ///< nullptr: it is gone
+  std::atomic<std::uint32_t> generation{0};  ///< which of the graphs that have had the slot
 };
 
 /// Names one output of one op of one graph.
 struct graph_reference {
-  graph_slot* slot = nullptr;
-  std::uint32_t generation = 0;
-  tensor_id id;
+  graph_slot* slot = nullptr;    ///< nullptr: of an empty handle
+  std::uint32_t generation = 0;  ///< that of the slot when the handle was made
+  tensor_id id;                  ///< the output
   constexpr bool operator==(const graph_reference&) const = default;
 };
 
@@ -84,6 +84,7 @@ template <dtype Type, shape_type Shape>
 class variable : public tensor<Graph, Type, Shape> {
  public:
   using tensor<Graph, Type, Shape>::tensor;
+  /// @param read the tensor that reads it; that it does is not checked
   constexpr explicit variable(const tensor<Graph, Type, Shape>& read)
       : tensor<Graph, Type, Shape>(read) {}
 };

@@ -40,11 +40,13 @@ struct graph_id {
 /// An op of a graph. Ids are stable and never used again.
 struct op_id : detail::graph_id<op_id, no_id> {
   using graph_id::graph_id;
+  /// False for an id that names nothing. Whether the graph has it tells Graph::contains().
   [[nodiscard]] constexpr bool valid() const { return value != no_id; }
 };
 /// A variable of a graph.
 struct variable_id : detail::graph_id<variable_id, no_id> {
   using graph_id::graph_id;
+  /// False for an id that names nothing. Whether the graph has it tells Graph::contains().
   [[nodiscard]] constexpr bool valid() const { return value != no_id; }
 };
 /// A scope of a graph; 0 is the root.
@@ -53,9 +55,10 @@ struct scope_id : detail::graph_id<scope_id, 0> {
 };
 /// One output of one op.
 struct tensor_id {
-  op_id op;
-  std::uint32_t output = 0;
+  op_id op;                  ///< what makes it
+  std::uint32_t output = 0;  ///< which output of the op, from 0
   constexpr auto operator<=>(const tensor_id&) const = default;
+  /// False for an id that names nothing.
   [[nodiscard]] constexpr bool valid() const { return op.valid(); }
 };
 

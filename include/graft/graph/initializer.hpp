@@ -17,6 +17,7 @@ namespace graft {
 class initializer_set {
  public:
   initializer_set() = default;
+  /// @param which variables of the graph
   initializer_set(Graph& g, std::vector<variable_id> which)
       : variables(std::move(which)), place_(g) {}
 

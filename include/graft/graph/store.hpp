@@ -14,8 +14,8 @@ namespace graft {
 
 /// The value of one variable. Graphs whose variables are shared hold the same cell.
 struct variable_cell {
-  Array value;
-  bool initialized = false;
+  Array value;               ///< of the variable's type once there is one
+  bool initialized = false;  ///< whether there is one
 };
 
 /// Maps the variables of one graph to their cells. Functions throw handle_error for an id that is of another graph or of
@@ -27,6 +27,7 @@ class VariableStore {
  public:
   /// @param graph Graph::number() of the graph whose variables these are; 0: of none, which takes bare numbers
   explicit VariableStore(std::uint32_t graph = 0);
+  /// Whether the variable has a value.
   [[nodiscard]] bool initialized(variable_id v) const;
   /// The value; shares storage with the store until either is written.
   /// @throws uninitialized_error
@@ -40,6 +41,7 @@ class VariableStore {
   /// @param cell shared with another variable; empty: one of its own without a value, made when it is asked for
   void add(std::shared_ptr<variable_cell> cell, const value_type& type);
   void reserve(std::size_t more);  ///< for variables that are about to be added
+  /// Forgets all variables but the first `count`, for adding that is taken back.
   void truncate(std::size_t count);
   /// Puts another cell in a variable's place, none for a variable that is gone; returns the one
   /// before.
@@ -48,15 +50,18 @@ class VariableStore {
   /// The first variable that has a cell; an invalid id if none has. O(variables) after a change other than
   /// adding, else O(1).
   [[nodiscard]] variable_id find(const variable_cell& cell);
+  /// Numbers of variables ever added, less those that were taken back.
   [[nodiscard]] std::size_t size() const { return cells_.size(); }
   /// What guards the values, of this store and of those it shares its lock with. For the functions of this library.
   struct lock_node;
+  /// The lock itself.
   [[nodiscard]] lock_node& root_lock() const;
   /// Makes two stores use one lock; needed before one holds a cell of the other. Not while either
   /// is in use.
   void share_lock_with(VariableStore& other);
   /// Counts changes of which cells are initialized or shared; values written by runs do not count.
   [[nodiscard]] std::uint64_t version() const { return version_; }
+  /// Counts a change of initialized or shared cells.
   void touch() { ++version_; }
 
  private:

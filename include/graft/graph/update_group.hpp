@@ -17,8 +17,10 @@ class update_group {
 
   /// The graph. @throws handle_error if it is gone, or the group is empty-handed
   [[nodiscard]] Graph& graph() const;
+  /// The assign ops, each once.
   [[nodiscard]] const std::vector<op_id>& assigns() const& { return assigns_; }
   [[nodiscard]] std::vector<op_id> assigns() && { return std::as_const(*this).assigns(); }
+  /// Whether there are none.
   [[nodiscard]] bool empty() const { return assigns_.empty(); }
 
   /// Both groups' updates, each once. @throws handle_error for groups of different graphs

@@ -16,13 +16,16 @@
 
 namespace graft::walks {
 
+/// The vertices of a graph, as Boost.Graph names them.
 template <class G>
 using vertex_of = typename boost::graph_traits<G>::vertex_descriptor;
+/// The edges of a graph, as Boost.Graph names them.
 template <class G>
 using edge_of = typename boost::graph_traits<G>::edge_descriptor;
 
 /// Allows every vertex and every edge.
 struct anything {
+  /// True for all.
   template <class T>
   constexpr bool operator()(const T&) const {
     return true;
@@ -34,8 +37,8 @@ struct anything {
 /// @tparam Follow bool(edge): whether a walk may go along it
 template <class Within = anything, class Follow = anything>
 struct limits {
-  Within within{};
-  Follow follow{};
+  Within within{};        ///< whether a walk may visit a vertex
+  Follow follow{};        ///< whether a walk may go along an edge
   bool inclusive = true;  ///< false: seeds are walked from but left out of the result
 };
 
@@ -45,6 +48,7 @@ class hashed_marks {
  public:
   /// @returns false if it was there already
   bool insert(const Vertex& v) { return met_.insert(v).second; }
+  /// Whether it was met. O(1) on average
   [[nodiscard]] bool contains(const Vertex& v) const { return met_.count(v) != 0; }
 
  private:
@@ -125,18 +129,21 @@ std::vector<vertex_of<G>> flood(const G& g, const Seeds& seeds, const limits<Wit
                                     });
 }
 
+/// The same with marks of its own.
 template <class G, class Seeds, class Within = anything, class Follow = anything>
 std::vector<vertex_of<G>> forward(const G& g, const Seeds& seeds,
                                   const limits<Within, Follow>& where = {}) {
   hashed_marks<vertex_of<G>> marks;
   return forward(g, seeds, where, marks);
 }
+/// The same with marks of its own.
 template <class G, class Seeds, class Within = anything, class Follow = anything>
 std::vector<vertex_of<G>> backward(const G& g, const Seeds& seeds,
                                    const limits<Within, Follow>& where = {}) {
   hashed_marks<vertex_of<G>> marks;
   return backward(g, seeds, where, marks);
 }
+/// The same with marks of its own.
 template <class G, class Seeds, class Within = anything, class Follow = anything>
 std::vector<vertex_of<G>> flood(const G& g, const Seeds& seeds,
                                 const limits<Within, Follow>& where = {}) {

@@ -24,7 +24,7 @@ using checkpoint_notes = std::vector<std::pair<std::string, std::string>>;
 /// What a checkpoint tells beside the values.
 struct checkpoint_info {
   std::optional<std::uint64_t> seed;  ///< of the session that saved it
-  checkpoint_notes notes;
+  checkpoint_notes notes;             ///< in the order they were given
   /// A note, or `fallback` where there is none of that name.
   [[nodiscard]] std::string note(name_view name, name_view fallback = {}) const;
 };
@@ -36,6 +36,7 @@ struct checkpoint_info {
 /// @throws io_error; name_error for a note named twice or not in UTF-8
 void save_checkpoint(const Session& session, const std::string& path,
                      const checkpoint_notes& notes = {});
+/// The same of a graph, without the seed of a session.
 void save_checkpoint(const Graph& graph, const std::string& path,
                      const checkpoint_notes& notes = {});
 

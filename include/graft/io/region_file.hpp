@@ -56,7 +56,7 @@ void save_region(const std::string& path, const Region& region, saving how = sav
 
 /// What load_region() added to the graph.
 struct loaded_region {
-  Region region;
+  Region region;                       ///< of the graph that it was loaded into
   std::vector<any_tensor> inputs;      ///< as saved; given ones or new placeholders
   std::vector<any_tensor> outputs;     ///< as saved, repetitions included
   std::vector<variable_id> variables;  ///< in the order of the file
@@ -64,11 +64,11 @@ struct loaded_region {
 
 /// The choices of load_region().
 struct load_region_options {
-  destination where;
-  names naming = names::unique;
-  std::vector<graph_reference> given;
-  bool inputs_given = false;
-  std::string strip;
+  destination where;                   ///< @see into
+  names naming = names::unique;        ///< @see names
+  std::vector<graph_reference> given;  ///< tensors that stand for the inputs, in order
+  bool inputs_given = false;           ///< whether they do
+  std::string strip;                   ///< @see from
 
   void set(const destination& d);
   void set(names n) { naming = n; }

@@ -14,6 +14,7 @@
 
 namespace graft {
 
+/// Arrays by name, in the order of a file.
 using named_arrays = std::vector<std::pair<std::string, Array>>;
 
 /// Writes arrays to a file: whole or not at all. A temporary file beside it is written, synced and
@@ -29,13 +30,16 @@ named_arrays read_safetensors(const std::string& path);
 
 /// What load_variables did.
 struct load_report {
-  std::vector<std::string> loaded;
+  std::vector<std::string> loaded;      ///< paths of the variables that got a value
   std::vector<std::string> missing;     ///< variables without a tensor in the file
   std::vector<std::string> unexpected;  ///< tensors without a variable
+  /// Whether nothing is missing and nothing unexpected.
   [[nodiscard]] bool complete() const { return missing.empty() && unexpected.empty(); }
 };
+/// What was loaded, missing and unexpected, in words.
 std::string to_string(const load_report& report);
 
+/// The choices of load_variables().
 struct load_options {
   /// Throw name_error, and load nothing, where anything is missing or unexpected.
   bool strict = true;

@@ -21,6 +21,7 @@ struct viewed_lists {
   std::span<const std::uint32_t> inputs;
   std::span<const std::uint32_t> outputs;
 };
+/// A table seen through spans.
 using table_view = basic_table<viewed_lists>;
 
 /// Views a table, which must outlive the view.

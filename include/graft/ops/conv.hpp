@@ -9,10 +9,11 @@ namespace graft {
 
 /// The options of a convolution, usable as a template argument: `conv{.kernel = {3, 3}, .padding = same_padding}`.
 struct conv {
-  extent2d kernel{3, 3};
-  extent2d stride{1, 1};
-  padding2d padding{};
-  extent2d dilation{1, 1};
+  extent2d kernel{3, 3};  ///< elements of the window, each at least 1
+  extent2d stride{1, 1};  ///< from one place of the window to the next, each at least 1
+  padding2d padding{};    ///< zeros around the image
+  extent2d dilation{
+      1, 1};  ///< elements of the image from one element of the window to the next, each at least 1
   std::int64_t groups = 1;  ///< divides input channels and filters
 
   [[nodiscard]] constexpr attribute_list list() const {

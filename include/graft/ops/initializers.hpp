@@ -9,8 +9,8 @@ namespace graft {
 
 /// The numbers of units that a weight connects.
 struct fans {
-  double in = 1;
-  double out = 1;
+  double in = 1;   ///< inputs that an output sums over
+  double out = 1;  ///< outputs that an input goes into
   constexpr bool operator==(const fans&) const = default;
 };
 
@@ -71,12 +71,13 @@ constexpr void check_deviation(double mean, double stddev, source_line here) {
 /// How the first value of a variable is made. A small literal value, so layers take it as a
 /// template argument as well as at run time; the functions below make it.
 struct initializer {
+  /// What is drawn.
   enum class kind : std::uint8_t { fill, uniform, normal, truncated, orthogonal };
   /// Which fan the variance is divided by.
   enum class fan : std::uint8_t { none, in, out, average };
 
-  kind what = kind::fill;
-  fan by = fan::none;
+  kind what = kind::fill;  ///< a fill draws nothing
+  fan by = fan::none;      ///< none: `first` and `second` say all
   double first = 0;   ///< value, lower bound, mean, gain; with a fan: the scale of the variance
   double second = 0;  ///< upper bound, standard deviation
 

@@ -9,9 +9,9 @@ namespace graft {
 
 /// The options of a pool, usable as a template argument: `pool{.window = {2, 2}}`. Stride 0 means the window's extent.
 struct pool {
-  extent2d window{2, 2};
-  extent2d stride{0, 0};
-  padding2d padding{};
+  extent2d window{2, 2};       ///< elements, each at least 1
+  extent2d stride{0, 0};       ///< from one place of the window to the next
+  padding2d padding{};         ///< around the image; see count_padding
   extent2d dilation{1, 1};     ///< elements of the image from one element of a window to the next
   bool count_padding = false;  ///< averages only: divide by the whole window at the border too
 

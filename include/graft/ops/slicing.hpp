@@ -18,13 +18,18 @@ namespace graft {
 /// @tparam Step not 0; negative: backwards
 template <std::int64_t Axis, std::int64_t Begin, extent Size = dyn, std::int64_t Step = 1>
 struct along {
-  static constexpr std::int64_t axis = Axis, begin = Begin, size = Size, step = Step;
+  static constexpr std::int64_t axis = Axis;    ///< as given
+  static constexpr std::int64_t begin = Begin;  ///< as given
+  static constexpr std::int64_t size = Size;    ///< as given
+  static constexpr std::int64_t step = Step;    ///< as given
 };
 
 /// What is added to, or cut off from, both ends of one axis.
 template <std::int64_t Axis, std::int64_t Before, std::int64_t After = Before>
 struct border {
-  static constexpr std::int64_t axis = Axis, before = Before, after = After;
+  static constexpr std::int64_t axis = Axis;      ///< as given
+  static constexpr std::int64_t before = Before;  ///< elements, negative: cut off
+  static constexpr std::int64_t after = After;    ///< elements, negative: cut off
 };
 
 namespace ops::detail {
@@ -428,24 +433,28 @@ constexpr auto concat_at(source_line here, const Tensors&... tensors) {
 
 /// Joins tensors along an axis: `concat<1>(a, b, c)`. Errors tell the line of the call; of more than sixteen tensors do that
 /// where they come as a list, as below, or joined in groups.
-/// @param a, b, c, d, more of one element type; their other extents are equal
+/// The tensors have one element type; their other extents are equal.
 template <std::int64_t Axis, tensor_like A>
 constexpr auto concat(const A& a, source_line here = source_line::now()) {
   return detail::concat_at<Axis>(here, a);
 }
+/// The same of as many tensors.
 template <std::int64_t Axis, tensor_like A, tensor_like B>
 constexpr auto concat(const A& a, const B& b, source_line here = source_line::now()) {
   return detail::concat_at<Axis>(here, a, b);
 }
+/// The same of as many tensors.
 template <std::int64_t Axis, tensor_like A, tensor_like B, tensor_like C>
 constexpr auto concat(const A& a, const B& b, const C& c, source_line here = source_line::now()) {
   return detail::concat_at<Axis>(here, a, b, c);
 }
+/// The same of as many tensors.
 template <std::int64_t Axis, tensor_like A, tensor_like B, tensor_like C, tensor_like D>
 constexpr auto concat(const A& a, const B& b, const C& c, const D& d,
                       source_line here = source_line::now()) {
   return detail::concat_at<Axis>(here, a, b, c, d);
 }
+/// The same of five to sixteen tensors.
 template <std::int64_t Axis, tensor_like A, tensor_like B, tensor_like C, tensor_like D,
           tensor_like E, detail::tensor_or_absent F = detail::absent,
           detail::tensor_or_absent G = detail::absent, detail::tensor_or_absent H = detail::absent,
@@ -461,6 +470,7 @@ constexpr auto concat(const A& a, const B& b, const C& c, const D& d, const E& e
       [here](const auto&... tensors) { return detail::concat_at<Axis>(here, tensors...); }, a, b, c,
       d, e, f, g, h, i, j, k, l, m, n, o, p);
 }
+/// The same of more than sixteen. Errors cannot tell the line of the call.
 template <std::int64_t Axis, tensor_like... Tensors>
   requires(sizeof...(Tensors) > 16)
 constexpr auto concat(const Tensors&... tensors) {

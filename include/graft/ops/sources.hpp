@@ -211,10 +211,12 @@ constexpr auto fill_like(const X& x, S value, name_view name = {},
   detail::set_number(a, value);
   return apply<ops::fill_like, detail::type_attribute<dtype_of<T>>>(a, name, here, x);
 }
+/// A tensor of zeros, of x's type and shape.
 template <tensor_like X>
 constexpr auto zeros_like(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return fill_like(x, 0, name, here);
 }
+/// A tensor of ones, of x's type and shape.
 template <tensor_like X>
 constexpr auto ones_like(const X& x, name_view name = {}, source_line here = source_line::now()) {
   return fill_like(x, 1, name, here);

@@ -7,9 +7,13 @@
 
 namespace graft {
 
+/// diff_dot() with its choices gathered.
 std::string dot_of_diff(const Region& a, const Region& b, const compare_options& options);
+/// diff_dot() with its choices gathered.
 std::string dot_of_diff(const Graph& a, const Graph& b, const compare_options& options);
+/// diff_svg() with its choices gathered.
 std::string svg_of_diff(const Region& a, const Region& b, const compare_options& options);
+/// diff_svg() with its choices gathered.
 std::string svg_of_diff(const Graph& a, const Graph& b, const compare_options& options);
 
 /// Both sides in one picture, in the DOT language: ops that correspond are one box, grey where they are

@@ -10,8 +10,8 @@ namespace graft {
 
 /// Ops drawn in one colour under one heading.
 struct drawing_group {
-  std::string title;
-  std::vector<op_id> ops;
+  std::string title;       ///< the heading; "": none
+  std::vector<op_id> ops;  ///< in any order
 };
 
 /// What to draw. Ops of the initial values of variables are left out: they run once.

@@ -11,7 +11,7 @@ namespace graft {
 /// The choices of progress.
 struct progress_options {
   std::int64_t total_steps = 0;  ///< 0: unknown, no bar and no time left
-  std::FILE* stream = stderr;
+  std::FILE* stream = stderr;    ///< where to write; it must stay open
   /// Seconds between lines; a terminal's line is rewritten ten times a second at most.
   double interval = 5.0;
   /// Steps that were taken before, where training goes on from a checkpoint; they count in
@@ -23,11 +23,13 @@ struct progress_options {
 /// rewritten; into a file or pipe plain lines are written now and then.
 class progress {
  public:
+  /// Starts the clock.
   explicit progress(const progress_options& options);
   ~progress();
   progress(const progress&) = delete;
   progress& operator=(const progress&) = delete;
 
+  /// Counts a step; writes if it is time to.
   void step(double loss);
   void finish();  ///< writes the last line; the destructor does it otherwise
 
@@ -48,6 +50,7 @@ class progress {
 /// Losses by step, for a file.
 class training_curve {
  public:
+  /// Adds a point; steps come in the order given.
   void add(std::int64_t step, double loss) { points_.push_back({step, loss}); }
   [[nodiscard]] std::string csv() const;  ///< "step,loss" and a line each
   /// A polyline with axes as a self-contained SVG document; values that are not finite are left

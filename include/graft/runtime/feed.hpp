@@ -13,8 +13,8 @@ namespace graft {
 /// A value for a tensor in one run. Any tensor can be fed: what would have computed it is then not
 /// run.
 struct feed_item {
-  any_tensor target;
-  Array value;
+  any_tensor target;  ///< what gets the value
+  Array value;        ///< of the target's element type, and of a shape that fits its own
 };
 
 /// Feeds an array; its storage is shared, not copied.

@@ -48,9 +48,13 @@ class prepared_call {
     const memory m = output_memory(i, dtype_of<T>);
     return {static_cast<const T*>(m.data), m.size};
   }
+  /// The shape of feed i, fixed. @throws argument_error if there is no such feed
   [[nodiscard]] const dims& input_shape(std::size_t i = 0) const;
+  /// The shape of fetch i. @throws argument_error if there is no such fetch
   [[nodiscard]] const dims& output_shape(std::size_t i = 0) const;
+  /// How many feeds there are.
   [[nodiscard]] std::size_t input_count() const;
+  /// How many fetches there are.
   [[nodiscard]] std::size_t output_count() const;
 
  private:

@@ -15,6 +15,7 @@
 
 namespace graft {
 
+/// The choices of a session.
 struct session_options {
   int threads = 0;         ///< 0: one a processor; results are the same bits for every number
   std::uint64_t seed = 0;  ///< of all random streams
@@ -115,6 +116,7 @@ class Session {
     detail::fetch_results results(found);
     return detail::give_fetch(fetch, results);
   }
+  /// The same of tensors in braces: `session.run({y, loss}, feed(x, batch))` gives an array each.
   template <class... Feeds>
   std::vector<Array> run(std::initializer_list<any_tensor> fetches, Feeds&&... feeds) {
     return run(std::vector<any_tensor>(fetches), std::forward<Feeds>(feeds)...);
@@ -130,6 +132,7 @@ class Session {
     (detail::append_inputs(all, inputs), ...);
     return prepare_list(detail::list_of(fetch), std::move(all));
   }
+  /// The same of tensors in braces: `session.prepare({y, z}, {x})`. All extents of the inputs are known.
   [[nodiscard]] prepared_call prepare(std::initializer_list<any_tensor> fetches,
                                       std::initializer_list<any_tensor> inputs = {}) {
     std::vector<feed_item> all;
@@ -140,9 +143,11 @@ class Session {
   /// The value of a variable, given by the tensor that reads it.
   /// @throws argument_error if the tensor reads no variable, handle_error for one of another graph, uninitialized_error
   [[nodiscard]] Array value(const any_tensor& variable) const;
+  /// The same of a variable's id. @throws likewise
   [[nodiscard]] Array value(variable_id variable) const;
   /// @throws argument_error, handle_error likewise; shape_error, dtype_error where the value does not fit
   void set_value(const any_tensor& variable, Array value);
+  /// The same of a variable's id. @throws likewise
   void set_value(variable_id variable, Array value);
 
   /// Describes the plan of a call: its steps in order with shapes and where results go, the ops

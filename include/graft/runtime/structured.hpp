@@ -50,9 +50,11 @@ auto give_members(const Struct& s, fetch_results& found) {
 template <class Struct>
 class fetched_struct {
  public:
+  /// Made by Session::run().
   fetched_struct(const Struct& handles, detail::fetch_results& found)
       : handles_(handles), values_(detail::give_members(handles, found)) {}
 
+  /// What a member was fetched as.
   template <class Member>
   [[nodiscard]] const detail::fetched<Member>& operator[](Member Struct::* member) const {
     return *detail::with_members<Struct>([&](const auto&... each) {

@@ -194,9 +194,12 @@ constexpr auto add_known_op(const op_parts& op,
 class more_attributes {
  public:
   constexpr more_attributes() = default;
+  /// @param list must live as long as this
   constexpr more_attributes(const attribute_list& list)  // NOLINT: a list is one
       : list_(&list), any_(!list.empty()) {}
+  /// The list, or nullptr.
   [[nodiscard]] constexpr const attribute_list* list() const { return list_; }
+  /// Whether there is at least one.
   [[nodiscard]] constexpr bool any() const { return any_; }
 
  private:

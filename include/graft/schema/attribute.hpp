@@ -24,12 +24,12 @@ enum class attribute_kind : std::uint8_t {
 
 /// A named constant of an op. The views belong to the schema or to the graph that holds the op.
 struct attribute {
-  std::string_view key;
-  attribute_kind kind = attribute_kind::integer;
-  std::int64_t integer = 0;  ///< also: bool, dtype, constant, variable, body
-  double real = 0;
-  dims integers;
-  std::string_view string;
+  std::string_view key;                           ///< "axes"
+  attribute_kind kind = attribute_kind::integer;  ///< which member holds the value
+  std::int64_t integer = 0;                       ///< also: bool, dtype, constant, variable, body
+  double real = 0;                                ///< of a real
+  dims integers;                                  ///< of a list of integers
+  std::string_view string;                        ///< of a string
 
   constexpr bool operator==(const attribute&) const = default;
 };
@@ -39,29 +39,36 @@ class attribute_list {
  public:
   constexpr attribute_list() = default;
 
+  /// Sets the attribute of a key: adds it, or replaces the one that is there, whatever its kind.
   constexpr attribute_list& set(std::string_view key, std::int64_t value,
                                 attribute_kind kind = attribute_kind::integer) {
     attribute& a = slot(key, kind);
     a.integer = value;
     return *this;
   }
+  /// Sets the attribute of a key: adds it, or replaces the one that is there, whatever its kind.
   constexpr attribute_list& set(std::string_view key, int value) {
     return set(key, std::int64_t{value});
   }
+  /// Sets the attribute of a key: adds it, or replaces the one that is there, whatever its kind.
   constexpr attribute_list& set(std::string_view key, bool value) {
     return set(key, std::int64_t{value});
   }
+  /// Sets the attribute of a key: adds it, or replaces the one that is there, whatever its kind.
   constexpr attribute_list& set(std::string_view key, dtype value) {
     return set(key, static_cast<std::int64_t>(value), attribute_kind::type);
   }
+  /// Sets the attribute of a key: adds it, or replaces the one that is there, whatever its kind.
   constexpr attribute_list& set(std::string_view key, double value) {
     slot(key, attribute_kind::real).real = value;
     return *this;
   }
+  /// Sets the attribute of a key: adds it, or replaces the one that is there, whatever its kind.
   constexpr attribute_list& set(std::string_view key, const dims& value) {
     slot(key, attribute_kind::integers).integers = value;
     return *this;
   }
+  /// Sets the attribute of a key: adds it, or replaces the one that is there, whatever its kind.
   constexpr attribute_list& set(std::string_view key, std::string_view value) {
     return set_string(key, value);
   }
@@ -69,6 +76,7 @@ class attribute_list {
   constexpr attribute_list& set(std::string_view key, const char* value) {
     return set_string(key, value);
   }
+  /// Sets a string, in the same way.
   constexpr attribute_list& set_string(std::string_view key, std::string_view value) {
     slot(key, attribute_kind::string).string = value;
     return *this;
@@ -88,29 +96,36 @@ class attribute_list {
     }
     return nullptr;
   }
+  /// The number of the attribute of a key, or `otherwise` if there is none.
   [[nodiscard]] constexpr std::int64_t integer(std::string_view key,
                                                std::int64_t otherwise = 0) const {
     const attribute* a = find(key);
     return a != nullptr ? a->integer : otherwise;
   }
+  /// The real number of a key, or `otherwise` if there is none.
   [[nodiscard]] constexpr double real(std::string_view key, double otherwise = 0) const {
     const attribute* a = find(key);
     return a != nullptr ? a->real : otherwise;
   }
+  /// The integers of a key, or `otherwise` if there is none.
   [[nodiscard]] constexpr dims integers(std::string_view key, const dims& otherwise = {}) const {
     const attribute* a = find(key);
     return a != nullptr ? a->integers : otherwise;
   }
+  /// The string of a key, or an empty one.
   [[nodiscard]] constexpr std::string_view string(std::string_view key) const {
     const attribute* a = find(key);
     return a != nullptr ? a->string : std::string_view{};
   }
+  /// The dtype of a key, or `otherwise` if there is none.
   [[nodiscard]] constexpr dtype type(std::string_view key, dtype otherwise = dtype::any) const {
     const attribute* a = find(key);
     return a != nullptr ? static_cast<dtype>(a->integer) : otherwise;
   }
 
+  /// Whether there are none.
   [[nodiscard]] constexpr bool empty() const { return items_.empty(); }
+  /// How many there are.
   [[nodiscard]] constexpr std::size_t size() const { return items_.size(); }
   [[nodiscard]] constexpr attribute* begin() { return items_.begin(); }
   [[nodiscard]] constexpr attribute* end() { return items_.end(); }

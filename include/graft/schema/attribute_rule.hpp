@@ -13,23 +13,27 @@ namespace graft {
 ///
 /// An attribute is optional unless it is `required()`; the operator knows what holds without it.
 struct attribute_rule {
-  std::string_view key;
-  unsigned kinds = 0;  ///< a bit of each kind that it may have
-  bool needed = false;
+  std::string_view key;    ///< "axes"
+  unsigned kinds = 0;      ///< a bit of each kind that it may have
+  bool needed = false;     ///< an op without it is refused
   bool extents = false;    ///< its integers are extents: known, unknown or named
   std::size_t length = 0;  ///< how many integers there are; 0: any number
   /// Of an integer, of each of integers.
   std::int64_t least = std::numeric_limits<std::int64_t>::min();
+  /// The largest, likewise.
   std::int64_t most = std::numeric_limits<std::int64_t>::max();
 
+  /// Whether it may have that kind.
   [[nodiscard]] constexpr bool allows(attribute_kind kind) const {
     return (kinds >> static_cast<unsigned>(kind) & 1u) != 0;
   }
+  /// The same, which every op must have.
   [[nodiscard]] constexpr attribute_rule required() const {
     attribute_rule r = *this;
     r.needed = true;
     return r;
   }
+  /// The same, a list of exactly so many integers.
   [[nodiscard]] constexpr attribute_rule of(std::size_t count) const {
     attribute_rule r = *this;
     r.length = count;

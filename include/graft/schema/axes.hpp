@@ -24,12 +24,16 @@ struct all_axes {
 /// Axes as an argument: one, a list in braces, or dims. `sum(x, 0)`, `sum(x, {0, -1})`, `sum(x, some)`.
 class axis_list {
  public:
+  /// One axis.
   template <class Axis>
     requires(std::is_integral_v<Axis> && !std::is_same_v<Axis, bool>)
   constexpr axis_list(Axis axis) : axes_{static_cast<extent>(axis)} {}  // NOLINT: one is a list
+  /// Several in braces; {} is none.
   constexpr axis_list(std::initializer_list<extent> list) : axes_(list) {}
+  /// As many as the list has.
   constexpr axis_list(const dims& list) : axes_(list) {}  // NOLINT: dims are one
 
+  /// The axes as they were given.
   constexpr operator const dims&() const { return axes_; }  // NOLINT: it is one, too
 
  private:
@@ -45,8 +49,8 @@ constexpr extent normalized_axis(extent axis, std::size_t rank) {
 
 /// Which axes of a tensor are meant.
 struct axis_marks {
-  const char* fault = nullptr;  ///< a clause: out of range, or named twice
-  small_vector<bool, 6> marked;
+  const char* fault = nullptr;   ///< a clause: out of range, or named twice
+  small_vector<bool, 6> marked;  ///< one an axis: whether it was named
 };
 
 /// Marks the axes of a list among `rank` axes.

@@ -14,28 +14,31 @@ namespace graft {
 struct problem {
   /// A clause in plain words, a literal: "the inner extents must be equal". nullptr: no problem.
   const char* clause = nullptr;
-  value_type needs;  ///< what would fit; parts that do not matter are dyn or any
-  value_type got;    ///< what was found
-  const char* hint = "";
+  value_type needs;         ///< what would fit; parts that do not matter are dyn or any
+  value_type got;           ///< what was found
+  const char* hint = "";    ///< what to do, a literal; "": nothing to say
   bool about_type = false;  ///< element types disagree rather than shapes
 
+  /// Whether there is a problem.
   constexpr explicit operator bool() const { return clause != nullptr; }
 };
 
 /// What an operator's shape rule sees.
 struct infer_args {
-  std::span<const value_type> operands;
-  const attribute_list& attributes;
+  std::span<const value_type> operands;  ///< their types
+  const attribute_list& attributes;      ///< of the op
 };
 
 /// What it answers: one type an output, or a problem.
 struct inferred {
-  small_vector<value_type, 1> outputs;
-  problem error;
+  small_vector<value_type, 1> outputs;  ///< their types; none where there is a problem
+  problem error;                        ///< none: `outputs` hold
 
   constexpr inferred() = default;
+  /// One output.
   constexpr inferred(value_type one) { outputs.push_back(one); }  // NOLINT: the usual answer
-  constexpr inferred(const problem& p) : error(p) {}              // NOLINT: the other one
+  /// What is wrong.
+  constexpr inferred(const problem& p) : error(p) {}  // NOLINT: the other one
 };
 
 // In namespace ops, where the schemas are: as plain names of namespace graft they would make `random()` of
@@ -64,16 +67,17 @@ using ops::operator_trait;
 /// An operator as the DSL, the recorder and the graph know it. One constant per operator, compared by address
 /// or, across libraries, by name.
 struct operator_schema {
-  std::string_view name;  ///< "matmul", a literal
-  int min_operands;
-  int max_operands;  ///< -1: any number
-  inferred (*infer)(const infer_args&);
-  unsigned traits = 0;
+  std::string_view name;                 ///< "matmul", a literal
+  int min_operands;                      ///< at least so many
+  int max_operands;                      ///< -1: any number
+  inferred (*infer)(const infer_args&);  ///< the shape rule: types of operands to types of outputs
+  unsigned traits = 0;                   ///< bits of operator_trait
   /// What its attributes must be like, checked wherever an op is added, changed, validated or loaded. Attributes that
   /// it does not declare are the user's own: tags, which ops carry along. They may not refer to variables, constants
   /// or bodies, unless the operator declares nothing at all.
   std::span<const attribute_rule> attributes = {};
 
+  /// Whether it has a trait.
   [[nodiscard]] constexpr bool has(operator_trait t) const { return (traits & t) != 0; }
 };
 

@@ -25,7 +25,7 @@ constexpr extent broadcast(extent a, extent b, bool& ok) {
 /// A broadcast shape, or the problem.
 struct broadcast_result {
   bool ok = true;  ///< false where no run can make the shapes fit
-  dims shape;
+  dims shape;      ///< where ok
 };
 
 /// The shape that two shapes broadcast to: aligned at the last axis, missing axes count as 1.
@@ -58,6 +58,7 @@ constexpr dtype join(dtype a, dtype b) { return a == dtype::any ? b : a; }
 /// False for NaN and the infinities.
 constexpr bool is_finite(double value) { return value - value == 0; }
 
+/// True for floating types and where the type is not known.
 constexpr bool may_be_floating(dtype t) { return t == dtype::any || is_floating(t); }
 /// True for integers and where the type is not known.
 constexpr bool may_be_integer(dtype t) { return t == dtype::any || is_integer(t); }
@@ -82,6 +83,7 @@ constexpr problem types_differ(const value_type& first, const value_type& second
 }
 
 // True for the whole numbers that an integer type, or the truth values, can hold.
+/// True for the whole numbers that an integer type, or the truth values, can hold.
 constexpr bool holds(dtype type, std::int64_t number) {
   switch (type) {
     case dtype::boolean:

@@ -26,17 +26,17 @@ enum class mode : std::uint8_t { training, inference };
 /// How a variable gets its first value: an operator without operands and its attributes
 /// ("shape" and "type" are set by the target).
 struct initial_value {
-  const operator_schema* schema = nullptr;
-  attribute_list attributes;
+  const operator_schema* schema = nullptr;  ///< of an operator without operands
+  attribute_list attributes;                ///< of the op
 };
 
 /// A variable to be made.
 struct variable_spec {
-  std::string_view name;
-  value_type type;  ///< all extents known
-  initial_value initial;
-  variable_role role = variable_role::parameter;
-  bool trainable = true;
+  std::string_view name;                          ///< last component of its path
+  value_type type;                                ///< all extents known
+  initial_value initial;                          ///< how it starts
+  variable_role role = variable_role::parameter;  ///< what it is for
+  bool trainable = true;                          ///< whether optimisers may change it
   /// Not empty: the variable of this key is made once and reused by whoever asks again with an equal type.
   std::string_view shared_key;
 };

@@ -7,8 +7,11 @@ namespace graft {
 
 /// Padding of the two spatial axes, in elements; or `same_padding`: out = ceil(in / stride), the odd element after.
 struct padding2d {
-  std::int64_t top = 0, left = 0, bottom = 0, right = 0;
-  bool same = false;
+  std::int64_t top = 0;     ///< none is negative
+  std::int64_t left = 0;    ///< before the columns
+  std::int64_t bottom = 0;  ///< below the rows
+  std::int64_t right = 0;   ///< behind the columns
+  bool same = false;        ///< true: the four numbers do not count
   constexpr bool operator==(const padding2d&) const = default;
 };
 /// Padding that keeps the extent where the stride is 1.
@@ -18,7 +21,8 @@ inline constexpr padding2d valid{};
 
 /// Height and width of something.
 struct extent2d {
-  std::int64_t height = 1, width = 1;
+  std::int64_t height = 1;  ///< in elements
+  std::int64_t width = 1;   ///< in elements
   constexpr bool operator==(const extent2d&) const = default;
 };
 
@@ -27,11 +31,15 @@ struct window2d {
   /// The largest extents of windows and images. The other numbers are attributes, below 2^31 as well,
   /// so that no size computed here overflows.
   static constexpr extent largest = (extent{1} << 31) - 1;
+  /// The largest extents of images.
   static constexpr extent largest_image = extent{1} << 62;
 
-  extent2d size, stride{1, 1}, dilation{1, 1};
-  padding2d padding;
+  extent2d size;            ///< elements of the window; dyn: not known
+  extent2d stride{1, 1};    ///< from one place of the window to the next
+  extent2d dilation{1, 1};  ///< elements of the image from one element of the window to the next
+  padding2d padding;        ///< around the image
 
+  /// The window of an op. @param size what the attributes do not hold
   static constexpr window2d of(const attribute_list& a, extent2d size) {
     window2d w;
     w.size = size;
@@ -43,6 +51,7 @@ struct window2d {
     w.padding.same = a.integer("same") != 0;
     return w;
   }
+  /// Sets the attributes.
   constexpr void store(attribute_list& a) const {
     a.set("strides", dims{stride.height, stride.width});
     a.set("dilations", dims{dilation.height, dilation.width});
@@ -70,6 +79,7 @@ struct window2d {
   }
   /// Elements of the image from the first to the last under the window; dyn where its size is.
   [[nodiscard]] constexpr extent height() const { return reach(size.height, dilation.height); }
+  /// The same across.
   [[nodiscard]] constexpr extent width() const { return reach(size.width, dilation.width); }
   /// The padding with `same_padding` worked out for an input of known size.
   [[nodiscard]] constexpr padding2d resolved(std::int64_t in_h, std::int64_t in_w) const {
@@ -78,9 +88,12 @@ struct window2d {
     const std::int64_t w = total(in_w, width(), stride.width);
     return {h / 2, w / 2, h - h / 2, w - w / 2, false};
   }
+  /// The height of the result for an image of that height: dyn where it is not known, 0 where the window does not
+  /// fit.
   [[nodiscard]] constexpr extent out_height(extent in) const {
     return out(in, height(), stride.height, padding.top + padding.bottom);
   }
+  /// The width of the result, in the same way.
   [[nodiscard]] constexpr extent out_width(extent in) const {
     return out(in, width(), stride.width, padding.left + padding.right);
   }

@@ -13,11 +13,11 @@ namespace graft {
 
 /// The tensors at which a region begins, in the order given.
 struct input_list {
-  std::vector<graph_reference> tensors;
+  std::vector<graph_reference> tensors;  ///< graph_references, repetitions kept
 };
 /// The tensors at which a region ends, in the order given; one may stand several times.
 struct output_list {
-  std::vector<graph_reference> tensors;
+  std::vector<graph_reference> tensors;  ///< graph_references, repetitions kept
 };
 
 /// Names the inputs of a region: handles, or tuples, arrays, vectors, optionals and mirrored
@@ -51,8 +51,8 @@ enum class boundary_fault : std::uint8_t {
 
 /// One thing that is wrong.
 struct boundary_finding {
-  boundary_fault fault = boundary_fault::uncut_source;
-  tensor_id tensor;  ///< the source, or the input
+  boundary_fault fault = boundary_fault::uncut_source;  ///< what is wrong
+  tensor_id tensor;                                     ///< the source, or the input
   /// uncut_source: from an output down to the source; reentry: from the input down to an op of the
   /// region; input_not_reached: the nearest tensor that is reached, if one was found. Else empty.
   /// An op without outputs stands as its output 0.
@@ -63,9 +63,10 @@ struct boundary_finding {
 /// Everything that is wrong with a boundary, worst first, then in the order of ids: never in the
 /// order of addresses.
 struct boundary_problem {
-  std::vector<boundary_finding> findings;
-  error_parts parts;  ///< the sentence that boundary_error carries
+  std::vector<boundary_finding> findings;  ///< at least one
+  error_parts parts;                       ///< the sentence that boundary_error carries
 
+  /// What is wrong in the first finding.
   [[nodiscard]] boundary_fault fault() const { return findings.front().fault; }
   /// Throws the sentence as a boundary_error.
   [[noreturn]] void raise() const { throw boundary_error(parts); }
@@ -80,17 +81,23 @@ std::string to_string(const boundary_problem& problem);
 template <class Value, class Problem>
 class result {
  public:
+  /// A value.
   result(Value value) : content_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: either
+  /// The reason why there is none.
   result(Problem problem) : content_(std::in_place_index<1>, std::move(problem)) {}  // NOLINT: or
 
+  /// Whether there is a value.
   [[nodiscard]] bool has_value() const { return content_.index() == 0; }
+  /// Whether there is a value.
   explicit operator bool() const { return has_value(); }
   /// The value. @throws what the reason says if there is none: boundary_error for a boundary_problem
   [[nodiscard]] const Value& value() const {
     if (!has_value()) std::get<1>(content_).raise();
     return std::get<0>(content_);
   }
+  /// The value. @throws as value()
   [[nodiscard]] const Value& operator*() const { return value(); }
+  /// The value. @throws as value()
   [[nodiscard]] const Value* operator->() const { return &value(); }
   /// The reason. @throws argument_error if there is a value
   [[nodiscard]] const Problem& error() const {

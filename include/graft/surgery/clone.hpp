@@ -19,12 +19,12 @@ struct clone_data;
 
 /// What became of one variable.
 struct variable_image {
-  variable_id source;
+  variable_id source;  ///< of the region
   /// In the clone's graph, of an open body in the outermost one. Not valid for frozen and replaced variables, for those
   /// that only these need and for those that a rule removed; the source itself for a linked variable, and where only a
   /// shared variable's initial value or update needs it.
   variable_id image;
-  variable_policy policy = variable_policy::fresh;
+  variable_policy policy = variable_policy::fresh;  ///< what was decided for it
 };
 
 /// What became of a control edge by which an op of the region waits for one outside. @see control_in
@@ -55,6 +55,7 @@ struct source_access {
 /// one throws handle_error.
 class Clone {
  public:
+  /// Made by clone().
   explicit Clone(std::shared_ptr<const clone_data> data) : data_(std::move(data)) {}
   // Moving copies, so that a clone that was moved from is still one.
   Clone(const Clone&) = default;
@@ -108,10 +109,12 @@ class Clone {
   [[nodiscard]] Region origin() && { return std::as_const(*this).origin(); }
   /// The scope that the clone's ops are under; 0 (the root) for into("") at the root.
   [[nodiscard]] scope_id scope() const;
+  /// The path of scope(), "": the root. @throws handle_error if the graph is gone
   [[nodiscard]] std::string scope_path() const;
 
   /// Images of the region's inputs and outputs, in order.
   [[nodiscard]] std::vector<tensor_id> inputs() const;
+  /// Images of the outputs, repetitions included.
   [[nodiscard]] std::vector<tensor_id> outputs() const;
   /// The ops that were added and are still there: copies, placeholders of unbound inputs, constants of frozen
   /// variables, what rules added; in the order of ids
@@ -216,12 +219,15 @@ std::vector<variable_id> lineage(const Graph& g, variable_id v);
 
 /// What an op, a tensor or a variable of a clone descends from, through clones of clones: its original, the original of
 /// that, and so on to what no clone made. Empty for what the clones share or did not make.
-/// @param op, t, v in the graph of the last of the clones
+/// @param op in the graph of the last of the clones
 /// @param clones in the order they were made; those that have no part in it are passed over
 /// @throws handle_error for a handle or an id of another graph. Complexity: O(clones)
 std::vector<op_id> lineage(op_id op, const std::vector<Clone>& clones);
+/// The same of a tensor.
 std::vector<tensor_id> lineage(tensor_id t, const std::vector<Clone>& clones);
+/// The same of a variable.
 std::vector<variable_id> lineage(variable_id v, const std::vector<Clone>& clones);
+/// The same of a handle.
 std::vector<any_tensor> lineage(const any_tensor& t, const std::vector<Clone>& clones);
 
 /// clone() with its choices gathered.

@@ -31,10 +31,10 @@ enum class difference_kind : std::uint8_t {
 
 /// One difference.
 struct difference {
-  difference_kind what = difference_kind::op;
-  op_id left;        ///< of the first region; not valid where it has none
-  op_id right;       ///< of the second
-  std::string text;  ///< "'net/act' is relu, 'copy/act' is tanh"
+  difference_kind what = difference_kind::op;  ///< where they differ
+  op_id left;                                  ///< of the first region; not valid where it has none
+  op_id right;                                 ///< of the second
+  std::string text;                            ///< "'net/act' is relu, 'copy/act' is tanh"
 };
 
 /// How two regions correspond, as far as they do.
@@ -42,9 +42,10 @@ struct correspondence {
   std::vector<std::pair<op_id, op_id>> ops;                    ///< pairs, in the order found
   std::vector<std::pair<variable_id, variable_id>> variables;  ///< pairs, in the order found
   std::vector<difference> differences;                         ///< the nearest to output 0 first
-  std::vector<op_id> only_left;  ///< ops of the first without a counterpart, ascending
-  std::vector<op_id> only_right;
+  std::vector<op_id> only_left;   ///< ops of the first without a counterpart, ascending
+  std::vector<op_id> only_right;  ///< ops of the second without a counterpart, ascending
 
+  /// Whether nothing differs.
   [[nodiscard]] bool same() const { return differences.empty(); }
 };
 

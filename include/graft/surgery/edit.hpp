@@ -138,6 +138,7 @@ std::size_t swap_outputs(const Region& a, const Region& b, shape_choice shapes =
 /// @throws argument_error if it has several operands or outputs in use; dtype_error, shape_error if it changes the type
 /// of what it takes, as a cast does; graph_error if it cannot go (an initial value, a variable's read)
 void bypass(Graph& g, op_id op, reshaping::allowed allow);
+/// The same where the op may not change the shape either. @throws shape_error if it does
 void bypass(Graph& g, op_id op);
 /// The same for an op with several operands: its users take the operand at a place.
 void bypass(Graph& g, op_id op, std::uint32_t operand, shape_choice shapes = {});
@@ -161,6 +162,7 @@ struct detached {
 detached detach(const Region& region);
 /// Only the inputs, or only the outputs, of that. Hidden inputs stay.
 std::vector<any_tensor> detach_inputs(const Region& region);
+/// Only the outputs of that.
 std::vector<any_tensor> detach_outputs(const Region& region);
 /// Cuts an op free: operands, uses and control edges.
 detached detach(Graph& g, op_id op);

@@ -45,13 +45,16 @@ using stacked_t =
 /// collections join them: a stacked variable for the members' own, and of a tensor each member's part.
 class Ensemble {
  public:
+  /// Made by ensemble().
   explicit Ensemble(std::shared_ptr<const ensemble_data> data) : data_(std::move(data)) {}
 
   [[nodiscard]] std::size_t size() const;  ///< the number of members
   /// @throws handle_error if the graph is gone
   [[nodiscard]] Graph& graph() const;
+  /// The region that was copied.
   [[nodiscard]] const Region& origin() const&;
   [[nodiscard]] Region origin() && { return std::as_const(*this).origin(); }
+  /// The scope that the ensemble's ops are under.
   [[nodiscard]] scope_id scope() const;
 
   /// The tensor of all members, [members, ...], that a tensor of the region became.
@@ -135,7 +138,7 @@ class Ensemble {
 
 /// Inputs that differ between members. @see bind_each
 struct member_bindings {
-  bindings all;
+  bindings all;  ///< (input of the region, what has a part for each member)
 };
 
 /// Replaces an input by a tensor that has a part for each member: of a rank higher by one, its first
@@ -153,7 +156,7 @@ member_bindings bind_each(const From& from, const To& to) {
 
 /// The choices of ensemble().
 struct ensemble_options : clone_options {
-  bindings stacked;
+  bindings stacked;  ///< @see bind_each
   using clone_options::set;
   void set(const member_bindings& b);
 };

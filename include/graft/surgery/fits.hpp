@@ -25,6 +25,7 @@ inline constexpr allowed allow{};
 class shape_choice {
  public:
   constexpr shape_choice() = default;
+  /// Shapes may change.
   constexpr shape_choice(reshaping::allowed) : any_(true) {}  // NOLINT: a choice is one
   /// True where shapes may change.
   [[nodiscard]] constexpr bool any() const { return any_; }

@@ -22,10 +22,10 @@ enum class including : std::uint8_t {
 
 /// The choices of isomorphic(), diff() and content_hash(), given by their values in any order.
 struct compare_options {
-  bool names = false;
-  bool values = false;
-  bool streams = false;
-  bool collections = false;
+  bool names = false;        ///< @see including::names
+  bool values = false;       ///< @see including::values
+  bool streams = false;      ///< @see including::streams
+  bool collections = false;  ///< @see including::collections
 
   constexpr void set(including c) {
     switch (c) {
@@ -58,12 +58,14 @@ bool isomorphic_regions(const Region& a, const Region& b, const compare_options&
 /// takes) are paired in storage order, and everything that these need.
 bool isomorphic_graphs(const Graph& a, const Graph& b, const compare_options& options);
 
+/// The same, with choices in any order: `isomorphic(a, b, including::names)`.
 template <class... Choices>
 bool isomorphic(const Region& a, const Region& b, const Choices&... choices) {
   compare_options options;
   (options.set(choices), ...);
   return isomorphic_regions(a, b, options);
 }
+/// The same for whole graphs.
 template <class... Choices>
 bool isomorphic(const Graph& a, const Graph& b, const Choices&... choices) {
   compare_options options;
@@ -78,6 +80,7 @@ std::uint64_t content_hash_of(const Region& region, const compare_options& optio
 /// The same for a whole graph.
 std::uint64_t content_hash_of(const Graph& graph, const compare_options& options);
 
+/// The same of a region or a graph, with choices in any order: `content_hash(region, including::values)`.
 template <class Subject, class... Choices>
 std::uint64_t content_hash(const Subject& subject, const Choices&... choices) {
   compare_options options;

@@ -57,15 +57,21 @@ class pattern {
   // Of operators only. @throws argument_error for others
   /// An attribute of the op; one that the op does not have counts as 0, "" or [].
   [[nodiscard]] pattern with(name_view key, std::int64_t value) const;
+  /// A whole number.
   [[nodiscard]] pattern with(name_view key, int value) const {
     return with(key, std::int64_t{value});
   }
+  /// A truth value.
   [[nodiscard]] pattern with(name_view key, bool value) const {
     return with(key, std::int64_t{value});
   }
+  /// A real number.
   [[nodiscard]] pattern with(name_view key, double value) const;
+  /// A list of integers, all of them.
   [[nodiscard]] pattern with(name_view key, const dims& value) const;
+  /// An element type.
   [[nodiscard]] pattern with(name_view key, dtype value) const;
+  /// A string.
   [[nodiscard]] pattern with(name_view key, const char* value) const;
   /// The output of the op, 0 without this.
   [[nodiscard]] pattern output(std::uint32_t index) const;
@@ -75,6 +81,7 @@ class pattern {
   /// Whether two operands may be exchanged; without this, as the operator is.
   [[nodiscard]] pattern commutative(bool value) const;
 
+  /// Made by the functions of `patterns`.
   explicit pattern(std::shared_ptr<const detail::pattern_node> node) : node_(std::move(node)) {}
 
  private:
@@ -106,7 +113,7 @@ pattern op(const operator_schema& schema, const Patterns&... operands) {
 
 /// Where a pattern occurs.
 struct pattern_match {
-  tensor_id root;
+  tensor_id root;  ///< the tensor that the pattern as a whole stands for
   std::vector<std::pair<std::string, tensor_id>> captures;  ///< in the order they were met
   std::vector<op_id> ops;  ///< those that op() stands for, ascending; numbers and any() are not
 

@@ -57,7 +57,7 @@ using rule = std::function<variable_policy(const Graph&, const variable_info&)>;
 
 /// A policy for each variable. @see by
 struct chosen_by {
-  rule decide;
+  rule decide;  ///< asked once for each
   /// Refuses, before anything is decided, what cannot have been meant for these variables; may be empty.
   std::function<void(const Graph&, std::span<const variable_id>)> require = {};
 };
@@ -101,7 +101,7 @@ chosen_by by_role(std::vector<std::pair<variable_role, variable_policy>> roles,
 
 /// Tensors that are read in place of variables. @see expr
 struct expressions {
-  bindings pairs;
+  bindings pairs;  ///< (read of the variable, what is read instead)
 };
 
 }  // namespace variables
@@ -196,7 +196,7 @@ inline constexpr collection_policy none = collection_policy::none;
 using rule = std::function<std::optional<std::string>(std::string_view)>;
 /// A rule for each collection. @see by
 struct chosen_by {
-  rule decide;
+  rule decide;  ///< asked once for each
 };
 /// A decision for each collection: `collections::by([](std::string_view name) { return "copy/" + std::string(name); })`.
 /// @param decide takes the name, returns a std::optional<std::string> (std::nullopt: the copies join none); asked once
@@ -212,15 +212,15 @@ chosen_by by(Rule decide) {
 /// Where a clone goes. @see into
 struct destination {
   Graph* graph = nullptr;  ///< nullptr: the source's
-  std::string scope;
+  std::string scope;       ///< "a/b"; "": the current one
 };
 /// @see from
 struct source_scope {
-  std::string path;
+  std::string path;  ///< of the source, to be left out at the front of paths
 };
 /// @see trainable
 struct trainable_flag {
-  bool value = true;
+  bool value = true;  ///< for all variables of the clone
 };
 
 /// Which element types of a clone are others than its source's. @see element_type
@@ -260,6 +260,7 @@ constexpr element_types element_type(dtype to) {
   if (!is_floating(to)) detail::refuse_element_type(to);
   return {dtype::any, to};
 }
+/// The same for the tensors of one type. @param from floating, as `to` is
 constexpr element_types element_type(dtype from, dtype to) {
   if (!is_floating(from)) detail::refuse_element_type(from);
   if (!is_floating(to)) detail::refuse_element_type(to);
@@ -343,12 +344,13 @@ constexpr bindings bind_reshaped(const From& from, const To& to, const Rest&... 
 
 /// One end of a control edge: an op of a graph that a call names otherwise, or the op behind a handle.
 struct control_end {
-  op_id op;  ///< not valid: the handle's
-  graph_reference handle;
+  op_id op;                ///< not valid: the handle's
+  graph_reference handle;  ///< where `op` is not valid
 };
 /// What copies wait for in place of ops outside the region. @see bind_control
 struct control_bindings {
-  std::vector<std::pair<control_end, control_end>> pairs;
+  std::vector<std::pair<control_end, control_end>>
+      pairs;  ///< (outside the region, what stands for it)
 };
 
 namespace detail {
@@ -384,20 +386,20 @@ control_bindings bind_control(const From& from, const To& to, const Rest&... res
 
 /// One op that a clone copied, as a rule sees it. @see each_op
 struct copied_op {
-  Graph* graph = nullptr;         ///< of the copy: the clone's, or a body in it
-  const Graph* origin = nullptr;  ///< of the source: the region's, or a body in it
-  op_id source;                   ///< in `origin`
-  op_id copy;                     ///< in `graph`
-  const operator_schema* schema = nullptr;
-  std::vector<any_tensor> operands;  ///< of the copy: what the rules made of the ops before
-  std::vector<any_tensor> outputs;   ///< of the copy, or what the rules before this one returned
+  Graph* graph = nullptr;                   ///< of the copy: the clone's, or a body in it
+  const Graph* origin = nullptr;            ///< of the source: the region's, or a body in it
+  op_id source;                             ///< in `origin`
+  op_id copy;                               ///< in `graph`
+  const operator_schema* schema = nullptr;  ///< of both
+  std::vector<any_tensor> operands;         ///< of the copy: what the rules made of the ops before
+  std::vector<any_tensor> outputs;  ///< of the copy, or what the rules before this one returned
 };
 /// What becomes of one op of a clone. @see each_op
 using op_rule = std::function<std::optional<std::vector<any_tensor>>(const copied_op&)>;
 /// A rule for the ops of a clone. @see each_op
 struct op_transform {
-  op_rule rule;
-  bodies nested = bodies::enter;
+  op_rule rule;                   ///< what is asked
+  bodies nested = bodies::enter;  ///< whether about ops in bodies, too
 };
 
 /// Calls a rule for each op that is copied, inside the scope of the copy: an op after those that it takes, and of
@@ -462,31 +464,31 @@ constexpr expressions expr(const From& from, const To& to, const Rest&... rest) 
 
 /// All choices of one clone() call. clone() takes the values in any order.
 struct clone_options {
-  bindings bound;
-  bindings expressions;  ///< (read of a variable, what is read instead)
-  destination where;
-  bool where_given = false;
-  std::optional<std::string> strip;
-  variables::rule decide;  ///< empty: `policy` for all
+  bindings bound;                    ///< @see bind
+  bindings expressions;              ///< (read of a variable, what is read instead)
+  destination where;                 ///< @see into
+  bool where_given = false;          ///< whether `where` was
+  std::optional<std::string> strip;  ///< @see from
+  variables::rule decide;            ///< empty: `policy` for all
   std::function<void(const Graph&, std::span<const variable_id>)>
-      require;  ///< @see variables::chosen_by
-  variable_policy policy = variable_policy::fresh;
-  bool policy_given = false;
-  std::optional<bool> trainable;
-  std::optional<mode> as_mode;
-  seeds streams = seeds::split;
-  bool streams_given = false;
-  names naming = names::unique;
-  unbound inputs = unbound::placeholder;
-  coverage covered = coverage::whole;
-  ties tied = ties::keep;
-  element_types elements;
-  control_in waiting = control_in::drop;
-  control_bindings controls;
-  collection_policy joined = collection_policy::keep;
-  collections::rule rename_collection;  ///< empty: `joined` for all
-  std::vector<op_transform> rules;
-  source_line line;
+      require;                                         ///< @see variables::chosen_by
+  variable_policy policy = variable_policy::fresh;     ///< for all variables without another
+  bool policy_given = false;                           ///< whether `policy` was
+  std::optional<bool> trainable;                       ///< @see trainable
+  std::optional<mode> as_mode;                         ///< the mode of ops that have one
+  seeds streams = seeds::split;                        ///< @see seeds
+  bool streams_given = false;                          ///< whether `streams` was
+  names naming = names::unique;                        ///< @see names
+  unbound inputs = unbound::placeholder;               ///< @see unbound
+  coverage covered = coverage::whole;                  ///< @see coverage
+  ties tied = ties::keep;                              ///< @see ties
+  element_types elements;                              ///< @see element_type
+  control_in waiting = control_in::drop;               ///< @see control_in
+  control_bindings controls;                           ///< @see bind_control
+  collection_policy joined = collection_policy::keep;  ///< @see collections
+  collections::rule rename_collection;                 ///< empty: `joined` for all
+  std::vector<op_transform> rules;                     ///< in the order they are asked
+  source_line line;                                    ///< of the call, for the ops that are added
 
   void set(const bindings& b);
   void set(const variables::expressions& e);

@@ -32,7 +32,7 @@ enum class reentry : std::uint8_t {
 
 /// Values that tensors have inside a region: @see given
 struct given_values {
-  std::vector<std::pair<graph_reference, Array>> values;
+  std::vector<std::pair<graph_reference, Array>> values;  ///< (tensor, what it is)
 };
 
 namespace detail {
@@ -59,10 +59,10 @@ given_values given(const T& t, const Array& value, const Rest&... rest) {
 /// The options of extract(), which are given by their values in any order: `extract(in, out,
 /// leaks::lift)`.
 struct extract_options {
-  leaks uncut = leaks::error;
-  unused inputs = unused::error;
-  reentry crossing = reentry::error;
-  given_values given;
+  leaks uncut = leaks::error;           ///< sources that no input cuts off
+  unused inputs = unused::error;        ///< inputs that no output depends on
+  reentry crossing = reentry::error;    ///< inputs that depend on the region
+  given_values given;                   ///< @see given
   std::vector<graph_reference> hidden;  ///< tensors where to cut that are not inputs
 
   void set(leaks l) { uncut = l; }
@@ -79,7 +79,7 @@ struct region_report {
     op_id user;        ///< outside
     bool operator==(const exit&) const = default;
   };
-  std::vector<tensor_id> unused_inputs;
+  std::vector<tensor_id> unused_inputs;  ///< inputs that no output depends on
   /// Uses of inner tensors by ops outside: other heads, gradients, optimisers. A clone does not
   /// touch them.
   std::vector<exit> side_exits;
@@ -94,15 +94,16 @@ struct region_report {
 
 /// Something in the way of taking a region for a function of its inputs.
 struct obstacle {
+  /// What is in the way.
   enum class kind : std::uint8_t {
-    stale,           ///< the graph is gone, or ops were edited since; nothing else is looked at
-    hidden_input,    ///< it reads a tensor from outside that is no input
-    unused_input,    ///< no output depends on an input
-    reentry,         ///< an input depends on the region through the outside
-    control_in,      ///< an op of it waits for one outside; a copy does not
-    control_out,     ///< an op outside waits for one of it
-    foreign_update,  ///< an op outside updates its variables
-  } what = kind::stale;
+    stale,               ///< the graph is gone, or ops were edited since; nothing else is looked at
+    hidden_input,        ///< it reads a tensor from outside that is no input
+    unused_input,        ///< no output depends on an input
+    reentry,             ///< an input depends on the region through the outside
+    control_in,          ///< an op of it waits for one outside; a copy does not
+    control_out,         ///< an op outside waits for one of it
+    foreign_update,      ///< an op outside updates its variables
+  } what = kind::stale;  ///< one of these
   tensor_id
       tensor;  ///< the input, or output 0 of the op inside (of the op outside for foreign_update)
   std::string text;  ///< one clause
@@ -124,6 +125,7 @@ struct region_data;
 /// and then clone() refuses it.
 class Region {
  public:
+  /// Made by extract().
   explicit Region(std::shared_ptr<const region_data> data) : data_(std::move(data)) {}
   // Moving copies, so that a region that was moved from is still one.
   Region(const Region&) = default;
@@ -157,6 +159,7 @@ class Region {
   /// @throws boundary_error for a tensor that is none, with those there are; handle_error for one of another graph, or
   /// if the graph is gone. Complexity: O(inputs), O(outputs)
   [[nodiscard]] std::size_t place_of_input(const any_tensor& t) const;
+  /// The same for the outputs.
   [[nodiscard]] std::size_t place_of_output(const any_tensor& t) const;
 
   [[nodiscard]] bool contains(op_id op) const;       ///< O(1); false for an op of another graph
@@ -243,6 +246,7 @@ Region extract(const input_list& in, const output_list& out, const Options&... o
   return try_extract(in, out, options...).value();
 }
 
+/// region_of() with its choices gathered.
 Region region_of_ops(const Graph& g, const std::vector<op_id>& ops, const extract_options& options);
 
 /// The region of a set of ops, such as all ops of a scope: its inputs are the tensors that they

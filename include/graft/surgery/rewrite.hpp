@@ -14,19 +14,20 @@ namespace graft {
 
 /// What the right side of a rule sees.
 struct rule_args {
-  Graph& graph;
-  const pattern_match& match;
+  Graph& graph;                ///< where the match is, and where ops are added
+  const pattern_match& match;  ///< what was found
 
   /// The tensor of a name in the pattern. @throws name_error
   [[nodiscard]] any_tensor operator[](name_view name) const { return graph.handle(match[name]); }
+  /// The tensor that is to be replaced.
   [[nodiscard]] any_tensor root() const { return graph.handle(match.root); }
 };
 
 /// What to find and what to put in its place: `rewrite_rule{"double negation", op(ops::neg, op(ops::neg,
 /// any("x"))), [](const rule_args& r) { return r["x"]; }}`.
 struct rewrite_rule {
-  std::string name;
-  pattern find;
+  std::string name;  ///< how reports and errors call it
+  pattern find;      ///< what to look for
   /// Returns what takes the place of the match's root, made of tensors of the match and of new ops;
   /// or nothing, or the root itself, to leave the match alone: then what it has built goes again. New
   /// ops are made in the root's scope; scopes that it enters are left when it returns.
@@ -53,9 +54,9 @@ class rewritten {
     return detail::map_handles(t, [&](const auto& leaf) { return image(leaf); });
   }
 
-  std::size_t replacements = 0;
-  std::size_t passes = 0;   ///< over the graph, the last of which replaced nothing
-  std::size_t removed = 0;  ///< ops that were erased; as all counts, those in bodies too
+  std::size_t replacements = 0;  ///< roots that were replaced
+  std::size_t passes = 0;        ///< over the graph, the last of which replaced nothing
+  std::size_t removed = 0;       ///< ops that were erased; as all counts, those in bodies too
   std::vector<std::pair<std::string, std::size_t>> by_rule;  ///< rules in order, and how often each
   std::unordered_map<tensor_id, tensor_id>
       images;               ///< roots of the graph and what stands for them now
@@ -132,6 +133,7 @@ const std::vector<rewrite_rule>& simplification_rules();
 /// Rewrites by simplification_rules(). Values of all tensors that remain, and of the images of those
 /// that do not, are as before.
 rewritten simplify(Graph& graph, const rewrite_options& options = {});
+/// The same of what is in a region; what is outside stays.
 rewritten simplify(const Region& region, const rewrite_options& options = {});
 
 }  // namespace graft

@@ -22,7 +22,7 @@ namespace graft {
 /// A condition on ops. Filters are combined by &&, || and !.
 class op_filter {
  public:
-  using condition = std::function<bool(const Graph&, op_id)>;
+  using condition = std::function<bool(const Graph&, op_id)>;  ///< what a filter asks
   /// @param accept takes (op_id) or (const Graph&, op_id)
   template <class F>
     requires(!std::is_same_v<std::remove_cvref_t<F>, op_filter> &&
@@ -35,6 +35,7 @@ class op_filter {
       accept_ = [f = std::move(accept)](const Graph&, op_id op) { return f(op); };
     }
   }
+  /// Whether it accepts an op of the graph.
   bool operator()(const Graph& g, op_id op) const { return accept_(g, op); }
 
   friend op_filter operator&&(op_filter a, op_filter b) {
@@ -75,7 +76,7 @@ op_filter of_operator(name_view name);
 /// makes the tensor.
 class tensor_filter {
  public:
-  using condition = std::function<bool(const Graph&, tensor_id)>;
+  using condition = std::function<bool(const Graph&, tensor_id)>;  ///< what a filter asks
   /// @param accept takes (tensor_id) or (const Graph&, tensor_id)
   template <class F>
     requires(!std::is_same_v<std::remove_cvref_t<F>, tensor_filter> &&
@@ -92,8 +93,10 @@ class tensor_filter {
       *this = op_filter(std::move(accept));
     }
   }
+  /// Asks about the op that makes the tensor.
   tensor_filter(op_filter made_by)  // NOLINT: see above
       : accept_([f = std::move(made_by)](const Graph& g, tensor_id t) { return f(g, t.op); }) {}
+  /// Whether it accepts a tensor of the graph.
   bool operator()(const Graph& g, tensor_id t) const { return accept_(g, t); }
 
   friend tensor_filter operator&&(tensor_filter a, tensor_filter b) {
@@ -176,8 +179,8 @@ struct flood_options {
 
 /// Some ops and tensors. As seeds of a walk, tensors stand for their users (forward) or their producers (backward).
 struct selection {
-  std::vector<op_id> ops;
-  std::vector<tensor_id> tensors;
+  std::vector<op_id> ops;          ///< in the order they were found or given
+  std::vector<tensor_id> tensors;  ///< likewise
 };
 /// Where walks begin.
 using walk_seeds = selection;
@@ -283,6 +286,7 @@ std::vector<op_id> walk_intersection(const Graph& g, const From& from, const To&
                                      const walk_options& from_where, const walk_options& to_where) {
   return detail::in_both(forward_walk(g, from, from_where), backward_walk(g, to, to_where));
 }
+/// The same with one limit for both walks.
 template <class From, class To>
 std::vector<op_id> walk_intersection(const Graph& g, const From& from, const To& to,
                                      const walk_options& where = {}) {
@@ -295,6 +299,7 @@ std::vector<op_id> walk_union(const Graph& g, const From& from, const To& to,
                               const walk_options& from_where, const walk_options& to_where) {
   return detail::in_either(forward_walk(g, from, from_where), backward_walk(g, to, to_where));
 }
+/// The same with one limit for both walks.
 template <class From, class To>
 std::vector<op_id> walk_union(const Graph& g, const From& from, const To& to,
                               const walk_options& where = {}) {

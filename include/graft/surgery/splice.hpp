@@ -10,8 +10,9 @@ namespace graft {
 
 /// What a copy comes in the place of. @see in_place_of
 struct replaced_tensors {
-  std::vector<graph_reference> old, by;
-  shape_choice shapes = {};
+  std::vector<graph_reference> old;  ///< of the graph that the copy goes into
+  std::vector<graph_reference> by;   ///< of the region, one for each
+  shape_choice shapes = {};          ///< whether shapes may change
 };
 
 /// For splice(): what takes `old` is to take the copy of `by`.

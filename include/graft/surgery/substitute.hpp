@@ -29,8 +29,8 @@ struct substitution {
 
 /// The options of substitute(), which are given by their values in any order.
 struct substitute_options {
-  unused keys = unused::error;
-  replacements inside = replacements::as_given;
+  unused keys = unused::error;                   ///< keys that no target depends on
+  replacements inside = replacements::as_given;  ///< @see replacements
 
   void set(unused u) { keys = u; }
   void set(replacements r) { inside = r; }

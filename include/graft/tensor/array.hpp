@@ -61,6 +61,7 @@ class Array {
     return *this;
   }
   ~Array() = default;
+  /// Exchanges the contents; copies no elements.
   void swap(Array& other) noexcept {
     std::swap(type_, other.type_);
     std::swap(shape_, other.shape_);
@@ -82,6 +83,7 @@ class Array {
   static Array from(const dims& shape, std::span<const T> values) {
     return from_bytes(dtype_of<T>, shape, values.data(), values.size());
   }
+  /// The same of a list in braces: `Array::from<float>({2, 2}, {1, 2, 3, 4})`.
   template <element T>
   static Array from(const dims& shape, std::initializer_list<T> values) {
     return from_bytes(dtype_of<T>, shape, values.begin(), values.size());
@@ -99,14 +101,19 @@ class Array {
     return result;
   }
 
+  /// The element type; `any` for an empty array without one.
   [[nodiscard]] dtype type() const noexcept { return type_; }
+  /// The extents, all known.
   [[nodiscard]] const dims& shape() const noexcept { return shape_; }
+  /// The number of axes.
   [[nodiscard]] std::size_t rank() const noexcept { return shape_.size(); }
   /// Number of elements.
   [[nodiscard]] std::int64_t size() const noexcept { return size_; }
+  /// Bytes of all elements.
   [[nodiscard]] std::size_t bytes() const noexcept {
     return static_cast<std::size_t>(size_) * size_of(type_);
   }
+  /// Whether there are no elements.
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
 
   /// The elements, read-only. @throws dtype_error if T is not the element type
@@ -137,7 +144,9 @@ class Array {
     return span<T>()[offset_of(index)];
   }
 
+  /// The first element, read-only; aligned to 64 bytes. nullptr for `Array()`.
   [[nodiscard]] const void* data() const noexcept;
+  /// The first element, writable; makes the storage this array's own first.
   [[nodiscard]] void* mutable_data();
   /// True where both arrays read the same bytes.
   [[nodiscard]] bool shares_storage_with(const Array& other) const noexcept {
@@ -178,9 +187,9 @@ class Array {
 template <element T>
 class held_span {
  public:
-  using value_type = T;
-  using const_iterator = const T*;
-  using iterator = const_iterator;
+  using value_type = T;             ///< the element type
+  using const_iterator = const T*;  ///< elements are contiguous
+  using iterator = const_iterator;  ///< elements are read-only
 
   /// @throws dtype_error if T is not the element type
   explicit held_span(Array array) : from_(std::move(array)) {
@@ -190,11 +199,17 @@ class held_span {
   }
   [[nodiscard]] const T* begin() const noexcept { return first_; }
   [[nodiscard]] const T* end() const noexcept { return first_ + size_; }
+  /// The first element.
   [[nodiscard]] const T* data() const noexcept { return first_; }
+  /// The number of elements.
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  /// Whether there are no elements.
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  /// Element i. @param i < size(), not checked
   [[nodiscard]] const T& operator[](std::size_t i) const noexcept { return first_[i]; }
+  /// The first element of a span that has one.
   [[nodiscard]] const T& front() const noexcept { return first_[0]; }
+  /// The last element of a span that has one.
   [[nodiscard]] const T& back() const noexcept { return first_[size_ - 1]; }
 
  private:
@@ -203,6 +218,7 @@ class held_span {
   std::size_t size_ = 0;
 };
 
+/// As declared above.
 template <element T>
 held_span<T> Array::span() && {
   return held_span<T>(std::move(*this));

@@ -12,6 +12,7 @@ namespace graft {
 /// Matrices with the order of elements that arrays have.
 template <element T>
 using eigen_matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+/// Columns of elements.
 template <element T>
 using eigen_vector = Eigen::Matrix<T, Eigen::Dynamic, 1>;
 

@@ -51,6 +51,7 @@ template <multidimensional_span M>
   const auto extents = detail::extents_for<M>(array);
   return M(array.span<std::remove_const_t<typename M::element_type>>().data(), extents);
 }
+/// The same to write through; makes the storage the array's own first.
 template <multidimensional_span M>
   requires(!std::is_const_v<typename M::element_type>)
 [[nodiscard]] M as_mdspan(Array& array) {

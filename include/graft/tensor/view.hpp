@@ -29,7 +29,9 @@ class array_view {
     for (std::size_t i = shape_.size(); i-- > 0; step *= shape_[i]) strides_[i] = step;
   }
 
+  /// The extents.
   [[nodiscard]] const dims& shape() const noexcept { return shape_; }
+  /// The number of axes.
   [[nodiscard]] std::size_t rank() const noexcept { return shape_.size(); }
   /// Number of elements.
   [[nodiscard]] std::int64_t size() const { return element_count(shape_); }

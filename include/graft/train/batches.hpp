@@ -28,6 +28,7 @@ class batches {
   /// The current batch of array i. It stays as it is when somebody holds it.
   /// @throws argument_error if there is no such array
   [[nodiscard]] const Array& operator[](std::size_t i) const;
+  /// Batches of an epoch, the smaller last one included.
   [[nodiscard]] std::int64_t count() const { return (rows_ + size_ - 1) / size_; }
 
  private:

@@ -22,13 +22,16 @@ namespace graft {
 /// variable.
 class learning_rate {
  public:
+  /// Maps the step number to the rate.
   using rule = std::function<any_tensor(const any_tensor& step)>;
   /// @param value in 1/step, >= 0 and finite; else argument_error
   learning_rate(double value);  // NOLINT: a number is a rate
   /// @param r maps the step number (float64 scalar, 0 first) to the rate, a floating scalar. In float64
   /// every step number is exact, and parameters of float64 take steps of their own precision.
-  learning_rate(rule r);                  // NOLINT: a schedule is a rate
+  learning_rate(rule r);  // NOLINT: a schedule is a rate
+  /// @param rate a floating scalar of the graph, computed or fed in each run
   learning_rate(const any_tensor& rate);  // NOLINT: a tensor is a rate
+  /// The same of a typed handle.
   template <dtype Type, class Shape>
   learning_rate(const tensor<Graph, Type, Shape>& rate)  // NOLINT: a tensor is a rate
       : learning_rate(any_tensor(rate)) {}
@@ -52,42 +55,43 @@ learning_rate piecewise_constant(std::vector<double> boundaries, std::vector<dou
 
 /// Stochastic gradient descent: p - rate * g.
 struct sgd {
-  learning_rate rate;
-  double weight_decay = 0;
+  learning_rate rate;       ///< in 1/step
+  double weight_decay = 0;  ///< times the parameter, added to its gradient; >= 0
 };
 /// Gradient descent with a velocity: v = momentum * v + g; p - rate * v, or the look-ahead of Nesterov.
 struct momentum {
-  learning_rate rate;
-  double factor = 0.9;  ///< in [0, 1)
-  bool nesterov = false;
-  double weight_decay = 0;
+  learning_rate rate;       ///< in 1/step
+  double factor = 0.9;      ///< in [0, 1)
+  bool nesterov = false;    ///< whether the step looks ahead
+  double weight_decay = 0;  ///< times the parameter, added to its gradient; >= 0
 };
 /// @see ops::rmsprop_update
 struct rmsprop {
-  learning_rate rate = 1e-3;
-  double rho = 0.9;  ///< in [0, 1)
-  double epsilon = 1e-7;
+  learning_rate rate = 1e-3;  ///< in 1/step
+  double rho = 0.9;           ///< in [0, 1)
+  double epsilon = 1e-7;      ///< added to the root that divides, > 0
 };
 /// @see ops::adagrad_update
 struct adagrad {
-  learning_rate rate = 1e-2;
-  double epsilon = 1e-7;
+  learning_rate rate = 1e-2;  ///< in 1/step
+  double epsilon = 1e-7;      ///< added to the root that divides, > 0
 };
 /// @see ops::adam_update
 struct adam {
-  learning_rate rate = 1e-3;
-  double beta1 = 0.9;    ///< in [0, 1)
-  double beta2 = 0.999;  ///< in [0, 1)
-  double epsilon = 1e-8;
+  learning_rate rate = 1e-3;  ///< in 1/step
+  double beta1 = 0.9;         ///< in [0, 1)
+  double beta2 = 0.999;       ///< in [0, 1)
+  double epsilon = 1e-8;      ///< added to the root that divides, > 0
 };
 /// Adam with weight decay taken from the parameter itself, not through the gradient.
 struct adamw {
-  learning_rate rate = 1e-3;
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double epsilon = 1e-8;
+  learning_rate rate = 1e-3;   ///< in 1/step
+  double beta1 = 0.9;          ///< of the moving mean of gradients, in [0, 1)
+  double beta2 = 0.999;        ///< of the moving mean of their squares, in [0, 1)
+  double epsilon = 1e-8;       ///< added to the root that divides, > 0
   double weight_decay = 0.01;  ///< in 1/step relative to the rate, >= 0
 };
+/// One of the rules above, with its numbers.
 using optimizer = std::variant<sgd, momentum, rmsprop, adagrad, adam, adamw>;
 
 /// What `minimize` or `apply_gradients` made.
@@ -96,11 +100,12 @@ struct training_step {
   any_tensor loss;       ///< invalid where gradients were given
   any_tensor rate;       ///< the rate of the step, a scalar, as it was given or computed
   variable_id step;      ///< int64 counter of steps taken
-  std::vector<variable_id> parameters;
-  std::vector<any_tensor> gradients;  ///< one a parameter, after clipping
-  std::vector<variable_id> slots;     ///< the optimiser's own variables, the step counter included
+  std::vector<variable_id> parameters;  ///< what is trained, each once
+  std::vector<any_tensor> gradients;    ///< one a parameter, after clipping
+  std::vector<variable_id> slots;  ///< the optimiser's own variables, the step counter included
 };
 
+/// The choices of minimize().
 struct minimize_options {
   /// What to train, each once; empty: every trainable variable the loss depends on.
   std::vector<variable_id> parameters = {};
@@ -120,6 +125,7 @@ struct minimize_options {
 training_step minimize(const any_tensor& loss, const optimizer& rule,
                        const minimize_options& options = {});
 
+/// The choices of apply_gradients().
 struct apply_options {
   double clip_value = 0;  ///< > 0: each element of the gradients goes to [-clip_value, clip_value]
   double clip_norm = 0;   ///< > 0: clip_by_global_norm, after clip_value
@@ -147,9 +153,9 @@ enum class sync : std::uint8_t { copy, blend, skip };
 /// tau of the source goes into the target: target + tau * (source - target). 0 leaves the bits of the target and 1 gives
 /// it those of the source, infinities and NaN included.
 struct soft_update_options {
-  double tau = 0.005;  ///< in [0, 1]
-  sync statistics = sync::copy;
-  sync counters = sync::skip;  ///< whole numbers: copy or skip
+  double tau = 0.005;            ///< in [0, 1]
+  sync statistics = sync::copy;  ///< moving means of layers
+  sync counters = sync::skip;    ///< whole numbers: copy or skip
   /// Where given, it stands for tau: a floating scalar of the graph, to be fed or computed by a schedule. A run in
   /// which it is outside [0, 1], or NaN, is a numeric_error and changes no variable.
   std::optional<any_tensor> tau_tensor = {};
