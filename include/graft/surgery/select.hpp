@@ -19,8 +19,26 @@ namespace graft {
 // --- Filters
 // -----------------------------------------------------------------------------------------------
 
+/// What filters of one kind have in common: they are combined by &&, || and !.
+template <class Filter, class Id>
+class combined_filters {
+  friend Filter operator&&(Filter a, Filter b) {
+    return [a = std::move(a), b = std::move(b)](const Graph& g, Id id) {
+      return a(g, id) && b(g, id);
+    };
+  }
+  friend Filter operator||(Filter a, Filter b) {
+    return [a = std::move(a), b = std::move(b)](const Graph& g, Id id) {
+      return a(g, id) || b(g, id);
+    };
+  }
+  friend Filter operator!(Filter a) {
+    return [a = std::move(a)](const Graph& g, Id id) { return !a(g, id); };
+  }
+};
+
 /// A condition on ops. Filters are combined by &&, || and !.
-class op_filter {
+class op_filter : public combined_filters<op_filter, op_id> {
  public:
   using condition = std::function<bool(const Graph&, op_id)>;  ///< what a filter asks
   /// @param accept takes (op_id) or (const Graph&, op_id)
@@ -37,20 +55,6 @@ class op_filter {
   }
   /// Whether it accepts an op of the graph.
   bool operator()(const Graph& g, op_id op) const { return accept_(g, op); }
-
-  friend op_filter operator&&(op_filter a, op_filter b) {
-    return condition([a = std::move(a), b = std::move(b)](const Graph& g, op_id op) {
-      return a(g, op) && b(g, op);
-    });
-  }
-  friend op_filter operator||(op_filter a, op_filter b) {
-    return condition([a = std::move(a), b = std::move(b)](const Graph& g, op_id op) {
-      return a(g, op) || b(g, op);
-    });
-  }
-  friend op_filter operator!(op_filter a) {
-    return condition([a = std::move(a)](const Graph& g, op_id op) { return !a(g, op); });
-  }
 
  private:
   condition accept_;
@@ -74,7 +78,7 @@ op_filter of_operator(name_view name);
 
 /// A condition on tensors. Filters are combined by &&, || and !. One of ops is one of tensors, too: of the op that
 /// makes the tensor.
-class tensor_filter {
+class tensor_filter : public combined_filters<tensor_filter, tensor_id> {
  public:
   using condition = std::function<bool(const Graph&, tensor_id)>;  ///< what a filter asks
   /// @param accept takes (tensor_id) or (const Graph&, tensor_id)
@@ -98,20 +102,6 @@ class tensor_filter {
       : accept_([f = std::move(made_by)](const Graph& g, tensor_id t) { return f(g, t.op); }) {}
   /// Whether it accepts a tensor of the graph.
   bool operator()(const Graph& g, tensor_id t) const { return accept_(g, t); }
-
-  friend tensor_filter operator&&(tensor_filter a, tensor_filter b) {
-    return condition([a = std::move(a), b = std::move(b)](const Graph& g, tensor_id t) {
-      return a(g, t) && b(g, t);
-    });
-  }
-  friend tensor_filter operator||(tensor_filter a, tensor_filter b) {
-    return condition([a = std::move(a), b = std::move(b)](const Graph& g, tensor_id t) {
-      return a(g, t) || b(g, t);
-    });
-  }
-  friend tensor_filter operator!(tensor_filter a) {
-    return condition([a = std::move(a)](const Graph& g, tensor_id t) { return !a(g, t); });
-  }
 
  private:
   condition accept_;
