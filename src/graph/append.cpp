@@ -63,17 +63,14 @@ scope_id append_scope_like(Graph& g, scope_id parent, const Graph& from, scope_i
   return t.scope(append_scope(t, parent.value, base, r.ordinal));
 }
 
-scope_id append_inner_scope_like(Graph& g, scope_id parent, const Graph& from, scope_id like) {
-  tables& t = g.data();
-  const tables::scope_record& r = from.data().scopes[like.value];
-  const std::uint32_t base = &g == &from ? r.name : t.strings.intern(from.data().strings[r.name]);
-  const std::uint32_t ordinal = r.ordinal;
+std::uint32_t append_inner_scope(tables& t, std::uint32_t parent, std::uint32_t base,
+                                 std::uint32_t ordinal) {
   t.scopes.reserve(1);
-  t.scopes[parent.value].uncounted = true;
-  t.first_uncounted = std::min(t.first_uncounted, parent.value);
-  t.scopes.push_back({parent.value, base, ordinal, t.next_serial++, none, false, false});
+  t.scopes[parent].uncounted = true;
+  t.first_uncounted = std::min(t.first_uncounted, parent);
+  t.scopes.push_back({parent, base, ordinal, t.next_serial++, none, false, false});
   touch(t);
-  return t.scope(t.scopes.size() - 1);
+  return t.scopes.size() - 1;
 }
 
 std::string scope_name(const Graph& g, scope_id scope) {

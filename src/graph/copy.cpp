@@ -90,6 +90,7 @@ class copier {
     scopes_.expect(from_.scopes.size(), r.ops.size());
     if (mapped_) {
       if (from_.strings.size() <= 4 * r.ops.size() + 64) near_.assign(from_.strings.size(), none);
+      near_count_ = static_cast<std::uint32_t>(near_.size());
       files_.assign(from_.files.size(), none);
     }
   }
@@ -119,7 +120,8 @@ class copier {
     std::size_t operands = 0, outputs = 0;
     std::uint32_t first_operand = 0, scope = none, name = none, file = none;
     std::uint32_t first_list = none, next_list = none;
-    bool occupied = false, like_another = false;
+    bool occupied = false, like_another = false, clash = false;
+    met_extents met;
     bool in_one_piece = true, lists_in_row = !request_.attributes || request_.reference;
     const std::size_t count = request_.ops.size();
     for (std::size_t k = 0; k < count; ++k) {
@@ -157,18 +159,19 @@ class copier {
         const std::uint32_t name_there = mapped_ ? string_for(name) : name;
         like_another = occupied && is_like_another(scopes_.find(scope)->scope, name_there);
       }
-      clash_ |= like_another;
+      clash |= like_another;
       if (r.control_in != none) control(i);
       if (!mapped_) continue;
       for (std::uint32_t o = 0; o < r.output_count; ++o) {
         const tables::output_record& out = from_.outputs[r.first_output + o];
-        meet_extents(out.extents, out.rank);
+        met.add(out.extents, out.rank);
       }
       if (r.file != file && r.file != none) {
         file = r.file;
         if (files_[file] == none) files_[file] = file_number(to_, from_.files[file].text);
       }
     }
+    extents_ = met;
     operands_ = operands;
     outputs_ = outputs;
     first_operand_ = first_operand;
@@ -183,7 +186,7 @@ class copier {
     }
     if (mapped_) copy_extents();
     ask_for_attributes();
-    if (clash_) leave_occupied();
+    if (clash) leave_occupied();
     if (choose_names_) choose_names();
   }
 
@@ -263,14 +266,17 @@ class copier {
     list_shift_ = store.lists.size() - first;
     const std::uint32_t item = store.items.size(), item_shift = item - old_item;
     attribute_range* const lists = store.lists.extend(beyond - first);
-    for (std::uint32_t k = 0; k < beyond - first; ++k) {
-      lists[k] = old[first + k];
-      lists[k].first += item_shift;
-    }
     stored_attribute* const made = store.items.extend(items);
+    std::copy_n(old.begin() + first, beyond - first, lists);
     std::copy_n(from_.attributes.items.begin() + old_item, items, made);
     for (std::uint32_t k = 0; k < items; ++k) map_texts(made[k]);
-    if (request_.reference) refer(item, items);
+    for (std::uint32_t k = 0; k < beyond - first; ++k) {
+      lists[k].first += item_shift;
+    }
+    for (std::uint32_t k = 0; k < beyond - first && request_.reference; ++k) {
+      const attribute_range range = store.lists[list_shift_ + first + k];
+      if (range.marked) refer(range.first, range.count);
+    }
     shifted_items_ = {item, items};
     return true;
   }
@@ -278,7 +284,7 @@ class copier {
   void map_texts(stored_attribute& a) {
     a.key = string_for(a.key);
     if (a.kind == attribute_kind::string) a.integer = string_for(a.text());
-    if (a.kind == attribute_kind::integers) meet_extents(a.first(), a.count());
+    if (a.kind == attribute_kind::integers) extents_.add(a.first(), a.count());
   }
 
   // A copy of a list; what it refers to is what that becomes.
@@ -318,34 +324,27 @@ class copier {
   // --- Texts and extents, which have other numbers in another graph
 
   std::uint32_t string_for(std::uint32_t i) {
-    if (i < near_.size() && near_[i] != none) return near_[i];
+    if (i < near_count_ && near_[i] != none) return near_[i];
     return other_string(i);
   }
   std::uint32_t other_string(std::uint32_t i) {
-    if (i < near_.size()) return near_[i] = to_.strings.intern(from_.strings[i]);
+    if (i < near_count_) return near_[i] = to_.strings.intern(from_.strings[i]);
     if (const std::uint32_t* known = strings_.find(i)) return *known;
     return strings_.set(i, to_.strings.intern(from_.strings[i]));
   }
   [[nodiscard]] std::uint32_t string_there(std::uint32_t i) const {
     if (!mapped_) return i;
-    return i < near_.size() ? near_[i] : *strings_.find(i);
-  }
-
-  void meet_extents(std::uint32_t first, std::uint32_t count) {
-    extents_ += count;
-    if (count == 0 || (first >= lowest_extent_ && first + count <= beyond_extents_)) return;
-    lowest_extent_ = std::min(lowest_extent_, first);
-    beyond_extents_ = std::max(beyond_extents_, first + count);
+    return i < near_count_ ? near_[i] : *strings_.find(i);
   }
 
   // Those of a region lie close together as a rule, and are copied in one piece; others one after another.
   void copy_extents() {
-    if (extents_ == 0) return;
-    const std::uint32_t range = beyond_extents_ - lowest_extent_;
-    if (range <= 2 * extents_ + 64) {
+    if (extents_.total == 0) return;
+    const std::uint32_t range = extents_.beyond - extents_.lowest;
+    if (range <= 2 * extents_.total + 64) {
       to_.extents.reserve(range);
-      extent_shift_ = to_.extents.size() - lowest_extent_;
-      std::copy_n(from_.extents.begin() + lowest_extent_, range, to_.extents.extend(range));
+      extent_shift_ = to_.extents.size() - extents_.lowest;
+      std::copy_n(from_.extents.begin() + extents_.lowest, range, to_.extents.extend(range));
     } else {
       scattered_ = true;
       for (std::size_t k = 0; k < request_.ops.size(); ++k) {
@@ -499,14 +498,25 @@ class copier {
     tables::output_record* outputs = to_.outputs.end();
     std::uint32_t output = to_.outputs.size();
     (void)to_.outputs.extend(outputs_);
-    const std::size_t count = request_.ops.size();
+    // Kept out of memory, which the records might be part of for all that the compiler knows.
+    const tables::op_record* const old_ops = from_.ops.begin();
+    const tables::output_record* const old_outputs = from_.outputs.begin();
+    const std::uint32_t* const near = near_.data();
+    const std::uint32_t near_count = near_count_, extent_shift = extent_shift_;
+    const bool scattered = scattered_;
+    const op_indices ops = request_.ops;
+    const std::uint32_t first_use = first_operand_;
+    const std::uint32_t use_count = shifted ? static_cast<std::uint32_t>(operands_) : 0;
+    const std::uint32_t use_shift = edge - first_use, list_shift = list_shift_;
+    const bool mapped = mapped_, in_row = shifted_items_.count != 0;
+    const std::size_t count = ops.size();
     for (std::size_t k = 0; k < count; ++k) {
-      const std::uint32_t i = request_.ops[k];
-      const tables::op_record& old = from_.ops[i];
+      const std::uint32_t i = ops[k];
+      const tables::op_record& old = old_ops[i];
       tables::op_record& r = records[k];
       r = old;
-      r.first_use = shifted ? use_there(old.first_use) : none;
-      r.last_use = shifted ? use_there(old.last_use) : none;
+      r.first_use = old.first_use - first_use < use_count ? old.first_use + use_shift : none;
+      r.last_use = old.last_use - first_use < use_count ? old.last_use + use_shift : none;
       r.control_in = r.control_out = none;
       r.stamp = 0;
       r.first_operand = edge;
@@ -519,23 +529,26 @@ class copier {
       if (next_ordinal_at < ordinals_.size() && ordinals_[next_ordinal_at].place == k) {
         r.ordinal = ordinals_[next_ordinal_at++].ordinal;
       }
-      if (shifted_items_.count != 0) {
-        if (old.attributes != 0) r.attributes = old.attributes + list_shift_;
+      if (in_row) {
+        if (old.attributes != 0) r.attributes = old.attributes + list_shift;
       } else if (next_list < lists_.size() && lists_[next_list].op == i) {
         r.attributes = lists_[next_list++].list;
       }
-      const tables::output_record* const types = from_.outputs.begin() + old.first_output;
+      const tables::output_record* const types = old_outputs + old.first_output;
       r.first_output = output;
-      output += old.output_count;
-      for (std::uint32_t o = 0; o < old.output_count; ++o) {
-        *outputs = types[o];
-        if (mapped_ && outputs->rank != 0) outputs->extents = extents_there(outputs->extents);
-        ++outputs;
+      const std::uint32_t output_count = old.output_count;
+      output += output_count;
+      for (std::uint32_t o = 0; o < output_count; ++o) {
+        tables::output_record made = types[o];
+        if (mapped && made.rank != 0) {
+          made.extents = scattered ? extents_there(made.extents) : made.extents + extent_shift;
+        }
+        *outputs++ = made;
       }
-      if (!mapped_) continue;
+      if (!mapped) continue;
       if (old.name != name) {
         name = old.name;
-        name_there = string_there(name);
+        name_there = name < near_count ? near[name] : string_there(name);
       }
       r.name = name_there;
       if (old.file != file) {
@@ -549,9 +562,6 @@ class copier {
   // Uses by place: of an edge among the copied ones, where these are in one piece.
   [[nodiscard]] bool is_inside(std::uint32_t edge) const {
     return edge - first_operand_ < operands_;
-  }
-  [[nodiscard]] std::uint32_t use_there(std::uint32_t edge) const {
-    return is_inside(edge) ? edge - first_operand_ + to_.edges.size() : none;
   }
 
   // The operands of any list of ops.
@@ -643,6 +653,16 @@ class copier {
   struct extents_copy {
     std::uint32_t there = 0, count = 0;
   };
+  struct met_extents {
+    std::size_t total = 0;  // each as often as it is met
+    std::uint32_t lowest = none, beyond = 0;
+    void add(std::uint32_t first, std::uint32_t count) {
+      if (count == 0) return;
+      total += count;
+      lowest = std::min(lowest, first);
+      beyond = std::max(beyond, first + count);
+    }
+  };
 
   const copy_request& request_;
   const tables& from_;
@@ -656,7 +676,6 @@ class copier {
   std::uint32_t first_operand_ = 0;
   bool in_one_piece_ = true;  // the operands are consecutive
   bool choose_names_ = false;
-  bool clash_ = false;  // in an occupied scope
   std::vector<tensor_place> outside_;
   std::vector<other_ordinal>
       ordinals_;                    // of ops that are called otherwise than they were, in order
@@ -667,11 +686,12 @@ class copier {
   std::vector<control_place> controls_;
   std::vector<marked_scope> marked_scopes_;
   index_map<scope_target> scopes_;
-  std::vector<std::uint32_t> near_;   // texts by number, where the source has few
+  std::vector<std::uint32_t> near_;  // texts by number, where the source has few
+  std::uint32_t near_count_ = 0;
   index_map<std::uint32_t> strings_;  // else
   std::vector<std::uint32_t> files_;
-  std::size_t extents_ = 0;  // met, each as often as it is met
-  std::uint32_t lowest_extent_ = none, beyond_extents_ = 0, extent_shift_ = 0;
+  met_extents extents_;
+  std::uint32_t extent_shift_ = 0;
   bool scattered_ = false;
   index_map<extents_copy> scattered_extents_;
 };

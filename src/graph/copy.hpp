@@ -180,7 +180,9 @@ scope_id append_scope(Graph& g, scope_id parent, std::string_view name);
 scope_id append_scope_like(Graph& g, scope_id parent, const Graph& from, scope_id like);
 /// The same for a parent that was made for one copy, where all names come along and differ: the name is not looked at
 /// until somebody else makes a scope there.
-scope_id append_inner_scope_like(Graph& g, scope_id parent, const Graph& from, scope_id like);
+/// @param base of the name, a number in t.strings
+std::uint32_t append_inner_scope(Graph::tables& t, std::uint32_t parent, std::uint32_t base,
+                                 std::uint32_t ordinal);
 /// Last component of a scope's name: "dense_1".
 std::string scope_name(const Graph& g, scope_id scope);
 /// True if an op of that name may be added to the scope as it is.
@@ -203,7 +205,11 @@ class path_keys {
 
  private:
   const Graph::tables& t_;
+  [[nodiscard]] std::uint64_t hash_of_scope(std::uint32_t scope);
+
   index_map<std::uint64_t> scopes_;  // hashes of "a/b/"
+  std::uint32_t last_scope_ = 0xffffffffu;
+  std::uint64_t hash_of_last_ = 0;
 };
 /// Another key for each number.
 std::uint64_t mixed_key(std::uint64_t key, std::uint64_t number);

@@ -345,20 +345,33 @@ path_keys::path_keys(const tables& t, std::size_t scopes) : t_(t) {
 
 std::uint64_t path_keys::of(std::uint32_t op) {
   const tables::op_record& r = t_.ops[op];
-  small_vector<std::uint32_t, 8> way;
-  const std::uint64_t* known = scopes_.find(r.scope);
-  for (std::uint32_t s = r.scope; known == nullptr; known = scopes_.find(s)) {
-    way.push_back(s);
-    s = t_.scopes[s].parent;
+  if (r.scope != last_scope_) {
+    hash_of_last_ = hash_of_scope(r.scope);
+    last_scope_ = r.scope;
   }
-  path_hash h(*known);
-  for (std::size_t i = way.size(); i-- > 0;) {
-    h.add_name(t_, t_.scopes[way[i]].name, t_.scopes[way[i]].ordinal);
-    h.add("/");
-    scopes_.set(way[i], h.state());
-  }
+  path_hash h(hash_of_last_);
   h.add_name(t_, r.name, r.ordinal);
   return h.key();
+}
+
+std::uint64_t path_keys::hash_of_scope(std::uint32_t scope) {
+  const auto with = [this](std::uint64_t above, std::uint32_t s) {
+    path_hash h(above);
+    h.add_name(t_, t_.scopes[s].name, t_.scopes[s].ordinal);
+    h.add("/");
+    return scopes_.set(s, h.state());
+  };
+  const std::uint64_t* known = scopes_.find(scope);
+  if (known != nullptr) return *known;
+  known = scopes_.find(t_.scopes[scope].parent);
+  if (known != nullptr) return with(*known, scope);
+  small_vector<std::uint32_t, 8> way{scope};
+  while ((known = scopes_.find(t_.scopes[way.back()].parent)) == nullptr) {
+    way.push_back(t_.scopes[way.back()].parent);
+  }
+  std::uint64_t hash = *known;
+  for (std::size_t i = way.size(); i-- > 0;) hash = with(hash, way[i]);
+  return hash;
 }
 
 std::uint64_t mixed_key(std::uint64_t key, std::uint64_t number) {

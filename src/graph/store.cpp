@@ -108,7 +108,7 @@ void VariableStore::reserve(std::size_t more) {
 }
 
 void VariableStore::add(std::shared_ptr<variable_cell> cell, const value_type& type) {
-  reserve(1);
+  if (cells_.size() == cells_.capacity() || types_.size() == types_.capacity()) reserve(1);
   const auto rank = static_cast<std::uint32_t>(type.shape.size());
   const std::size_t size = extents_.size();
   if (size < rank || !std::equal(type.shape.begin(), type.shape.end(),

@@ -132,6 +132,7 @@ void cloner::resolve_expressions() {
     check_replacement(source_, key, target_, value, false, options_.elements);
     infer_again_ = infer_again_ || !(source_.type_of(key) == target_.type_of(value));
   }
+  if (casts_.empty()) return;
   for (variable_image& image : data_->images) {
     if (casts_.contains(source_.variable_of(image.source).read))
       image.policy = variable_policy::replaced;

@@ -107,7 +107,9 @@ void cloner::scope_like_body() {
   data_->scope = like(body_->data_->scope);
   scope_images_.expect(source_.scope_count(), scopes_.size());
   for (const scope_id s : scopes_) {
-    scope_images_.set(s.value, like(body_->image_of_scope(s)).value);
+    body_->make_image_of(s.value);
+    const scope_id in_body = body_->target_.data().scope(*body_->scope_images_.find(s.value));
+    scope_images_.set(s.value, like(in_body).value);
   }
 }
 

@@ -208,13 +208,18 @@ void cloner::append_ops() {
   };
   request.control_outside = control;
   request.infer_again = infer_again_ && !converts();  // else once types are the new ones
-  data_->first_id = append_copy(request).first_id;
+  const copied_ops copied = append_copy(request);
+  data_->first_id = copied.first_id;
+  if (!data_->copy_of_place.empty() || !copies_.consecutive()) return;
+  run_first_ = copies_.front();
+  run_count_ = copied.count;
+  run_copy_ = copied.first;
 }
 
 std::int64_t cloner::image_of_reference(attribute_kind kind, std::int64_t number) {
   if (kind == attribute_kind::variable) {
-    const auto image = data_->forward(source_.data().variable(number));
-    return image ? std::int64_t{image->value} : number;
+    const variable_image* const image = data_->image_of(source_.data().variable(number));
+    return image != nullptr && image->image.valid() ? std::int64_t{image->image.value} : number;
   }
   if (kind == attribute_kind::body) return image_of_body(number);
   if (same_graph_ && !converts()) return number;
@@ -251,12 +256,12 @@ void cloner::add_variables() {
     variable_info& info = t.variables.push_back(source_.data().variables[image.source.value]);
     info.id = image.image;
     info.origin = same_graph_ ? image.source : variable_id{};
-    info.read.op = *data_->forward(info.read.op);
+    info.read.op = image_of(info.read.op);
     info.type.type = options_.elements(info.type.type);
-    if (info.initial.valid()) info.initial = *data_->forward(info.initial);
+    if (info.initial.valid()) info.initial = image_of(info.initial);
     if (converts() && info.initial.valid()) require_initial(image.source, info);
     if (body_ != nullptr) info.own_updates.clear();  // a body updates no variable
-    for (op_id& update : info.own_updates) update = *data_->forward(update);
+    for (op_id& update : info.own_updates) update = image_of(update);
     if (options_.trainable && (info.role == variable_role::parameter || !*options_.trainable)) {
       info.trainable = *options_.trainable;
     }
@@ -287,23 +292,33 @@ void cloner::add_variables() {
   touch(t);
 }
 
+op_id cloner::image_of(op_id op) const {
+  const std::uint32_t number = op.value - run_first_;
+  return number < run_count_ ? data_->copy(number) : *data_->forward(op);
+}
+
+tensor_id cloner::image_of(tensor_id t) const {
+  const std::uint32_t number = t.op.value - run_first_;
+  if (number >= run_count_ || is_cut(t)) return *data_->forward(t);
+  return {data_->copy(number), t.output};
+}
+
 // Variables lie far apart among the ops: those that come next are asked for while one is worked on, or each would wait
 // for memory.
 void cloner::fetch_ahead(std::size_t i) const {
-  constexpr std::size_t near = 4, far = 8, many = 2048;
-  if (data_->images.size() < many) return;  // all in the caches
+  constexpr std::size_t near = 4, far = 8, many = 8192;
+  const std::size_t count = data_->images.size();
+  if (count < many || i + far >= count || run_count_ == 0)
+    return;  // all in the caches, or not in order
   const Graph::tables &from = source_.data(), &to = target_.data();
-  if (i + far < data_->images.size()) {
-    fetch(&from.variables[data_->images[i + far].source.value]);
-  }
-  if (i + near >= data_->images.size()) return;
+  fetch(&from.variables[data_->images[i + far].source.value]);
   const variable_info& next = from.variables[data_->images[i + near].source.value];
-  for (const op_id op : {next.read.op, next.initial.op}) {
-    if (!op.valid() || !from.contains(op)) continue;
-    fetch(&from.ops[from.index(op)]);
-    const auto copy = data_->forward(op);
-    if (copy && to.contains(*copy)) fetch(&to.ops[to.index(*copy)]);
-  }
+  const std::uint32_t read = next.read.op.value - run_first_;
+  const std::uint32_t initial = next.initial.op.value - run_first_;
+  if (read < run_count_) fetch(&to.ops[run_copy_ + read]);
+  if (initial >= run_count_) return;
+  fetch(&from.ops[run_first_ + initial]);
+  fetch(&to.ops[run_copy_ + initial]);
 }
 
 void cloner::set_key(op_id op, std::uint64_t key) {

@@ -2,6 +2,7 @@
 // transaction.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <optional>
@@ -111,7 +112,9 @@ class cloner {
 
   // Additions.
   void make_scopes();  // scopes.cpp
-  scope_id image_of_scope(scope_id s);
+  void make_image_of(std::uint32_t scope);
+  void add_scope_like(std::uint32_t scope, std::uint32_t parent);
+  std::uint32_t name_in_target(std::uint32_t name);
   void add_around();  // body_variables.cpp
   [[nodiscard]] clone_options options_around() const;
   [[nodiscard]] bindings bound_around(const bindings& named) const;
@@ -131,6 +134,8 @@ class cloner {
   void require_initial(variable_id source, const variable_info& image) const;
   [[nodiscard]] bool elements_change(std::uint32_t index) const;
   void add_variables();
+  [[nodiscard]] op_id image_of(op_id op) const;
+  [[nodiscard]] tensor_id image_of(tensor_id t) const;
   void fetch_ahead(std::size_t i) const;
   void set_initial_key(const variable_image& image, const variable_info& info);
   void split_streams();
@@ -241,6 +246,9 @@ class cloner {
   std::optional<Region> bundles_;      // of the variables that a clone in a body gets
   op_indices copies_;                  // the ops to copy, by dense index
   std::vector<std::uint32_t> listed_;  // the same, unless they are consecutive
+  // Where all ops of the region were copied and are consecutive: their indices, which are their ids, and the index of
+  // the first copy.
+  std::uint32_t run_first_ = 0, run_count_ = 0, run_copy_ = 0;
   std::vector<op_id> replaced_reads_;  // of frozen, linked and replaced variables; ascending
   std::vector<op_id> random_ops_;      // of the source
   struct bound_control {
@@ -258,6 +266,10 @@ class cloner {
   index_set initial_ops_;         // of the target: their streams are their variables'
   std::vector<scope_id> scopes_;  // of what is copied
   index_map<std::uint32_t> scope_images_;
+  struct name_pair {
+    std::uint32_t source = no_id, target = no_id;
+  };
+  std::array<name_pair, 16> scope_names_;  // those met last, by number
   std::unordered_map<std::int64_t, std::int64_t> constant_images_;
   std::unordered_map<const Graph*, std::shared_ptr<const Graph>> body_images_;
   /// What rules made of bodies; where these take more than they did, in each graph around them.

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "graph/building.hpp"
+#include "surgery/index_sweep.hpp"
 #include "surgery/own_updates.hpp"
 
 namespace graft {
@@ -38,7 +39,7 @@ closure_result close_backwards(const Graph& g, const cut_set& cuts, std::size_t 
   const Graph::tables& t = g.data();
   closure_result result;
   result.cut_used.resize(cut_count, false);
-  std::vector<std::uint32_t> open;
+  index_sweep open(result.ops);
   const auto need = [&](std::uint32_t producer, std::uint32_t output, bool as_tensor) {
     if (as_tensor) {
       const int cut = cuts.find(producer, output);
@@ -47,18 +48,16 @@ closure_result close_backwards(const Graph& g, const cut_set& cuts, std::size_t 
         return;
       }
     }
-    if (result.ops.insert(producer)) open.push_back(producer);
+    open.add(producer);
   };
   const auto on_variable = [&](variable_id v) { return result.variables.insert(v.value); };
   std::uint32_t scope = Graph::tables::none;
 
   for (const tensor_id out : outputs) need(t.index(out.op), out.output, true);
-  while (!open.empty()) {
-    const std::uint32_t index = open.back();
-    open.pop_back();
+  open.run([&](std::uint32_t index) {
     if (is_open_source(t, index)) {
       result.sources.push_back(index);
-      continue;
+      return;
     }
     const Graph::tables::op_record& r = t.ops[index];
     result.edited = result.edited || r.stamp != 0;
@@ -69,7 +68,7 @@ closure_result close_backwards(const Graph& g, const cut_set& cuts, std::size_t 
       if (by == lead::own_update && updates == own_updates::leave) return;
       need(producer, wanted.output, by == lead::data || by == lead::initial);
     });
-  }
+  });
   std::sort(result.sources.begin(), result.sources.end());
   for (const std::uint32_t source : result.sources) result.ops.erase(source);
   return result;

@@ -30,7 +30,7 @@ void for_each_need(const Graph& g, std::uint32_t index, OnVariable&& on_variable
   if (!t.marked(r)) return;
   for_each_variable(g, t.stored(r), [&](variable_id v) {
     if (!on_variable(v)) return;
-    const variable_info& info = g.variable_of(v);
+    const variable_info& info = t.contains(v) ? t.variables[v.value] : g.variable_of(v);
     if (info.read.valid()) f(info.read, t.index(info.read.op), lead::read);
     if (info.initial.valid()) f(info.initial, t.index(info.initial.op), lead::initial);
     for (const op_id update : info.own_updates) {

@@ -125,35 +125,55 @@ void cloner::make_scopes() {
   scope_images_.expect(source_.scope_count(), scopes_.size());
   target_.data().scopes.reserve(scopes_.size());
   scope_images_.set(base_.value, data_->scope.value);
-  for (const scope_id s : scopes_) image_of_scope(s);
+  for (const scope_id s : scopes_) make_image_of(s.value);
 }
 
-scope_id cloner::image_of_scope(scope_id s) {
+void cloner::make_image_of(std::uint32_t scope) {
   const Graph::tables& t = source_.data();
-  small_vector<scope_id, 8> missing;
-  const std::uint32_t* image = scope_images_.find(s.value);
-  for (; image == nullptr; image = scope_images_.find(s.value)) {
-    missing.push_back(s);
-    if (s ==
-        scope_id{}) {  // outside the base: what stands for a variable there has the clone's own scope
-      for (const scope_id other : missing) scope_images_.set(other.value, data_->scope.value);
-      return data_->scope;
-    }
-    s = t.scope(t.scopes[s.value].parent);
+  if (scope_images_.contains(scope)) return;
+  // Outer scopes come first as a rule. From the innermost one that has no image:
+  const std::uint32_t* above = scope != 0 ? scope_images_.find(t.scopes[scope].parent) : nullptr;
+  if (above != nullptr) return add_scope_like(scope, *above);
+  std::vector<std::uint32_t> missing{scope};
+  while (missing.back() != 0) {
+    const std::uint32_t parent = t.scopes[missing.back()].parent;
+    above = scope_images_.find(parent);
+    if (above != nullptr) break;
+    missing.push_back(parent);
   }
-  scope_id at = target_.data().scope(*image);
-  for (std::size_t i = missing.size(); i-- > 0;) {
-    if (options_.naming == names::exact) {
-      const std::string name = scope_name(source_, missing[i]);
-      if (!scope_name_is_free(target_, at, name)) refuse_taken_name(name, target_.scope_path(at));
-    }
-    // Scopes that were made for this clone hold none but its own, whose names differ as they do in the source.
-    at = options_.naming != names::exact && at.value >= first_scope_
-             ? append_inner_scope_like(target_, at, source_, missing[i])
-             : append_scope_like(target_, at, source_, missing[i]);
-    scope_images_.set(missing[i].value, at.value);
+  if (above ==
+      nullptr) {  // outside the base: what stands for a variable there is in the clone's own scope
+    for (const std::uint32_t other : missing) scope_images_.set(other, data_->scope.value);
+    return;
   }
-  return at;
+  std::uint32_t at = *above;
+  for (std::size_t i = missing.size(); i-- > 0; at = *scope_images_.find(missing[i])) {
+    add_scope_like(missing[i], at);
+  }
+}
+
+void cloner::add_scope_like(std::uint32_t scope, std::uint32_t parent) {
+  const Graph::tables::scope_record& like = source_.data().scopes[scope];
+  Graph::tables& t = target_.data();
+  if (options_.naming == names::exact) {
+    const std::string name = scope_name(source_, source_.data().scope(scope));
+    if (!scope_name_is_free(target_, t.scope(parent), name))
+      refuse_taken_name(name, target_.scope_path(t.scope(parent)));
+  }
+  // Scopes that were made for this clone hold none but its own, whose names differ as they do in the source.
+  const bool own = options_.naming != names::exact && parent >= first_scope_;
+  const std::uint32_t name = name_in_target(like.name), ordinal = like.ordinal;
+  scope_images_.set(scope, own ? append_inner_scope(t, parent, name, ordinal)
+                               : append_scope(t, parent, name, ordinal));
+}
+
+std::uint32_t cloner::name_in_target(std::uint32_t name) {
+  if (same_graph_) return name;
+  name_pair& known = scope_names_[name % scope_names_.size()];
+  if (known.source != name) {
+    known = {name, target_.data().strings.intern(source_.data().strings[name])};
+  }
+  return known.target;
 }
 
 // Within new scopes names stay as they are; only where a scope was there before may they have

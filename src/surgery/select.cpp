@@ -53,7 +53,8 @@ bool cloner::mode_changes(std::uint32_t index) const {
 }
 
 bool cloner::is_cut(tensor_id t) const {
-  return !r_.cuts.empty() && std::binary_search(r_.cuts.begin(), r_.cuts.end(), t);
+  if (r_.cuts.empty() || t < r_.cuts.front() || r_.cuts.back() < t) return false;
+  return std::binary_search(r_.cuts.begin(), r_.cuts.end(), t);
 }
 
 // Streams that are to be the clone's own although it shares its variables. In a body nothing would move them on.
@@ -68,6 +69,10 @@ void cloner::decide_variables() {
   for (const variable_id v : r_.variables) {
     variable_policy policy =
         options_.decide ? options_.decide(source_, source_.variable_of(v)) : options_.policy;
+    if (policy == variable_policy::fresh || policy == variable_policy::copied) {
+      data_->images.push_back({v, {}, policy});
+      continue;
+    }
     if (policy == variable_policy::shared && splits_shared(source_.variable_of(v))) {
       policy = source_.store().initialized(v) ? variable_policy::copied : variable_policy::fresh;
     }
