@@ -1,6 +1,10 @@
 #include "surgery/body_ties.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <utility>
 
 #include "graft/schema/control_operators.hpp"
 
@@ -9,25 +13,24 @@
 namespace graft::detail {
 namespace {
 
-bool has(std::span<const tensor_id> some, tensor_id t) {
-  return std::find(some.begin(), some.end(), t) != some.end();
-}
+// An operand, and the tie that it is of.
+using tied_slot = std::pair<std::uint32_t, std::size_t>;
 
 // What one body of an op reads of some tensors, and by which operands.
 struct body_reading {
   std::string key;
-  std::size_t number;  // among the bodies of the op's graph
   std::shared_ptr<const Graph> body;
-  std::vector<std::uint32_t> slots;
-  std::vector<tensor_id> inputs;
+  std::vector<tied_slot> slots;
+  tied_reads inputs;
 };
 
 // How an op reads some tensors.
 struct op_reading {
-  op_reading(const Graph& g, op_id op, std::span<const tensor_id> read, body_needs& needs) {
+  op_reading(const Graph& g, op_id op, const tied_reads& read, body_needs& needs) {
     const std::uint32_t operands = g.operand_count(op);
     for (std::uint32_t i = 0; i < operands; ++i) {
-      if (has(read, g.operand(op, i))) own.push_back(i);
+      const auto found = read.find(g.operand(op, i));
+      if (found != read.end()) own.emplace_back(i, found->second);
     }
     if (own.empty() || !g.schema_of(op).has(ops::bodies)) return;
     const attribute_list attributes = g.attributes_of(op);
@@ -36,20 +39,20 @@ struct op_reading {
       const auto captures = captures_of(g.schema_of(op), a.key, attributes, operands);
       if (!captures) continue;
       const auto number = static_cast<std::size_t>(a.integer);
-      body_reading in{std::string(a.key), number, g.data().bodies[number], {}, {}};
+      body_reading in{std::string(a.key), g.data().bodies[number], {}, {}};
       const body_view& view = needs.of(in.body).view;
-      std::erase_if(own, [&](std::uint32_t slot) {
-        const std::size_t k = slot - captures->first_operand;
-        if (slot < captures->first_operand || k >= captures->count) return false;
+      std::erase_if(own, [&](const tied_slot& slot) {
+        const std::size_t k = slot.first - captures->first_operand;
+        if (slot.first < captures->first_operand || k >= captures->count) return false;
         in.slots.push_back(slot);
-        in.inputs.push_back(view.inputs[captures->first_input + k]);
+        in.inputs.emplace(view.inputs[captures->first_input + k], slot.second);
         return true;
       });
       if (!in.slots.empty()) bodies.push_back(std::move(in));
     }
   }
 
-  std::vector<std::uint32_t> own;  // operands that no body captures
+  std::vector<tied_slot> own;  // operands that no body captures
   std::vector<body_reading> bodies;
 };
 
@@ -83,22 +86,20 @@ std::vector<op_id> needed_in(const Graph& body, const index_set& needed) {
   return result;
 }
 
-std::size_t readings_in(const std::shared_ptr<const Graph>& body, std::span<const tensor_id> inputs,
-                        body_needs& needs) {
+reading_counts readings_in(const std::shared_ptr<const Graph>& body, const tied_reads& inputs,
+                           body_needs& needs) {
   const index_set& needed = needs.of(body).needed;
   std::vector<op_id> users;
-  for (const tensor_id input : inputs) {
-    body->for_each_use(input.op, [&](const Graph::use& u, std::uint32_t output) {
-      if (output == input.output && needed.contains(body->data().index(u.user))) {
-        users.push_back(u.user);
-      }
+  for (const auto& [input, tie] : inputs) {
+    body->for_each_use(input.op, [&, output = input.output](const Graph::use& u, std::uint32_t of) {
+      if (of == output && needed.contains(body->data().index(u.user))) users.push_back(u.user);
     });
   }
   std::sort(users.begin(), users.end());
   users.erase(std::unique(users.begin(), users.end()), users.end());
-  std::size_t count = 0;
-  for (const op_id op : users) count += readings(*body, op, inputs, needs);
-  return count;
+  reading_counts counts;
+  for (const op_id op : users) count_readings(*body, op, inputs, needs, counts);
+  return counts;
 }
 
 }  // namespace
@@ -110,37 +111,54 @@ const body_needs::found& body_needs::of(const std::shared_ptr<const Graph>& body
       .first->second;
 }
 
-std::size_t readings(const Graph& g, op_id op, std::span<const tensor_id> read, body_needs& needs) {
+void count_readings(const Graph& g, op_id op, const tied_reads& read, body_needs& needs,
+                    reading_counts& counts) {
   const op_reading r(g, op, read, needs);
-  std::size_t count = r.own.empty() ? 0 : 1;
-  for (const body_reading& in : r.bodies) count += readings_in(in.body, in.inputs, needs);
-  return count;
+  std::unordered_set<std::size_t> own;
+  for (const auto& [slot, tie] : r.own) {
+    if (own.insert(tie).second) ++counts[tie];
+  }
+  for (const body_reading& in : r.bodies) {
+    for (const auto& [tie, count] : readings_in(in.body, in.inputs, needs)) counts[tie] += count;
+  }
 }
 
-void reading_splitter::visit(Graph& g, op_id op, std::span<const tensor_id> read,
-                             ordered_edit& edit) {
+reading_splitter::reading_splitter(std::vector<std::vector<graph_reference>> further,
+                                   body_needs& needs)
+    : needs_(needs) {
+  for (std::vector<graph_reference>& each : further) ties_.push_back({std::move(each)});
+}
+
+void reading_splitter::visit(Graph& g, op_id op, const tied_reads& read, ordered_edit& edit) {
   const op_reading r(g, op, read, needs_);
   std::vector<std::pair<std::uint32_t, tensor_id>> taken;
-  // What reads next: the first keeps what it has.
-  const auto give = [&](const std::vector<std::uint32_t>& slots) {
-    if (slots.empty() || std::exchange(first_, false)) return;
-    const tensor_id t = id_for_use(g, further_[used_++]);
-    for (const std::uint32_t slot : slots) taken.emplace_back(slot, t);
+  // What reads next, of each tie: the first keeps what it has.
+  const auto give = [&](const std::vector<tied_slot>& slots) {
+    std::unordered_map<std::size_t, std::optional<tensor_id>> given;
+    for (const auto& [slot, number] : slots) {
+      const auto [place, next] = given.try_emplace(number);
+      rest& t = ties_[number];
+      if (next && !std::exchange(t.first, false)) {
+        place->second = id_for_use(g, t.further[t.used++]);
+      }
+      if (place->second) taken.emplace_back(slot, *place->second);
+    }
   };
   give(r.own);
   std::vector<more_operands> more;
   for (const body_reading& in : r.bodies) {
-    const std::size_t count = readings_in(in.body, in.inputs, needs_);
-    if (count == 0) continue;
-    give(in.slots);
-    if (count == 1) continue;
-    const other_body made = split_body(g, in.body, in.inputs);
+    const reading_counts counts = readings_in(in.body, in.inputs, needs_);
+    std::vector<tied_slot> slots = in.slots;
+    std::erase_if(slots, [&](const tied_slot& slot) { return !counts.contains(slot.second); });
+    give(slots);
+    tied_reads several = in.inputs;
+    std::erase_if(several, [&](const auto& input) {
+      const auto found = counts.find(input.second);
+      return found == counts.end() || found->second < 2;
+    });
+    if (several.empty()) continue;
+    const other_body made = split_body(g, in.body, several);
     const std::uint32_t at = replace_body(g, op, in.key, made);
-    needs_.forget(in.body);
-    // One that was made for another parameter is nobody's now.
-    if (&g == &graph_ && in.number >= first_body_ && made.body != in.body) {
-      g.data().bodies[in.number].reset();
-    }
     more.push_back({at, static_cast<std::uint32_t>(made.captures.size())});
   }
   std::vector<operand_change> changes;
@@ -149,15 +167,17 @@ void reading_splitter::visit(Graph& g, op_id op, std::span<const tensor_id> read
 }
 
 other_body reading_splitter::split_body(Graph& g, const std::shared_ptr<const Graph>& body,
-                                        std::span<const tensor_id> inputs) {
+                                        const tied_reads& inputs) {
   body_copy copy(g, body);
   const auto image = [&](op_id op) { return copy.graph().op_at(body->data().index(op)); };
-  std::vector<tensor_id> read;
-  for (const tensor_id input : inputs) read.push_back({image(input.op), input.output});
+  tied_reads read;
+  for (const auto& [input, tie] : inputs) {
+    read.emplace(tensor_id{image(input.op), input.output}, tie);
+    ties_[tie].first = true;  // it reads what the op was given for the body
+  }
   std::vector<op_id> users;  // taken down first: what is captured comes behind them
   for (const op_id op : needed_in(*body, needs_.of(body).needed)) users.push_back(image(op));
   ordered_edit edit(copy.graph(), op_id{0});
-  first_ = true;  // it reads what the op was given for the body
   for (const op_id op : users) visit(copy.graph(), op, read, edit);
   edit.finish();
   return copy.close();

@@ -157,7 +157,10 @@ class cloner {
   void replace_own_updates();
   void add_to_collections();
   void split_ties();  // ties.cpp
-  void add_further(const variable_image& image, variable_id first, const Clone& made);
+  void refuse_update_of(const variable_image& image, op_id update) const;
+  std::vector<graph_reference> make_further(const variable_image& image, const Region& bundle,
+                                            tensor_id made_of, std::size_t count);
+  void add_further(const variable_image& image, const Clone& made);
   void add_further_update(op_id first, op_id further);
 
   /// True where the clone goes into an open body, and the source is the graph around that has the variables.

@@ -24,12 +24,16 @@ class tie_splitter {
     ranked_from_ = from;
   }
 
-  // The ops that read a tensor on the way to the outputs, each after those that it takes.
-  [[nodiscard]] std::vector<op_id> readers(tensor_id read) const {
+  // The ops that read one of some tensors on the way to the outputs, each after those that it takes.
+  [[nodiscard]] std::vector<op_id> readers(const tied_reads& reads) const {
     std::vector<op_id> result;
-    graph_.for_each_use(read.op, [&](const Graph::use& u, std::uint32_t output) {
-      if (output == read.output && needed_.contains(u.user.value)) result.push_back(u.user);
-    });
+    for (const auto& [read, tie] : reads) {
+      graph_.for_each_use(read.op,
+                          [&, of = read.output](const Graph::use& u, std::uint32_t output) {
+                            if (output == of && needed_.contains(u.user.value))
+                              result.push_back(u.user);
+                          });
+    }
     std::sort(result.begin(), result.end(), [this](op_id a, op_id b) { return rank(a) < rank(b); });
     result.erase(std::unique(result.begin(), result.end()), result.end());
     return result;
@@ -149,64 +153,88 @@ void cloner::split_ties() {
   // In a body: of the variables, which are around it.
   std::optional<tie_splitter> around;
   if (bundles_) around.emplace(owner_, *data_->around, first_around_);
-  ordered_edit edit(target_, first_op_);
-  const std::size_t first_body = target_.data().bodies.size();
-  body_needs needs;
-  const std::vector<variable_image> images = data_->images;
-  for (const variable_image& image : images) {
+  // By tie the parameters that are read there: rules may have put one tensor in the place of several.
+  std::vector<std::vector<variable_image>> tied;
+  tied_reads reads;
+  for (const variable_image& image : data_->images) {
     const bool own =
         image.policy == variable_policy::fresh || image.policy == variable_policy::copied;
     if (!own || !(is_made(image) || made_around(image)) || !owner_.contains(image.image)) continue;
-    const variable_info info = owner_.variable_of(image.image);
-    if (info.role != variable_role::parameter) continue;
-    const auto known = data_->forward(source_.variable_of(image.source).read);
-    if (!known) continue;  // a rule put something in its place and another removed that
-    const tensor_id read = *known;
-    const std::vector<op_id> users = ties.readers(read);
-    std::size_t count = 0;
-    for (const op_id user : users) count += readings(target_, user, {&read, 1}, needs);
-    if (count < 2) continue;
-    if (const op_id update = ties.update_of(info.id); update.valid()) {
-      const op_id of = data_->backward(update).value_or(update);
-      throw unsupported_error(
-          {"clone was asked to split the ties of '" + source_.path_of(image.source) + "'",
-           "the outputs depend on '" + source_.path_of(of) +
-               "', which updates it: one update cannot serve several "
-               "parameters",
-           source_.path_of(image.source),
-           "clone the network without its training step and make a step for the clone, or leave "
-           "ties::split out"});
-    }
-    const tensor_id made_of =
-        around ? *data_->around->forward(source_.variable_of(image.source).read) : read;
-    const Region bundle = (around ? *around : ties).bundle(info, made_of);
-    if (!bundle.contains(info.id)) continue;  // a rule made these ops read something else
-    clone_options each;
-    each.set(variables::by([&](const variable_info& v) {
-      return v.id == info.id ? image.policy : variable_policy::shared;
-    }));
-    each.streams = options_.streams;  // streams that the first one shares stay shared
-    each.set(control_in::keep);       // what the first one waits for
-    each.set(into(owner_, ""));
-    std::vector<graph_reference> all;
-    while (all.size() + 1 < count) {
-      std::optional<Clone> made;
-      {
-        const inside_scope inside(owner_, owner_.scope_of(info.read.op));
-        made = clone_region(bundle, each);
-      }
-      add_further(image, info.id, *made);
-      tensor_id further = *made->data()->forward(made_of);
-      if (around) {
-        further = target_.capture(owner_.handle(further).ref());
-        data_->stand_in_originals.emplace(further, source_.variable_of(image.source).read.op);
-      }
-      all.push_back({data_->slot, data_->generation, further});
-    }
-    reading_splitter splitter(std::move(all), target_, first_body, needs);
-    for (const op_id user : users) splitter.visit(target_, user, {&read, 1}, edit);
+    if (owner_.variable_of(image.image).role != variable_role::parameter) continue;
+    const auto read = data_->forward(source_.variable_of(image.source).read);
+    if (!read) continue;  // a rule put something in its place and another removed that
+    const auto [place, next] = reads.try_emplace(*read, tied.size());
+    if (next) tied.emplace_back();
+    tied[place->second].push_back(image);
   }
+  const std::vector<op_id> users = ties.readers(reads);
+  body_needs needs;
+  reading_counts counts;
+  for (const op_id user : users) count_readings(target_, user, reads, needs, counts);
+
+  std::vector<std::vector<graph_reference>> further(tied.size());
+  std::vector<tensor_id> read_of(tied.size());
+  for (const auto& [read, tie] : reads) read_of[tie] = read;
+  for (std::size_t k = 0; k < tied.size(); ++k) {
+    const auto count = counts.find(k);
+    for (const variable_image& image : tied[k]) {
+      if (count == counts.end() || count->second < 2 || !further[k].empty()) break;
+      refuse_update_of(image, ties.update_of(image.image));
+      const tensor_id made_of =
+          around ? *data_->around->forward(source_.variable_of(image.source).read) : read_of[k];
+      const Region bundle =
+          (around ? *around : ties).bundle(owner_.variable_of(image.image), made_of);
+      if (!bundle.contains(image.image)) continue;  // a rule made these ops read something else
+      further[k] = make_further(image, bundle, made_of, count->second - 1);
+    }
+    if (further[k].empty()) reads.erase(read_of[k]);
+  }
+  reading_splitter splitter(std::move(further), needs);
+  ordered_edit edit(target_, first_op_);
+  for (const op_id user : users) splitter.visit(target_, user, reads, edit);
   edit.finish();
+}
+
+void cloner::refuse_update_of(const variable_image& image, op_id update) const {
+  if (!update.valid()) return;
+  const op_id of = data_->backward(update).value_or(update);
+  throw unsupported_error(
+      {"clone was asked to split the ties of '" + source_.path_of(image.source) + "'",
+       "the outputs depend on '" + source_.path_of(of) +
+           "', which updates it: one update cannot serve several "
+           "parameters",
+       source_.path_of(image.source),
+       "clone the network without its training step and make a step for the clone, or leave "
+       "ties::split out"});
+}
+
+// So many further parameters. @returns what reads them
+std::vector<graph_reference> cloner::make_further(const variable_image& image, const Region& bundle,
+                                                  tensor_id made_of, std::size_t count) {
+  const op_id read = owner_.variable_of(image.image).read.op;
+  clone_options each;
+  each.set(variables::by([&](const variable_info& v) {
+    return v.id == image.image ? image.policy : variable_policy::shared;
+  }));
+  each.streams = options_.streams;  // streams that the first one shares stay shared
+  each.set(control_in::keep);       // what the first one waits for
+  each.set(into(owner_, ""));
+  std::vector<graph_reference> all;
+  while (all.size() < count) {
+    std::optional<Clone> made;
+    {
+      const inside_scope inside(owner_, owner_.scope_of(read));
+      made = clone_region(bundle, each);
+    }
+    add_further(image, *made);
+    tensor_id further = *made->data()->forward(made_of);
+    if (bundles_) {
+      further = target_.capture(owner_.handle(further).ref());
+      data_->stand_in_originals.emplace(further, source_.variable_of(image.source).read.op);
+    }
+    all.push_back({data_->slot, data_->generation, further});
+  }
+  return all;
 }
 
 // What has an update of a first parameter for its image has the further one's too.
@@ -221,8 +249,8 @@ void cloner::add_further_update(op_id first, op_id further) {
 }
 
 // Takes a further image of a variable into the account of the clone.
-void cloner::add_further(const variable_image& image, variable_id first, const Clone& made) {
-  const variable_id further = made(first);
+void cloner::add_further(const variable_image& image, const Clone& made) {
+  const variable_id further = made(image.image);
   owner_.data().variables[further.value].origin =
       &owner_ == &source_ ? image.source : variable_id{};
   data_->splits.emplace_back(image.source, further);

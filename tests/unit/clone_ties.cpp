@@ -284,6 +284,27 @@ TEST_CASE("a parameter that comes through a dropped op is split as well", "[clon
   CHECK(g.operand(op_of(copy(y)), 1) == g.variable_of(images[1]).read);
 }
 
+TEST_CASE("the parameter is split that is read where a rule put it in the place of another",
+          "[clone][ties][rule]") {
+  Graph g;
+  const auto x = input4(g);
+  const auto first = make_variable<float, shape<4>>(g, "first", ones());
+  const auto second = make_variable<float, shape<4>>(g, "second", ones());
+  const auto y = x * first + first - second;
+  const std::string taken = GENERATE("first", "second"),
+                    dropped = taken == "first" ? "second" : "first";
+  const Clone copy =
+      clone(extract(inputs(x), outputs(y)), bind(x, x), ties::split, into("copy"),
+            each_op([&](const copied_op& op) -> std::optional<std::vector<any_tensor>> {
+              if (op.origin->path_of(op.source) != dropped) return std::nullopt;
+              return std::vector<any_tensor>{g.handle({*g.find_op("copy/" + taken), 0})};
+            }));
+  copy.check();
+  g.validate();
+  CHECK(copy.images(variable_named(g, taken)).size() == 3);
+  CHECK(copy.images(variable_named(g, dropped)).size() == 1);
+}
+
 TEST_CASE("split parameters start from one other variable", "[clone][ties][edge-30]") {
   Graph g;
   const auto x = input4(g);
