@@ -56,13 +56,6 @@ scope_id append_scope(Graph& g, scope_id parent, std::string_view name) {
   return t.scope(append_scope(t, parent.value, name));
 }
 
-scope_id append_scope_like(Graph& g, scope_id parent, const Graph& from, scope_id like) {
-  tables& t = g.data();
-  const tables::scope_record& r = from.data().scopes[like.value];
-  const std::uint32_t base = &g == &from ? r.name : t.strings.intern(from.data().strings[r.name]);
-  return t.scope(append_scope(t, parent.value, base, r.ordinal));
-}
-
 std::uint32_t append_inner_scope(tables& t, std::uint32_t parent, std::uint32_t base,
                                  std::uint32_t ordinal) {
   t.scopes.reserve(1);

@@ -176,8 +176,6 @@ variable_id next_variable(const Graph& g);
 
 /// Makes a new scope under a parent without entering it; the name is made unique there.
 scope_id append_scope(Graph& g, scope_id parent, std::string_view name);
-/// The same with the name that a scope of a graph has.
-scope_id append_scope_like(Graph& g, scope_id parent, const Graph& from, scope_id like);
 /// The same for a parent that was made for one copy, where all names come along and differ: the name is not looked at
 /// until somebody else makes a scope there.
 /// @param base of the name, a number in t.strings
