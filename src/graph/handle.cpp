@@ -3,6 +3,7 @@
 #include <deque>
 #include <mutex>
 #include <optional>
+#include <ostream>
 #include <vector>
 
 #include "graft/core/error.hpp"
@@ -89,6 +90,17 @@ graph_reference ensured_as(const any_tensor& tensor, const value_type& wanted, s
 }  // namespace detail
 
 using traits = target_traits<Graph>;
+
+std::ostream& operator<<(std::ostream& out, const any_tensor& t) {
+  const graph_reference& r = t.ref();
+  if (r.slot == nullptr) return out << "an empty handle";
+  const Graph* const g = r.slot->graph.load();
+  if (g == nullptr || r.slot->generation != r.generation) {
+    return out << "a handle whose graph is gone";
+  }
+  if (!g->contains(r.id.op)) return out << "a handle whose op is gone";
+  return out << '\'' << g->path_of(r.id) << "' of " << to_string(g->type_of(r.id));
+}
 
 Graph& traits::target_of(const reference& r) {
   Graph* g = r.slot == nullptr ? nullptr : r.slot->graph.load();

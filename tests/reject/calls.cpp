@@ -21,6 +21,41 @@ auto embedding_of_number(of<int, 2> x) { return embedding<9, 4>(either(x, 3)); }
 auto dropout_of_number(matrix x) { return dropout(0.5)(either(x, 3.0f)); }
 // expect: a network is called on tensors
 auto network_of_number(matrix x) { return (dense<10> >> relu)(either(x, 3.0f)); }
+// expect: layers_are_called_on_tensors<graft::got<void> ?>
+auto dense_of_nothing(matrix x) { return either(dense<10>, dense<10>())(x); }
+
+// expect: no_operator_of_tensors<.*"\(\)"}, graft::got<int> ?>
+auto element_by_call(matrix x) { return either((slice<along<0, 0, 1>>(x)), x(0, 1)); }
+// expect: no_operator_of_tensors<.*"\+\+"}
+auto counted(matrix x) {
+  auto y = x;
+  either(y += 1, ++y);
+  return y;
+}
+// expect: no_operator_of_tensors<.*"--"}
+auto counted_down(matrix x) {
+  auto y = x;
+  either(y -= 1, y--);
+  return y;
+}
+// expect: values_come_when_it_runs<graft::got<graft::tensor<.*> ?> ?>
+auto value_of(of<float> loss, Session& s) {
+  return either(s.run(loss).item<float>(), static_cast<float>(loss));
+}
+// expect: takes_one_tensor<.*"relu"}
+auto relu_of_two(matrix x, matrix y) { return either(relu(x + y), relu(x, y)); }
+// expect: takes_one_tensor<.*"sigmoid"}
+auto sigmoid_with_slope(matrix x) { return either(sigmoid(0.5 * x), sigmoid(x, 0.5)); }
+// expect: axes_are_whole_numbers<.*"mean"}
+auto mean_with_weights(matrix x, const Array& a) { return mean(x, either((void(a), 0), a)); }
+// expect: axes_are_whole_numbers<.*"sum"}
+auto sum_of_two(matrix x, matrix y) { return either(sum(x + y), sum(x, y)); }
+// expect: operands_are_tensors<.*"mean"}
+auto mean_of_array(Graph& g, const Array& a) { return mean(either(constant(g, a), a), {0}); }
+// expect: layers_as_arguments_are_calls<graft::activation<graft::ops::relu> ?>
+auto residual_of_name(matrix x) { return residual(either(relu(), relu))(x); }
+// expect: layers_as_arguments_are_calls<graft::activation<graft::ops::tanh> ?>
+auto shortcut_of_name(matrix x) { return residual(dense<3>, either(tanh(), tanh))(x); }
 
 // expect: after what is asked for come feeds
 auto run_two(Session& s, matrix x) {

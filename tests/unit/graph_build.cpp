@@ -1,3 +1,6 @@
+#include <sstream>
+#include <vector>
+
 #include "graft/core/error.hpp"
 
 #include "catch.hpp"
@@ -181,6 +184,28 @@ TEST_CASE("handles follow their graph and notice when it is gone") {
   make_input(next);
   CHECK_THROWS_AS(next.id(stale), handle_error);
   CHECK_THROWS_WITH(next.id(any_tensor{}), Catch::Contains("handle is empty"));
+}
+
+TEST_CASE("a handle is written as what it names") {
+  const auto written = [](const auto& t) {
+    std::ostringstream out;
+    out << t;
+    return out.str();
+  };
+  CHECK(written(any_tensor{}) == "an empty handle");
+  any_tensor lost;
+  {
+    Graph g;
+    g.enter_scope("encoder");
+    const any_tensor x = g.handle(make_input(g, {dyn, 10}));
+    CHECK(written(x) == "'" + g.path_of(g.id(x)) + "' of float32 [?, 10]");
+    CHECK(written(as<float, shape<dyn, 10>>(x)) == written(x));
+    lost = x;
+    const any_tensor gone = g.handle(make_input(g));
+    g.erase_ops(std::vector{gone.ref().id.op});
+    CHECK(written(gone) == "a handle whose op is gone");
+  }
+  CHECK(written(lost) == "a handle whose graph is gone");
 }
 
 TEST_CASE("as checks what the graph knows") {

@@ -17,8 +17,8 @@ struct got;
 template <text Function, class... Got>
 struct operands_are_tensors;
 
-/// The function chooses among the elements of one tensor. The larger or the smaller of two, element by element, is
-/// maximum(a, b) or minimum(a, b).
+/// The function takes one tensor, and after it a name at most: relu(x, "gate"). max and min choose among the elements of
+/// one tensor; the larger or the smaller of two, element by element, is maximum(a, b) or minimum(a, b).
 template <text Function>
 struct takes_one_tensor;
 
@@ -30,6 +30,11 @@ struct takes_two_tensors;
 /// program runs follows a list of tensors: concat(std::vector{a, b}, axis).
 template <text Function>
 struct axis_is_a_template_argument;
+
+/// What follows the tensor tells the axes, which are whole numbers: sum(x), sum(x, 0), sum(x, {0, -1}), or dims. A sum or a
+/// mean with weights is that of a product: sum(x * weights).
+template <text Function>
+struct axes_are_whole_numbers;
 
 /// A tensor was asked for its value where the network is built: it has values only when the graph runs.
 ///
@@ -44,7 +49,7 @@ template <class A, class B>
 struct tensors_are_compared_by_equal;
 
 /// Tensors have no such operator. Parts are taken by slice, gather, split and crop; truth values are joined by `&&`, `||`,
-/// `!` and logical_xor.
+/// `!` and logical_xor; instead of `++x` there is `x += 1`.
 template <text Symbol, class... Got>
 struct no_operator_of_tensors;
 

@@ -55,6 +55,15 @@ no_operator_of_tensors<"^", got<A>, got<B>> operator^(const A&, const B&);
 template <class A, only_if<is_tensor<A>> = 0>
 no_operator_of_tensors<"~", got<A>> operator~(const A&);
 
+template <class A, only_if<is_tensor<A>> = 0>
+no_operator_of_tensors<"++", got<A>> operator++(const A&);
+template <class A, only_if<is_tensor<A>> = 0>
+no_operator_of_tensors<"++", got<A>> operator++(const A&, int);
+template <class A, only_if<is_tensor<A>> = 0>
+no_operator_of_tensors<"--", got<A>> operator--(const A&);
+template <class A, only_if<is_tensor<A>> = 0>
+no_operator_of_tensors<"--", got<A>> operator--(const A&, int);
+
 // `a += b` where a is constant or more than a handle, or b cannot stand there.
 template <class A, class B>
 inline constexpr bool odd_change =

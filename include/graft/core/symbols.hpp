@@ -189,15 +189,18 @@ struct symbols {
     return apply_symbol(symbol<meaning::neg>{}, a.handle, a.here);
   }
 
-  // Refused, in words.
-  template <class T, only_if<std::is_same_v<T, bool>> = 0>
+  // Refused, in words. Explicit: numbers that a handle became by itself would stand in every expression.
+  template <class T, only_if<std::is_arithmetic_v<T>> = 0>
   constexpr explicit operator T() const {
     values_come_when_it_runs<got<Handle>> error{};
     (void)error;
-    return false;
+    return {};
   }
   template <class I>
   no_operator_of_tensors<"[]", got<I>> operator[](const I&) const;
+  // Of numbers only: a handle is nothing to be called, where functions ask.
+  template <class I, class... More, only_if<std::is_integral_v<I>> = 0>
+  no_operator_of_tensors<"()", got<I>> operator()(const I&, const More&...) const;
 };
 
 }  // namespace detail

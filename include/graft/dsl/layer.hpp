@@ -19,7 +19,7 @@ struct at_axis;
 template <text Layer, class Got, class Axis>
 struct extent_not_known;
 
-/// A layer was called on what is no tensor of a graph. Call it on what placeholder() or another layer returned; an array
+/// A layer was called on what is no tensor of a graph, or on nothing: dense<10>(x) is a call, dense<10> the layer. Call it on what placeholder() or another layer returned; an array
 /// of values goes in by constant(graph, array), or by feed(x, array) when the graph runs.
 template <class Got>
 struct layers_are_called_on_tensors;
@@ -34,8 +34,15 @@ struct layers_take_one_tensor;
 template <class Got>
 struct networks_are_made_of_layers;
 
+/// The name of a function that is a layer, too, was given as an argument. There it is written as a call:
+/// residual(relu()), parallel(relu(), tanh()), sequence(relu(), dense<10>). Between `>>` the name does.
+template <class Layer>
+struct layers_as_arguments_are_calls;
+
 /// Base of everything that may stand in a network written with `>>`.
 struct layer_base {
+  /// Refuses a call without an operand.
+  layers_are_called_on_tensors<got<void>> operator()() const;
   /// Refuses what is no tensor.
   template <class X, class... More>
     requires(!tensor_like<X>)
@@ -91,6 +98,11 @@ struct named_part : layer_base {
   friend networks_are_made_of_layers<got<X>> operator>>(const X&, Part (&)(layer_tag));
   template <tensor_like X>
   friend networks_are_made_of_layers<got<X>> operator>>(Part (&)(layer_tag), const X&);
+
+  template <class... More>
+  friend layers_as_arguments_are_calls<Part> residual(Part (&)(layer_tag), const More&...);
+  template <class F>
+  friend layers_as_arguments_are_calls<Part> residual(const F&, Part (&)(layer_tag));
 };
 
 namespace detail {

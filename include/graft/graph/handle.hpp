@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <iosfwd>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -78,6 +79,10 @@ struct target_traits<Graph> {
 /// A graph tensor whose element type and shape only the graph knows. Every typed handle converts to
 /// it.
 using any_tensor = tensor<Graph, dtype::any, any_shape>;
+
+/// Writes what a handle names, and no values: "'encoder/relu' of float32 [?, 4]". Values are what session.run(t) returns.
+/// Of a handle whose graph or op is gone it says so.
+std::ostream& operator<<(std::ostream& out, const any_tensor& t);
 
 /// A variable of a graph as a typed handle; converts to the tensor that reads it.
 template <dtype Type, shape_type Shape>

@@ -22,6 +22,24 @@ struct no_tensor {
   no_tensor(const layer_base&);  // NOLINT
 };
 
+// What is given where axes should be, and is no list of them.
+struct no_axes {
+  template <class T>
+    requires(tensor_like<T> || std::is_floating_point_v<T>)
+  no_axes(const T&);           // NOLINT: implicit, as above
+  no_axes(const Array&);       // NOLINT
+  no_axes(const layer_base&);  // NOLINT
+};
+
+// What is given where a name should be.
+struct no_name {
+  template <class T>
+    requires(tensor_like<T> || number_like<T>)
+  no_name(const T&);           // NOLINT: implicit, as above
+  no_name(const Array&);       // NOLINT
+  no_name(const layer_base&);  // NOLINT
+};
+
 }  // namespace detail
 
 // Element by element.
@@ -54,6 +72,60 @@ operands_are_tensors<"leaky_relu"> leaky_relu(detail::no_tensor, ...);
 operands_are_tensors<"elu"> elu(detail::no_tensor, ...);
 operands_are_tensors<"is_nan"> is_nan(detail::no_tensor, ...);
 operands_are_tensors<"logical_not"> logical_not(detail::no_tensor, ...);
+
+// Of one tensor: what stands in the place of its name is none.
+template <tensor_like X>
+takes_one_tensor<"neg"> neg(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"abs"> abs(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"sign"> sign(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"square"> square(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"exp"> exp(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"expm1"> expm1(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"log"> log(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"log1p"> log1p(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"sqrt"> sqrt(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"rsqrt"> rsqrt(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"reciprocal"> reciprocal(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"sin"> sin(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"cos"> cos(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"erf"> erf(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"floor"> floor(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"ceil"> ceil(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"round"> round(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"relu"> relu(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"tanh"> tanh(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"sigmoid"> sigmoid(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"softplus"> softplus(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"silu"> silu(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"gelu"> gelu(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"gelu_tanh"> gelu_tanh(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"is_nan"> is_nan(const X&, detail::no_name, ...);
+template <tensor_like X>
+takes_one_tensor<"logical_not"> logical_not(const X&, detail::no_name, ...);
 
 // Of two operands.
 operands_are_tensors<"add"> add(detail::no_tensor, ...);
@@ -153,6 +225,25 @@ template <class Axes = all_axes, bool KeepDims = false>
 operands_are_tensors<"all"> all(detail::no_tensor, ...);
 template <class Axes = all_axes, bool KeepDims = false>
 operands_are_tensors<"any"> any(detail::no_tensor, ...);
+// Axes in braces, which `...` does not take.
+operands_are_tensors<"sum"> sum(detail::no_tensor, const axis_list&, ...);
+operands_are_tensors<"mean"> mean(detail::no_tensor, const axis_list&, ...);
+operands_are_tensors<"prod"> prod(detail::no_tensor, const axis_list&, ...);
+operands_are_tensors<"max"> max(detail::no_tensor, const axis_list&, ...);
+operands_are_tensors<"min"> min(detail::no_tensor, const axis_list&, ...);
+operands_are_tensors<"all"> all(detail::no_tensor, const axis_list&, ...);
+operands_are_tensors<"any"> any(detail::no_tensor, const axis_list&, ...);
+// What follows the tensor are axes.
+template <tensor_like X>
+axes_are_whole_numbers<"sum"> sum(const X&, detail::no_axes, ...);
+template <tensor_like X>
+axes_are_whole_numbers<"mean"> mean(const X&, detail::no_axes, ...);
+template <tensor_like X>
+axes_are_whole_numbers<"prod"> prod(const X&, detail::no_axes, ...);
+template <tensor_like X>
+axes_are_whole_numbers<"all"> all(const X&, detail::no_axes, ...);
+template <tensor_like X>
+axes_are_whole_numbers<"any"> any(const X&, detail::no_axes, ...);
 template <std::int64_t Axis = -1, bool KeepDims = false>
 operands_are_tensors<"argmax"> argmax(detail::no_tensor, ...);
 template <std::int64_t Axis = -1>
