@@ -1,5 +1,6 @@
 #include "graft/core/dims.hpp"
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <unordered_map>

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "graft/graph/graph.hpp"
+#include "graft/graph/tables.hpp"
 
 #include "graph/function_view.hpp"
 

@@ -8,6 +8,7 @@
 
 #include "graft/core/function_ref.hpp"
 #include "graft/graph/graph.hpp"
+#include "graft/graph/tables.hpp"
 
 #include "core/where.hpp"
 

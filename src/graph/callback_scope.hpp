@@ -9,6 +9,7 @@
 #include "graft/core/error.hpp"
 #include "graft/core/small_vector.hpp"
 #include "graft/graph/graph.hpp"
+#include "graft/graph/tables.hpp"
 
 namespace graft::detail {
 

@@ -9,6 +9,7 @@
 
 #include "graft/core/dims.hpp"
 #include "graft/graph/graph.hpp"
+#include "graft/graph/tables.hpp"
 #include "graft/schema/value_type.hpp"
 #include "graft/tensor/array.hpp"
 

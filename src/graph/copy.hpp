@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "graft/graph/graph.hpp"
+#include "graft/graph/tables.hpp"
 
 #include "graph/function_view.hpp"
 #include "graph/index_map.hpp"

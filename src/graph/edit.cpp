@@ -1,5 +1,6 @@
 // Edits of ops that are there.
 #include <algorithm>
+#include <set>
 
 #include "graft/core/error.hpp"
 #include "graft/schema/core_operators.hpp"

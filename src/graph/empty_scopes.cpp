@@ -1,6 +1,7 @@
 // Scopes that go with the last of their ops.
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <unordered_set>
 
 #include "graph/building.hpp"

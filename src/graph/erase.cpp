@@ -1,5 +1,7 @@
 // Removing ops: everything is built anew beside the old, then exchanged.
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <set>
 
 #include "graft/core/error.hpp"

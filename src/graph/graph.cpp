@@ -304,6 +304,16 @@ std::vector<Graph::use> Graph::uses(tensor_id id) const {
   return result;
 }
 
+void Graph::visit_uses(op_id op, function_ref<void(const use&, std::uint32_t)> visit) const {
+  const tables& t = data();
+  for (std::uint32_t e = t.ops[t.index(op)].first_use; e != tables::none;) {
+    const tables::edge& at = t.edges[e];
+    const std::uint32_t next = at.next_use;
+    visit(use{t.id(at.user), e - t.ops[at.user].first_operand}, at.output);
+    e = next;
+  }
+}
+
 any_tensor Graph::handle(tensor_id id) const {
   (void)data().index(id);
   id.op.graph = data().number;  // also where a program made it of a number

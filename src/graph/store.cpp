@@ -1,6 +1,7 @@
 #include "graft/graph/store.hpp"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "graft/core/error.hpp"
 #include "graft/schema/rules.hpp"
@@ -125,18 +126,24 @@ void VariableStore::add(std::shared_ptr<variable_cell> cell, const value_type& t
   version_.store(version_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
+struct VariableStore::cell_index {
+  std::unordered_map<const variable_cell*, std::uint32_t> places;
+};
+
 variable_id VariableStore::find(const variable_cell& cell) {
   if (index_stale_) forget_index();
+  if (by_cell_ == nullptr) by_cell_ = std::make_shared<cell_index>();
+  auto& places = by_cell_->places;
   for (; indexed_ < cells_.size(); ++indexed_) {
     if (cells_[indexed_] == nullptr) continue;
-    by_cell_.try_emplace(cells_[indexed_].get(), static_cast<std::uint32_t>(indexed_));
+    places.try_emplace(cells_[indexed_].get(), static_cast<std::uint32_t>(indexed_));
   }
-  const auto found = by_cell_.find(&cell);
-  return found == by_cell_.end() ? variable_id{} : variable_id{found->second, graph_};
+  const auto found = places.find(&cell);
+  return found == places.end() ? variable_id{} : variable_id{found->second, graph_};
 }
 
 void VariableStore::forget_index() noexcept {
-  by_cell_.clear();
+  by_cell_.reset();
   indexed_ = 0;
   index_stale_ = false;
 }

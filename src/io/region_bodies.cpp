@@ -1,6 +1,7 @@
 #include "io/region_bodies.hpp"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "graft/graph/operator.hpp"
 #include "graft/ops/sources.hpp"

@@ -1,4 +1,5 @@
 #include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>

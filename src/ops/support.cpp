@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <functional>
 
 #include "graft/ops/shape_ops.hpp"
 #include "graft/schema/rules.hpp"

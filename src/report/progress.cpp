@@ -131,6 +131,8 @@ void progress::show(bool last) {
   std::fflush(options_.stream);
 }
 
+void training_curve::add(std::int64_t step, double loss) { points_.push_back({step, loss}); }
+
 std::string training_curve::csv() const {
   std::string text = "step,loss\n";
   for (const point& p : points_)

@@ -1,6 +1,8 @@
 // What a kernel is bound with.
 #pragma once
 
+#include "graft/graph/tables.hpp"
+
 #include "runtime/call_graph.hpp"
 
 namespace graft::detail {

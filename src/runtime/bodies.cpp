@@ -1,5 +1,6 @@
 #include "runtime/bodies.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "graft/graph/graph.hpp"
+#include "graft/graph/tables.hpp"
 
 #include "graph/index_map.hpp"
 #include "runtime/plan.hpp"

@@ -1,5 +1,6 @@
 // Which elementwise steps become one step.
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <optional>
 

@@ -1,6 +1,7 @@
 // Running several elementwise kernels over one tile of elements after another.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>

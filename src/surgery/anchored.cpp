@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "graft/graph/tables.hpp"
+
 namespace graft::detail {
 
 anchored::anchored(const Region& region)

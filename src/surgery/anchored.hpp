@@ -3,6 +3,8 @@
 
 #include <vector>
 
+#include "graft/graph/tables.hpp"
+
 #include "surgery/extract.hpp"
 
 namespace graft::detail {

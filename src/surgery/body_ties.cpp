@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
+#include "graft/graph/tables.hpp"
 #include "graft/schema/control_operators.hpp"
 
 #include "graph/body_view.hpp"

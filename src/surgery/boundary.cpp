@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "graft/graph/tables.hpp"
+
 #include "surgery/extract.hpp"
 
 namespace graft::detail {

@@ -5,6 +5,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "graft/graph/tables.hpp"
+
 #include "surgery/clone_data.hpp"
 #include "surgery/index_set.hpp"
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "graft/graph/tables.hpp"
+
 #include "graph/lookup.hpp"
 
 namespace graft::detail {

@@ -8,6 +8,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include "graft/graph/tables.hpp"
+
 #include "graph/read_of.hpp"
 #include "surgery/cloner.hpp"
 #include "surgery/ensemble_data.hpp"

@@ -3,6 +3,7 @@
 #include <bit>
 #include <unordered_map>
 
+#include "graft/graph/tables.hpp"
 #include "graft/ops/logic.hpp"
 
 #include "graph/body_edit.hpp"

@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "graft/graph/tables.hpp"
+
 #include "surgery/index_set.hpp"
 #include "surgery/region_data.hpp"
 

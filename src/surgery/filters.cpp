@@ -1,6 +1,7 @@
 // Filters of ops by name and scope.
 #include <memory>
 #include <regex>
+#include <unordered_set>
 
 #include "graft/surgery/select.hpp"
 
@@ -105,6 +106,9 @@ bool lies_within(const std::vector<component>& pattern,
 
 }  // namespace
 
+tensor_filter::tensor_filter(op_filter made_by)
+    : accept_([f = std::move(made_by)](const Graph& g, tensor_id t) { return f(g, t.op); }) {}
+
 op_filter matching(name_view pattern) {
   return op_filter([regex = compile(pattern)](const Graph& g, op_id op) {
     return std::regex_search(g.path_of(op), *regex);
@@ -189,6 +193,15 @@ std::vector<variable_id> find_variables(const Graph& g, const op_filter& accept)
 
 namespace detail {
 
+// What was chosen so far.
+struct selector::chosen {
+  std::unordered_set<op_id> ops;
+  std::unordered_set<tensor_id> tensors;
+};
+
+selector::selector(const Graph& g) : graph_(g), chosen_(std::make_unique<chosen>()) {}
+selector::~selector() = default;
+
 void selector::add(const op_filter& accept) { add_listed({find_ops(graph_, accept), {}}); }
 
 void selector::add(const tensor_filter& accept) { add_listed({{}, find_tensors(graph_, accept)}); }
@@ -196,11 +209,11 @@ void selector::add(const tensor_filter& accept) { add_listed({{}, find_tensors(g
 void selector::add_listed(const selection& some) {
   for (const op_id op : some.ops) {
     (void)graph_.index_of(op);
-    if (ops_.insert(op).second) found_.ops.push_back(op);
+    if (chosen_->ops.insert(op).second) found_.ops.push_back(op);
   }
   for (const tensor_id t : some.tensors) {
     (void)graph_.type_of(t);
-    if (tensors_.insert(t).second) found_.tensors.push_back(t);
+    if (chosen_->tensors.insert(t).second) found_.tensors.push_back(t);
   }
 }
 

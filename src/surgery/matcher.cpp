@@ -4,6 +4,8 @@
 #include <bit>
 #include <set>
 
+#include "graft/graph/tables.hpp"
+
 #include "graph/attribute_lists.hpp"
 
 namespace graft::detail {

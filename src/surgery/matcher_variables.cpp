@@ -1,4 +1,5 @@
 // Pairing variables and what belongs to them.
+#include <algorithm>
 #include <set>
 #include <tuple>
 

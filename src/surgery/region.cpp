@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "graft/graph/tables.hpp"
+
 #include "graph/foreign_ids.hpp"
 #include "graph/lookup.hpp"
 #include "graph/role_names.hpp"

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "graft/graph/tables.hpp"
 #include "graft/surgery/region.hpp"
 
 #include "graph/copy.hpp"

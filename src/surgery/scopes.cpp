@@ -1,6 +1,8 @@
 // Where the clone's ops go and how they are called.
 #include <algorithm>
 
+#include "graft/graph/tables.hpp"
+
 #include "surgery/cloner.hpp"
 
 namespace graft::detail {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "graft/graph/tables.hpp"
 #include "graft/ops/logic.hpp"
 
 #include "surgery/cloner.hpp"

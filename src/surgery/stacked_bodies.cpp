@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <map>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "graft/ops/shape_ops.hpp"

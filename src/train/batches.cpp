@@ -1,5 +1,6 @@
 #include "graft/train/batches.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <numeric>
 #include <utility>

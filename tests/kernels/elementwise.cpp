@@ -1,3 +1,5 @@
+#include <cstring>
+
 #include "kernel_test.hpp"
 
 using namespace kt;

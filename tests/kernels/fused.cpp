@@ -1,5 +1,8 @@
 // The kernels of the forms that the library ships, against the kernels of their operators one after
 // the other: the same bits, for odd sizes, rows and columns, NaN and infinity.
+#include <bit>
+#include <cstring>
+
 #include "kernel_test.hpp"
 #include "kernels/forms.hpp"
 

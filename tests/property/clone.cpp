@@ -9,6 +9,7 @@
 #include <string>
 
 #include "graft/dsl/control.hpp"
+#include "graft/graph/tables.hpp"
 #include "graft/ops/elementwise.hpp"
 #include "graft/ops/initializers.hpp"
 #include "graft/ops/logic.hpp"

@@ -1,5 +1,8 @@
 // Random surgery on random graphs: what is undone or refused leaves no trace, substitution means
 // what it says.
+#include <map>
+#include <set>
+
 #include "graft/surgery/edit.hpp"
 #include "graft/surgery/substitute.hpp"
 

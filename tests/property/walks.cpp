@@ -1,6 +1,9 @@
 // Walks on random graphs against a definition written out naively.
 #include "graft/graph/walks.hpp"
 
+#include <map>
+#include <set>
+
 #include <boost/graph/adjacency_list.hpp>
 
 #include "graft/surgery/select.hpp"

@@ -3,6 +3,7 @@
 
 #include "graft/graft.hpp"
 #include "graft/graph/operator.hpp"
+#include "graft/graph/tables.hpp"
 
 #include "clone_fixture.hpp"
 #include "nested_bodies.hpp"

@@ -2,6 +2,7 @@
 #include <map>
 
 #include "graft/graft.hpp"
+#include "graft/graph/tables.hpp"
 
 #include "../support/failing_allocations.hpp"
 #include "clone_fixture.hpp"

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "graft/graft.hpp"
+#include "graft/graph/tables.hpp"
 
 #include "clone_fixture.hpp"
 

@@ -1,4 +1,6 @@
 // Clones by what they compute: real layers, sessions, training.
+#include <cstring>
+
 #include "graft/dsl/conv_layers.hpp"
 #include "graft/dsl/dense.hpp"
 #include "graft/dsl/network.hpp"

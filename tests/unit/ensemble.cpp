@@ -1,5 +1,6 @@
 // Ensembles: many members as one batched network.
 #include "graft/graft.hpp"
+#include "graft/graph/tables.hpp"
 
 #include "clone_fixture.hpp"
 #include "ensemble_fixture.hpp"

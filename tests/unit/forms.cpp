@@ -1,4 +1,6 @@
 // Canonical forms of elementwise chains, and the derivatives of forms.
+#include <bit>
+
 #include "graft/core/form.hpp"
 #include "graft/fuse/derivative.hpp"
 

@@ -1,5 +1,6 @@
 // Compiled chains in plans: what the library ships, and chains of the program's own.
 #include <cmath>
+#include <cstring>
 #include <thread>
 
 #include "graft/fuse.hpp"

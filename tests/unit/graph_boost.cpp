@@ -1,5 +1,6 @@
 // Boost's algorithms run on a graph as it is.
 #include <functional>
+#include <iterator>
 #include <sstream>
 #include <vector>
 

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "graft/core/error.hpp"
+#include "graft/graph/tables.hpp"
 
 #include "catch.hpp"
 #include "failing_allocations.hpp"

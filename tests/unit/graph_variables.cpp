@@ -1,4 +1,5 @@
 #include "graft/core/error.hpp"
+#include "graft/graph/tables.hpp"
 
 #include "catch.hpp"
 #include "small_graph.hpp"

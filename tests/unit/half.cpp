@@ -1,6 +1,7 @@
 // Conversions of the half-precision types, against their definitions.
 #include "core/half.hpp"
 
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <vector>

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "graft/graft.hpp"
+#include "graft/graph/tables.hpp"
 
 #include "graph/body_view.hpp"
 

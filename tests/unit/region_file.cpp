@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "graft/dsl/normalize_layers.hpp"
+#include "graft/graph/tables.hpp"
 #include "graft/runtime/session.hpp"
 #include "graft/surgery/diff.hpp"
 

@@ -1,6 +1,8 @@
 // What a region says of itself: what crosses its border, and what in it draws or has effects.
 #include <utility>
 
+#include "graft/graph/tables.hpp"
+
 #include "clone_fixture.hpp"
 
 using namespace graft;

@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <set>
 
 #include "graft/graft.hpp"
+#include "graft/graph/tables.hpp"
 
 #include "catch.hpp"
 #include "deep_network.hpp"

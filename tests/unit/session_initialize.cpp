@@ -1,6 +1,7 @@
 // Initialising variables: order, sets, cycles, seeds.
 #include <optional>
 
+#include "graft/graph/tables.hpp"
 #include "graft/surgery/clone.hpp"
 
 #include "catch.hpp"

@@ -1,4 +1,5 @@
 // Prepared calls, and that running them allocates nothing.
+#include <atomic>
 #include <cstdlib>
 #include <new>
 

@@ -3,6 +3,7 @@
 // share.
 #include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "graft/ops/conv.hpp"

@@ -2,6 +2,7 @@
 #include "graft/graph/walks.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <set>
 
 #include <boost/graph/adjacency_list.hpp>

@@ -1,9 +1,11 @@
 // Dictionaries (std::map, std::unordered_map and types like them) as structures of other things.
 #pragma once
 
-#include <algorithm>
 #include <concepts>
+#include <span>
 #include <vector>
+
+#include "graft/core/function_ref.hpp"
 
 namespace graft::detail {
 
@@ -16,6 +18,9 @@ concept dictionary = requires(const M& m) {
   { m.begin()->second } -> std::convertible_to<const typename M::mapped_type&>;
 };
 
+void sort_entries(std::span<const void*> entries,
+                  function_ref<bool(const void*, const void*)> before);
+
 /// Calls f(key, mapped) for each entry in the order of keys, whatever order the dictionary keeps: what is
 /// made of a dictionary should be the same in every run and everywhere.
 template <dictionary M, class F>
@@ -23,11 +28,16 @@ void each_entry(const M& all, F&& f) {
   if constexpr (requires { typename M::key_compare; }) {
     for (const auto& entry : all) f(entry.first, entry.second);
   } else {
-    std::vector<const typename M::value_type*> order;
-    for (const auto& entry : all) order.push_back(&entry);
-    std::sort(order.begin(), order.end(),
-              [](const auto* a, const auto* b) { return a->first < b->first; });
-    for (const auto* entry : order) f(entry->first, entry->second);
+    using entry_type = typename M::value_type;
+    std::vector<const void*> order;
+    for (const entry_type& entry : all) order.push_back(&entry);
+    sort_entries(order, [](const void* a, const void* b) {
+      return static_cast<const entry_type*>(a)->first < static_cast<const entry_type*>(b)->first;
+    });
+    for (const void* at : order) {
+      const auto& entry = *static_cast<const entry_type*>(at);
+      f(entry.first, entry.second);
+    }
   }
 }
 

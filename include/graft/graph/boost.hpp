@@ -17,6 +17,7 @@
 #include <boost/property_map/property_map.hpp>
 
 #include "graft/graph/graph.hpp"
+#include "graft/graph/tables.hpp"
 
 namespace graft {
 

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "graft/core/function_ref.hpp"
 #include "graft/core/name_view.hpp"
 #include "graft/graph/attribute_view.hpp"
 #include "graft/graph/handle.hpp"
@@ -169,7 +170,9 @@ class Graph {
   [[nodiscard]] std::vector<use> uses(tensor_id t) const;
   /// Calls f(use, output) for each data use of any output of an op, in order, without allocating.
   template <class F>
-  void for_each_use(op_id op, F&& f) const;
+  void for_each_use(op_id op, F&& f) const {
+    visit_uses(op, f);
+  }
 
   /// A handle of the tensor. @throws handle_error for an op that the graph does not have
   [[nodiscard]] any_tensor handle(tensor_id t) const;
@@ -313,7 +316,7 @@ class Graph {
   /// A hash of structure, names, attributes, collections, variables and stored values.
   [[nodiscard]] std::uint64_t digest() const;
 
-  /// Storage, for the algorithms of this library.
+  /// Storage, for the algorithms of this library; see graph/tables.hpp, which programs do not pay for.
   struct tables;
   /// @throws handle_error for a graph that was moved from
   [[nodiscard]] tables& data() {
@@ -330,6 +333,7 @@ class Graph {
 
  private:
   [[noreturn]] static void refuse_moved();
+  void visit_uses(op_id op, function_ref<void(const use&, std::uint32_t)> visit) const;
 
   graph_slot* slot_ = nullptr;
   std::unique_ptr<tables> tables_;
@@ -337,5 +341,3 @@ class Graph {
 };
 
 }  // namespace graft
-
-#include "graft/graph/tables.hpp"

@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
 #include "graft/graph/ids.hpp"
@@ -84,8 +83,8 @@ class VariableStore {
   mutable bool index_stale_ = false;  // a cell was made that by_cell_ passed by
   std::vector<slot_type> types_;
   std::vector<extent> extents_;
-  std::unordered_map<const variable_cell*, std::uint32_t>
-      by_cell_;  // of the first `indexed_` cells
+  struct cell_index;
+  std::shared_ptr<cell_index> by_cell_;  // of the first `indexed_` cells; empty: of none
   std::size_t indexed_ = 0;
   std::shared_ptr<lock_node> lock_;
   const std::uint32_t graph_;

@@ -1,5 +1,5 @@
-// How a graph is stored. Included by graph.hpp; for the algorithms of this library, which walk
-// dense indices instead of ids. Everything here may change.
+// How a graph is stored: for the algorithms of this library, which walk dense indices instead of ids. Everything here may
+// change.
 #pragma once
 
 #include <array>
@@ -348,16 +348,5 @@ struct Graph::tables {
  private:
   static std::uint32_t next_number();
 };
-
-template <class F>
-void Graph::for_each_use(op_id op, F&& f) const {
-  const tables& t = data();
-  for (std::uint32_t e = t.ops[t.index(op)].first_use; e != tables::none;) {
-    const tables::edge& at = t.edges[e];
-    const std::uint32_t next = at.next_use;
-    f(use{t.id(at.user), e - t.ops[at.user].first_operand}, at.output);
-    e = next;
-  }
-}
 
 }  // namespace graft

@@ -1,8 +1,6 @@
 // Operators that change shapes: reshaping, transposing, and broadcasting with its inverse.
 #pragma once
 
-#include <algorithm>
-
 #include "graft/schema/axes.hpp"
 
 namespace graft::ops {
@@ -179,7 +177,7 @@ constexpr inferred infer_broadcast_to(const infer_args& in) {
   const value_type& x = in.operands[0];
   dims target = in.attributes.integers("shape");
   for (std::size_t i = 0; i < target.size() && x.ranked; ++i) {
-    const std::size_t missing = target.size() - std::min(target.size(), x.shape.size());
+    const std::size_t missing = target.size() > x.shape.size() ? target.size() - x.shape.size() : 0;
     if (!is_known(target[i]) && i >= missing) target[i] = refine(x.shape[i - missing], target[i]);
   }
   return broadcast_onto(x, target);

@@ -51,7 +51,7 @@ class progress {
 class training_curve {
  public:
   /// Adds a point; steps come in the order given.
-  void add(std::int64_t step, double loss) { points_.push_back({step, loss}); }
+  void add(std::int64_t step, double loss);
   [[nodiscard]] std::string csv() const;  ///< "step,loss" and a line each
   /// A polyline with axes as a self-contained SVG document; values that are not finite are left
   /// out.

@@ -1,12 +1,12 @@
 // Structural patterns: what a piece of a graph looks like, and where it occurs.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "graft/core/callable.hpp"
 #include "graft/core/name_view.hpp"
 #include "graft/surgery/select.hpp"
 
@@ -26,7 +26,7 @@ struct pattern_access;
 class pattern {
  public:
   /// Asked of the tensor: its graph and its id.
-  using predicate = std::function<bool(const Graph&, tensor_id)>;
+  using predicate = callable<bool(const Graph&, tensor_id)>;
 
   /// Gives the tensor a name, under which a match knows it; equal names stand for one tensor.
   [[nodiscard]] pattern as(name_view name) const;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <concepts>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "graft/core/callable.hpp"
 #include "graft/core/name_view.hpp"
 #include "graft/surgery/bodies.hpp"
 #include "graft/surgery/fits.hpp"
@@ -53,13 +53,13 @@ inline constexpr variable_policy frozen = variable_policy::frozen;
 inline constexpr variable_policy linked = variable_policy::linked;
 
 /// Decides for one variable.
-using rule = std::function<variable_policy(const Graph&, const variable_info&)>;
+using rule = callable<variable_policy(const Graph&, const variable_info&)>;
 
 /// A policy for each variable. @see by
 struct chosen_by {
   rule decide;  ///< asked once for each
   /// Refuses, before anything is decided, what cannot have been meant for these variables; may be empty.
-  std::function<void(const Graph&, std::span<const variable_id>)> require = {};
+  callable<void(const Graph&, std::span<const variable_id>)> require = {};
 };
 
 /// A decision for each variable: `variables::by([](const variable_info& v) { return ...; })`.
@@ -193,7 +193,7 @@ inline constexpr collection_policy keep = collection_policy::keep;
 inline constexpr collection_policy none = collection_policy::none;
 
 /// The collection that the copies of a collection's members join, or nothing.
-using rule = std::function<std::optional<std::string>(std::string_view)>;
+using rule = callable<std::optional<std::string>(std::string_view)>;
 /// A rule for each collection. @see by
 struct chosen_by {
   rule decide;  ///< asked once for each
@@ -395,7 +395,7 @@ struct copied_op {
   std::vector<any_tensor> outputs;  ///< of the copy, or what the rules before this one returned
 };
 /// What becomes of one op of a clone. @see each_op
-using op_rule = std::function<std::optional<std::vector<any_tensor>>(const copied_op&)>;
+using op_rule = callable<std::optional<std::vector<any_tensor>>(const copied_op&)>;
 /// A rule for the ops of a clone. @see each_op
 struct op_transform {
   op_rule rule;                   ///< what is asked
@@ -470,7 +470,7 @@ struct clone_options {
   bool where_given = false;          ///< whether `where` was
   std::optional<std::string> strip;  ///< @see from
   variables::rule decide;            ///< empty: `policy` for all
-  std::function<void(const Graph&, std::span<const variable_id>)>
+  callable<void(const Graph&, std::span<const variable_id>)>
       require;                                         ///< @see variables::chosen_by
   variable_policy policy = variable_policy::fresh;     ///< for all variables without another
   bool policy_given = false;                           ///< whether `policy` was

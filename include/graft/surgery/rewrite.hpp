@@ -1,12 +1,12 @@
 // Rewriting a graph by rules, and the simplifications that are made of them.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "graft/core/callable.hpp"
 #include "graft/surgery/bodies.hpp"
 #include "graft/surgery/pattern.hpp"
 
@@ -31,7 +31,7 @@ struct rewrite_rule {
   /// Returns what takes the place of the match's root, made of tensors of the match and of new ops;
   /// or nothing, or the root itself, to leave the match alone: then what it has built goes again. New
   /// ops are made in the root's scope; scopes that it enters are left when it returns.
-  std::function<std::optional<any_tensor>(const rule_args&)> replace;
+  callable<std::optional<any_tensor>(const rule_args&)> replace;
 };
 
 /// How far rewriting may go, and what becomes of what is left over.

@@ -3,14 +3,14 @@
 #pragma once
 
 #include <concepts>
-#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <type_traits>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "graft/core/callable.hpp"
 #include "graft/core/name_view.hpp"
 #include "graft/surgery/region.hpp"
 
@@ -40,7 +40,7 @@ class combined_filters {
 /// A condition on ops. Filters are combined by &&, || and !.
 class op_filter : public combined_filters<op_filter, op_id> {
  public:
-  using condition = std::function<bool(const Graph&, op_id)>;  ///< what a filter asks
+  using condition = callable<bool(const Graph&, op_id)>;  ///< what a filter asks
   /// @param accept takes (op_id) or (const Graph&, op_id)
   template <class F>
     requires(!std::is_same_v<std::remove_cvref_t<F>, op_filter> &&
@@ -80,7 +80,7 @@ op_filter of_operator(name_view name);
 /// makes the tensor.
 class tensor_filter : public combined_filters<tensor_filter, tensor_id> {
  public:
-  using condition = std::function<bool(const Graph&, tensor_id)>;  ///< what a filter asks
+  using condition = callable<bool(const Graph&, tensor_id)>;  ///< what a filter asks
   /// @param accept takes (tensor_id) or (const Graph&, tensor_id)
   template <class F>
     requires(!std::is_same_v<std::remove_cvref_t<F>, tensor_filter> &&
@@ -98,8 +98,7 @@ class tensor_filter : public combined_filters<tensor_filter, tensor_id> {
     }
   }
   /// Asks about the op that makes the tensor.
-  tensor_filter(op_filter made_by)  // NOLINT: see above
-      : accept_([f = std::move(made_by)](const Graph& g, tensor_id t) { return f(g, t.op); }) {}
+  tensor_filter(op_filter made_by);  // NOLINT: see above
   /// Whether it accepts a tensor of the graph.
   bool operator()(const Graph& g, tensor_id t) const { return accept_(g, t); }
 
@@ -211,7 +210,10 @@ std::vector<op_id> flood(const Graph& g, const walk_seeds& seeds, const walk_see
 
 class selector {
  public:
-  explicit selector(const Graph& g) : graph_(g) {}
+  explicit selector(const Graph& g);
+  ~selector();
+  selector(const selector&) = delete;
+  selector& operator=(const selector&) = delete;
   void add(const op_filter& accept);
   void add(const tensor_filter& accept);
   template <class T>
@@ -231,8 +233,8 @@ class selector {
 
   const Graph& graph_;
   selection found_;
-  std::unordered_set<op_id> ops_;
-  std::unordered_set<tensor_id> tensors_;
+  struct chosen;
+  std::unique_ptr<chosen> chosen_;
 };
 
 }  // namespace detail

@@ -1,7 +1,6 @@
 // Optimisers, learning-rate schedules and the training step.
 #pragma once
 
-#include <functional>
 #include <initializer_list>
 #include <optional>
 #include <span>
@@ -9,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "graft/core/callable.hpp"
 #include "graft/graph/graph.hpp"
 #include "graft/graph/update_group.hpp"
 #include "graft/surgery/clone.hpp"
@@ -23,7 +23,7 @@ namespace graft {
 class learning_rate {
  public:
   /// Maps the step number to the rate.
-  using rule = std::function<any_tensor(const any_tensor& step)>;
+  using rule = callable<any_tensor(const any_tensor& step)>;
   /// @param value in 1/step, >= 0 and finite; else argument_error
   learning_rate(double value);  // NOLINT: a number is a rate
   /// @param r maps the step number (float64 scalar, 0 first) to the rate, a floating scalar. In float64
