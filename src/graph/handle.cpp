@@ -91,6 +91,7 @@ graph_reference ensured_as(const any_tensor& tensor, const value_type& wanted, s
 
 using traits = target_traits<Graph>;
 
+template <class>
 std::ostream& operator<<(std::ostream& out, const any_tensor& t) {
   const graph_reference& r = t.ref();
   if (r.slot == nullptr) return out << "an empty handle";
@@ -99,8 +100,11 @@ std::ostream& operator<<(std::ostream& out, const any_tensor& t) {
     return out << "a handle whose graph is gone";
   }
   if (!g->contains(r.id.op)) return out << "a handle whose op is gone";
+  if (r.id.output >= g->output_count(r.id.op))
+    return out << "a handle of an output that is not there";
   return out << '\'' << g->path_of(r.id) << "' of " << to_string(g->type_of(r.id));
 }
+template std::ostream& operator<< <void>(std::ostream& out, const any_tensor& t);
 
 Graph& traits::target_of(const reference& r) {
   Graph* g = r.slot == nullptr ? nullptr : r.slot->graph.load();

@@ -125,9 +125,10 @@ void cloner::refuse_source(const any_tensor& returned, const std::string& asked_
   throw argument_error(
       {"a rule of clone was asked about " + place_in_words(asked_about, in),
        "it returned '" + path + "' of the source, of which the clone has its own", path,
-       "return a tensor of the copy (outputs, operands, or what is built on them); what clone and "
-       "source are to "
-       "share has names of its own: coverage::affected, variables::shared, unbound::keep"});
+       std::string("return a tensor of the copy (outputs, operands, or what is built on them)") +
+           (same_graph_ ? "; what clone and source are to share has names of its own: "
+                          "coverage::affected, variables::shared, unbound::keep"
+                        : "")});
 }
 
 void cloner::ask_rules(op_id copy) {

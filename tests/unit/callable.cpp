@@ -45,6 +45,18 @@ TEST_CASE("functions, lambdas and function objects are kept", "[callable]") {
   CHECK(seen == "text");
 }
 
+TEST_CASE("members of what is given are kept by pointers to them", "[callable]") {
+  struct pair {
+    int first;
+    [[nodiscard]] int plus(int x) const { return first + x; }
+  };
+  const callable<int(const pair&)> first = &pair::first;
+  const callable<int(const pair&, int)> plus = &pair::plus;
+  CHECK(first(pair{3}) == 3);
+  CHECK(plus(pair{3}, 4) == 7);
+  CHECK_FALSE(callable<int(const pair&)>(static_cast<int pair::*>(nullptr)));
+}
+
 TEST_CASE("without anything to call a callable is empty and says so", "[callable]") {
   int (*none)(int) = nullptr;
   const callable<int(int)> all[] = {

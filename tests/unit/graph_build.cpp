@@ -201,6 +201,9 @@ TEST_CASE("a handle is written as what it names") {
     CHECK(written(x) == "'" + g.path_of(g.id(x)) + "' of float32 [?, 10]");
     CHECK(written(as<float, shape<dyn, 10>>(x)) == written(x));
     lost = x;
+    const graph_reference& r = x.ref();
+    CHECK(written(any_tensor(graph_reference{r.slot, r.generation, {r.id.op, 5}})) ==
+          "a handle of an output that is not there");
     const any_tensor gone = g.handle(make_input(g));
     g.erase_ops(std::vector{gone.ref().id.op});
     CHECK(written(gone) == "a handle whose op is gone");

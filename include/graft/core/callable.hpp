@@ -50,10 +50,21 @@ class kept_object {
 
 [[noreturn]] void refuse_empty_call();
 
+// What a pointer to a member gives of an object, or what its function returns.
+template <class Member, class Object, class... A>
+decltype(auto) call_member(Member member, Object&& object, A&&... arguments) {
+  if constexpr (std::is_member_object_pointer_v<Member>) {
+    return std::forward<Object>(object).*member;
+  } else {
+    return (std::forward<Object>(object).*member)(std::forward<A>(arguments)...);
+  }
+}
+
 }  // namespace detail
 
 /// Keeps a copy of anything that can be called like this, as std::function does, which may be given for it. Copies keep
-/// copies; without one, or made of nullptr, it is empty.
+/// copies; without one, or made of nullptr, it is empty. A std::function made of an empty one is not empty: it cannot
+/// know, and its calls throw. So ask first.
 /// @throws std::bad_function_call, from the call, where it is empty
 template <class R, class... A>
 class callable<R(A...)> {
@@ -71,9 +82,13 @@ class callable<R(A...)> {
     }
     object_.keep(std::forward<F>(f));
     call_ = [](void* object, A... arguments) -> R {
-      // A cast, as what is returned may be of no use: R may be void.
-      return static_cast<R>(
-          (*static_cast<std::decay_t<F>*>(object))(std::forward<A>(arguments)...));
+      auto& kept = *static_cast<std::decay_t<F>*>(object);
+      // Casts, as what is returned may be of no use: R may be void.
+      if constexpr (std::is_member_pointer_v<std::decay_t<F>>) {
+        return static_cast<R>(detail::call_member(kept, std::forward<A>(arguments)...));
+      } else {
+        return static_cast<R>(kept(std::forward<A>(arguments)...));
+      }
     };
   }
 

@@ -10,7 +10,7 @@ struct source_line {
   const char* file = "";   ///< as the compiler was given it; "": not known
   std::uint32_t line = 0;  ///< the first is 1; 0: not known
 
-  /// As the compiler was given it; "": not known.
+  /// The place of the call that it is a default argument of.
   static constexpr source_line now(const char* file = __builtin_FILE(),
                                    unsigned line = __builtin_LINE()) {
     return {file, line};

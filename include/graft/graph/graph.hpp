@@ -171,7 +171,7 @@ class Graph {
   /// Calls f(use, output) for each data use of any output of an op, in order, without allocating.
   template <class F>
   void for_each_use(op_id op, F&& f) const {
-    visit_uses(op, f);
+    visit_uses(op, [&f](const use& u, std::uint32_t output) { static_cast<void>(f(u, output)); });
   }
 
   /// A handle of the tensor. @throws handle_error for an op that the graph does not have

@@ -82,6 +82,9 @@ using any_tensor = tensor<Graph, dtype::any, any_shape>;
 
 /// Writes what a handle names, and no values: "'encoder/relu' of float32 [?, 4]". Values are what session.run(t) returns.
 /// Of a handle whose graph or op is gone it says so.
+///
+/// A template, so that a function of the user's own for the same goes before it.
+template <class = void>
 std::ostream& operator<<(std::ostream& out, const any_tensor& t);
 
 /// A variable of a graph as a typed handle; converts to the tensor that reads it.

@@ -31,6 +31,12 @@ struct no_axes {
   no_axes(const layer_base&);  // NOLINT
 };
 
+// A tensor, by a conversion: functions of the user's that take tensors by one fit no worse.
+struct some_tensor {
+  template <tensor_like X>
+  some_tensor(const X&);  // NOLINT: implicit, as above
+};
+
 // What is given where a name should be.
 struct no_name {
   template <class T>
@@ -74,58 +80,58 @@ operands_are_tensors<"is_nan"> is_nan(detail::no_tensor, ...);
 operands_are_tensors<"logical_not"> logical_not(detail::no_tensor, ...);
 
 // Of one tensor: what stands in the place of its name is none.
-template <tensor_like X>
-takes_one_tensor<"neg"> neg(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"abs"> abs(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"sign"> sign(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"square"> square(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"exp"> exp(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"expm1"> expm1(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"log"> log(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"log1p"> log1p(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"sqrt"> sqrt(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"rsqrt"> rsqrt(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"reciprocal"> reciprocal(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"sin"> sin(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"cos"> cos(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"erf"> erf(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"floor"> floor(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"ceil"> ceil(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"round"> round(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"relu"> relu(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"tanh"> tanh(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"sigmoid"> sigmoid(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"softplus"> softplus(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"silu"> silu(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"gelu"> gelu(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"gelu_tanh"> gelu_tanh(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"is_nan"> is_nan(const X&, detail::no_name, ...);
-template <tensor_like X>
-takes_one_tensor<"logical_not"> logical_not(const X&, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"neg"> neg(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"abs"> abs(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"sign"> sign(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"square"> square(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"exp"> exp(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"expm1"> expm1(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"log"> log(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"log1p"> log1p(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"sqrt"> sqrt(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"rsqrt"> rsqrt(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"reciprocal"> reciprocal(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"sin"> sin(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"cos"> cos(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"erf"> erf(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"floor"> floor(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"ceil"> ceil(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"round"> round(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"relu"> relu(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"tanh"> tanh(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"sigmoid"> sigmoid(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"softplus"> softplus(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"silu"> silu(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"gelu"> gelu(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"gelu_tanh"> gelu_tanh(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"is_nan"> is_nan(detail::some_tensor, detail::no_name, ...);
+template <class = void>
+takes_one_tensor<"logical_not"> logical_not(detail::some_tensor, detail::no_name, ...);
 
 // Of two operands.
 operands_are_tensors<"add"> add(detail::no_tensor, ...);
@@ -234,16 +240,16 @@ operands_are_tensors<"min"> min(detail::no_tensor, const axis_list&, ...);
 operands_are_tensors<"all"> all(detail::no_tensor, const axis_list&, ...);
 operands_are_tensors<"any"> any(detail::no_tensor, const axis_list&, ...);
 // What follows the tensor are axes.
-template <tensor_like X>
-axes_are_whole_numbers<"sum"> sum(const X&, detail::no_axes, ...);
-template <tensor_like X>
-axes_are_whole_numbers<"mean"> mean(const X&, detail::no_axes, ...);
-template <tensor_like X>
-axes_are_whole_numbers<"prod"> prod(const X&, detail::no_axes, ...);
-template <tensor_like X>
-axes_are_whole_numbers<"all"> all(const X&, detail::no_axes, ...);
-template <tensor_like X>
-axes_are_whole_numbers<"any"> any(const X&, detail::no_axes, ...);
+template <class = void>
+axes_are_whole_numbers<"sum"> sum(detail::some_tensor, detail::no_axes, ...);
+template <class = void>
+axes_are_whole_numbers<"mean"> mean(detail::some_tensor, detail::no_axes, ...);
+template <class = void>
+axes_are_whole_numbers<"prod"> prod(detail::some_tensor, detail::no_axes, ...);
+template <class = void>
+axes_are_whole_numbers<"all"> all(detail::some_tensor, detail::no_axes, ...);
+template <class = void>
+axes_are_whole_numbers<"any"> any(detail::some_tensor, detail::no_axes, ...);
 template <std::int64_t Axis = -1, bool KeepDims = false>
 operands_are_tensors<"argmax"> argmax(detail::no_tensor, ...);
 template <std::int64_t Axis = -1>

@@ -82,7 +82,6 @@ constexpr problem types_differ(const value_type& first, const value_type& second
   return type_problem("the operands must have one element type", first, second);
 }
 
-// True for the whole numbers that an integer type, or the truth values, can hold.
 /// True for the whole numbers that an integer type, or the truth values, can hold.
 constexpr bool holds(dtype type, std::int64_t number) {
   switch (type) {
