@@ -8,7 +8,7 @@ using namespace graft;
 using matrix = const tensor<Graph, dtype::float32, shape<2, 3>>&;
 using classes = const tensor<Graph, dtype::int64, shape<2>>&;
 
-// expect: cannot convert '0' \(type 'int'\) to type 'graft::name_view'|no known conversion from 'int' to 'name_view'
+// expect: takes_one_tensor.*relu
 auto activation(matrix x) { return relu(x, either("0", 0)); }
 // expect: cannot convert '0' \(type 'int'\) to type 'graft::name_view'|no known conversion from 'int' to 'name_view'
 auto loss(matrix x, classes labels) { return softmax_cross_entropy(x, labels, either("0", 0)); }
