@@ -180,6 +180,7 @@ void stamp(tables& t, std::uint32_t op) {
   note(t, [op, before](tables& u) { u.ops[op].stamp = before; });
   touch(t);
   t.ops[op].stamp = t.version;
+  t.stamped = true;
 }
 
 }  // namespace detail

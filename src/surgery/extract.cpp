@@ -4,7 +4,6 @@
 #include <set>
 
 #include "graph/building.hpp"
-#include "surgery/index_sweep.hpp"
 #include "surgery/own_updates.hpp"
 
 namespace graft {
@@ -39,7 +38,7 @@ closure_result close_backwards(const Graph& g, const cut_set& cuts, std::size_t 
   const Graph::tables& t = g.data();
   closure_result result;
   result.cut_used.resize(cut_count, false);
-  index_sweep open(result.ops);
+  std::vector<std::uint32_t> open;
   const auto need = [&](std::uint32_t producer, std::uint32_t output, bool as_tensor) {
     if (as_tensor) {
       const int cut = cuts.find(producer, output);
@@ -48,19 +47,22 @@ closure_result close_backwards(const Graph& g, const cut_set& cuts, std::size_t 
         return;
       }
     }
-    open.add(producer);
+    if (result.ops.insert(producer)) open.push_back(producer);
   };
   const auto on_variable = [&](variable_id v) { return result.variables.insert(v.value); };
   std::uint32_t scope = Graph::tables::none;
 
   for (const tensor_id out : outputs) need(t.index(out.op), out.output, true);
-  open.run([&](std::uint32_t index) {
+  while (!open.empty()) {
+    const std::uint32_t index = open.back();
+    open.pop_back();
     if (is_open_source(t, index)) {
       result.sources.push_back(index);
-      return;
+      continue;
     }
     const Graph::tables::op_record& r = t.ops[index];
-    result.edited = result.edited || r.stamp != 0;
+    // Not asked as a rule: the end of a record may be in a cache line of its own.
+    if (t.stamped && r.stamp != 0) result.edited = true;
     if (r.scope != scope) result.scopes.insert(scope = r.scope);
     // Reads, updates and effects are needed as ops, even where their tensor is cut.
     for_each_need(g, index, on_variable, [&](tensor_id wanted, std::uint32_t producer, lead by) {
@@ -68,7 +70,7 @@ closure_result close_backwards(const Graph& g, const cut_set& cuts, std::size_t 
       if (by == lead::own_update && updates == own_updates::leave) return;
       need(producer, wanted.output, by == lead::data || by == lead::initial);
     });
-  });
+  }
   std::sort(result.sources.begin(), result.sources.end());
   for (const std::uint32_t source : result.sources) result.ops.erase(source);
   return result;

@@ -34,16 +34,6 @@ class index_set {
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
 
-  // By block, for index_sweep. Blocks are numbered in the order they were made.
-  [[nodiscard]] std::uint32_t block_count() const { return block_count_; }
-  /// The block of the indices from 512 * key on, which must be there.
-  [[nodiscard]] std::uint32_t number_of_block(std::uint32_t key) const {
-    return table_[place_of(key)].block;
-  }
-  [[nodiscard]] std::uint64_t word(std::uint32_t number, std::uint32_t w) const {
-    return blocks_[number].words[w];
-  }
-
   /// All indices, ascending.
   [[nodiscard]] std::vector<std::uint32_t> sorted() const { return sorted_as<std::uint32_t>(); }
   /// @param graph where they are ids: the number of the graph that gave them
@@ -93,7 +83,7 @@ class index_set {
     entry& e = table_[place_of(key)];
     if (e.key == no_key) {
       blocks_.emplace_back();
-      e = {key, block_count_++};
+      e = {key, static_cast<std::uint32_t>(blocks_.size() - 1)};
     }
     return e;
   }
@@ -117,7 +107,6 @@ class index_set {
   std::vector<block> blocks_;
   std::array<entry, 16> recent_;  // of inserts
   entry last_;                    // the one of the last insert
-  std::uint32_t block_count_ = 0;
   std::size_t size_ = 0;
 };
 

@@ -1,16 +1,14 @@
 // The set of indices that walks note what they met in.
 #include "surgery/index_set.hpp"
 
-#include <algorithm>
 #include <cstdint>
 #include <random>
 #include <set>
 #include <vector>
 
 #include "catch.hpp"
-#include "surgery/index_sweep.hpp"
 
-using graft::detail::index_set, graft::detail::index_sweep;
+using graft::detail::index_set;
 
 namespace {
 
@@ -59,44 +57,4 @@ TEST_CASE("a set of neighbouring indices is gone through in either direction") {
   check_like(down, all);
   CHECK_FALSE(up.insert(1500));
   CHECK_FALSE(up.contains(3000));
-}
-
-TEST_CASE(
-    "a sweep visits what is added while it goes on, each index once, downwards where edges lead "
-    "down") {
-  std::mt19937 random(5);
-  for (const std::uint32_t bound : {1u, 64u, 513u, 5000u, 1u << 20}) {
-    for (const bool upwards : {false, true}) {
-      // What an index leads to, as if by edges: the same each time it is asked.
-      const auto next = [&](std::uint32_t index, std::uint32_t k) {
-        const std::uint32_t hash = (index * 2654435761u + k * 40503u) >> 7;
-        const std::uint32_t below = index == 0 ? 0 : hash % index;
-        return upwards && hash % 16 == 0 ? (index + hash % 700) % bound : below;
-      };
-      std::vector<std::uint32_t> starts;
-      for (int i = 0; i < 20; ++i) starts.push_back(random() % bound);
-
-      std::set<std::uint32_t> wanted;
-      std::vector<std::uint32_t> open = starts;
-      while (!open.empty()) {
-        const std::uint32_t index = open.back();
-        open.pop_back();
-        if (!wanted.insert(index).second) continue;
-        for (std::uint32_t k = 0; k < 3; ++k) open.push_back(next(index, k));
-      }
-
-      index_set found;
-      index_sweep sweep(found);
-      std::vector<std::uint32_t> order;
-      for (const std::uint32_t index : starts) sweep.add(index);
-      sweep.run([&](std::uint32_t index) {
-        order.push_back(index);
-        for (std::uint32_t k = 0; k < 3; ++k) sweep.add(next(index, k));
-      });
-      check_like(found, wanted);
-      CHECK(order.size() == wanted.size());
-      CHECK(std::set<std::uint32_t>(order.begin(), order.end()) == wanted);
-      if (!upwards) CHECK(std::is_sorted(order.rbegin(), order.rend()));
-    }
-  }
 }

@@ -232,6 +232,7 @@ struct Graph::tables {
   std::uint32_t next_id = 0;
   bool ids_are_indices = true;
   bool ordered = true;   // every op comes after all it needs, reads after initial values
+  bool stamped = false;  // an op was edited, though this may have been undone
   bool retyped = false;  // an edit changed a type, so a handle may say what is true no more
 
   // By id; one that was removed has no valid id. Elements stay where they are, as references to them are given out.
