@@ -3,7 +3,9 @@
 
 #include <functional>
 #include <memory>
+#include <new>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "catch.hpp"
@@ -98,6 +100,24 @@ TEST_CASE("copies have objects of their own, and all of them go", "[callable]") 
     CHECK_FALSE(c);
   }
   CHECK(counted::there == 0);
+}
+
+TEST_CASE("copying may fail, moving may not", "[callable]") {
+  using kept = callable<int(int)>;
+  static_assert(!std::is_nothrow_copy_constructible_v<kept> &&
+                !std::is_nothrow_copy_assignable_v<kept>);
+  static_assert(std::is_nothrow_move_constructible_v<kept> &&
+                std::is_nothrow_move_assignable_v<kept>);
+  struct fragile {
+    fragile() = default;
+    fragile(const fragile&) { throw std::bad_alloc(); }
+    fragile(fragile&&) noexcept {}
+    int operator()(int x) const { return x; }
+  };
+  const kept source = fragile{};
+  kept target = [](int x) { return x + 1; };
+  CHECK_THROWS_AS(target = source, std::bad_alloc);
+  CHECK(target(1) == 2);
 }
 
 TEST_CASE("arguments are passed on as they are", "[callable]") {

@@ -4,6 +4,7 @@
 
 #include <sys/socket.h>  // has a connect() of its own
 
+#include "graft/surgery/edit.hpp"
 #include "graft/surgery/substitute.hpp"
 
 #include "failing_allocations.hpp"

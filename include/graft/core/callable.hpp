@@ -22,7 +22,9 @@ class kept_object {
         care_(other.care_) {}
   kept_object(kept_object&& other) noexcept
       : object_(std::exchange(other.object_, nullptr)), care_(other.care_) {}
-  kept_object& operator=(kept_object other) noexcept {
+  // Two functions: one that took its argument by value would promise, for those of callable as well, not to throw.
+  kept_object& operator=(const kept_object& other) { return *this = kept_object(other); }
+  kept_object& operator=(kept_object&& other) noexcept {
     std::swap(object_, other.object_);
     std::swap(care_, other.care_);
     return *this;
