@@ -2,19 +2,21 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <vector>
 
 namespace graft::detail {
 
-/// Blocks of 512 neighbouring indices, 64 bytes each, found by a hash table: walks along a chain stay in one block,
-/// walks to and fro in as few cache lines as there can be, and listing in ascending order sorts blocks instead of indices.
+/// A tree of fixed depth: blocks of 512 neighbouring indices, 64 bytes each, are found through nodes of 64 blocks, those
+/// through one list. Walks along a chain stay in one block, any other step takes two look-ups that guess nothing, and
+/// listing in ascending order sorts nothing.
 class index_set {
  public:
   /// Adds an index. @returns false if it was there
   bool insert(std::uint32_t index) {
-    std::uint64_t& word = block_of(index >> 9).words[index >> 6 & 7];
+    const std::uint32_t key = index >> block_bits;
+    if (key != last_key_) turn_to(key);
+    std::uint64_t& word = blocks_[last_block_].words[index >> 6 & 7];
     const std::uint64_t bit = std::uint64_t{1} << (index & 63);
     if ((word & bit) != 0) return false;
     word |= bit;
@@ -23,13 +25,13 @@ class index_set {
   }
   void erase(std::uint32_t index) {
     if (!contains(index)) return;
-    block_of(index >> 9).words[index >> 6 & 7] &= ~(std::uint64_t{1} << (index & 63));
+    blocks_[find_block(index >> block_bits)].words[index >> 6 & 7] &=
+        ~(std::uint64_t{1} << (index & 63));
     --size_;
   }
   [[nodiscard]] bool contains(std::uint32_t index) const {
-    if (table_.empty()) return false;
-    const entry& e = table_[place_of(index >> 9)];
-    return e.key == index >> 9 && (blocks_[e.block].words[index >> 6 & 7] >> (index & 63) & 1) != 0;
+    const std::uint32_t found = find_block(index >> block_bits);
+    return found != none && (blocks_[found].words[index >> 6 & 7] >> (index & 63) & 1) != 0;
   }
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
@@ -39,20 +41,19 @@ class index_set {
   /// @param graph where they are ids: the number of the graph that gave them
   template <class Id, class... Of>
   [[nodiscard]] std::vector<Id> sorted_as(Of... graph) const {
-    std::vector<entry> entries;
-    entries.reserve(blocks_.size());
-    for (const entry& e : table_) {
-      if (e.key != no_key) entries.push_back(e);
-    }
-    std::sort(entries.begin(), entries.end(),
-              [](const entry& a, const entry& b) { return a.key < b.key; });
     std::vector<Id> result;
     result.reserve(size_);
-    for (const entry& e : entries) {
-      for (std::uint32_t w = 0; w < 8; ++w) {
-        const std::uint32_t first = (e.key << 9) + (w << 6);
-        for (std::uint64_t bits = blocks_[e.block].words[w]; bits != 0; bits &= bits - 1) {
-          result.push_back(Id{first + static_cast<std::uint32_t>(__builtin_ctzll(bits)), graph...});
+    for (std::uint32_t n = 0; n < top_.size(); ++n) {
+      if (top_[n] == none) continue;
+      for (std::uint32_t k = 0; k < node_size; ++k) {
+        const std::uint32_t found = nodes_[top_[n]].blocks[k];
+        if (found == none) continue;
+        for (std::uint32_t w = 0; w < 8; ++w) {
+          const std::uint32_t first = ((((base_ + n) << node_bits) + k) << block_bits) + (w << 6);
+          for (std::uint64_t bits = blocks_[found].words[w]; bits != 0; bits &= bits - 1) {
+            result.push_back(
+                Id{first + static_cast<std::uint32_t>(__builtin_ctzll(bits)), graph...});
+          }
         }
       }
     }
@@ -60,53 +61,58 @@ class index_set {
   }
 
  private:
-  static constexpr std::uint32_t no_key = 0xffffffffu;
+  static constexpr std::uint32_t block_bits = 9, node_bits = 6, node_size = 1u << node_bits,
+                                 none = 0xffffffffu;
   struct block {
     std::uint64_t words[8] = {};
   };
-  struct entry {
-    std::uint32_t key = no_key;
-    std::uint32_t block = 0;
+  struct node {
+    std::uint32_t blocks[node_size];
   };
 
-  block& block_of(std::uint32_t key) {
-    if (key != last_.key) {
-      entry& recent = recent_[key % recent_.size()];
-      if (key != recent.key) recent = entry_of(key);
-      last_ = recent;
-    }
-    return blocks_[last_.block];
+  // The block of a key, or none.
+  [[nodiscard]] std::uint32_t find_block(std::uint32_t key) const {
+    const std::uint32_t n = (key >> node_bits) - base_;
+    if (n >= top_.size() || top_[n] == none) return none;
+    return nodes_[top_[n]].blocks[key & (node_size - 1)];
   }
   // Apart, so that walks within a block keep their registers.
-  [[gnu::noinline]] const entry& entry_of(std::uint32_t key) {
-    if (blocks_.size() * 2 >= table_.size()) grow();
-    entry& e = table_[place_of(key)];
-    if (e.key == no_key) {
-      blocks_.emplace_back();
-      e = {key, static_cast<std::uint32_t>(blocks_.size() - 1)};
-    }
-    return e;
+  [[gnu::noinline]] void turn_to(std::uint32_t key) {
+    const std::uint32_t found = find_block(key);
+    last_block_ = found != none ? found : add_block(key);
+    last_key_ = key;
   }
-  // Where a key is or belongs.
-  [[nodiscard]] std::size_t place_of(std::uint32_t key) const {
-    const std::size_t mask = table_.size() - 1;
-    std::size_t at = (key * 0x9e3779b97f4a7c15ull >> 32) & mask;
-    while (table_[at].key != key && table_[at].key != no_key) at = (at + 1) & mask;
-    return at;
-  }
-  void grow() {
-    std::vector<entry> old(table_.empty() ? 16 : table_.size() * 2);
-    old.swap(table_);
-    for (const entry& e : old) {
-      if (e.key != no_key) table_[place_of(e.key)] = e;
+  std::uint32_t add_block(std::uint32_t key) {
+    const std::uint32_t n = place_in_top(key >> node_bits);
+    if (top_[n] == none) {
+      nodes_.emplace_back();
+      std::fill_n(nodes_.back().blocks, node_size, none);
+      top_[n] = static_cast<std::uint32_t>(nodes_.size() - 1);
     }
-    blocks_.reserve(table_.size() / 2);
+    if (blocks_.empty()) blocks_.reserve(4);
+    blocks_.emplace_back();
+    const auto added = static_cast<std::uint32_t>(blocks_.size() - 1);
+    return nodes_[top_[n]].blocks[key & (node_size - 1)] = added;
   }
 
-  std::vector<entry> table_;  // size is a power of two
+  // Makes room for a node on either side of those that are there; walks against the edges come from above.
+  std::uint32_t place_in_top(std::uint32_t n) {
+    if (top_.empty()) base_ = n;
+    if (n < base_) {
+      const std::uint32_t more =
+          std::min(base_, std::max(base_ - n, static_cast<std::uint32_t>(top_.size() / 2)));
+      top_.insert(top_.begin(), more, none);
+      base_ -= more;
+    }
+    if (n - base_ >= top_.size()) top_.resize(n - base_ + 1, none);
+    return n - base_;
+  }
+
+  std::vector<std::uint32_t> top_;  // nodes, from that with number base_ on
+  std::uint32_t base_ = 0;
+  std::vector<node> nodes_;
   std::vector<block> blocks_;
-  std::array<entry, 16> recent_;  // of inserts
-  entry last_;                    // the one of the last insert
+  std::uint32_t last_key_ = none, last_block_ = 0;  // of the last insert
   std::size_t size_ = 0;
 };
 

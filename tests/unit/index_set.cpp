@@ -58,3 +58,22 @@ TEST_CASE("a set of neighbouring indices is gone through in either direction") {
   CHECK_FALSE(up.insert(1500));
   CHECK_FALSE(up.contains(3000));
 }
+
+TEST_CASE(
+    "indices that come from above, as walks against the edges bring them, are found from below") {
+  // Further apart than what one node of the set holds, from the top of the range down to 0.
+  index_set found;
+  std::set<std::uint32_t> wanted;
+  for (std::uint32_t step = 0; step < 2000; ++step) {
+    const std::uint32_t index = 0xffffffffu - step * 2147483u;
+    CHECK(found.insert(index));
+    CHECK_FALSE(found.insert(index));
+    wanted.insert(index);
+  }
+  CHECK(found.insert(0));
+  wanted.insert(0);
+  check_like(found, wanted);
+  for (const std::uint32_t index : wanted) CHECK(found.contains(index));
+  CHECK_FALSE(found.contains(1));
+  CHECK_FALSE(found.contains(0xffffffffu - 1));
+}
