@@ -117,26 +117,18 @@ class copier {
   }
 
   void prepare() {
-    std::size_t operands = 0, outputs = 0;
-    std::uint32_t first_operand = 0, scope = none, name = none, file = none;
+    const std::size_t count = request_.ops.size();
+    const tables::op_record& first = from_.ops[request_.ops[0]];
+    stretch operands{first.first_operand}, outputs{first.first_output};
+    std::uint32_t scope = none, name = none, file = none;
     std::uint32_t first_list = none, next_list = none;
     bool occupied = false, like_another = false, clash = false;
-    met_extents met;
-    bool in_one_piece = true, lists_in_row = !request_.attributes || request_.reference;
-    const std::size_t count = request_.ops.size();
+    bool lists_in_row = !request_.attributes || request_.reference;
     for (std::size_t k = 0; k < count; ++k) {
       const std::uint32_t i = request_.ops[k];
       const tables::op_record& r = from_.ops[i];
-      if (operands == 0) first_operand = r.first_operand;
-      in_one_piece &= r.operand_count == 0 || r.first_operand == first_operand + operands;
-      operands += r.operand_count;
-      outputs += r.output_count;
-      for (std::uint32_t n = 0; n < r.operand_count; ++n) {
-        const tables::edge& e = from_.edges[r.first_operand + n];
-        if (places_->find(e.producer) == none || is_cut(e.producer, e.output)) {
-          resolve(i, tables::edge(e));
-        }
-      }
+      operands.add(r.first_operand, r.operand_count);
+      outputs.add(r.first_output, r.output_count);
       if (r.attributes != 0) {
         if (mapped_) {
           const unsigned traits = r.schema->traits;
@@ -162,20 +154,14 @@ class copier {
       clash |= like_another;
       if (r.control_in != none) control(i);
       if (!mapped_) continue;
-      for (std::uint32_t o = 0; o < r.output_count; ++o) {
-        const tables::output_record& out = from_.outputs[r.first_output + o];
-        met.add(out.extents, out.rank);
-      }
       if (r.file != file && r.file != none) {
         file = r.file;
         if (files_[file] == none) files_[file] = file_number(to_, from_.files[file].text);
       }
     }
-    extents_ = met;
     operands_ = operands;
     outputs_ = outputs;
-    first_operand_ = first_operand;
-    in_one_piece_ = in_one_piece;
+    find_outside();
     if (mapped_ && first_list != none) {
       if (!lists_in_row || !shift_lists(first_list, next_list)) {
         for (std::size_t k = 0; k < count; ++k) {
@@ -184,7 +170,10 @@ class copier {
         }
       }
     }
-    if (mapped_) copy_extents();
+    if (mapped_) {
+      meet_extents();
+      copy_extents();
+    }
     ask_for_attributes();
     if (clash) leave_occupied();
     if (choose_names_) choose_names();
@@ -224,6 +213,51 @@ class copier {
       const std::uint32_t ordinal = names.take(target.scope, name_there, r.ordinal);
       if (ordinal != r.ordinal) ordinals_.push_back({k, ordinal});
     }
+  }
+
+  // --- Operands and outputs, which those of consecutive ops are one array of as a rule
+
+  // Calls f(record) for the operands of all ops, in order.
+  template <class F>
+  void for_each_operand(F&& f) const {
+    if (operands_.in_one_piece) {
+      for (std::size_t k = 0; k < operands_.count; ++k) f(from_.edges[operands_.first + k]);
+      return;
+    }
+    for (std::size_t k = 0; k < request_.ops.size(); ++k) {
+      const tables::op_record& r = from_.ops[request_.ops[k]];
+      const std::uint32_t first = r.first_operand, beyond = first + r.operand_count;
+      for (std::uint32_t e = first; e < beyond; ++e) f(from_.edges[e]);
+    }
+  }
+
+  void find_outside() {
+    for_each_operand([&](const tables::edge& e) {
+      if (places_->find(e.producer) == none || is_cut(e.producer, e.output)) {
+        resolve(e.user, tables::edge(e));
+      }
+    });
+  }
+
+  // Calls f(records) for the outputs of all ops, in order.
+  template <class F>
+  void for_each_outputs(F&& f) const {
+    if (outputs_.in_one_piece) {
+      f(std::span(from_.outputs.begin() + outputs_.first, outputs_.count));
+      return;
+    }
+    for (std::size_t k = 0; k < request_.ops.size(); ++k) {
+      const tables::op_record& r = from_.ops[request_.ops[k]];
+      f(std::span(from_.outputs.begin() + r.first_output, r.output_count));
+    }
+  }
+
+  void meet_extents() {
+    met_extents met;
+    for_each_outputs([&](std::span<const tables::output_record> outputs) {
+      for (const tables::output_record& out : outputs) met.add(out.extents, out.rank);
+    });
+    extents_.add(met);
   }
 
   // Remembers what an operand from outside becomes.
@@ -266,10 +300,9 @@ class copier {
     list_shift_ = store.lists.size() - first;
     const std::uint32_t item = store.items.size(), item_shift = item - old_item;
     attribute_range* const lists = store.lists.extend(beyond - first);
-    stored_attribute* const made = store.items.extend(items);
     std::copy_n(old.begin() + first, beyond - first, lists);
-    std::copy_n(from_.attributes.items.begin() + old_item, items, made);
-    for (std::uint32_t k = 0; k < items; ++k) map_texts(made[k]);
+    std::copy_n(from_.attributes.items.begin() + old_item, items, store.items.extend(items));
+    map_texts(item, items);
     for (std::uint32_t k = 0; k < beyond - first; ++k) {
       lists[k].first += item_shift;
     }
@@ -277,14 +310,22 @@ class copier {
       const attribute_range range = store.lists[list_shift_ + first + k];
       if (range.marked) refer(range.first, range.count);
     }
-    shifted_items_ = {item, items};
+    shifted_ = true;
     return true;
   }
 
-  void map_texts(stored_attribute& a) {
-    a.key = string_for(a.key);
-    if (a.kind == attribute_kind::string) a.integer = string_for(a.text());
-    if (a.kind == attribute_kind::integers) extents_.add(a.first(), a.count());
+  // Of attributes that were just copied: texts are those of the target, integers will be.
+  void map_texts(std::uint32_t first, std::uint32_t count) {
+    stored_attribute* const items = to_.attributes.items.begin();
+    for (std::uint32_t k = first; k < first + count; ++k) {
+      stored_attribute& a = items[k];
+      a.key = string_for(a.key);
+      if (a.kind == attribute_kind::string) a.integer = string_for(a.text());
+      if (a.kind == attribute_kind::integers && a.count() != 0) {
+        extents_.add(a.first(), a.count());
+        integers_.push_back(k);
+      }
+    }
   }
 
   // A copy of a list; what it refers to is what that becomes.
@@ -294,11 +335,11 @@ class copier {
     store.items.reserve(range.count);
     store.lists.reserve(1);
     const std::uint32_t first = store.items.size();
-    stored_attribute* const made = store.items.extend(range.count);
-    std::copy_n(from_.attributes.items.begin() + range.first, range.count, made);
+    std::copy_n(from_.attributes.items.begin() + range.first, range.count,
+                store.items.extend(range.count));
     store.lists.push_back({first, range.count, range.marked});
     const std::uint32_t list = store.lists.size() - 1;
-    for (std::uint32_t k = 0; mapped_ && k < range.count; ++k) map_texts(made[k]);
+    if (mapped_) map_texts(first, range.count);
     if (range.marked && request_.reference) refer(first, range.count);
     return list;
   }
@@ -327,7 +368,7 @@ class copier {
     if (i < near_count_ && near_[i] != none) return near_[i];
     return other_string(i);
   }
-  std::uint32_t other_string(std::uint32_t i) {
+  [[gnu::noinline]] std::uint32_t other_string(std::uint32_t i) {
     if (i < near_count_) return near_[i] = to_.strings.intern(from_.strings[i]);
     if (const std::uint32_t* known = strings_.find(i)) return *known;
     return strings_.set(i, to_.strings.intern(from_.strings[i]));
@@ -347,26 +388,17 @@ class copier {
       std::copy_n(from_.extents.begin() + extents_.lowest, range, to_.extents.extend(range));
     } else {
       scattered_ = true;
-      for (std::size_t k = 0; k < request_.ops.size(); ++k) {
-        const tables::op_record& r = from_.ops[request_.ops[k]];
-        for (std::uint32_t o = 0; o < r.output_count; ++o) {
-          const tables::output_record& out = from_.outputs[r.first_output + o];
+      for_each_outputs([&](std::span<const tables::output_record> outputs) {
+        for (const tables::output_record& out : outputs) {
           if (out.rank != 0) copy_scattered(out.extents, out.rank);
         }
-      }
+      });
     }
-    for (std::uint32_t k = 0; k < shifted_items_.count; ++k) {
-      map_extents(to_.attributes.items[shifted_items_.first + k]);
+    for (const std::uint32_t k : integers_) {
+      stored_attribute& a = to_.attributes.items[k];
+      if (scattered_) copy_scattered(a.first(), a.count());
+      a.set_integers(extents_there(a.first()), a.count());
     }
-    for (const own_list& own : lists_) {
-      for (stored_attribute& a : to_.attributes.of(own.list)) map_extents(a);
-    }
-  }
-
-  void map_extents(stored_attribute& a) {
-    if (a.kind != attribute_kind::integers || a.count() == 0) return;
-    if (scattered_) copy_scattered(a.first(), a.count());
-    a.set_integers(extents_there(a.first()), a.count());
   }
 
   void copy_scattered(std::uint32_t first, std::uint32_t count) {
@@ -467,8 +499,8 @@ class copier {
   copied_ops append() {
     const auto count = static_cast<std::uint32_t>(request_.ops.size());
     reserve_ops(to_, count);
-    to_.edges.reserve(operands_);
-    to_.outputs.reserve(outputs_);
+    to_.edges.reserve(operands_.count);
+    to_.outputs.reserve(outputs_.count);
     to_.controls.reserve(controls_.size());
     to_.batches.reserve(1);
     const std::uint32_t first = to_.ops.size();
@@ -476,8 +508,9 @@ class copier {
 
     tables::op_record* const records = to_.ops.extend(count);
     const bool one_piece =
-        in_one_piece_ && !cuts_inside_ && from_.ordered && request_.ops.consecutive();
+        operands_.in_one_piece && !cuts_inside_ && from_.ordered && request_.ops.consecutive();
     append_records(records, one_piece);
+    append_outputs();
     if (!one_piece || !shift_operands(first, records)) append_operands(first, records);
     if (!from_.ordered) to_.ordered = false;
     for (const control_place& c : controls_) {
@@ -489,26 +522,34 @@ class copier {
     return result;
   }
 
-  // Everything but operands; the ends of the lists of uses where operands are to be shifted.
+  void append_outputs() {
+    tables::output_record* const first = to_.outputs.extend(outputs_.count);
+    tables::output_record* next = first;
+    for_each_outputs([&](std::span<const tables::output_record> outputs) {
+      next = std::copy(outputs.begin(), outputs.end(), next);
+    });
+    if (!mapped_) return;
+    for (tables::output_record* made = first; made != next; ++made) {
+      if (made->rank != 0) made->extents = extents_there(made->extents);
+    }
+  }
+
+  // Everything but operands and outputs; the ends of the lists of uses where operands are to be shifted.
   void append_records(tables::op_record* records, bool shifted) {
     std::size_t next_ordinal_at = 0, next_list = 0;
     std::uint32_t scope = none, name = none, name_there = 0, file = none, file_there = none;
     std::uint32_t edge = to_.edges.size();
     scope_target target;
-    tables::output_record* outputs = to_.outputs.end();
     std::uint32_t output = to_.outputs.size();
-    (void)to_.outputs.extend(outputs_);
     // Kept out of memory, which the records might be part of for all that the compiler knows.
     const tables::op_record* const old_ops = from_.ops.begin();
-    const tables::output_record* const old_outputs = from_.outputs.begin();
     const std::uint32_t* const near = near_.data();
-    const std::uint32_t near_count = near_count_, extent_shift = extent_shift_;
-    const bool scattered = scattered_;
+    const std::uint32_t near_count = near_count_;
     const op_indices ops = request_.ops;
-    const std::uint32_t first_use = first_operand_;
-    const std::uint32_t use_count = shifted ? static_cast<std::uint32_t>(operands_) : 0;
+    const std::uint32_t first_use = operands_.first;
+    const std::uint32_t use_count = shifted ? static_cast<std::uint32_t>(operands_.count) : 0;
     const std::uint32_t use_shift = edge - first_use, list_shift = list_shift_;
-    const bool mapped = mapped_, in_row = shifted_items_.count != 0;
+    const bool mapped = mapped_, in_row = shifted_;
     const std::size_t count = ops.size();
     for (std::size_t k = 0; k < count; ++k) {
       const std::uint32_t i = ops[k];
@@ -534,17 +575,8 @@ class copier {
       } else if (next_list < lists_.size() && lists_[next_list].op == i) {
         r.attributes = lists_[next_list++].list;
       }
-      const tables::output_record* const types = old_outputs + old.first_output;
       r.first_output = output;
-      const std::uint32_t output_count = old.output_count;
-      output += output_count;
-      for (std::uint32_t o = 0; o < output_count; ++o) {
-        tables::output_record made = types[o];
-        if (mapped && made.rank != 0) {
-          made.extents = scattered ? extents_there(made.extents) : made.extents + extent_shift;
-        }
-        *outputs++ = made;
-      }
+      output += r.output_count;
       if (!mapped) continue;
       if (old.name != name) {
         name = old.name;
@@ -561,7 +593,7 @@ class copier {
 
   // Uses by place: of an edge among the copied ones, where these are in one piece.
   [[nodiscard]] bool is_inside(std::uint32_t edge) const {
-    return edge - first_operand_ < operands_;
+    return edge - operands_.first < operands_.count;
   }
 
   // The operands of any list of ops.
@@ -599,8 +631,8 @@ class copier {
   // @returns false, with nothing done, where a list is not in the order of operands: edits leave such
   bool shift_operands(std::uint32_t first, tables::op_record* records) {
     const auto count = static_cast<std::uint32_t>(request_.ops.size());
-    const auto operands = static_cast<std::uint32_t>(operands_);
-    const std::uint32_t old_first = request_.ops.front(), old_edge = first_operand_;
+    const auto operands = static_cast<std::uint32_t>(operands_.count);
+    const std::uint32_t old_first = request_.ops.front(), old_edge = operands_.first;
     const std::uint32_t edge = to_.edges.size();
     const std::uint32_t op_shift = first - old_first, edge_shift = edge - old_edge;
     const auto give_up = [&] {
@@ -647,9 +679,6 @@ class copier {
   struct own_list {
     std::uint32_t op, list;
   };
-  struct piece {
-    std::uint32_t first = 0, count = 0;
-  };
   struct extents_copy {
     std::uint32_t there = 0, count = 0;
   };
@@ -662,6 +691,22 @@ class copier {
       lowest = std::min(lowest, first);
       beyond = std::max(beyond, first + count);
     }
+    void add(const met_extents& more) {
+      total += more.total;
+      lowest = std::min(lowest, more.lowest);
+      beyond = std::max(beyond, more.beyond);
+    }
+  };
+  // Operands or outputs of the ops. Those of an op that has none are somewhere, too: in one piece with the others
+  // where they were added in a row.
+  struct stretch {
+    std::uint32_t first = 0;
+    std::size_t count = 0;
+    bool in_one_piece = true;
+    void add(std::uint32_t next, std::uint32_t more) {
+      in_one_piece &= next == first + count;
+      count += more;
+    }
   };
 
   const copy_request& request_;
@@ -672,16 +717,14 @@ class copier {
   const place_map* places_ = nullptr;
   bool cuts_inside_ = false;  // a tensor that counts as outside is of an op that is copied
 
-  std::size_t operands_ = 0, outputs_ = 0;
-  std::uint32_t first_operand_ = 0;
-  bool in_one_piece_ = true;  // the operands are consecutive
+  stretch operands_, outputs_;
   bool choose_names_ = false;
   std::vector<tensor_place> outside_;
   std::vector<other_ordinal>
       ordinals_;                    // of ops that are called otherwise than they were, in order
   std::vector<own_list> lists_;     // of ops whose copies have other lists than they, in order
-  piece shifted_items_;             // attributes of lists that were copied in one piece
-  std::uint32_t list_shift_ = 0;    // of those lists
+  bool shifted_ = false;            // or all were copied in one piece,
+  std::uint32_t list_shift_ = 0;    // which is this far off
   std::vector<std::size_t> asked_;  // places in lists_ of those the request is asked about
   std::vector<control_place> controls_;
   std::vector<marked_scope> marked_scopes_;
@@ -691,6 +734,7 @@ class copier {
   index_map<std::uint32_t> strings_;  // else
   std::vector<std::uint32_t> files_;
   met_extents extents_;
+  std::vector<std::uint32_t> integers_;  // attributes of the target that have some
   std::uint32_t extent_shift_ = 0;
   bool scattered_ = false;
   index_map<extents_copy> scattered_extents_;
