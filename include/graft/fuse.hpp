@@ -3,7 +3,8 @@
 //
 // Opt-in: this header makes the compiler write the code of the chain into the file that includes it,
 // once for the processor's baseline and once for AVX2 with FMA; the better one is chosen when a chain
-// is registered.
+// is registered. With GRAFT_FUSE_BASELINE_ONLY defined, in all sources of a program or in none, there is only the
+// first, which takes the compiler half the time.
 #pragma once
 
 #include <array>
@@ -33,7 +34,8 @@ namespace graft::fused::baseline {
 #undef GRAFT_VECTOR_BYTES
 }  // namespace graft::fused::baseline
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(GRAFT_FUSE_BASELINE_ONLY)
+#define GRAFT_FUSE_WIDE 1
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #else
@@ -104,7 +106,7 @@ inline constexpr chain_forms forms_of = forms_of_chain<Type, Chain, Classes...>(
 /// The kernel of a form for this processor.
 template <class T, elementwise_form F>
 fused_kernel kernel_of() {
-#if defined(__x86_64__)
+#ifdef GRAFT_FUSE_WIDE
   if (runs_wide_chains()) return &avx2::run_fused<T, F>;
 #endif
   return &baseline::run_fused<T, F>;
@@ -164,3 +166,5 @@ void register_full(std::index_sequence<I...>) {
 }  // namespace fused
 
 }  // namespace graft
+
+#undef GRAFT_FUSE_WIDE

@@ -21,7 +21,7 @@ void check_clone(const Clone& c) {
 TEST_CASE("the question: a second network from inputs and outputs alone") {
   Graph g;
   const auto x = input4(g, "x");
-  const auto y = network(x);
+  const auto y = two_layers(x);
   const auto x2 = input4(g, "x2");
 
   const auto region = extract(inputs(x), outputs(y));
@@ -317,7 +317,7 @@ TEST_CASE("what cannot stand for an input is refused with a sentence [edge-49]")
 TEST_CASE("types follow a replacement that knows more [edge-55]") {
   Graph g;
   const auto x = placeholder<float, shape<dyn, 4>>(g, "x");
-  const auto y = network(x);
+  const auto y = two_layers(x);
   const auto x8 = placeholder<float, shape<8, 4>>(g, "x8");
   const auto copy = clone(extract(inputs(x), outputs(y)), bind(x, x8));
   CHECK(g.type_of(id_of(copy(y))) == value_type::of(dtype::float32, {8, 4}));
@@ -409,7 +409,7 @@ TEST_CASE("two runs give equal clones and names [edge-59]") {
   const auto build = [] {
     Graph g;
     const auto x = input4(g, "x");
-    const auto y = network(x);
+    const auto y = two_layers(x);
     (void)clone(extract(inputs(x), outputs(y)), variables::fresh);
     (void)clone(extract(inputs(x), outputs(y)), variables::shared);
     return g.digest();
@@ -420,7 +420,7 @@ TEST_CASE("two runs give equal clones and names [edge-59]") {
 TEST_CASE("into the same graph, another, and one with equal names [edge-63]") {
   Graph g;
   const auto x = input4(g, "x");
-  const auto y = network(x);
+  const auto y = two_layers(x);
   const auto c = add(y, as<float, shape<4>>(constant(g, Array::full<float>({4}, 2.5f), "c")));
   const auto region = extract(inputs(x), outputs(c));
   Graph other;
@@ -450,7 +450,7 @@ TEST_CASE("into the same graph, another, and one with equal names [edge-63]") {
 TEST_CASE("a graph that is cloned from into another does not change [edge-63]") {
   Graph g;
   const auto x = input4(g, "x");
-  const auto region = extract(inputs(x), outputs(network(x)));
+  const auto region = extract(inputs(x), outputs(two_layers(x)));
   const auto before = g.digest();
   Graph other;
   (void)clone(region, into(other, "net"), variables::fresh);
@@ -460,7 +460,7 @@ TEST_CASE("a graph that is cloned from into another does not change [edge-63]") 
 TEST_CASE("clones of clones compose [edge-40]") {
   Graph g;
   const auto x = input4(g, "x");
-  const auto y = network(x);
+  const auto y = two_layers(x);
   const auto one = clone(extract(inputs(x), outputs(y)), into("one"));
   const auto two = clone(extract(inputs(one(x)), outputs(one(y))), into("two"));
   const auto three = clone(extract(inputs(two(one(x))), outputs(two(one(y)))), into("three"));
@@ -479,7 +479,7 @@ TEST_CASE("clones may outlive their graphs [edge-41]") {
   {
     Graph g;
     const auto x = input4(g, "x");
-    y = network(x);
+    y = two_layers(x);
     copy = clone(extract(inputs(x), outputs(y)));
   }
   CHECK_THROWS_AS(copy->graph(), handle_error);

@@ -18,7 +18,7 @@ TEST_CASE("clone and bind are found where C and std have names like them") {
   Graph g;
   auto x = graft_test::input4(g, "x");
   auto x2 = graft_test::input4(g, "x2");
-  auto y = graft_test::network(x);
+  auto y = graft_test::two_layers(x);
   const auto region = extract(inputs(x), outputs(y));
   auto copied = clone(region, bind(x, x2), into("copied"), variables::fresh);
   CHECK(copied(x).ref() == x2.ref());

@@ -66,7 +66,7 @@ TEST_CASE("feeding the source's input to a clone is refused, and the clone's is 
 TEST_CASE("several threads clone from one graph, each into its own", "[clone][threads][edge-82]") {
   Graph g;
   const auto x = input4(g);
-  const auto y = graft_test::network(x);
+  const auto y = graft_test::two_layers(x);
   set_values(g);
   const Region region = extract(inputs(x), outputs(y));
   const std::string before = to_string(region);
@@ -94,7 +94,7 @@ TEST_CASE("several threads clone from one graph, each into its own", "[clone][th
 TEST_CASE("clones that share weights run beside one another", "[clone][threads][edge-82]") {
   Graph g;
   const auto x = input4(g);
-  const auto y = graft_test::network(x);
+  const auto y = graft_test::two_layers(x);
   set_values(g);
   const auto workers = replicate(extract(inputs(x), outputs(y)), 4, variables::shared);
   Session session(g, {.threads = 2});
@@ -117,7 +117,7 @@ TEST_CASE("odd sizes and special values pass through original and clone alike",
           "[clone][edge-83]") {
   Graph g;
   const auto x = input4(g);
-  const auto y = tanh(graft_test::network(x));
+  const auto y = tanh(graft_test::two_layers(x));
   Session session(g);
   session.initialize();
   const Clone copy = clone(extract(inputs(x), outputs(y)), bind(x, x), variables::copied);

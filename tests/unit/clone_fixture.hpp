@@ -61,7 +61,7 @@ inline row4 dense4(const row4& x, std::string_view scope = "dense") {
 }
 
 /// Two dense layers with a relu between them.
-inline row4 network(const row4& x) { return dense4(relu(dense4(x))); }
+inline row4 two_layers(const row4& x) { return dense4(relu(dense4(x))); }
 
 inline op_id op_of(const any_tensor& t) { return t.ref().id.op; }
 inline tensor_id id_of(const any_tensor& t) { return t.ref().id; }

@@ -127,7 +127,7 @@ TEST_CASE("a region outside its source scope is refused with a list [edge-70]") 
 TEST_CASE("a destination that is taken gets a number, or is refused [edge-68]") {
   Graph g;
   const auto x = input4(g, "x");
-  const auto region = extract(inputs(x), outputs(network(x)));
+  const auto region = extract(inputs(x), outputs(two_layers(x)));
   const auto one = clone(region, into("copy"), names::exact), two = clone(region, into("copy"));
   CHECK(one.scope_path() == "copy");
   CHECK(two.scope_path() == "copy_1");
@@ -215,7 +215,7 @@ TEST_CASE("names may be unicode and very long [edge-67]") {
 TEST_CASE("later ops in a clone's scopes get names of their own") {
   Graph g;
   const auto x = input4(g, "x");
-  const auto copy = clone(extract(inputs(x), outputs(network(x))), into("copy"));
+  const auto copy = clone(extract(inputs(x), outputs(two_layers(x))), into("copy"));
   const auto inner = g.find_scope("copy/dense");
   REQUIRE(inner.has_value());
   g.reenter_scope(*inner);
@@ -229,7 +229,7 @@ TEST_CASE("later ops in a clone's scopes get names of their own") {
 TEST_CASE("later scopes in a clone's scopes get names of their own") {
   Graph g;
   const auto x = input4(g, "x");
-  const auto region = extract(inputs(x), outputs(network(x)));
+  const auto region = extract(inputs(x), outputs(two_layers(x)));
   const bool elsewhere = GENERATE(false, true);
   Graph other;
   Graph& h = elsewhere ? other : g;
@@ -282,7 +282,7 @@ TEST_CASE("a clone that was erased leaves no name behind", "[edge-41][edge-68]")
   Graph g;
   const auto x = input4(g, "x");
   const in_scope net(g, "net");
-  const auto y = network(x);
+  const auto y = two_layers(x);
   const Region region = extract(inputs(x), outputs(y));
   const auto clone_and_erase = [&](auto... options) {
     const std::uint32_t first = g.op_id_bound();

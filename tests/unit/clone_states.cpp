@@ -179,7 +179,7 @@ TEST_CASE("clones in other graphs outlive their source, and leave nothing behind
     auto source = std::make_unique<Graph>();
     Graph other;
     const auto x = input4(*source, "x");
-    const auto y = graft_test::network(x);
+    const auto y = graft_test::two_layers(x);
     set_values(*source);
     const Array expected = Session(*source).run(y, feed(x, batch));
     {
@@ -198,7 +198,7 @@ TEST_CASE("clones in other graphs outlive their source, and leave nothing behind
   // The other way about: the clone's graph goes first.
   Graph g;
   const auto x = input4(g, "x");
-  const auto y = graft_test::network(x);
+  const auto y = graft_test::two_layers(x);
   set_values(g);
   const Region region = extract(inputs(x), outputs(y));
   const auto before = g.digest();

@@ -209,7 +209,7 @@ TEST_CASE("structures of every kind are mirrored, and what nothing changes is it
 TEST_CASE("what is in a graph with equal names stays as it is", "[edge-63]") {
   Graph g, other;
   const row4 x = input4(g, "x"), theirs_in = input4(other, "x");
-  const row4 y = graft_test::network(x), theirs = graft_test::network(theirs_in);
+  const row4 y = graft_test::two_layers(x), theirs = graft_test::two_layers(theirs_in);
   set_values(g, 1);
   set_values(other, 100);
   const Region region = extract(inputs(x), outputs(y));
@@ -240,7 +240,7 @@ TEST_CASE("a graph that may only be read is cloned from", "[edge-63]") {
   row4 y;
   {
     const in_scope inside(g, "net");
-    y = graft_test::network(x);
+    y = graft_test::two_layers(x);
   }
   set_values(g);
   const Graph& source = g;

@@ -26,7 +26,7 @@ TEST_CASE("a difference names both ops [edge-64]") {
 TEST_CASE("equal regions have no differences") {
   Graph g;
   const row4 x = input4(g);
-  const Region r = cut(x, network(x));
+  const Region r = cut(x, two_layers(x));
   CHECK(diff(r, r).empty());
   CHECK(to_string(diff(r, r)) == "no difference\n");
   const correspondence c = correspond(r, r);
@@ -156,7 +156,7 @@ TEST_CASE("the report of a diff is stable [edge-94]") {
   const auto text = [] {
     Graph g;
     const row4 x = input4(g);
-    const row4 y = network(x);
+    const row4 y = two_layers(x);
     const Clone c = clone(extract(inputs(x), outputs(y)));
     const row4 z = mul(c(y), tanh(c(y)));
     return to_string(diff(extract(inputs(x), outputs(y)), extract(inputs(c(x)), outputs(z))));

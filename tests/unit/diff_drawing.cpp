@@ -6,7 +6,7 @@
 #include "clone_fixture.hpp"
 
 using namespace graft_test;
-using graft_test::network;
+using graft_test::two_layers;
 
 namespace {
 
@@ -26,7 +26,7 @@ constexpr const char* green = "fillcolor=\"#dcfce7\"";
 TEST_CASE("equal regions are drawn grey [edge-94]") {
   Graph g;
   const row4 x = input4(g);
-  const row4 y = network(x);
+  const row4 y = two_layers(x);
   const Region region = extract(inputs(x), outputs(y));
   const Clone c = clone(region);
   const std::string text = diff_dot(region, extract(inputs(c(x)), outputs(c(y))));

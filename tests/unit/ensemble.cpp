@@ -22,12 +22,12 @@ TEST_CASE("an ensemble equals its members", "[ensemble][edge-84]") {
   }
   SECTION("one member") {
     const auto x = input4(g);
-    const auto y = graft_test::network(x);
+    const auto y = graft_test::two_layers(x);
     compare_with_clones(g, x, y, 1, numbers({2, 4}, 0.8f));
   }
   SECTION("an empty batch") {
     const auto x = input4(g);
-    const auto y = graft_test::network(x);
+    const auto y = graft_test::two_layers(x);
     compare_with_clones(g, x, y, 2, numbers({0, 4}, 0.8f));
   }
   SECTION("batch norm with its statistics") {
@@ -80,7 +80,7 @@ TEST_CASE("an ensemble equals its members", "[ensemble][edge-84]") {
 TEST_CASE("a batch for each member", "[ensemble]") {
   Graph g;
   const auto x = input4(g);
-  const auto y = graft_test::network(x);
+  const auto y = graft_test::two_layers(x);
   const auto xs = placeholder<float, shape<3, dyn, 4>>(g, "xs");
   const Region region = extract(inputs(x), outputs(y));
   const Ensemble many = ensemble(region, 3, bind_each(x, xs));

@@ -20,7 +20,7 @@ boundary_problem problem_of(const input_list& in, const output_list& out) {
 TEST_CASE("a region is the closure of its outputs, with whole variables") {
   Graph g;
   const auto x = input4(g);
-  const auto y = network(x);
+  const auto y = two_layers(x);
   const auto loss = mean(square(y));  // hangs on the output
 
   const Region r = extract(inputs(x), outputs(y));
@@ -161,7 +161,7 @@ TEST_CASE("of two inputs on one path the inner one cuts", "[edge-8]") {
 TEST_CASE("what hangs on the outputs is not dragged in", "[edge-10]") {
   Graph g;
   const auto x = input4(g);
-  const auto y = network(x);
+  const auto y = two_layers(x);
   const auto before = extract(inputs(x), outputs(y));
 
   // A loss, a made-up gradient and an optimiser's update of every weight.
@@ -442,7 +442,7 @@ TEST_CASE("regions of graphs whose ids are not their places") {
   Graph g;
   const auto x = input4(g, "x");
   const auto gone = relu(x, "gone");
-  const auto y = network(x);
+  const auto y = two_layers(x);
   const std::vector<op_id> removed{op_of(gone)};
   g.erase_ops(removed);
   const Region r = extract(inputs(x), outputs(y));

@@ -287,7 +287,7 @@ TEST_CASE("an expression may have a gradient of one's own", "[gradients][custom]
 TEST_CASE("gradients are cloned with what they belong to", "[gradients]") {
   Graph g;
   const auto x = input4(g);
-  const auto y = graft_test::network(x);
+  const auto y = graft_test::two_layers(x);
   const std::vector<any_tensor> wrt{x, g.handle(g.variable_of(variable_named(g, "dense/w")).read)};
   const any_tensor loss = mean(square(y));
   const auto d = gradients(loss, wrt);

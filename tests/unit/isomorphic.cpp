@@ -51,7 +51,7 @@ row4 pair(const row4& a, const row4& b, std::int64_t mark = 0) {
 TEST_CASE("a clone is isomorphic to its region [edge-64]") {
   Graph g;
   const row4 x = input4(g);
-  const row4 y = graft_test::network(x);
+  const row4 y = graft_test::two_layers(x);
   const Region region = region_of(x, y);
   check_same(region, region);
 
@@ -60,7 +60,7 @@ TEST_CASE("a clone is isomorphic to its region [edge-64]") {
 
   SECTION("in another graph, from another order of building") {
     Graph other;
-    const row4 decoy = graft_test::network(input4(other, "decoy"));
+    const row4 decoy = graft_test::two_layers(input4(other, "decoy"));
     const Clone d = clone(region, into(other, "there"));
     check_same(region, extract(inputs(d(x)), outputs(d(y))));
     CHECK(content_hash(region) != content_hash(g));
@@ -247,7 +247,7 @@ TEST_CASE("control edges count") {
 TEST_CASE("collections on demand") {
   Graph g;
   const row4 x = input4(g);
-  const row4 y = graft_test::network(x);
+  const row4 y = graft_test::two_layers(x);
   const Region region = region_of(x, y);
   const Clone c = clone(region);
   g.add_to_collection("losses", {member::kind::tensor, {}, id_of(y)});
@@ -385,7 +385,7 @@ TEST_CASE("two runs give equal clones, names and orders [edge-59]") {
     std::vector<std::unique_ptr<int>> blocks(clutter);
     for (auto& block : blocks) block = std::make_unique<int>(1);
     const row4 x = input4(g);
-    const row4 y(batch_norm(graft_test::network(x)).ref());
+    const row4 y(batch_norm(graft_test::two_layers(x)).ref());
     const Region region = region_of(x, y);
     const Clone c = clone(region);
     const Clone d = clone(region, into("copy"));

@@ -16,7 +16,7 @@
 #include "temporary_file.hpp"
 
 using namespace graft_test;
-using graft_test::network;
+using graft_test::two_layers;
 
 namespace {
 
@@ -69,7 +69,7 @@ TEST_CASE("a saved region comes back in another graph as it was [edge-86]") {
   save_region(file.path, region);
 
   Graph other;
-  (void)network(input4(other, "decoy"));
+  (void)two_layers(input4(other, "decoy"));
   const loaded_region loaded = load_region(other, file.path);
   other.validate();
   check_equal(region, loaded.region);
@@ -134,7 +134,7 @@ TEST_CASE("names go where they are asked to go") {
   const auto [x, y] = [&] {
     const in_scope inside(g, "actor");
     const row4 in = input4(g);
-    return std::pair(in, network(in));
+    return std::pair(in, two_layers(in));
   }();
   const Region region = extract(inputs(x), outputs(y));
   const temporary_file file;
@@ -303,7 +303,7 @@ TEST_CASE("a truncated or altered file is refused, and the graph stays [edge-86]
   save_region(file.path, extract(inputs(x), outputs(y)));
   const std::string good = file.bytes();
   Graph to;
-  (void)network(input4(to));
+  (void)two_layers(input4(to));
   const auto digest = to.digest();
   const auto refused = [&](const std::string& bytes) {
     file.write(bytes);
@@ -365,7 +365,7 @@ TEST_CASE("contents that cannot be are refused with their place, and the graph s
   const io::tensor_file good = io::read_tensor_file(file.path);
   const std::string text = structure_of(file.path);
   Graph to;
-  (void)network(input4(to));
+  (void)two_layers(input4(to));
   const auto digest = to.digest();
 
   const auto message = [&](const std::string& structure, const named_arrays& arrays) {

@@ -63,7 +63,7 @@ TEST_CASE("a report looks at its region and its surroundings, not at the graph",
   std::vector<row4> far{input4(g, "far")};
   for (int i = 0; i < 200; ++i) far.push_back(relu(far.back()));
   const row4 x = input4(g);
-  const row4 y = network(x);
+  const row4 y = two_layers(x);
   const Region region = extract(inputs(x), outputs(y));
   const region_report before = region.report();
   (void)input4(g);  // the graph has changed

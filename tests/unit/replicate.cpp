@@ -8,7 +8,7 @@ using namespace graft_test;
 TEST_CASE("replicas are named in order and have variables of their own", "[clone][replicate]") {
   Graph g;
   const auto x = input4(g);
-  const auto y = graft_test::network(x);
+  const auto y = graft_test::two_layers(x);
   const Region region = extract(inputs(x), outputs(y));
   const auto all = replicate<3>(region, bind(x, x), into("member"));
   CHECK(all[0].scope_path() == "member");
@@ -59,7 +59,7 @@ TEST_CASE("replicas that cannot all be made leave none", "[clone][replicate]") {
 TEST_CASE("workers share weights and keep their activations", "[clone][replicate]") {
   Graph g;
   const auto x = input4(g);
-  const auto y = graft_test::network(x);
+  const auto y = graft_test::two_layers(x);
   const std::size_t variables = g.variables().size();
   const auto workers = replicate(extract(inputs(x), outputs(y)), 4, variables::shared);
   CHECK(g.variables().size() == variables);

@@ -56,7 +56,7 @@ inline constexpr operator_schema failing_schema{"test.failing", 1, 1, infer_same
 inline constexpr operator_schema no_kernel_schema{"test.no_kernel", 1, 1, infer_same};
 
 inline std::atomic<int> count_of_runs{0};
-inline std::atomic<bool> failing{true};
+inline std::atomic<bool> kernel_fails{true};
 
 inline bound_kernel bind_counted(const bind_args& b) {
   const std::size_t bytes = static_cast<std::size_t>(b.inputs[0].size) * size_of(b.inputs[0].type);
@@ -71,7 +71,8 @@ inline bound_kernel bind_failing(const bind_args& b) {
   bound_kernel k = bind_counted(b);
   const std::string where(b.where);
   k.run = [where, copy = k.run](const kernel_call& call) {
-    if (failing) throw numeric_error({"a test's kernel ran", "it was told to fail", where, ""});
+    if (kernel_fails)
+      throw numeric_error({"a test's kernel ran", "it was told to fail", where, ""});
     copy(call);
   };
   return k;
@@ -119,7 +120,7 @@ auto counted(const X& x) {
   return apply<counted_schema>({}, {}, {}, x);
 }
 template <class A, class B>
-auto mirrored(const A& a, const B& b) {
+auto mirrored_op(const A& a, const B& b) {
   register_test_operators();
   return apply<mirrored_schema>({}, {}, {}, a, b);
 }

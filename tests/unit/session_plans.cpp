@@ -227,15 +227,15 @@ TEST_CASE("a result is written over an operand only where every use of it allows
   auto made = counted(x);
   Session session(g);
   const auto fed = feed(x, {1.0f, 10.0f, 100.0f});
-  CHECK(session.run(mirrored(made, x), fed).same_bits(vector_of({101, 20, 101})));
-  CHECK(session.run(mirrored(made, made), fed).same_bits(vector_of({101, 20, 101})));
-  CHECK(session.run(counted(mirrored(made, made)), fed).same_bits(vector_of({101, 20, 101})));
+  CHECK(session.run(mirrored_op(made, x), fed).same_bits(vector_of({101, 20, 101})));
+  CHECK(session.run(mirrored_op(made, made), fed).same_bits(vector_of({101, 20, 101})));
+  CHECK(session.run(counted(mirrored_op(made, made)), fed).same_bits(vector_of({101, 20, 101})));
   // The same for a variable that is updated.
   auto w = make_variable<float, shape<3>>(g, "w", zeros());
   session.set_value(w, vector_of({1, 10, 100}));
-  session.run(updates(g, assign(w, mirrored(w, w))));
+  session.run(updates(g, assign(w, mirrored_op(w, w))));
   CHECK(session.value(w).same_bits(vector_of({101, 20, 101})));
-  CHECK(has(session.explain_plan(updates(g, assign(w, mirrored(w, x))), fed), "in place"));
+  CHECK(has(session.explain_plan(updates(g, assign(w, mirrored_op(w, x))), fed), "in place"));
 }
 
 TEST_CASE("views share memory and results have their own shapes") {

@@ -245,10 +245,10 @@ TEST_CASE("a prepared call that fails can be run again") {
   Session session(g);
   session.initialize();
   prepared_call call = session.prepare(step, feed(x, {1.0f, 2.0f}));
-  failing = true;
+  kernel_fails = true;
   CHECK_THROWS_AS(call.run(), numeric_error);
   CHECK(session.value(w).same_bits(vector_of({0, 0})));
-  failing = false;
+  kernel_fails = false;
   call.run();
   CHECK(session.value(w).same_bits(vector_of({1, 2})));
 }

@@ -112,11 +112,11 @@ TEST_CASE("a run that fails changes no variable") {
   auto bad = may_fail(x);
   // The failing op comes after both updates in the graph.
   auto step = updates(v.g, assign(v.a, v.a + 1.0f), assign(v.b, v.b + x));
-  failing = true;
+  kernel_fails = true;
   CHECK_THROWS_AS(v.session.run(std::tuple{step, bad}, feed(x, {1.0f, 1.0f})), numeric_error);
   CHECK(v.session.value(v.a).same_bits(vector_of({1, 2})));
   CHECK(v.session.value(v.b).same_bits(vector_of({10, 20})));
-  failing = false;
+  kernel_fails = false;
   v.session.run(std::tuple{step, bad}, feed(x, {1.0f, 1.0f}));
   CHECK(v.session.value(v.a).same_bits(vector_of({2, 3})));
   CHECK(v.session.value(v.b).same_bits(vector_of({11, 21})));

@@ -7,7 +7,7 @@ using namespace graft_test;
 TEST_CASE("adding to the graph leaves a region current, taking back makes it stale", "[edge-93]") {
   Graph g;
   const auto x = input4(g);
-  const auto y = network(x);
+  const auto y = two_layers(x);
   const Region r = extract(inputs(x), outputs(y));
   (void)relu(y);
   CHECK_FALSE(r.stale());

@@ -24,7 +24,7 @@ std::string spine(const Graph& g, tensor_id t) {
 TEST_CASE("a substitution copies what lies between, shares the rest and changes nothing there is") {
   Graph g;
   const auto x = input4(g, "x"), x2 = input4(g, "x2");
-  const auto y = network(x);
+  const auto y = two_layers(x);
   const auto side = tanh(x, "side");
   const std::size_t ops = g.op_count();
   const std::uint64_t before = g.digest();

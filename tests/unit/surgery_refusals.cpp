@@ -43,14 +43,14 @@ void require_refused(const std::vector<attempt>& attempts) {
 template <class T>
 void use(const T&) {}
 
-struct network {
+struct example {
   Graph g;
   row x = placeholder<float, shape<2>>(g, "x");
   row w = make_variable<float, shape<2>>(g, "w", ones());
   row h = tanh(x * w), y = h + x;
   Region region = extract(inputs(x), outputs(y));
 
-  network() { Session(g).initialize(); }
+  example() { Session(g).initialize(); }
 };
 
 const op_filter every = any_op();
@@ -59,7 +59,7 @@ const pattern some_tanh = patterns::op(ops::tanh, patterns::any("t"));
 }  // namespace
 
 TEST_CASE("surgery on a graph that was moved from is refused") {
-  ::network n;
+  example n;
   Graph gone;
   const Graph there = std::move(gone);
   const op_id op = n.g.id(n.h).op;
@@ -115,14 +115,14 @@ TEST_CASE("surgery on a graph that was moved from is refused") {
 }
 
 TEST_CASE("surgery on a region whose graph is gone is refused") {
-  std::optional<::network> n(std::in_place);
+  std::optional<example> n(std::in_place);
   const Region region = n->region;
   const Clone copy = clone(region, variables::frozen), own = clone(region);
   const Ensemble members = ensemble(region, 2, variables::copied);
   const row x = n->x, y = n->y;
   const variable_id v = region.variables()[0];
   n.reset();
-  ::network other;
+  example other;
   const std::uint64_t before = other.g.digest();
   require_refused({
       {"graph", [&] { use(region.graph()); }},
@@ -195,7 +195,7 @@ TEST_CASE("surgery on a region whose graph is gone is refused") {
 }
 
 TEST_CASE("surgery on empty handles is refused") {
-  ::network n;
+  example n;
   const any_tensor none{graph_reference{}}, x = n.x, y = n.y;
   const Clone own = clone(n.region);
   const Ensemble members = ensemble(n.region, 2, variables::copied);
@@ -270,7 +270,7 @@ TEST_CASE("surgery on empty handles is refused") {
 }
 
 TEST_CASE("surgery by ids that name nothing is refused") {
-  ::network n;
+  example n;
   const Clone own = clone(n.region);
   const Ensemble members = ensemble(n.region, 2, variables::copied);
   const op_id op = n.g.id(n.h).op, no_op;
@@ -345,7 +345,7 @@ TEST_CASE("surgery by ids that name nothing is refused") {
 }
 
 TEST_CASE("a region without ops is one as others are") {
-  ::network n;
+  example n;
   const Region empty = extract(inputs(n.x), outputs(n.x));
   REQUIRE(empty.nodes().empty());
   CHECK(empty.report().unused_inputs.empty());
