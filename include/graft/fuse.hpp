@@ -3,7 +3,7 @@
 //
 // Opt-in: this header makes the compiler write the code of the chain into the file that includes it,
 // once for the processor's baseline and once for AVX2 with FMA; the better one is chosen when a chain
-// is registered. With GRAFT_FUSE_BASELINE_ONLY defined, in all sources of a program or in none, there is only the
+// is registered. With GRAFT_BASELINE_ONLY defined, in all sources of a program or in none, there is only the
 // first, which takes the compiler half the time.
 #pragma once
 
@@ -34,7 +34,7 @@ namespace graft::fused::baseline {
 #undef GRAFT_VECTOR_BYTES
 }  // namespace graft::fused::baseline
 
-#if defined(__x86_64__) && !defined(GRAFT_FUSE_BASELINE_ONLY)
+#if defined(__x86_64__) && !defined(GRAFT_BASELINE_ONLY)
 #define GRAFT_FUSE_WIDE 1
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)

@@ -2,7 +2,8 @@
 //
 // Opt-in: this header makes the compiler write the code of the network into the file that includes
 // it, once for the processor's baseline and once for AVX2 with FMA; the better one is chosen when
-// it runs.
+// it runs. With GRAFT_BASELINE_ONLY defined, in all sources of a program or in none, there is only the first, for
+// which the compiler takes less time.
 #pragma once
 
 #include <algorithm>
@@ -33,7 +34,8 @@ namespace graft::fixed::baseline {
 #undef GRAFT_VECTOR_BYTES
 }  // namespace graft::fixed::baseline
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(GRAFT_BASELINE_ONLY)
+#define GRAFT_FIXED_WIDE 1
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #else
@@ -356,7 +358,7 @@ class static_network {
   }
 
   static void dispatch(const fixed::memory& m, std::size_t rows, [[maybe_unused]] bool wide) {
-#if defined(__x86_64__)
+#ifdef GRAFT_FIXED_WIDE
     if (wide) return fixed::avx2::run<Net>(m, rows);
 #endif
     fixed::baseline::run<Net>(m, rows);
@@ -411,3 +413,5 @@ class static_network {
 };
 
 }  // namespace graft
+
+#undef GRAFT_FIXED_WIDE

@@ -525,11 +525,9 @@ static std::size_t size_of(std::uint64_t seed) {
   return 5 + seed % 60;
 }
 
-// GRAFT_TEST_SEED runs one graph again; GRAFT_TEST_ROUNDS multiplies their number.
+// GRAFT_TEST_SEED runs one graph again; GRAFT_TEST_ROUNDS multiplies their number, GRAFT_TEST_PART divides them.
 TEST_CASE("random graphs, cuts and policies [edge-90]") {
-  const char* given = std::getenv("GRAFT_TEST_SEED");
-  const std::uint64_t first = given != nullptr ? std::strtoull(given, nullptr, 10) : 1;
-  const std::uint64_t last = given != nullptr ? first : graft_test::seed_count(10000);
-  const std::uint64_t seed = GENERATE_COPY(range(first, last + 1));
+  const graft_test::seed_range seeds = graft_test::seeds(10000);
+  const std::uint64_t seed = GENERATE_COPY(range(seeds.first, seeds.last + 1));
   trial(seed, size_of(seed));
 }

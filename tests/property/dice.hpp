@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace graft_test {
@@ -46,14 +48,34 @@ inline std::uint64_t seed_count(std::uint64_t count) {
   return rounds != nullptr ? count * std::strtoull(rounds, nullptr, 10) : count;
 }
 
-/// Calls f for each seed of a test, or for that of GRAFT_TEST_SEED alone.
+struct seed_range {
+  std::uint64_t first, last;
+};
+/// The seeds that this run of a test tries: of `count` (times GRAFT_TEST_ROUNDS) those of the part that GRAFT_TEST_PART names, as
+/// in 2/4; or that of GRAFT_TEST_SEED alone.
+/// @throws std::invalid_argument for a part that is none
+inline seed_range seeds(std::uint64_t count) {
+  if (const char* given = std::getenv("GRAFT_TEST_SEED")) {
+    const std::uint64_t seed = std::strtoull(given, nullptr, 10);
+    return {seed, seed};
+  }
+  const std::uint64_t all = seed_count(count);
+  const char* given = std::getenv("GRAFT_TEST_PART");
+  if (given == nullptr) return {1, all};
+  char* end = nullptr;
+  const std::uint64_t part = std::strtoull(given, &end, 10);
+  const std::uint64_t parts = *end == '/' ? std::strtoull(end + 1, &end, 10) : 0;
+  if (*end != 0 || part == 0 || part > parts) {
+    throw std::invalid_argument(std::string("GRAFT_TEST_PART is ") + given + ", not such as 2/4");
+  }
+  return {all * (part - 1) / parts + 1, all * part / parts};
+}
+
+/// Calls f for each seed of a test, as `seeds` has them.
 template <class F>
 void for_seeds(std::uint64_t count, F&& f) {
-  if (const char* given = std::getenv("GRAFT_TEST_SEED")) {
-    f(std::strtoull(given, nullptr, 10));
-    return;
-  }
-  for (std::uint64_t seed = 1; seed <= seed_count(count); ++seed) f(seed);
+  const seed_range range = seeds(count);
+  for (std::uint64_t seed = range.first; seed <= range.last; ++seed) f(seed);
 }
 
 }  // namespace graft_test
