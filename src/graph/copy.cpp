@@ -302,7 +302,7 @@ class copier {
     attribute_range* const lists = store.lists.extend(beyond - first);
     std::copy_n(old.begin() + first, beyond - first, lists);
     std::copy_n(from_.attributes.items.begin() + old_item, items, store.items.extend(items));
-    map_texts(item, items);
+    map_items(item, items);
     for (std::uint32_t k = 0; k < beyond - first; ++k) {
       lists[k].first += item_shift;
     }
@@ -314,8 +314,8 @@ class copier {
     return true;
   }
 
-  // Of attributes that were just copied: texts are those of the target, integers will be.
-  void map_texts(std::uint32_t first, std::uint32_t count) {
+  // Of attributes that were just copied: texts become those of the target, and integers are noted to become so.
+  void map_items(std::uint32_t first, std::uint32_t count) {
     stored_attribute* const items = to_.attributes.items.begin();
     for (std::uint32_t k = first; k < first + count; ++k) {
       stored_attribute& a = items[k];
@@ -339,7 +339,7 @@ class copier {
                 store.items.extend(range.count));
     store.lists.push_back({first, range.count, range.marked});
     const std::uint32_t list = store.lists.size() - 1;
-    if (mapped_) map_texts(first, range.count);
+    if (mapped_) map_items(first, range.count);
     if (range.marked && request_.reference) refer(first, range.count);
     return list;
   }

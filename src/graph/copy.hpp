@@ -102,8 +102,8 @@ struct copy_request {
 
   /// The tensor of `to` that an operand whose producer is not copied (or is in `cut`) becomes.
   /// Asked once for each such operand, so it should be cheap; may be empty if there is none. All
-  /// callbacks are called before ops are appended, so they may make scopes, constants or
-  /// placeholders in `to`.
+  /// callbacks are called before ops are appended, so they may make scopes and constants in `to`, but add no ops:
+  /// names are taken from then on as if there were none.
   function_view<tensor_id(tensor_id)> outside;
 
   /// The scope of `to` that the ops of a scope of `from` go to. Asked once for each scope met (the

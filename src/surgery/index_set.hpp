@@ -9,7 +9,7 @@ namespace graft::detail {
 
 /// A tree of fixed depth: blocks of 512 neighbouring indices, 64 bytes each, are found through nodes of 64 blocks, those
 /// through one list. Walks along a chain stay in one block, any other step takes two look-ups that guess nothing, and
-/// listing in ascending order sorts nothing.
+/// listing in ascending order sorts nothing. A lone index takes a block and a node, 320 bytes.
 class index_set {
  public:
   /// Adds an index. @returns false if it was there

@@ -1,5 +1,6 @@
-// Makes the n-th allocation from now on fail, those of arrays included, and counts what is asked for. Include
-// in one source file of a program only: it replaces the global operator new and realloc.
+// Makes the n-th allocation from now on fail, those of arrays included, and counts what is asked for. Include it in one
+// source that is compiled of a program only: it replaces the global operator new and realloc. Unit tests that include it are
+// listed in tests/unit/meson.build, and joined with each other only.
 #pragma once
 
 #include <atomic>
