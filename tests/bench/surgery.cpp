@@ -10,8 +10,9 @@
 // clone_within: the same into the source's own graph, which is made anew for each turn.
 // substitute: the last op on another operand, in graphs of all sizes, made anew for each turn.
 // small: a region of 10 ops in a small and in a large graph, extracted and cloned within it.
-// memory: bytes of the heap per op, of the graph and of the peer's.
+// memory: bytes per op, of the graph and of the peer's.
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 
 #include <boost/graph/adjacency_list.hpp>
@@ -19,6 +20,7 @@
 #include <boost/graph/copy.hpp>
 #include <boost/graph/reverse_graph.hpp>
 #include <malloc.h>
+#include <unistd.h>
 
 #include "graft/surgery/clone.hpp"
 #include "graft/surgery/substitute.hpp"
@@ -31,10 +33,14 @@ namespace {
 using namespace graft;
 using bench::chain, bench::random_dag, bench::residual_blocks, bench::row, bench::subject;
 
-// Bytes of the heap in use.
-double heap_bytes() {
+// Bytes in use: what the allocator gave out, and all that is mapped besides what it has, as large pools are.
+double bytes_in_use() {
   const struct mallinfo2 info = mallinfo2();
-  return static_cast<double>(info.uordblks) + static_cast<double>(info.hblkhd);
+  std::size_t pages[6] = {};  // the last: written data and stacks
+  std::ifstream statm("/proc/self/statm");
+  for (std::size_t& p : pages) statm >> p;
+  const double mapped = static_cast<double>(pages[5]) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  return static_cast<double>(info.uordblks) - static_cast<double>(info.arena) + mapped;
 }
 
 // The allocator puts small blocks that were freed together again at the next large request. Before each turn, so that
@@ -75,13 +81,13 @@ void add_cases(bench::harness& b, const std::string& kind,
       for (const char* peer : {"graft", "boost"}) wanted = wanted || b.wants({topic, peer, name});
     }
     if (!wanted) continue;
-    const double before = heap_bytes();
+    const double before = bytes_in_use();
     const std::shared_ptr<subject> s = make(n);
-    const double between = heap_bytes();
+    const double between = bytes_in_use();
     const std::shared_ptr<peer_graph> p = as_peer(s->g);
     const auto ops = static_cast<double>(s->g.op_count());
     b.report({"memory", "graft", name}, (between - before) / ops);
-    b.report({"memory", "boost", name}, (heap_bytes() - between) / ops);
+    b.report({"memory", "boost", name}, (bytes_in_use() - between) / ops);
 
     b.add(
         {"extract", "graft", name}, [s] { bench::keep(extract(inputs(s->x), outputs(s->y))); },
