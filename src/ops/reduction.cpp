@@ -202,12 +202,15 @@ bound_kernel bind_reduction(const bind_args& b, kernels::reduce_op op,
   if (k.columns == nullptr) k.columns = plain_reduce_columns(op, x.type);
   if (k.rows == nullptr || k.columns == nullptr) refuse_type(b, "a reduction", x.type);
 
-  std::int64_t combined = 1;
-  for (std::size_t i = 0; i < marked.size(); ++i) {
+  // Where there are no elements, the other extents may be such that no product of them fits in 63 bits.
+  const bool nothing = x.size == 0;
+  std::int64_t combined = nothing ? 0 : 1;
+  for (std::size_t i = 0; i < marked.size() && !nothing; ++i) {
     if (marked[i]) combined *= x.shape[i];
   }
   bound_kernel result;
-  const std::vector<pass> passes = plan_passes(x.shape, marked, k.width);
+  const std::vector<pass> passes = nothing ? std::vector<pass>{{.outer = y.size, .rows = 0}}
+                                           : plan_passes(x.shape, marked, k.width);
   if (passes.empty()) {  // the axes have one element each
     result = bind_plain_copy(b);
     return result;

@@ -145,3 +145,18 @@ TEST_CASE("a null pointer is no name", "[reductions]") {
   CHECK(g.name_of(y.ref().id.op) == "sum");
   CHECK_THROWS_AS(scope(g, none), name_error);
 }
+
+TEST_CASE("what is empty reduces to neutral elements, however large its other extents are",
+          "[reductions]") {
+  constexpr extent large = extent{1} << 62;
+  const dims shape{2, large, 2, 2, 0};
+  const Array truths = reduced("all", Array(dtype::boolean, shape), over({0, 1, 4}));
+  CHECK(truths.shape() == dims{2, 2});
+  CHECK(values(truths) == std::vector<double>(4, 1));
+  const Array numbers(dtype::float32, shape);
+  CHECK(values(reduced("sum", numbers, over({0, 1, 4}))) == std::vector<double>(4, 0));
+  CHECK(values(reduced("prod", numbers, over({0, 1, 2, 3, 4}))) == std::vector<double>(1, 1));
+  for (const double mean : values(reduced("mean", numbers, over({0, 1, 4}))))
+    CHECK(std::isnan(mean));
+  CHECK(reduced("sum", numbers, over({0, 1})).shape() == dims{2, 2, 0});
+}
