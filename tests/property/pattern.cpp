@@ -136,7 +136,8 @@ TEST_CASE("simplified graphs compute what they did") {
   const std::size_t ops = made.g.op_count();
 
   rewritten done;
-  if (d.one_in(2)) {
+  const bool whole = d.one_in(2);
+  if (whole) {
     done = simplify(made.g);
   } else {
     done = simplify(extract(inputs(), outputs(chosen), leaks::keep));
@@ -144,14 +145,19 @@ TEST_CASE("simplified graphs compute what they did") {
   made.g.validate();
   CHECK(made.g.op_count() == ops - done.removed);  // these rules make no op that stays beside
   std::vector<any_tensor> now;
-  for (const any_tensor& t : chosen) {
-    const any_tensor image = done(t);
+  std::vector<Array> wanted;
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    const any_tensor image = done(chosen[i]);
+    // In a whole graph nothing says which tensors are asked for: one within a match goes where only the match took it. The
+    // outputs of a region stay.
+    if (whole && !made.g.contains(image.ref().id.op)) continue;
     now.push_back(image);
+    wanted.push_back(before[i]);
   }
   const std::vector<Array> after = values_of(made, now);
-  for (std::size_t i = 0; i < before.size(); ++i) {
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
     for (std::size_t k = 0; k < 4; ++k) {
-      const float x = before[i].span<float>()[k], y = after[i].span<float>()[k];
+      const float x = wanted[i].span<float>()[k], y = after[i].span<float>()[k];
       CHECK((x == y || (std::isnan(x) && std::isnan(y))));
     }
   }

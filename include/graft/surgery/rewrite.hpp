@@ -46,8 +46,8 @@ struct rewrite_options {
 /// What rewriting did.
 class rewritten {
  public:
-  /// What stands now for a tensor that was there before: the replacement of a root, itself for
-  /// others; for handles, ids and containers of handles.
+  /// What stands now for a tensor that was there before: the replacement of a root, itself for others,
+  /// be it removed or not; for handles, ids and containers of handles.
   /// @throws handle_error for those of another graph
   template <class T>
   [[nodiscard]] auto operator()(const T& t) const {
