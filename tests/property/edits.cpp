@@ -118,7 +118,7 @@ class meaning {
     return result;
   }
   std::set<tensor_id> used;
-  bool with_assertions = false;  // what an op waits for is part of its meaning
+  bool with_controls = false;  // what an op waits for is part of its meaning
 
  private:
   static std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
@@ -134,7 +134,7 @@ class meaning {
     if (g_.operand_count(op) == 0) return known_[op] = mix(h, op.value);
     for (const tensor_id t : g_.operands(op)) h = mix(h, (*this)(t));
     for (const op_id before : g_.control_predecessors(op)) {
-      if (with_assertions && g_.schema_of(before).has(ops::effect)) h = mix(h, of_op(before));
+      if (with_controls) h = mix(h, of_op(before));
     }
     return known_[op] = h;
   }
@@ -221,11 +221,11 @@ void substitution_trial(std::uint64_t seed) {
         if (keys.contains(t)) used.insert(t);
       }
     }
-    // A replacement that waits for an assertion about what it replaces: a circle if that is copied.
+    // A replacement that waits for what depends on what it replaces, an assertion or any op: a circle if that is copied.
     bool perhaps = false;
     try {
       meaning strict(g, keys, chained);
-      strict.with_assertions = true;
+      strict.with_controls = true;
       for (const tensor_id t : targets) (void)strict(t);
     } catch (const meaning::circle&) {
       perhaps = !circle;
